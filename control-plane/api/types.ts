@@ -1,0 +1,152 @@
+/**
+ * Domain0's public face: the only way the command line, the page and embedding programs reach it. Everything here
+ * crosses a worker boundary (comlink), so arguments and results are plain data, and callbacks are proxied by the caller.
+ * Names follow xl(1) and xl.cfg(5).
+ */
+
+export type DomId = number & { readonly __brand: "DomId" };
+
+/** Why a domain stopped. [XEN] sched.h SHUTDOWN_*. */
+export type ShutdownReason = "poweroff" | "reboot" | "suspend" | "crash" | "watchdog" | "soft-reset" | "exit";
+
+/** What Domain0 does next: xl.cfg on_poweroff, on_reboot, on_crash. */
+export type LifecycleAction = "destroy" | "restart" | "rename-restart" | "preserve" | "coredump-destroy" | "coredump-restart";
+
+export interface DomainConfig {
+  readonly name: string;
+  readonly uuid?: string;
+  /** Bytes of a bzImage or an ELF with a PVH note. */
+  readonly kernel: Uint8Array;
+  readonly ramdisk?: Uint8Array;
+  readonly cmdline?: string;
+  /** Memory at start, MiB (xl.cfg memory). */
+  readonly memoryMiB: number;
+  /** Ceiling for ballooning, MiB (xl.cfg maxmem); memoryMiB when absent. */
+  readonly maxMemoryMiB?: number;
+  readonly vcpus: number;
+  readonly maxVcpus?: number;
+  readonly onPoweroff?: LifecycleAction;
+  readonly onReboot?: LifecycleAction;
+  readonly onCrash?: LifecycleAction;
+  /** What a plain PVH machine lacks. */
+  readonly platform?: PlatformConfig;
+  /** Keys placed under /local/domain/<id>/data before the guest starts. */
+  readonly xenstoreData?: Readonly<Record<string, string>>;
+}
+
+export interface PlatformConfig {
+  /** A 16550 at COM1 whose output is the domain's serial console. */
+  readonly serial?: boolean;
+  /** Debug console at port 0xe9, shown on the serial console. */
+  readonly debugcon?: boolean;
+  /** Exit port at 0xf4 with isa-debug-exit's meaning. */
+  readonly exitPort?: boolean;
+  readonly ioapic?: boolean;
+  readonly pit?: boolean;
+  readonly pmTimer?: boolean;
+}
+
+/** xl list's states. */
+export type DomainState = "running" | "blocked" | "paused" | "shutdown" | "crashed" | "dying";
+
+export interface VcpuInfo {
+  readonly id: number;
+  readonly online: boolean;
+  readonly state: "running" | "runnable" | "blocked" | "offline";
+  readonly pcpu: number | null;
+  readonly cpuSeconds: number;
+  readonly instructions: number;
+}
+
+export interface DomainInfo {
+  readonly domid: DomId;
+  readonly name: string;
+  readonly uuid: string;
+  readonly state: DomainState;
+  readonly shutdownReason?: ShutdownReason;
+  /** Status written to the exit port, (value << 1) | 1. */
+  readonly exitStatus?: number;
+  readonly memoryKiB: number;
+  readonly maxMemoryKiB: number;
+  /** Frames the domain really holds, KiB. */
+  readonly populatedKiB: number;
+  readonly vcpus: readonly VcpuInfo[];
+  readonly cpuSeconds: number;
+  readonly uptimeSeconds: number;
+  readonly instructions: number;
+}
+
+export interface HostInfo {
+  readonly version: string;
+  readonly xenVersion: string;
+  readonly pcpus: number;
+  readonly totalKiB: number;
+  readonly freeKiB: number;
+  readonly usedKiB: number;
+  readonly wasmMemoryBytes: number;
+  readonly domains: number;
+  readonly capabilities: readonly string[];
+  readonly deterministic: boolean;
+}
+
+export type HostEvent =
+  | { readonly kind: "domain-created"; readonly domid: DomId }
+  | { readonly kind: "domain-changed"; readonly domid: DomId }
+  | { readonly kind: "domain-shutdown"; readonly domid: DomId; readonly reason: ShutdownReason; readonly exitStatus?: number }
+  | { readonly kind: "domain-destroyed"; readonly domid: DomId };
+
+/** pv: the Xen console ring (hvc0). serial: COM1 and port 0xe9. */
+export type ConsoleKind = "pv" | "serial";
+
+export interface ConsoleSession {
+  /** Bytes typed by the user. */
+  write(data: Uint8Array): void;
+  resize(columns: number, rows: number): void;
+  detach(): void;
+}
+
+export interface CreateOptions {
+  readonly paused?: boolean;
+}
+
+/** Thrown (rejected) by every call that fails; `code` is stable, `message` says what to do next. */
+export interface HostErrorShape {
+  readonly code:
+    | "no-such-domain" | "name-taken" | "bad-kernel" | "bad-config" | "out-of-memory" | "bad-state" | "not-found" | "denied" | "unsupported" | "internal";
+  readonly message: string;
+}
+
+export interface HostApi {
+  info(): Promise<HostInfo>;
+  /** The hypervisor's own log (xl dmesg). */
+  dmesg(clear?: boolean): Promise<string>;
+  list(): Promise<DomainInfo[]>;
+  domain(domid: DomId): Promise<DomainInfo>;
+  /** Finds a domain by name or number. */
+  resolve(nameOrId: string): Promise<DomId>;
+  create(config: DomainConfig, options?: CreateOptions): Promise<DomId>;
+  pause(domid: DomId): Promise<void>;
+  unpause(domid: DomId): Promise<void>;
+  /** Asks the guest through control/shutdown; resolves once it is written. */
+  shutdown(domid: DomId, reason: "poweroff" | "reboot" | "suspend"): Promise<void>;
+  /** Resolves when the domain has shut down or is gone. */
+  waitShutdown(domid: DomId): Promise<{ reason: ShutdownReason; exitStatus?: number }>;
+  destroy(domid: DomId): Promise<void>;
+  rename(domid: DomId, name: string): Promise<void>;
+  /** Balloon target. */
+  setMemory(domid: DomId, memoryMiB: number): Promise<void>;
+  trigger(domid: DomId, what: "nmi" | "reset" | "init" | "sysrq", argument?: string): Promise<void>;
+  /** ELF core of the domain, in chunks. */
+  dumpCore(domid: DomId, onChunk: (chunk: Uint8Array) => void | Promise<void>): Promise<void>;
+  /** Calls `onData` with the scrollback first, then with what follows. */
+  attachConsole(domid: DomId, kind: ConsoleKind, onData: (data: Uint8Array) => void): Promise<ConsoleSession>;
+  consoleScrollback(domid: DomId, kind: ConsoleKind): Promise<Uint8Array>;
+  xenstoreRead(path: string): Promise<string | null>;
+  xenstoreList(path: string): Promise<string[]>;
+  xenstoreWrite(path: string, value: string): Promise<void>;
+  xenstoreRemove(path: string): Promise<void>;
+  /** Fires once at once, then on each change below `path`. The returned function ends it. */
+  xenstoreWatch(path: string, onChange: (path: string) => void): Promise<() => void>;
+  subscribe(listener: (event: HostEvent) => void): Promise<() => void>;
+  close(): Promise<void>;
+}

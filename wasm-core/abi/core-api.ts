@@ -1,0 +1,80 @@
+/**
+ * What the core exports to TypeScript. Every instance (Domain0's and each pCPU's) has the same exports over the same
+ * shared memory. Numbers are u32 unless said; addresses are byte offsets in the shared memory; an i32 result below zero
+ * is a negative Xen errno. Nothing here throws: a WebAssembly trap would be a bug of ours.
+ */
+export interface CoreExports {
+  readonly memory?: WebAssembly.Memory;
+
+  // --- machine (called once, by Domain0, before anything else)
+  /** Lays out the hypervisor's memory for at most `maxFrames` frames of guests. `deterministic` makes time a count of instructions. */
+  machineInit(maxFrames: number, pcpus: number, deterministic: number, seedLo: number, seedHi: number): number;
+  /** Frames still free (counting what may still be grown). */
+  machineFreeFrames(): number;
+  machineTotalFrames(): number;
+  /** Machine time in ns since the machine started, as a double. */
+  machineNow(): number;
+
+  // --- domains
+  domainCreate(domid: number, maxVcpus: number, maxPagesLo: number): number;
+  /** Frees everything the domain owns. -EBUSY while one of its vCPUs is inside a pCPU: pause first and retry on the doorbell. */
+  domainDestroy(domid: number): number;
+  /** Address of the Domain struct, 0 when there is none. */
+  domainAddress(domid: number): number;
+  vcpuAddress(domid: number, vcpu: number): number;
+  /** Declares gfns [start, start+count) as RAM, populated on demand. */
+  domainAddRam(domid: number, startGfn: number, count: number): number;
+  /** Machine address of a guest page, populating it; 0 when the gfn is not RAM or memory is exhausted. */
+  domainPage(domid: number, gfn: number): number;
+  /** Machine address of a guest page if it is populated RAM, else 0. */
+  domainPeek(domid: number, gfn: number): number;
+  /** Puts the vCPU in the PVH entry state: 32-bit protected, flat, paging off. [XEN] pvh. */
+  vcpuStartPvh(domid: number, vcpu: number, eip: number, ebx: number): number;
+  domainPause(domid: number): number;
+  domainUnpause(domid: number): number;
+  /** 1 when none of its vCPUs is inside a pCPU. */
+  domainQuiescent(domid: number): number;
+  hvmParamSet(domid: number, index: number, lo: number, hi: number): number;
+  hvmParamGet(domid: number, index: number): number;
+  /** Platform devices beyond a plain PVH machine: a PlatformFlag set. */
+  domainSetPlatform(domid: number, flags: number): number;
+  /** NMI, INIT-like triggers by name: a VcpuTrigger. */
+  vcpuTrigger(domid: number, vcpu: number, trigger: number): number;
+
+  // --- event channels, as Domain0 (domid 0) sees them
+  evtchnAllocUnbound(domid: number, remote: number): number;
+  /** Binds a new Domain0 port to `remotePort` of `remote`; returns Domain0's port. */
+  evtchnBind(remote: number, remotePort: number): number;
+  /** Raises the other end of Domain0's port. */
+  evtchnNotify(port: number): number;
+  evtchnClose(domid: number, port: number): number;
+  /** Raises a VIRQ in a domain. */
+  virqRaise(domid: number, vcpu: number, virq: number): number;
+  /** Next pending Domain0 port, cleared as it is taken; -1 when there is none. */
+  evtchnTake(): number;
+
+  // --- grants, as Domain0 maps them
+  /** Machine address of the page behind a grant of `domid`, pinned until grantUnmap; negative GNTST status on failure. */
+  grantMap(domid: number, ref: number, readonly: number): number;
+  grantUnmap(domid: number, ref: number, readonly: number): number;
+
+  // --- pCPUs
+  /** Runs vCPUs until there is nothing to run, the slice budget is spent or the machine stops. Returns a PcpuExit. */
+  pcpuRun(pcpu: number): number;
+  /** After PcpuExit.IDLE: ns until the next timer, as a double; Infinity when there is none. */
+  pcpuIdleNs(pcpu: number): number;
+}
+
+/** What the core imports, as module "env". */
+export interface CoreImports {
+  memory: WebAssembly.Memory;
+  /** Monotonic host time in ns. */
+  hostNow(): number;
+  /** Host wall clock, ns since 1970 as a double. */
+  hostWallClock(): number;
+  /** 32 random bits. */
+  hostRandom(): number;
+  /** Notifies waiters on the 32-bit word at `address` (the core has already changed it). Covered by memory.atomic.notify in the shared build. */
+  hostTrace(code: number, a: number, b: number): void;
+  abort(message: number, file: number, line: number, column: number): void;
+}

@@ -1,0 +1,192 @@
+/**
+ * The state of one virtual processor, as both dialects see it. A vCPU is a block of shared memory behind a base
+ * pointer: the general registers lie first, so that an instruction record can name one by a byte offset below 256.
+ * Names are those of the SDM. Saved states and Domain0 read and write registers through these offsets.
+ */
+import { constants, i32, struct, u8, u16, u32, u64 } from "../layout.js";
+
+export const Vcpu = struct("Vcpu", "One virtual processor.", {
+  gpr: u64("RAX RCX RDX RBX RSP RBP RSI RDI R8-R15, in encoding order", 16),
+  zero: u64("Always zero: the base or index that an addressing form lacks"),
+  blockRip: u64("RIP of the first instruction of the block that runs; records hold offsets from it"),
+  rip: u64("Architectural RIP; exact between blocks and while an exception is delivered"),
+  ccOp: u32("How the arithmetic flags are derived, a CcOp times 4 plus log2 of the operand size"),
+  eflags: u32("RFLAGS; the arithmetic bits are only valid when ccOp is CcOp.EFLAGS"),
+  ccSrc: u64("Lazy flags: second operand, or what ccOp says"),
+  ccDst: u64("Lazy flags: result"),
+  ctx: u64("TLB context, the low 12 bits of a tag: bit 0 user access, bits 11:1 the address-space number"),
+  tlb: u32("Address of this vCPU's TLB"),
+  jumpCache: u32("Address of this vCPU's RIP-to-block cache"),
+  curBlock: u32("Block that runs now, 0 between blocks"),
+  modeKey: u32("Decoding mode, a ModeKey: part of the key of a decoded block"),
+  events: u32("Nonzero when something must be looked at before the next block: an EventBit set, written atomically by others"),
+  cpl: u8("Current privilege level"),
+  faultVector: u8("Exception being raised by the instruction that returned FAULT"),
+  faultHasError: u8("1 when faultError is to be pushed"),
+  interruptShadow: u8("1 while the instruction after STI or MOV SS runs"),
+  faultError: u32("Error code of the exception being raised"),
+  halted: u8("1 while in HLT: only an interrupt, NMI, INIT or machine event wakes it"),
+  mwait: u8("1 while in MWAIT: like HLT, and a write to the monitored line wakes it too"),
+  nmiBlocked: u8("1 from NMI delivery to IRET"),
+  nmiPending: u8("1 when an NMI waits"),
+  waitForSipi: u8("1 between INIT and SIPI: runs nothing"),
+  online: u8("1 once started (BSP at once, APs by SIPI or VCPUOP_up)"),
+  fpuBlocked: u8("Why x87 and MMX instructions may not run now: 0, or an FpuBlock"),
+  sseBlocked: u8("Why SSE instructions may not run now: 0, or an FpuBlock"),
+  icount: u64("Instructions retired"),
+  budget: i32("Instructions left in the slice"),
+  exitReason: u32("Why the run loop returned, an ExitReason"),
+  cr0: u64("CR0"),
+  cr2: u64("CR2"),
+  cr3: u64("CR3"),
+  cr4: u64("CR4"),
+  efer: u64("IA32_EFER"),
+  xcr0: u64("XCR0"),
+  dr: u64("DR0-DR3, then unused, unused, DR6, DR7", 8),
+  seg: u64("ES CS SS DS FS GS LDTR TR: eight SegmentReg of 16 bytes", 16),
+  gdtrBase: u64("GDTR base"),
+  idtrBase: u64("IDTR base"),
+  gdtrLimit: u32("GDTR limit"),
+  idtrLimit: u32("IDTR limit"),
+  star: u64("IA32_STAR"),
+  lstar: u64("IA32_LSTAR"),
+  cstar: u64("IA32_CSTAR"),
+  fmask: u64("IA32_FMASK"),
+  kernelGsBase: u64("IA32_KERNEL_GS_BASE"),
+  sysenterCs: u64("IA32_SYSENTER_CS"),
+  sysenterEsp: u64("IA32_SYSENTER_ESP"),
+  sysenterEip: u64("IA32_SYSENTER_EIP"),
+  pat: u64("IA32_PAT"),
+  tscAux: u64("IA32_TSC_AUX"),
+  tscOffset: u64("Guest TSC minus machine TSC"),
+  tscAdjust: u64("IA32_TSC_ADJUST"),
+  apicBase: u64("IA32_APIC_BASE"),
+  miscEnable: u64("IA32_MISC_ENABLE"),
+  specCtrl: u64("IA32_SPEC_CTRL"),
+  featureControl: u64("IA32_FEATURE_CONTROL"),
+  mtrrDefType: u64("IA32_MTRR_DEF_TYPE"),
+  mtrrFixed: u64("IA32_MTRR_FIX64K_00000, FIX16K x2, FIX4K x8", 11),
+  mtrrVar: u64("Base and mask pairs of the eight variable ranges", 16),
+  monitorGpa: u64("Line armed by MONITOR, all ones when none"),
+  vec: u8("XMM0-XMM15, each in a slot of VEC_STRIDE bytes (room for YMM)", 16 * 32, 16),
+  fpr: u8("x87 R0-R7 in physical order, 16 bytes each: 64-bit significand, 16-bit sign and exponent; MM0-MM7 alias the significands", 8 * 16, 16),
+  fcw: u16("x87 control word"),
+  fsw: u16("x87 status word, TOP included"),
+  ftw: u16("x87 tag word, full form, two bits a physical register"),
+  fop: u16("x87 last opcode, 11 bits"),
+  mxcsr: u32("MXCSR"),
+  fcs: u16("x87 instruction pointer selector"),
+  fds: u16("x87 data pointer selector"),
+  fip: u64("x87 instruction pointer"),
+  fdp: u64("x87 data pointer"),
+  bounce: u8("Where an access that crosses pages or reaches a device is gathered; bounce pointers point here", 128, 16),
+  bounceLin: u64("Linear address of the access in the bounce buffer"),
+  bounceSize: u32("Its size in bytes"),
+  bounceKind: u32("0 plain memory, 1 a device"),
+  id: u32("Number of the vCPU in its domain"),
+  apicId: u32("Local APIC id"),
+  domain: u32("Address of the Domain"),
+  lapic: u32("Address of the local APIC's state"),
+  xen: u32("Address of the Xen per-vCPU state (XenVcpu)"),
+  runState: u32("Scheduler state of the vCPU, a VcpuRunState, changed by compare-and-swap"),
+  pcpu: u32("pCPU that runs it now, all ones when none"),
+  next: u32("Next vCPU in the run queue, 0 at the end"),
+  cpuNs: u64("Nanoseconds of CPU time used"),
+  wakeTime: u64("Machine time of its earliest timer, all ones when none"),
+  clacList: u32("TLB slots to drop when EFLAGS.AC falls: user pages mapped for supervisor access", 8),
+  clacCount: u32("How many of them"),
+  tlbAsid: u32("Address-space number in use, in ctx bits 11:1"),
+  tlbNextAsid: u32("Next address-space number to hand out"),
+  pcidAsid: u32("Address-space number last used for each of 16 recent PCIDs: PCID in the high half, number in the low", 16),
+  largePages: u64("Bloom filter of linear 2 MiB areas that were filled from a large page", 32),
+  stats: u64("Counters, indexed by VcpuStat", 16),
+  singleStep: u8("1 when each instruction is to run alone: TF, debug registers or a lockstep test"),
+  tfTrap: u8("1 when a single-step trap is due after the instruction"),
+  dataBreakpoints: u8("1 when DR7 enables a data or I/O breakpoint: the TLB fast path is off for watched pages"),
+  pendingDr6: u8("Data or I/O breakpoint bits (DR6.B3-B0) met by the instruction that runs"),
+});
+
+export const SegmentReg = struct("SegmentReg", "A segment register with its hidden part. [SDM] 3A 3.4.3", {
+  base: u64("Base"),
+  limit: u32("Limit in bytes, granularity applied"),
+  selector: u16("Visible selector"),
+  attr: u16("Descriptor bits 55:40 without the limit: type 3:0, S 4, DPL 6:5, P 7, AVL 8, L 9, DB 10, G 11; 0 = unusable"),
+});
+
+export const SegIndex = constants("SegIndex", "Order of the segment registers in Vcpu.seg.", {
+  ES: 0, CS: 1, SS: 2, DS: 3, FS: 4, GS: 5, LDTR: 6, TR: 7,
+});
+
+export const ModeKey = constants("ModeKey", "Bits of Vcpu.modeKey.", {
+  CODE16: 0, CODE32: 1, CODE64: 2, CODE_MASK: 3,
+  /** CR0.PE and not virtual-8086 */
+  PROTECTED: 4, VM86: 8,
+  /** SS.B, or 64-bit mode */
+  STACK32: 16,
+  /** EFER.LMA */
+  LONG: 32,
+  /** one instruction to a block */
+  SINGLE: 64,
+});
+
+export const EventBit = constants("EventBit", "Bits of Vcpu.events.", {
+  /** an interrupt may be deliverable: look at the local APIC and the event channels */
+  INTERRUPT: 1,
+  NMI: 2, INIT: 4, SIPI: 8,
+  /** drop the TLB and acknowledge */
+  FLUSH_TLB: 16,
+  /** leave the run loop: pause, destroy, reschedule */
+  STOP: 32,
+  /** an interrupt shadow or a single step is to be handled before the next block */
+  SHADOW: 64,
+  /** the code cache is about to be emptied: leave and acknowledge */
+  FLUSH_CODE: 128,
+  MCE: 256,
+});
+
+export const FpuBlock = constants("FpuBlock", "Reasons in Vcpu.fpuBlocked and Vcpu.sseBlocked, the exception to raise.", {
+  NONE: 0, UD: 1, NM: 2, MF: 3,
+});
+
+export const Status = constants("Status", "What a handler returns to the run loop.", {
+  /** go on with the next record */
+  NEXT: 0,
+  /** Vcpu.rip holds the target */
+  BRANCH: 1,
+  /** an exception: Vcpu.faultVector; nothing was changed */
+  FAULT: 2,
+  /** complete, but the block ends here: RIP becomes the next instruction */
+  END: 3,
+  /** not complete: run the same instruction again after looking at events */
+  RESTART: 4,
+  /** a trap-class exception (INT n, INTO, INT3, INT1 were delivered by the handler itself): Vcpu.rip holds the handler's address */
+  DELIVERED: 1,
+}, "i32");
+
+export const CcOp = constants("CcOp", "Ways to derive the arithmetic flags; Vcpu.ccOp is one of these times 4 plus log2(operand bytes).", {
+  /** the flags stand in Vcpu.eflags */
+  EFLAGS: 0,
+  /** ccDst = a + b, ccSrc = b */
+  ADD: 1,
+  /** ccDst = a + b + 1, ccSrc = b */
+  ADC: 2,
+  /** ccDst = a - b, ccSrc = b */
+  SUB: 3,
+  /** ccDst = a - b - 1, ccSrc = b */
+  SBB: 4,
+  /** ccDst = result; CF = OF = AF = 0 */
+  LOGIC: 5,
+  /** ccDst = a + 1, ccSrc = CF kept */
+  INC: 6,
+  /** ccDst = a - 1, ccSrc = CF kept */
+  DEC: 7,
+  /** ccDst = result, ccSrc = operand shifted by count - 1 (its top bit is CF) */
+  SHL: 8,
+  /** ccDst = result, ccSrc = operand shifted (logically or arithmetically) by count - 1 (its bit 0 is CF) */
+  SHR: 9,
+  /** ccDst = low result, ccSrc = nonzero when CF = OF = 1 */
+  MUL: 10,
+});
+
+export const VEC_STRIDE = 32;
+export const FPR_STRIDE = 16;
