@@ -1,0 +1,16 @@
+/**
+ * Soft floating point with the results and exception flags of an x86 processor. Values are bit patterns: T is u32 for
+ * binary32 and u64 for binary64; an 80-bit number lies in memory, 16 bytes a slot (u64 significand, u16 sign and exponent).
+ *
+ * Every function works under a status word in memory, `st` (status.ts): a copy of MXCSR. The caller copies MXCSR there,
+ * runs one operation for each element, takes the flags, and raises #XM before it commits anything when a *new* flag is
+ * unmasked: with an unmasked exception in MXCSR, clear the flag bits (5:0) of the copy first. With all exceptions
+ * masked, leave them in: PE already set is what lets the host's own arithmetic be used.
+ */
+export { Fp, Rc } from "./status";
+export { fAdd, fDiv, fMul, fSqrt, fSub } from "./arith";
+export { Order, fCompare } from "./compare";
+export { f32ToF64, f64ToF32, fFromInt, fRoundToIntegral, fToInt } from "./convert";
+export {
+  defaultNan, flushInput, infBits, isDenormal, isInf, isNan, isSignalling, isZero, propagateNan, quietBit, signBit,
+} from "./binary";
