@@ -1,0 +1,3 @@
+/** The only road to the core: its memory, its calls and its workers. */
+export { MachineMemory, type MemorySource, PAGE_BYTES, PAGE_SHIFT } from "./memory.js";
+export { StructView } from "./struct-view.js";

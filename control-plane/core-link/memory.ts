@@ -1,0 +1,102 @@
+/**
+ * The machine's shared memory as Domain0 reads and writes it. The core may grow the memory from any thread, after which
+ * older views no longer reach its end: every access checks and renews them. Single words that a guest or a pCPU may
+ * change meanwhile go through atomics.
+ */
+
+/** What we need of a WebAssembly.Memory; tests put a plain buffer behind it. */
+export interface MemorySource {
+  readonly buffer: ArrayBufferLike;
+  grow(pages: number): number;
+}
+
+export const PAGE_BYTES = 4096;
+export const PAGE_SHIFT = 12;
+
+export class MachineMemory {
+  #bytes: Uint8Array;
+  #words: Int32Array;
+  #view: DataView;
+
+  constructor(private readonly source: MemorySource) {
+    this.#bytes = new Uint8Array(source.buffer);
+    this.#words = new Int32Array(source.buffer);
+    this.#view = new DataView(source.buffer);
+  }
+
+  /** A view of `[address, address + length)`; not copied, so others may be changing it. */
+  bytes(address: number, length: number): Uint8Array {
+    this.#reach(address + length);
+    return this.#bytes.subarray(address, address + length);
+  }
+
+  /** A copy of `[address, address + length)`. */
+  copy(address: number, length: number): Uint8Array {
+    this.#reach(address + length);
+    return this.#bytes.slice(address, address + length);
+  }
+
+  write(address: number, bytes: Uint8Array): void {
+    this.#reach(address + bytes.length);
+    this.#bytes.set(bytes, address);
+  }
+
+  fill(address: number, length: number, value: number): void {
+    this.#reach(address + length);
+    this.#bytes.fill(value, address, address + length);
+  }
+
+  /** Atomic 32-bit load, unsigned. The address is a multiple of four. */
+  load32(address: number): number {
+    this.#reach(address + 4);
+    return Atomics.load(this.#words, address >>> 2) >>> 0;
+  }
+
+  store32(address: number, value: number): void {
+    this.#reach(address + 4);
+    Atomics.store(this.#words, address >>> 2, value | 0);
+  }
+
+  /** Adds to a word and wakes whoever waits on it. */
+  ring(address: number): void {
+    this.#reach(address + 4);
+    Atomics.add(this.#words, address >>> 2, 1);
+    Atomics.notify(this.#words, address >>> 2);
+  }
+
+  /** The word array and index for Atomics.wait and its kin. */
+  wordAt(address: number): { readonly words: Int32Array; readonly index: number } {
+    this.#reach(address + 4);
+    return { words: this.#words, index: address >>> 2 };
+  }
+
+  u8(address: number): number {
+    this.#reach(address + 1);
+    return this.#bytes[address]!;
+  }
+
+  /** For plain fields of any scalar type. */
+  view(end: number): DataView {
+    this.#reach(end);
+    return this.#view;
+  }
+
+  get byteLength(): number {
+    this.#renew();
+    return this.#bytes.length;
+  }
+
+  #reach(end: number): void {
+    if (end > this.#bytes.length) this.#renew();
+  }
+
+  #renew(): void {
+    // Growing by nothing makes this thread see what others have grown.
+    this.source.grow(0);
+    const { buffer } = this.source;
+    if (buffer.byteLength === this.#bytes.length) return;
+    this.#bytes = new Uint8Array(buffer);
+    this.#words = new Int32Array(buffer);
+    this.#view = new DataView(buffer);
+  }
+}
