@@ -1,0 +1,30 @@
+/** The scheduler's vocabulary: states of a vCPU, why the run loop returned, why a pCPU returned. */
+import { constants } from "../layout.js";
+
+export const VcpuRunState = constants("VcpuRunState", "Values of Vcpu.runState; changed under Machine.schedLock.", {
+  /** waits for an event or its timer, or its domain is paused */
+  BLOCKED: 0,
+  /** in the run queue */
+  RUNNABLE: 1,
+  /** a pCPU has it */
+  RUNNING: 2,
+});
+
+export const ExitReason = constants("ExitReason", "Why runVcpu returned.", {
+  /** the budget is spent */
+  BUDGET: 0,
+  /** HLT, MWAIT or waiting for SIPI: nothing to run until an event */
+  HALT: 1,
+  /** EventBit.STOP */
+  STOP: 2,
+  TRIPLE_FAULT: 3,
+  /** a state the run loop cannot go on from */
+  INTERNAL: 4,
+});
+
+export const PcpuExit = constants("PcpuExit", "What pcpuRun returns.", {
+  /** vCPUs still wait: call again after a turn of the event loop */
+  AGAIN: 0,
+  /** sleep on the doorbell for pcpuIdleNs at most */
+  IDLE: 1,
+});
