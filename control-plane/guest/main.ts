@@ -1,0 +1,107 @@
+// `npm run guest`: prepares the default guest and says where it is.
+import { copyFile, mkdir } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { parseArgs } from "node:util";
+import { type GuestFlavour, type GuestImage, type PrepareGuestOptions, prepareGuest, progressBar } from "./index.js";
+
+const HELP = `Prepares the default guest: Debian's own Linux kernel with busybox, verified, in your cache.
+
+Usage: npm run guest -- [options]
+
+  --flavour NAME    cloud (default): Debian's small kernel for virtual machines
+                    full: Debian's standard kernel, with every driver
+  --modules A,B     add these kernel modules, with what they depend on, and load them at boot
+  --mirror URL      fetch from this Debian mirror instead of through apt (also: XENOLITH_MIRROR)
+  --keyring FILE    OpenPGP keys that must have signed the mirror's index
+                    (default: the keys of the installed package debian-archive-keyring)
+  --out DIR         also copy the kernel and the initramfs to DIR
+  --refresh         look for newer packages even when the cache holds a guest
+  --offline         use only what the cache holds
+  --help            this text
+`;
+
+/** Exit statuses, as the other programs of Xenolith use them. */
+const EXIT_USAGE = 1;
+const EXIT_FAILURE = 2;
+
+interface Arguments {
+  readonly options: PrepareGuestOptions;
+  readonly outDir: string | undefined;
+}
+
+function parse(args: readonly string[]): Arguments | "help" {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      flavour: { type: "string", default: "cloud" },
+      modules: { type: "string", default: "" },
+      mirror: { type: "string" },
+      keyring: { type: "string" },
+      out: { type: "string" },
+      refresh: { type: "boolean", default: false },
+      offline: { type: "boolean", default: false },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
+  if (values.help) return "help";
+  if (values.flavour !== "cloud" && values.flavour !== "full") {
+    throw new Error(`--flavour is "cloud" or "full", not "${values.flavour}"`);
+  }
+  const flavour: GuestFlavour = values.flavour;
+  const modules = values.modules.split(",").filter((name) => name !== "");
+  const { mirror, keyring, refresh, offline } = values;
+  const options = {
+    flavour,
+    modules,
+    refresh,
+    offline,
+    ...(mirror ? { mirror } : {}),
+    ...(keyring ? { keyring } : {}),
+  };
+  return { options, outDir: values.out };
+}
+
+async function copyTo(outDir: string, image: GuestImage): Promise<void> {
+  await mkdir(outDir, { recursive: true });
+  for (const path of [image.kernel, image.initramfs]) await copyFile(path, join(outDir, basename(path)));
+}
+
+function describe(image: GuestImage): string {
+  const { release, packages, modules } = image.manifest;
+  const lines = [
+    `Linux ${release} (${packages.map(({ name, version }) => `${name} ${version}`).join(", ")})`,
+    `kernel    = "${image.kernel}"`,
+    `ramdisk   = "${image.initramfs}"`,
+    `cmdline   = "${image.cmdline}"`,
+    `modules: ${modules.join(" ") || "none"}`,
+  ];
+  return `${lines.join("\n")}\n`;
+}
+
+async function main(): Promise<number> {
+  let parsed: ReturnType<typeof parse>;
+  try {
+    parsed = parse(process.argv.slice(2));
+  } catch (error) {
+    process.stderr.write(`guest: ${error instanceof Error ? error.message : error}\nTry: npm run guest -- --help\n`);
+    return EXIT_USAGE;
+  }
+  if (parsed === "help") {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  const abort = new AbortController();
+  process.once("SIGINT", () => abort.abort());
+  const bar = progressBar(process.stderr);
+  const prepared = await prepareGuest({ ...parsed.options, onProgress: bar.report, signal: abort.signal });
+  bar.finish();
+  if (!prepared.ok) {
+    process.stderr.write(`guest: ${prepared.error.message}\n`);
+    return EXIT_FAILURE;
+  }
+  if (parsed.outDir) await copyTo(parsed.outDir, prepared.value);
+  process.stdout.write(describe(prepared.value));
+  return 0;
+}
+
+process.exitCode = await main();

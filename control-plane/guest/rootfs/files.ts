@@ -1,0 +1,89 @@
+// The text files of the default guest's root file system.
+//
+// An interpreter boots this, so /init forks as little as it can: shell builtins for what they can do, one `mount -a` for
+// all mounts, and then busybox init, which respawns the shell and answers poweroff and reboot.
+
+/** How a line begins that reports the exit status of `xl.exec` or `xl.run`. */
+export const EXEC_STATUS_PREFIX = "xl.exec: exit status ";
+
+/** /init: process 1 until it hands over to busybox init. */
+export const INIT_SCRIPT = `#!/bin/sh
+# Xenolith's default guest: mounts, loads modules, then becomes busybox init.
+# Kernel command line:
+#   xl.exec="COMMAND"   run COMMAND, print "${EXEC_STATUS_PREFIX}N", power off
+#   xl.run=BASE64       the same for a script in base64, which may hold any character
+#   xl.modules=A,B      load these modules too
+export PATH=/bin HOME=/root
+mount -a
+read -r cmdline </proc/cmdline
+read -r consoles </sys/class/tty/console/active
+read -r release </proc/sys/kernel/osrelease
+read -r hostname </etc/hostname
+echo "$hostname" >/proc/sys/kernel/hostname
+tty=\${consoles##* }
+
+modules=
+while read -r module _; do
+  case $module in '' | '#'*) ;; *) modules="$modules $module" ;; esac
+done </etc/modules
+for device in /sys/bus/xen/devices/*; do
+  case \${device##*/} in
+    vbd-*) modules="$modules xen-blkfront" ;;
+    vif-*) modules="$modules xen-netfront" ;;
+  esac
+done
+case " $cmdline" in *' xl.modules='*)
+  more=\${cmdline##*xl.modules=}
+  IFS=,
+  for module in \${more%% *}; do modules="$modules $module"; done
+  unset IFS
+esac
+[ -z "$modules" ] || modprobe -a $modules
+
+command=
+script=
+case " $cmdline" in
+  *' xl.exec="'*) command=\${cmdline#*xl.exec=\\"} command=\${command%%\\"*} ;;
+  # The kernel's own parser moves the quote in front of the name.
+  *' "xl.exec='*) command=\${cmdline#*xl.exec=} command=\${command%%\\"*} ;;
+  *' xl.exec='*) command=\${cmdline#*xl.exec=} command=\${command%% *} ;;
+  *' xl.run='*) script=\${cmdline#*xl.run=} script=\${script%% *} ;;
+esac
+if [ -n "$script" ]; then
+  echo "$script" | base64 -d >/run/xl.run
+  command='. /run/xl.run'
+fi
+if [ -n "$command" ]; then
+  cd /root
+  sh -c "$command"
+  echo "${EXEC_STATUS_PREFIX}$?"
+  poweroff -f
+fi
+
+echo "$tty::respawn:-/bin/sh" >/etc/inittab
+echo "::ctrlaltdel:/bin/reboot" >>/etc/inittab
+echo
+echo "Welcome to Xenolith: Debian's Linux $release with busybox on $tty."
+echo "Everything lives in memory. 'poweroff' stops the guest, 'busybox --list' shows its commands."
+echo
+exec /bin/init
+`;
+
+/** Text files by path; all are mode 0644. */
+export const TEXT_FILES: Readonly<Record<string, string>> = {
+  "etc/fstab": `proc     /proc    proc     nosuid,nodev,noexec  0 0
+sysfs    /sys     sysfs    nosuid,nodev,noexec  0 0
+devtmpfs /dev     devtmpfs nosuid,mode=0755     0 0
+tmpfs    /run     tmpfs    nosuid,nodev         0 0
+tmpfs    /tmp     tmpfs    nosuid,nodev         0 0
+devpts   /dev/pts devpts   nosuid,noexec,gid=5,mode=0620 0 0
+`,
+  "etc/hostname": "xenolith\n",
+  "etc/hosts": "127.0.0.1 localhost xenolith\n::1 localhost\n",
+  "etc/passwd": "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n",
+  "etc/group": "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n",
+  "etc/shells": "/bin/sh\n",
+  "etc/profile": `export PATH=/bin HOME=\${HOME:-/root} TERM=xterm-256color
+PS1='\\h:\\w\\$ '
+`,
+};
