@@ -14,3 +14,6 @@ export { f32ToF64, f64ToF32, fFromInt, fRoundToIntegral, fToInt } from "./conver
 export {
   defaultNan, flushInput, infBits, isDenormal, isInf, isNan, isSignalling, isZero, propagateNan, quietBit, signBit,
 } from "./binary";
+export { f80Add, f80Compare, f80Div, f80Mul, f80Sqrt, f80Sub } from "./f80-arith";
+export { f80FromBcd, f80FromF, f80FromInt, f80RoundToIntegral, f80ToBcd, f80ToF, f80ToInt } from "./f80-convert";
+export { REM_INCOMPLETE, f80Extract, f80Rem, f80Scale } from "./f80-rem";

@@ -3,8 +3,8 @@
  * Callers copy MXCSR (or build one from the x87 control word), run the operation, and look at the flags it added.
  * The bits above 15 do not exist in MXCSR: they carry what only x87 has. [SDM] 1 10.2.3, 8.1.5
  *
- *    18   17:16  15   14:13  12:7   6    5  4  3  2  1  0
- *    C1   PC     FTZ  RC     masks  DAZ  PE UE OE ZE DE IE
+ *    19  18  17:16  15   14:13  12:7   6    5  4  3  2  1  0
+ *    DIN C1  PC     FTZ  RC     masks  DAZ  PE UE OE ZE DE IE
  */
 
 /** Bits of the status word. */
@@ -29,6 +29,8 @@ export namespace Fp {
   export const PC_SHIFT: u32 = 16;
   /** x87: the last rounding increased the magnitude */
   export const C1: u32 = 0x40000;
+  /** x87: a memory operand was a denormal before its exact conversion; the operation turns it into DE */
+  export const DIN: u32 = 0x80000;
 }
 
 /** Rounding control, as in MXCSR, FCW and the immediate of ROUNDSD. */

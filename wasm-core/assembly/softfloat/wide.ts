@@ -85,7 +85,7 @@ export function wideShiftLeft(hi: u64, lo: u64, n: u32): v128 {
 
 /**
  * Integer square root of (hi:lo) with hi >= 2^62, one bit a round: lane 1 is the 64-bit root,
- * lane 0 is nonzero when there is a remainder.
+ * lane 0 is the rest of the root to be rounded: 0 when exact, 1 below one half, 2^63 + 1 above one half.
  */
 export function sqrtWide(hi: u64, lo: u64): v128 {
   let root: u64 = 0;
@@ -106,5 +106,6 @@ export function sqrtWide(hi: u64, lo: u64): v128 {
       root |= 1;
     }
   }
-  return wide(root, rem | top);
+  const aboveHalf = top != 0 || rem > root;
+  return wide(root, (<u64>aboveHalf << 63) | u64((rem | top) != 0));
 }
