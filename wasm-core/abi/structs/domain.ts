@@ -57,7 +57,6 @@ export const Domain = struct("Domain", "One domain.", {
   mapPages: u32("Pages of Maptrack, 128 handles each", 128),
   dying: u32("1 when destruction has begun"),
   ioLock: u32("Spinlock of platform devices"),
-  devices: u32("Addresses of platform device states, the dev layer's", 16),
   stats: u64("Counters, indexed by DomainStat", 24),
   flushSeq: u32("For the shootdown layer", 8),
   platformState: u32("Address of its PlatformState, 0 when it has none"),

@@ -18,8 +18,7 @@ export const MACHINE_MAGIC = 0x4c4e4558;
 export const DOM0_PORTS = 16384;
 export const LOG_BYTES = 65536;
 export const HEAP_ORDERS = 17;
-export const TLB_BYTES = 1024 * 32;
-export const JUMP_CACHE_BYTES = 2048 * 16;
+export const JUMP_CACHE_BYTES = 4096 * 16;
 export const LAPIC_BYTES = 4096;
 
 export const Machine = struct("Machine", "The whole machine, at MACHINE_BASE.", {
@@ -123,9 +122,6 @@ export const LogRecord = struct("LogRecord", "Header of a record in the log ring
 export const LogKind = constants("LogKind", "Streams that the log carries.", {
   /** console_io */
   CONSOLE: 0,
-  /** port 0xe9 */
-  DEBUGCON: 1,
-  SERIAL: 2,
 });
 
 export const TraceCode = constants("TraceCode", "First argument of the hostTrace import.", {

@@ -1,0 +1,105 @@
+/**
+ * The frame table and the frame allocator. Frames come from a free list or, at first, from the fresh end of memory,
+ * which grows in steps, so that a machine costs what it touches. A frame is handed out zeroed and with one reference;
+ * its last framePut frees it. DESIGN 3.
+ */
+import { Frame, Frame_SIZE, FrameType, Machine, MachineOff, MACHINE_BASE, TraceCode } from "../gen/layout";
+import { spinLock, spinUnlock } from "../util/atomics";
+import { machine, trace } from "../util/host";
+
+/** Step by which memory grows, in wasm pages. */
+const GROW_PAGES: u32 = 128;
+/** Frames to a wasm page. */
+const FRAMES_PER_PAGE: u32 = 16;
+
+@inline
+export function frameOf(mfn: u32): Frame {
+  return changetype<Frame>(<usize>load<u32>(MACHINE_BASE, MachineOff.frameTable) + (<usize>mfn) * Frame_SIZE);
+}
+
+@inline
+export function frameAddress(mfn: u32): usize {
+  return <usize>mfn << 12;
+}
+
+/** Makes sure that memory reaches to the end of frame `end - 1`. Call with the frame lock held. */
+function reach(end: u32): bool {
+  const have = <u32>memory.size();
+  const need = (end + FRAMES_PER_PAGE - 1) / FRAMES_PER_PAGE;
+  if (need <= have) return true;
+  const last = (machine().totalFrames + FRAMES_PER_PAGE - 1) / FRAMES_PER_PAGE;
+  const goal = min(max(need, have + GROW_PAGES), max(last, need));
+  if (memory.grow(<i32>(goal - have)) >= 0 || memory.grow(<i32>(need - have)) >= 0) return true;
+  machine().totalFrames = min(machine().totalFrames, <u32>memory.size() * FRAMES_PER_PAGE);
+  return false;
+}
+
+/** `count` frames in a row from the fresh end of memory, or 0. Call with the frame lock held. */
+export function takeFresh(m: Machine, count: u32): u32 {
+  const first = m.freshFrame;
+  if (count > m.totalFrames - first || !reach(first + count)) return 0;
+  m.freshFrame = first + count;
+  return first;
+}
+
+/** A zeroed frame with one reference, or 0 when the machine is full. */
+export function frameAlloc(owner: u32): u32 {
+  const m = machine();
+  const lock = changetype<usize>(m) + MachineOff.frameLock;
+  spinLock(lock);
+  let mfn = m.freeHead;
+  const recycled = mfn != 0;
+  if (recycled) {
+    m.freeHead = frameOf(mfn).refs;
+    m.freeFrames -= 1;
+  } else {
+    mfn = takeFresh(m, 1);
+  }
+  spinUnlock(lock);
+  if (mfn == 0) {
+    trace(TraceCode.OUT_OF_FRAMES, owner, m.freeFrames);
+    return 0;
+  }
+  if (recycled) memory.fill(frameAddress(mfn), 0, 4096);
+  const f = frameOf(mfn);
+  f.owner = <u16>owner;
+  f.type = <u8>FrameType.GUEST;
+  f.flags = 0;
+  atomic.store<u32>(changetype<usize>(f), 1, 4);
+  return mfn;
+}
+
+/** Takes a reference. Only for a frame that cannot be freed meanwhile: another reference or a lock keeps it. */
+@inline
+export function frameGet(mfn: u32): void {
+  atomic.add<u32>(changetype<usize>(frameOf(mfn)), 1, 4);
+}
+
+/** Drops a reference; the last one frees the frame. Returns true then. */
+export function framePut(mfn: u32): bool {
+  const f = frameOf(mfn);
+  if (atomic.sub<u32>(changetype<usize>(f), 1, 4) != 1) return false;
+  frameRetire(f);
+  const m = machine();
+  const lock = changetype<usize>(m) + MachineOff.frameLock;
+  spinLock(lock);
+  f.type = <u8>FrameType.FREE;
+  f.refs = m.freeHead;
+  m.freeHead = mfn;
+  m.freeFrames += 1;
+  spinUnlock(lock);
+  return true;
+}
+
+/** Forgets the code that was decoded from a frame that changes hands: blocks of the old generation are never entered. */
+export function frameRetire(f: Frame): void {
+  if (atomic.load<u32>(changetype<usize>(f), 8) == 0) return;
+  atomic.add<u32>(changetype<usize>(f), 1, 12);
+  atomic.store<u32>(changetype<usize>(f), 0, 8);
+}
+
+/** Frames that can still be had. */
+export function freeFrames(): u32 {
+  const m = machine();
+  return m.freeFrames + (m.totalFrames - m.freshFrame);
+}

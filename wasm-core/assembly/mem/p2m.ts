@@ -1,0 +1,258 @@
+/**
+ * The p2m: a domain's table from guest frame numbers to machine frames, with kind and rights. A radix tree of three
+ * levels, ten bits each; nodes are frames, made when first needed and kept until the domain dies, so that lookups take
+ * no lock. An empty entry inside a RAM range means "populate on demand"; a hole that the guest made there is BALLOON.
+ */
+import {
+  Access, CrashReason, Domain, DomainOff, DomainStat, FrameFlag, FrameType, P2m, P2mKind,
+} from "../gen/layout";
+import { flushDomainTlb } from "../cpu/shootdown";
+import { spinLock, spinUnlock } from "../util/atomics";
+import { count, domainCrash } from "./domains";
+import { frameAddress, frameAlloc, frameGet, frameOf, framePut } from "./frames";
+import { heapFreePages, heapPages } from "./heap";
+
+const POD_ENTRY: u32 = (P2mKind.POD << P2m.KIND_SHIFT) | P2m.RWX;
+
+/** An entry from its parts. */
+@inline
+export function p2mEntry(mfn: u32, kind: u32, rights: u32): u32 {
+  return mfn | (kind << P2m.KIND_SHIFT) | rights;
+}
+
+@inline
+export function p2mKind(entry: u32): u32 {
+  return (entry >> P2m.KIND_SHIFT) & P2m.KIND_MASK;
+}
+
+@inline
+export function p2mMfn(entry: u32): u32 {
+  return entry & P2m.MFN_MASK;
+}
+
+/** True when a frame stands behind the entry. */
+@inline
+export function p2mHasFrame(entry: u32): bool {
+  const kind = p2mKind(entry);
+  return kind == P2mKind.RAM || kind == P2mKind.COW || kind == P2mKind.GRANT;
+}
+
+/** True when `gfn` lies in RAM that was declared for the domain. */
+export function inRam(dom: Domain, gfn: u32): bool {
+  const n = dom.ramRanges;
+  let at = changetype<usize>(dom) + DomainOff.ram;
+  for (let i: u32 = 0; i < n; i++, at += 8) {
+    if (gfn - load<u32>(at) < load<u32>(at, 4)) return true;
+  }
+  return false;
+}
+
+/** Address of the entry's word, 0 when its nodes do not exist. */
+function find(dom: Domain, gfn: u32): usize {
+  const top = <usize>dom.p2mRoot;
+  if (top == 0) return 0;
+  const mid = <usize>atomic.load<u32>(top + ((gfn >> 20) << 2));
+  if (mid == 0) return 0;
+  const leaf = <usize>atomic.load<u32>(mid + (((gfn >> 10) & 1023) << 2));
+  return leaf == 0 ? 0 : leaf + ((gfn & 1023) << 2);
+}
+
+/** As find, making the nodes. 0 when memory or the domain's allowance is exhausted. Call with the p2m lock held. */
+function make(dom: Domain, gfn: u32): usize {
+  let node = <usize>dom.p2mRoot;
+  if (node == 0) return 0;
+  for (let shift: u32 = 20; shift >= 10; shift -= 10) {
+    const slot = node + (((gfn >> shift) & 1023) << 2);
+    let child = <usize>load<u32>(slot);
+    if (child == 0) {
+      if (dom.p2mNodes >= dom.p2mMaxNodes) return 0;
+      child = heapPages(0);
+      if (child == 0) return 0;
+      dom.p2mNodes += 1;
+      atomic.store<u32>(slot, <u32>child);
+    }
+    node = child;
+  }
+  return node + ((gfn & 1023) << 2);
+}
+
+/** The entry of a gfn, without side effects. */
+export function p2mGet(dom: Domain, gfn: u64): u32 {
+  if (gfn >= <u64>P2m.GFN_LIMIT) return 0;
+  const slot = find(dom, <u32>gfn);
+  const entry = slot != 0 ? atomic.load<u32>(slot) : 0;
+  return entry == 0 && inRam(dom, <u32>gfn) ? POD_ENTRY : entry;
+}
+
+/**
+ * The entry of a gfn, made ready for an access: populated, unshared, marked dirty. The caller looks at kind and rights:
+ * what comes back without a frame is not memory, and a write without the W right is refused or dropped.
+ */
+export function p2mResolve(dom: Domain, gfn: u64, access: u32): u32 {
+  let entry = p2mGet(dom, gfn);
+  const kind = p2mKind(entry);
+  if (kind == P2mKind.POD) entry = populateOnDemand(dom, <u32>gfn);
+  else if (kind == P2mKind.COW && access == Access.WRITE) entry = unshare(dom, <u32>gfn);
+  if (access == Access.WRITE && p2mHasFrame(entry)) {
+    const f = frameOf(p2mMfn(entry));
+    if ((f.flags & <u8>FrameFlag.DIRTY) == 0) f.flags |= <u8>FrameFlag.DIRTY;
+  }
+  return entry;
+}
+
+function populateOnDemand(dom: Domain, gfn: u32): u32 {
+  const lock = changetype<usize>(dom) + DomainOff.p2mLock;
+  spinLock(lock);
+  let entry = p2mGet(dom, gfn);
+  if (p2mKind(entry) == P2mKind.POD) {
+    const slot = make(dom, gfn);
+    const mfn = slot != 0 && dom.totPages < dom.maxPages ? frameAlloc(dom.domid) : 0;
+    if (mfn == 0) {
+      spinUnlock(lock);
+      domainCrash(dom, CrashReason.OUT_OF_MEMORY);
+      return 0;
+    }
+    dom.totPages += 1;
+    entry = p2mEntry(mfn, P2mKind.RAM, P2m.RWX);
+    atomic.store<u32>(slot, entry);
+    count(dom, DomainStat.POD_FILLS);
+  }
+  spinUnlock(lock);
+  return entry;
+}
+
+/** Gives the domain its own copy of a shared frame; the last sharer takes the frame itself. */
+function unshare(dom: Domain, gfn: u32): u32 {
+  const lock = changetype<usize>(dom) + DomainOff.p2mLock;
+  spinLock(lock);
+  const old = p2mGet(dom, gfn);
+  if (p2mKind(old) != P2mKind.COW) {
+    spinUnlock(lock);
+    return old;
+  }
+  const mfn = frameAlloc(dom.domid);
+  if (mfn == 0) {
+    spinUnlock(lock);
+    domainCrash(dom, CrashReason.OUT_OF_MEMORY);
+    return 0;
+  }
+  memory.copy(frameAddress(mfn), frameAddress(p2mMfn(old)), 4096);
+  const entry = p2mEntry(mfn, P2mKind.RAM, P2m.RWX);
+  atomic.store<u32>(find(dom, gfn), entry);
+  count(dom, DomainStat.COW_BREAKS);
+  spinUnlock(lock);
+  flushDomainTlb(dom);
+  framePut(p2mMfn(old));
+  return entry;
+}
+
+/**
+ * Replaces the entry of a gfn; the frame reference in `entry` becomes the p2m's. What stood there is returned for
+ * p2mRelease after a shootdown; P2M_FAILED when there is no memory for nodes.
+ */
+export function p2mSet(dom: Domain, gfn: u32, entry: u32): u32 {
+  const lock = changetype<usize>(dom) + DomainOff.p2mLock;
+  spinLock(lock);
+  const slot = make(dom, gfn);
+  if (slot == 0) {
+    spinUnlock(lock);
+    return P2M_FAILED;
+  }
+  const old = load<u32>(slot);
+  atomic.store<u32>(slot, entry == 0 && inRam(dom, gfn) ? BALLOON_ENTRY : entry);
+  accountSwap(dom, old, entry);
+  if (entry != 0 && gfn > dom.maxGfn) dom.maxGfn = gfn;
+  spinUnlock(lock);
+  return old;
+}
+
+/** As p2mSet when the entry still is `expected` (as p2mGet tells it); P2M_FAILED when it is not. */
+export function p2mReplace(dom: Domain, gfn: u32, expected: u32, entry: u32): u32 {
+  const lock = changetype<usize>(dom) + DomainOff.p2mLock;
+  spinLock(lock);
+  const slot = p2mGet(dom, gfn) == expected ? make(dom, gfn) : 0;
+  if (slot == 0) {
+    spinUnlock(lock);
+    return P2M_FAILED;
+  }
+  const old = load<u32>(slot);
+  atomic.store<u32>(slot, entry == 0 && inRam(dom, gfn) ? BALLOON_ENTRY : entry);
+  accountSwap(dom, old, entry);
+  if (entry != 0 && gfn > dom.maxGfn) dom.maxGfn = gfn;
+  spinUnlock(lock);
+  return old;
+}
+
+/** No entry has all bits set. */
+export const P2M_FAILED: u32 = 0xffffffff;
+const BALLOON_ENTRY: u32 = P2mKind.BALLOON << P2m.KIND_SHIFT;
+
+/** True when the entry's frame counts as the domain's own memory. */
+function isOwned(dom: Domain, entry: u32): bool {
+  const kind = p2mKind(entry);
+  if (kind == P2mKind.COW) return true;
+  return kind == P2mKind.RAM && frameOf(p2mMfn(entry)).type == <u8>FrameType.GUEST;
+}
+
+function accountSwap(dom: Domain, old: u32, entry: u32): void {
+  if (isOwned(dom, old)) dom.totPages -= 1;
+  if (isOwned(dom, entry)) dom.totPages += 1;
+}
+
+/** Drops the reference that an entry held. A shootdown must have come between its removal and this. */
+export function p2mRelease(entry: u32): void {
+  if (p2mHasFrame(entry)) framePut(p2mMfn(entry));
+}
+
+/** Puts an empty entry in place of a hole, so that the gfn is RAM on demand again. */
+export function p2mMakePod(dom: Domain, gfn: u32): bool {
+  const lock = changetype<usize>(dom) + DomainOff.p2mLock;
+  spinLock(lock);
+  const slot = find(dom, gfn);
+  const done = slot != 0 && p2mKind(load<u32>(slot)) == P2mKind.BALLOON && inRam(dom, gfn);
+  if (done) atomic.store<u32>(slot, 0);
+  spinUnlock(lock);
+  return done;
+}
+
+/** Takes a reference to the frame behind a gfn, ready for `access`: its entry, or 0 when it is not such memory. */
+export function p2mPin(dom: Domain, gfn: u64, access: u32): u32 {
+  for (;;) {
+    const entry = p2mResolve(dom, gfn, access);
+    if (!p2mHasFrame(entry) || (access == Access.WRITE && (entry & P2m.W) == 0)) return 0;
+    const lock = changetype<usize>(dom) + DomainOff.p2mLock;
+    spinLock(lock);
+    const same = p2mGet(dom, gfn) == entry;
+    if (same) frameGet(p2mMfn(entry));
+    spinUnlock(lock);
+    if (same) return entry;
+  }
+}
+
+/** Creates the empty p2m. */
+export function p2mInit(dom: Domain): bool {
+  dom.p2mRoot = <u32>heapPages(0);
+  dom.p2mNodes = 1;
+  return dom.p2mRoot != 0;
+}
+
+/** Frees every frame and every node. Nothing of the domain runs any more. */
+export function p2mDestroy(dom: Domain): void {
+  const top = <usize>dom.p2mRoot;
+  if (top == 0) return;
+  for (let i: usize = 0; i < 4096; i += 4) {
+    const mid = <usize>load<u32>(top + i);
+    if (mid == 0) continue;
+    for (let j: usize = 0; j < 4096; j += 4) {
+      const leaf = <usize>load<u32>(mid + j);
+      if (leaf == 0) continue;
+      for (let k: usize = 0; k < 4096; k += 4) p2mRelease(load<u32>(leaf + k));
+      heapFreePages(leaf, 0);
+    }
+    heapFreePages(mid, 0);
+  }
+  heapFreePages(top, 0);
+  dom.p2mRoot = 0;
+  dom.p2mNodes = 0;
+  dom.totPages = 0;
+}
