@@ -98,7 +98,6 @@ export const Uart = struct("Uart", "16550A at COM1.", {
 });
 
 export const PlatformState = struct("PlatformState", "All platform devices of one domain.", {
-  lock: u32("Spin lock: 1 while a processor is in one of the devices"),
   arbiter: u32("vCPU at which the next lowest-priority arbitration starts"),
   serialOutProd: u32("Bytes ever put into serialOut, advanced by the core"),
   serialOutCons: u32("Bytes ever taken from it, advanced by Domain0"),
