@@ -1,7 +1,7 @@
 // The text files of the default guest's root file system.
 //
 // An interpreter boots this, so /init forks as little as it can: shell builtins for what they can do, one `mount -a` for
-// all mounts, and then busybox init, which respawns the shell and answers poweroff and reboot.
+// all mounts (devpts needs a folder in devtmpfs first), and then busybox init, which respawns the shell and answers poweroff and reboot.
 
 /** How a line begins that reports the exit status of `xl.exec` or `xl.run`. */
 export const EXEC_STATUS_PREFIX = "xl.exec: exit status ";
@@ -15,6 +15,8 @@ export const INIT_SCRIPT = `#!/bin/sh
 #   xl.modules=A,B      load these modules too
 export PATH=/bin HOME=/root
 mount -a
+mkdir /dev/pts
+mount /dev/pts
 read -r cmdline </proc/cmdline
 read -r consoles </sys/class/tty/console/active
 read -r release </proc/sys/kernel/osrelease
@@ -76,7 +78,7 @@ sysfs    /sys     sysfs    nosuid,nodev,noexec  0 0
 devtmpfs /dev     devtmpfs nosuid,mode=0755     0 0
 tmpfs    /run     tmpfs    nosuid,nodev         0 0
 tmpfs    /tmp     tmpfs    nosuid,nodev         0 0
-devpts   /dev/pts devpts   nosuid,noexec,gid=5,mode=0620 0 0
+devpts   /dev/pts devpts   noauto,nosuid,noexec,gid=5,mode=0620 0 0
 `,
   "etc/hostname": "xenolith\n",
   "etc/hosts": "127.0.0.1 localhost xenolith\n::1 localhost\n",
@@ -85,5 +87,6 @@ devpts   /dev/pts devpts   nosuid,noexec,gid=5,mode=0620 0 0
   "etc/shells": "/bin/sh\n",
   "etc/profile": `export PATH=/bin HOME=\${HOME:-/root} TERM=xterm-256color
 PS1='\\h:\\w\\$ '
+cd "$HOME"
 `,
 };

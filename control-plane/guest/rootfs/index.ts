@@ -5,7 +5,7 @@ import { INIT_SCRIPT, TEXT_FILES } from "./files.js";
 
 export { EXEC_STATUS_PREFIX } from "./files.js";
 
-const FOLDERS = ["bin", "dev", "dev/pts", "etc", "lib", "mnt", "proc", "root", "run", "sys", "tmp", "usr", "var"];
+const FOLDERS = ["bin", "dev", "etc", "lib", "mnt", "proc", "root", "run", "sys", "tmp", "usr", "var"];
 
 /** Everything is in /bin; the other places lead there. */
 const LINKS: Readonly<Record<string, string>> = {
