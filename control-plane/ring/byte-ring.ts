@@ -3,7 +3,7 @@
  * masked with the size. The other end is a guest: its index is read once per step and checked, never trusted again.
  * [XEN] io/xs_wire.h, io/console.h
  */
-import type { MachineMemory } from "../core-link/memory.js";
+import type { MachineMemory } from "../core-link/index.js";
 
 export interface ByteRingLayout {
   readonly data: number;

@@ -3,8 +3,8 @@
  * pieces and wrap; replies wait here until the guest makes room. A guest that breaks the protocol gets the reason in
  * the page's error field and is served no more until it reconnects. [XEN] io/xs_wire.h (xenstore_domain_interface)
  */
-import type { MachineMemory } from "../core-link/memory.js";
-import { ByteRing } from "../ring/byte-ring.js";
+import type { MachineMemory } from "../core-link/index.js";
+import { ByteRing } from "../ring/index.js";
 import { MessageParser, writeMessage, type XsMessage, XsType } from "./codec.js";
 import type { Connection } from "./connection.js";
 import type { XenstoreServer } from "./server.js";

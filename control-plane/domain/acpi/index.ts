@@ -1,0 +1,2 @@
+/** ACPI tables for a PVH domain. */
+export { type AcpiPlatform, buildAcpiTables } from "./tables.js";

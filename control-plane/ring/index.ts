@@ -1,0 +1,2 @@
+/** Rings in pages shared with guests. */
+export { ByteRing, type ByteRingLayout } from "./byte-ring.js";
