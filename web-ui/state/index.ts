@@ -1,0 +1,11 @@
+/** Front door of the page's state: plain stores and pure functions, no DOM and no workers. */
+export * from "./boot-options.js";
+export * from "./boot-stages.js";
+export * from "./domains.js";
+export * from "./errors.js";
+export * from "./format.js";
+export * from "./launch.js";
+export type { Fetch } from "./manifest.js";
+export * from "./requirements.js";
+export * from "./settings.js";
+export * from "./store.js";

@@ -1,0 +1,165 @@
+/**
+ * The application: puts the views together, shows the one that is chosen, and owns the launch of a domain from click
+ * to console.
+ */
+import type { DomId, HostApi } from "../../../control-plane/api/types.js";
+import {
+  DomainMonitor,
+  explain,
+  isAlive,
+  Launch,
+  type LaunchRequest,
+  type LaunchResult,
+  type PageParameters,
+  type Settings,
+  Store,
+} from "../../state/index.js";
+import { BootView, installDropTarget } from "../boot/index.js";
+import { type AppContext, h, type UiState, View, type ViewName } from "../common/index.js";
+import { ConsolesView } from "../consoles/index.js";
+import { DomainsView } from "../domains/index.js";
+import { HypervisorLogView } from "../hypervisor-log/index.js";
+import { NoticesView } from "../notices/index.js";
+import { XenstoreView } from "../xenstore/index.js";
+import { buildEmbedBar, buildHeader } from "./header.js";
+
+export interface AppParts {
+  readonly host: HostApi;
+  readonly settings: Store<Settings>;
+  readonly dark: Store<boolean>;
+  readonly parameters: PageParameters;
+}
+
+export class AppView extends View {
+  private readonly context: AppContext;
+  private readonly notices = new NoticesView();
+  private readonly bootView: BootView;
+  private readonly consoles: ConsolesView;
+  private readonly views: ReadonlyMap<ViewName, HTMLElement>;
+  private readonly main = h("main", { id: "main" });
+  private launch: Launch | null = null;
+
+  constructor(private readonly parts: AppParts) {
+    super();
+    const ui = new Store<UiState>({ view: "new", selected: null });
+    const monitor = new DomainMonitor(parts.host, {
+      now: () => performance.now(),
+      onEvent: (event) => {
+        if (event.kind === "domain-shutdown") this.tellShutdown(event.domid, event.reason);
+      },
+      onError: (error) => this.context.fail(error),
+    });
+    this.context = {
+      ...parts,
+      ui,
+      monitor,
+      boot: (request) => this.boot(request),
+      notify: (notice) => this.notices.show(notice),
+      fail: (error) => this.notices.show({ tone: "error", ...explain(error) }),
+      announce: (text) => this.notices.announce(text),
+    };
+    this.bootView = new BootView(this.context);
+    this.consoles = new ConsolesView(this.context);
+    this.views = new Map<ViewName, HTMLElement>([
+      ["new", this.bootView],
+      ["consoles", this.consoles],
+      ["log", new HypervisorLogView(this.context)],
+      ["xenstore", new XenstoreView(this.context)],
+    ]);
+  }
+
+  protected build(): void {
+    const { parameters } = this.parts;
+    document.body.classList.toggle("embed", parameters.embed);
+    this.main.append(...this.views.values());
+    const skip = h("a", { class: "skip-link", href: "#main" }, "Skip to the content");
+    skip.addEventListener("click", (event) => {
+      event.preventDefault();
+      this.focusView();
+    });
+    const body = h("div", { class: "body" }, this.main);
+    if (!parameters.embed) body.append(h("aside", { "aria-label": "Domains and machine" }, new DomainsView(this.context)));
+    this.append(skip, parameters.embed ? buildEmbedBar(this.context) : buildHeader(this.context), body, this.notices);
+    installDropTarget((files) => {
+      this.context.ui.patch({ view: "new" });
+      this.bootView.takeFiles(files);
+    });
+    this.own(this.context.ui.subscribe(({ view }) => this.showView(view)));
+    this.own(this.context.monitor.snapshot.subscribe(({ rows }) => this.classList.toggle("occupied", rows.length > 0)));
+    this.warnBeforeUnload();
+    void this.start();
+  }
+
+  private async start(): Promise<void> {
+    const { parameters } = this.parts;
+    try {
+      await this.context.monitor.start();
+    } catch (error) {
+      this.context.fail(error);
+    }
+    if (parameters.problems.length > 0) {
+      this.context.notify({
+        tone: "info",
+        title: "The link was not quite right",
+        detail: parameters.problems.join("; "),
+        nextStep: "The defaults stand in for what could not be used.",
+      });
+    }
+    if (parameters.autostart) this.bootView.bootDefault();
+  }
+
+  private async boot(request: LaunchRequest): Promise<void> {
+    if (this.launch) return;
+    const { host } = this.parts;
+    const launch = new Launch({ host, fetcher: (url, init) => fetch(url, init), base: document.baseURI }, request);
+    this.launch = launch;
+    const endProgress = this.bootView.showLaunch(launch);
+    this.context.announce("Starting the domain");
+    try {
+      await this.showStarted(await launch.run());
+    } catch (error) {
+      if (launch.cancelled) this.context.announce("Cancelled");
+      else this.context.fail(error);
+    } finally {
+      endProgress();
+      this.launch = null;
+    }
+  }
+
+  private async showStarted({ domid, name, notice }: LaunchResult): Promise<void> {
+    this.context.ui.set({ view: "consoles", selected: domid });
+    await this.context.monitor.look();
+    this.consoles.focusTerminal();
+    this.context.announce(`${name} started. Its console has the keyboard.`);
+    if (notice) this.context.notify({ tone: "info", title: "Not the guest you asked for", detail: notice, nextStep: "" });
+  }
+
+  private showView(view: ViewName): void {
+    for (const [name, element] of this.views) element.hidden = name !== view;
+  }
+
+  private focusView(): void {
+    const view = this.views.get(this.context.ui.get().view);
+    if (view === this.consoles) this.consoles.focusTerminal();
+    else view?.querySelector<HTMLElement>("h1")?.focus();
+  }
+
+  private tellShutdown(domid: DomId, reason: string): void {
+    const name = this.context.monitor.row(domid)?.info.name ?? `Domain ${domid}`;
+    this.context.announce(`${name} stopped: ${reason}`);
+    if (reason !== "crash") return;
+    this.context.notify({
+      tone: "error",
+      title: `${name} crashed`,
+      detail: "Its console and memory are kept as they were.",
+      nextStep: "Read the console, save a core dump from its menu, or destroy it.",
+    });
+  }
+
+  /** Asks before leaving only while a guest would be lost. */
+  private warnBeforeUnload(): void {
+    window.addEventListener("beforeunload", (event) => {
+      if (this.context.monitor.snapshot.get().rows.some(({ info }) => isAlive(info))) event.preventDefault();
+    });
+  }
+}

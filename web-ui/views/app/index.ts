@@ -1,0 +1,2 @@
+/** Front door of the application. */
+export { type AppParts, AppView } from "./app-view.js";

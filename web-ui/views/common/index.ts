@@ -1,0 +1,7 @@
+/** Front door of what all views share. */
+export * from "./confirm.js";
+export * from "./context.js";
+export * from "./dom.js";
+export * from "./icons.js";
+export * from "./menu.js";
+export * from "./view.js";

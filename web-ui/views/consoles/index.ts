@@ -1,0 +1,2 @@
+/** Front door of the consoles. */
+export { ConsolesView } from "./consoles-view.js";

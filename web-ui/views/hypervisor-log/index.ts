@@ -1,0 +1,2 @@
+/** Front door of the hypervisor's log. */
+export { HypervisorLogView } from "./hypervisor-log-view.js";

@@ -1,0 +1,2 @@
+/** Front door of the messages. */
+export { NoticesView } from "./notices-view.js";

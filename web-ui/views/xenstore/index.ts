@@ -1,0 +1,2 @@
+/** Front door of the xenstore browser. */
+export { XenstoreView } from "./xenstore-view.js";
