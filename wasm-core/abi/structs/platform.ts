@@ -56,6 +56,8 @@ export const IoApic = struct("IoApic", "I/O APIC. 82093AA, with the EOI register
 export const PitChannel = struct("PitChannel", "One counter of the 8254.", {
   start: u64("PIT clock at which the counting element held `count`"),
   held: u64("Clocks counted when the gate stopped the counter"),
+  nextAt: u64("PIT clock at which `next` is loaded, all ones when only the gate loads it"),
+  nextStart: u64("What `start` becomes then"),
   count: u32("Divisor in force, 1-65536 (10000 in BCD)"),
   next: u32("Divisor written but not loaded yet, 0 when none"),
   control: u8("Control word as written: mode 3:1, BCD 0, access 5:4"),
@@ -81,6 +83,7 @@ export const Uart = struct("Uart", "16550A at COM1.", {
   rxErrors: u8("LSR error bits of each byte in it", 16),
   txData: u8("Bytes written that the output ring had no room for", 16),
   rxDeadline: u64("Machine time of the character timeout, all ones when none"),
+  txRetry: u64("Machine time to look for room in the output ring again, all ones while nothing waits"),
   rxHead: u8("Index of the oldest received byte"),
   rxCount: u8("Bytes received"),
   txHead: u8("Index of the oldest byte to send"),

@@ -120,3 +120,8 @@ export function ioapicWrite(dom: Domain, offset: u32, value: u32): void {
     case IoApicMmio.EOI: endOfInterrupt(dom, value & Message.VECTOR_MASK); break;
   }
 }
+
+/** True when nothing that the pin does would be seen. */
+export function ioapicIsMasked(dom: Domain, pin: u32): bool {
+  return (load<u64>(entryAt(ioapicOf(dom), pin)) & Redirection.MASKED) != 0;
+}

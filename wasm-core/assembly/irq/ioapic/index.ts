@@ -1,3 +1,3 @@
 /** The I/O APIC. */
-export { ioapicLine, ioapicOf, ioapicRead, ioapicReset, ioapicWrite } from "./device";
+export { ioapicIsMasked, ioapicLine, ioapicOf, ioapicRead, ioapicReset, ioapicWrite } from "./device";
 export { ioapicEoi, ioapicSetIrq } from "./locked";

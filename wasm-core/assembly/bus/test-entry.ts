@@ -1,0 +1,3 @@
+export * from "./index";
+export * from "../irq/lapic";
+export { ioapicSetIrq } from "../irq/ioapic";

@@ -1,0 +1,11 @@
+/** The exit port, with the meaning of QEMU's isa-debug-exit: a write of v ends the domain with status v * 2 + 1. */
+import { Domain, DomainOff, ShutdownReason } from "../../gen/layout";
+import { domainShutdown } from "../../mem/domains";
+
+const NO_STATUS: u32 = 0xffffffff;
+
+/** Ends the domain; the first status stands. */
+export function exitPortWrite(dom: Domain, value: u32): void {
+  atomic.cmpxchg<u32>(changetype<usize>(dom) + DomainOff.exitStatus, NO_STATUS, (value << 1) | 1);
+  domainShutdown(dom, ShutdownReason.POWEROFF);
+}

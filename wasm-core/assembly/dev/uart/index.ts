@@ -1,0 +1,2 @@
+/** The 16550A UART at COM1. */
+export { uartDeadline, uartRead, uartReset, uartSync, uartWrite } from "./device";
