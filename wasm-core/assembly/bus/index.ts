@@ -2,3 +2,4 @@
 export { isIoApicPage, isLapicPage, mmioRead, mmioWrite } from "./mmio";
 export { platformDeadline, platformFire, platformReset, platformSerialNotify } from "./platform";
 export { ioRead, ioWrite, ioWriteBlocked } from "./ports";
+export { platformRestore, platformSave, platformSavedBytes } from "./saved";

@@ -1,2 +1,2 @@
-/** Getting a vCPU's attention, wherever it is: in a pCPU, in a run queue or asleep. */
+/** Getting a vCPU's attention: the one thing the interrupt controllers ask of the scheduler. */
 export { vcpuKick } from "../sched/wake";

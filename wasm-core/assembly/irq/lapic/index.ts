@@ -4,3 +4,4 @@ export { lapicEoi, lapicInitReset, lapicRead, lapicReset, lapicWrite } from "./d
 export { lapicMsrRead, lapicMsrReadable, lapicMsrWrite, lapicSetBase } from "./msr";
 export { lapicAck, lapicPending, lapicSetTpr, lapicTpr } from "./priority";
 export { lapicTimerDeadline, lapicTimerFire, lapicTscDeadlineRead, lapicTscDeadlineWrite } from "./timer";
+export { LAPIC_SAVED_BYTES, lapicRestore, lapicSave } from "./saved";

@@ -1,3 +1,0 @@
-export * from "./index";
-export * from "../irq/lapic";
-export { ioapicSetIrq } from "../irq/ioapic";
