@@ -90,7 +90,12 @@ export interface HostInfo {
 }
 
 export type HostEvent =
-  | { readonly kind: "domain-created"; readonly domid: DomId }
+  | {
+      readonly kind: "domain-created";
+      readonly domid: DomId;
+      /** The domain that this one takes the place of, after a reboot. */
+      readonly restartOf?: DomId;
+    }
   | { readonly kind: "domain-changed"; readonly domid: DomId }
   | { readonly kind: "domain-shutdown"; readonly domid: DomId; readonly reason: ShutdownReason; readonly exitStatus?: number }
   | { readonly kind: "domain-destroyed"; readonly domid: DomId };

@@ -1,0 +1,6 @@
+/** Domains: building them, their life, and what is told about them. */
+export { dumpCore } from "./core-dump.js";
+export { describeDomain } from "./info.js";
+export type { Outcome } from "./record.js";
+export { Toolstack, type ToolstackError, type ToolstackParts, type ToolstackResult } from "./toolstack.js";
+export { requestShutdown, writeMemoryTarget, writeSysrq } from "./xenstore-tree.js";

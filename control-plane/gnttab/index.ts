@@ -1,0 +1,46 @@
+/**
+ * Grants as Domain0 maps them: a page that a guest shares is used in place, in the machine's memory. [XEN] grant_table.h
+ */
+import { type CoreLink, PAGE_BYTES } from "../core-link/index.js";
+import { err, ok, type Result } from "../util/index.js";
+
+export interface MappedGrant {
+  /** Machine address of the page. */
+  readonly address: number;
+  /** The page itself; the guest may be writing to it. */
+  bytes(): Uint8Array;
+  unmap(): void;
+}
+
+/** GNTST_* by number; an open set. */
+const STATUS_NAMES = new Map([
+  [-1, "general error"],
+  [-2, "bad domain"],
+  [-3, "bad reference"],
+  [-8, "permission denied"],
+  [-9, "bad page"],
+]);
+
+export class GrantTable {
+  constructor(private readonly core: CoreLink) {}
+
+  map(domid: number, ref: number, readonly = false): Result<MappedGrant, "denied"> {
+    const { calls, memory } = this.core;
+    const flag = readonly ? 1 : 0;
+    const mapped = calls.grantMap(domid, ref, flag);
+    // Addresses from 2 GiB up come back as negative numbers too: statuses are the last few.
+    if (mapped < 0 && mapped > -PAGE_BYTES) {
+      return err("denied", `grant ${ref} of domain ${domid}: ${STATUS_NAMES.get(mapped) ?? `status ${mapped}`}`);
+    }
+    const address = mapped >>> 0;
+    let live = true;
+    return ok({
+      address,
+      bytes: () => memory.bytes(address, PAGE_BYTES),
+      unmap: () => {
+        if (live) calls.grantUnmap(domid, ref, flag);
+        live = false;
+      },
+    });
+  }
+}
