@@ -4,7 +4,7 @@ import { type FormatErrorCode, unsupported } from "./errors.js";
 import { decompressGzip, hasGzipMagic } from "./gzip.js";
 import { decompressLz4Legacy, hasLz4LegacyMagic } from "./lz4-legacy.js";
 import { decompressXz, hasXzMagic } from "./xz/index.js";
-import { decompressZstd, hasZstdMagic } from "./zstd.js";
+import { decompressZstd, hasZstdMagic } from "./zstd/index.js";
 
 /** The compressions that {@link decompress} knows. */
 export type Compression = "gzip" | "xz" | "lz4-legacy" | "zstd";

@@ -12,4 +12,4 @@ export { decompressLz4Legacy } from "./lz4-legacy.js";
 export { readTar } from "./tar.js";
 export { decodeUtf8, encodeUtf8 } from "./text.js";
 export { decompressXz } from "./xz/index.js";
-export { decompressZstd } from "./zstd.js";
+export { decompressZstd } from "./zstd/index.js";

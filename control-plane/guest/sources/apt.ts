@@ -90,7 +90,10 @@ async function show(
   const shown = await runProgram("apt-cache", [...options, "--no-all-versions", "show", packageName], { signal });
   if (!shown.ok) return shown;
   if (shown.value.status === 0 && shown.value.stdout !== "") return findPackage(shown.value.stdout, packageName);
-  return err("source", `apt knows no package ${packageName}; if its lists are empty, run: sudo apt-get update`);
+  return err(
+    "source",
+    `apt knows no package ${packageName}. On Debian, run: sudo apt-get update. Elsewhere, name a Debian mirror with --mirror URL`,
+  );
 }
 
 async function downloadInto(
@@ -129,6 +132,7 @@ function aptFailure(what: string, stderr: string): GuestResult<never> {
     : /authenticated|not signed|NO_PUBKEY|Hash Sum mismatch/i.test(stderr)
       ? "unverified"
       : "source";
-  const lines = stderr.split("\n").filter((line) => /^[EW]:/.test(line));
-  return err(code, `${what} failed: ${lines.slice(0, 3).join(" ") || "no reason given"}`);
+  const reason = stderr.split("\n").find((line) => /^[EW]:/.test(line)) ?? "no reason given";
+  const advice = /404/.test(reason) ? " (its package lists are out of date; run: sudo apt-get update)" : "";
+  return err(code, `${what} failed: ${reason}${advice}`);
 }

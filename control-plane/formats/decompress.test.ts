@@ -1,0 +1,104 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { unwrap } from "../util/result.js";
+import { decompress, detectCompression } from "./decompress.js";
+import { compressGzip } from "./gzip.js";
+import { expectBytes, mutations, runTool, sampleBytes } from "./test-support.js";
+
+const LIMIT = 64 << 20;
+const sample = sampleBytes(300_000);
+
+const lz4Legacy = (data: Uint8Array, ...args: string[]) => runTool("lz4", ["-l", "-c", ...args], data);
+const zstd = (data: Uint8Array, ...args: string[]) => runTool("zstd", ["-c", ...args], data);
+
+describe("against the real tools", () => {
+  test.each([
+    ["gzip", () => runTool("gzip", ["-c"], sample)],
+    ["gzip", () => runTool("gzip", ["-1", "-c"], sample)],
+    ["xz", () => runTool("xz", ["-c"], sample)],
+    ["lz4-legacy", () => lz4Legacy(sample)],
+    ["lz4-legacy", () => lz4Legacy(sample, "-9")],
+    ["zstd", () => zstd(sample)],
+    ["zstd", () => zstd(sample, "--ultra", "-22", "--long=27")],
+    ["zstd", () => zstd(sample, "--no-check", "-1")],
+  ] as const)("recognises and decompresses %s", (name, pack) => {
+    const packed = pack();
+    expect(detectCompression(packed)).toBe(name);
+    expectBytes(unwrap(decompress(packed, LIMIT)), sample);
+  });
+
+  test("decompresses lz4 data of more than one block, and an empty file", () => {
+    const large = sampleBytes(9 << 20);
+    expectBytes(unwrap(decompress(lz4Legacy(large), LIMIT)), large);
+    expectBytes(unwrap(decompress(lz4Legacy(new Uint8Array(0)), LIMIT)), new Uint8Array(0));
+  });
+
+  test("joins the members of a gzip file and the frames of a zstd file", () => {
+    const [a, b] = [sample.subarray(0, 5000), sample.subarray(5000, 9000)];
+    const gzip = new Uint8Array([...runTool("gzip", ["-c"], a), ...runTool("gzip", ["-c"], b)]);
+    expectBytes(unwrap(decompress(gzip, LIMIT)), sample.subarray(0, 9000));
+    const skippable = [0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3];
+    const frames = new Uint8Array([...zstd(a), ...skippable, ...zstd(b)]);
+    expectBytes(unwrap(decompress(frames, LIMIT)), sample.subarray(0, 9000));
+  });
+
+  test("what we compress, gzip reads, and it is the same every time", () => {
+    const packed = compressGzip(sample);
+    expectBytes(runTool("gzip", ["-dc"], packed), sample);
+    expectBytes(compressGzip(sample), packed);
+  });
+
+  test("gzip round trips any bytes", () => {
+    fc.assert(fc.property(fc.uint8Array(), (data) => expectBytes(unwrap(decompress(compressGzip(data), LIMIT)), data)));
+  });
+});
+
+describe("kernel payloads, which end in the unpacked size", () => {
+  test.each([
+    ["xz", () => runTool("xz", ["-c", "--check=crc32", "--x86", "--lzma2"], sample)],
+    ["lz4-legacy", () => lz4Legacy(sample)],
+    ["zstd", () => zstd(sample)],
+  ])("%s: the size is refused unless it is to be ignored", (_name, pack) => {
+    const payload = new Uint8Array([...pack(), 0xe0, 0x93, 0x04, 0x00]);
+    expect(decompress(payload, LIMIT).ok).toBe(false);
+    expectBytes(unwrap(decompress(payload, LIMIT, { ignoreTrailing: true })), sample);
+  });
+});
+
+describe("limits and hostile input", () => {
+  const packers = {
+    gzip: compressGzip(sample.subarray(0, 60_000)),
+    lz4: lz4Legacy(sample.subarray(0, 60_000)),
+    zstd: zstd(sample.subarray(0, 60_000)),
+    "zstd without sizes": runTool("sh", ["-c", "cat | zstd -c"], sample.subarray(0, 60_000)),
+  };
+
+  test.each(Object.entries(packers))("%s: refuses to unpack more than the limit", (_name, packed) => {
+    expect(decompress(packed, 59_999)).toMatchObject({ ok: false, error: { code: "limit" } });
+    expectBytes(unwrap(decompress(packed, 60_000)), sample.subarray(0, 60_000));
+  });
+
+  test("a bomb stops at the limit", () => {
+    const bomb = compressGzip(new Uint8Array(32 << 20), 9);
+    expect(decompress(bomb, 1 << 20)).toMatchObject({ ok: false, error: { code: "limit" } });
+  });
+
+  test.each(Object.entries(packers))("%s: notices truncation", (_name, packed) => {
+    for (let cut = 1; cut < packed.length; cut += 997) {
+      expect(decompress(packed.subarray(0, packed.length - cut), LIMIT).ok, `${cut} bytes short`).toBe(false);
+    }
+  });
+
+  test.each(Object.entries(packers))("%s: damaged input gives a result, never an exception", (_name, packed) => {
+    for (const bad of mutations(packed, 150)) expect(typeof decompress(bad, LIMIT).ok).toBe("boolean");
+  });
+
+  test("random bytes are refused", () => {
+    fc.assert(
+      fc.property(fc.uint8Array(), (data) => {
+        fc.pre(detectCompression(data) === undefined);
+        expect(decompress(data, LIMIT)).toMatchObject({ ok: false, error: { code: "unsupported" } });
+      }),
+    );
+  });
+});
