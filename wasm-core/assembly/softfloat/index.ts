@@ -7,7 +7,7 @@
  * unmasked: with an unmasked exception in MXCSR, clear the flag bits (5:0) of the copy first. With all exceptions
  * masked, leave them in: PE already set is what lets the host's own arithmetic be used.
  */
-export { Fp, Rc } from "./status";
+export { Fp, Rc, raiseFp, roundingOf } from "./status";
 export { fAdd, fDiv, fMul, fSqrt, fSub } from "./arith";
 export { Order, fCompare } from "./compare";
 export { f32ToF64, f64ToF32, fFromInt, fRoundToIntegral, fToInt } from "./convert";
@@ -17,3 +17,7 @@ export {
 export { f80Add, f80Compare, f80Div, f80Mul, f80Sqrt, f80Sub } from "./f80-arith";
 export { f80FromBcd, f80FromF, f80FromInt, f80RoundToIntegral, f80ToBcd, f80ToF, f80ToInt } from "./f80-convert";
 export { REM_INCOMPLETE, f80Extract, f80Rem, f80Scale } from "./f80-rem";
+export {
+  F80_EXP_MAX, F80_QUIET, exponentOf, f80Copy, isInf80, isNan80, isSignalling80, isUnsupported, isZero80, negativeOf,
+  put, putDefaultNan, putZero,
+} from "./f80";
