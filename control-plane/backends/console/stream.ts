@@ -24,6 +24,8 @@ const INPUT_MAX = 1024 * 1024;
 interface Attached {
   readonly read: ConsoleReader;
   inFlight: number;
+  /** Resolves when everything sent so far is acknowledged. */
+  idle: Promise<void>;
 }
 
 export class ConsoleStream {
@@ -63,7 +65,7 @@ export class ConsoleStream {
 
   /** Attaches a reader: it gets the scrollback first. Returns what detaches it. */
   attach(read: ConsoleReader): () => void {
-    const reader: Attached = { read, inFlight: 0 };
+    const reader: Attached = { read, inFlight: 0, idle: Promise.resolve() };
     this.#readers.add(reader);
     const past = this.#scrollback.read();
     if (past.length > 0) this.#send(reader, past);
@@ -71,6 +73,11 @@ export class ConsoleStream {
       this.#readers.delete(reader);
       this.#updateFlow();
     };
+  }
+
+  /** Resolves when all readers have acknowledged what was sent to them so far. */
+  async drained(): Promise<void> {
+    await Promise.all([...this.#readers].map((reader) => reader.idle));
   }
 
   /** Bytes typed by a person. */
@@ -115,7 +122,7 @@ export class ConsoleStream {
     if (!(acknowledged instanceof Promise)) return;
     reader.inFlight += bytes.length;
     this.#updateFlow();
-    acknowledged.then(
+    const done = acknowledged.then(
       () => {
         reader.inFlight -= bytes.length;
         this.#updateFlow();
@@ -126,6 +133,7 @@ export class ConsoleStream {
         this.#updateFlow();
       },
     );
+    reader.idle = reader.idle.then(() => done);
   }
 
   #updateFlow(): void {

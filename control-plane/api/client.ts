@@ -1,0 +1,79 @@
+/**
+ * HostApi on the caller's side of a message port. Callbacks are made proxies here, so that callers pass plain functions,
+ * and every call fails when Domain0 itself has died instead of waiting for ever.
+ */
+import { type Endpoint, proxy, releaseProxy, type Remote, wrap } from "comlink";
+import { toHostError } from "./errors.js";
+import type { ConsoleSession, HostApi } from "./types.js";
+
+export interface ClientParts {
+  readonly port: MessagePort;
+  /** Rejects when Domain0's worker has failed. */
+  readonly failure: Promise<never>;
+  /** Ends the worker; called once Domain0 has closed. */
+  terminate(): Promise<void>;
+}
+
+export function connectClient({ port, failure, terminate }: ClientParts): HostApi {
+  const remote = wrap<HostApi>(port as unknown as Endpoint);
+  failure.catch(() => undefined);
+  const ask = <T>(call: Promise<T>): Promise<T> =>
+    Promise.race([call, failure]).catch((error: unknown) => {
+      throw toHostError(error);
+    });
+  return {
+    ...plainCalls(remote, ask),
+    dumpCore: (domid, onChunk) => ask(remote.dumpCore(domid, proxy(onChunk))),
+    attachConsole: async (domid, kind, onData) =>
+      session(await ask(remote.attachConsole(domid, kind, proxy(onData)) as unknown as Promise<Remote<ConsoleSession>>)),
+    xenstoreWatch: async (path, onChange) => ending(await ask(remote.xenstoreWatch(path, proxy(onChange)))),
+    subscribe: async (listener) => ending(await ask(remote.subscribe(proxy(listener)))),
+    close: async () => {
+      await ask(remote.close()).catch(() => undefined);
+      remote[releaseProxy]();
+      port.close();
+      await terminate();
+    },
+  };
+}
+
+type PlainCalls = Omit<HostApi, "dumpCore" | "attachConsole" | "xenstoreWatch" | "subscribe" | "close">;
+
+function plainCalls(remote: Remote<HostApi>, ask: <T>(call: Promise<T>) => Promise<T>): PlainCalls {
+  return {
+    info: () => ask(remote.info()),
+    dmesg: (clear) => ask(remote.dmesg(clear)),
+    list: () => ask(remote.list()),
+    domain: (domid) => ask(remote.domain(domid)),
+    resolve: (nameOrId) => ask(remote.resolve(nameOrId)),
+    create: (config, options) => ask(remote.create(config, options)),
+    pause: (domid) => ask(remote.pause(domid)),
+    unpause: (domid) => ask(remote.unpause(domid)),
+    shutdown: (domid, reason) => ask(remote.shutdown(domid, reason)),
+    waitShutdown: (domid) => ask(remote.waitShutdown(domid)),
+    destroy: (domid) => ask(remote.destroy(domid)),
+    rename: (domid, name) => ask(remote.rename(domid, name)),
+    setMemory: (domid, memoryMiB) => ask(remote.setMemory(domid, memoryMiB)),
+    trigger: (domid, what, argument) => ask(remote.trigger(domid, what, argument)),
+    consoleScrollback: (domid, kind) => ask(remote.consoleScrollback(domid, kind)),
+    xenstoreRead: (path) => ask(remote.xenstoreRead(path)),
+    xenstoreList: (path) => ask(remote.xenstoreList(path)),
+    xenstoreWrite: (path, value) => ask(remote.xenstoreWrite(path, value)),
+    xenstoreRemove: (path) => ask(remote.xenstoreRemove(path)),
+  };
+}
+
+/** Calls on a session are not waited for: what a dead Domain0 would say is said by the next call that is. */
+function session(remote: Remote<ConsoleSession>): ConsoleSession {
+  const forget = (call: Promise<unknown>) => void call.catch(() => undefined);
+  return {
+    write: (data) => forget(remote.write(data)),
+    resize: (columns, rows) => forget(remote.resize(columns, rows)),
+    detach: () => forget(remote.detach()),
+  };
+}
+
+function ending(remote: unknown): () => void {
+  const end = remote as () => Promise<void>;
+  return () => void end().catch(() => undefined);
+}

@@ -1,0 +1,224 @@
+/**
+ * Domain0's public face over the toolstack: HostApi for whoever shares its thread, and through `serve.ts` for everybody
+ * else. Turns failures that the toolstack returns as values into the errors that callers catch.
+ */
+import { VcpuTrigger } from "../../wasm-core/abi/structs/domain.js";
+import { type CoreLink, PAGE_BYTES } from "../core-link/index.js";
+import { describeDomain, dumpCore, requestShutdown, type Toolstack, writeMemoryTarget, writeSysrq } from "../domain/index.js";
+import { type Clock, type LogRing, type Result, textOfByteString, utf8ByteString } from "../util/index.js";
+import { HostError } from "./errors.js";
+import type {
+  ConsoleKind,
+  ConsoleSession,
+  CreateOptions,
+  DomainConfig,
+  DomainInfo,
+  DomId,
+  HostApi,
+  HostErrorShape,
+  HostEvent,
+  HostInfo,
+  ShutdownReason,
+} from "./types.js";
+
+const VERSION = "0.1.0";
+const XEN_VERSION = "4.17";
+const CAPABILITIES = ["hvm-3.0-x86_32", "hvm-3.0-x86_32p", "hvm-3.0-x86_64"];
+/** How long the end of a domain waits for readers to take its last output, ms. */
+const DRAIN_MS = 2000;
+
+export interface HostParts {
+  readonly core: CoreLink;
+  readonly toolstack: Toolstack;
+  readonly log: LogRing;
+  readonly clock: Clock;
+  readonly pcpus: number;
+  /** Ends the machine. */
+  close(): Promise<void>;
+}
+
+export class Host implements HostApi {
+  constructor(private readonly parts: HostParts) {}
+
+  async info(): Promise<HostInfo> {
+    const { core, toolstack, pcpus } = this.parts;
+    const kib = (frames: number) => frames * (PAGE_BYTES / 1024);
+    const total = core.calls.machineTotalFrames() >>> 0;
+    const free = core.calls.machineFreeFrames() >>> 0;
+    return {
+      version: VERSION,
+      xenVersion: XEN_VERSION,
+      pcpus,
+      totalKiB: kib(total),
+      freeKiB: kib(free),
+      usedKiB: kib(total - free),
+      wasmMemoryBytes: core.memory.byteLength,
+      domains: toolstack.registry.size,
+      capabilities: CAPABILITIES,
+      deterministic: toolstack.deterministic,
+    };
+  }
+
+  async dmesg(clear = false): Promise<string> {
+    const text = this.parts.log.text();
+    if (clear) this.parts.log.clear();
+    return text;
+  }
+
+  async list(): Promise<DomainInfo[]> {
+    const now = this.parts.clock.now();
+    return [...this.parts.toolstack.registry.all()].map((record) => describeDomain(this.parts.core, record, now));
+  }
+
+  async domain(domid: DomId): Promise<DomainInfo> {
+    return describeDomain(this.parts.core, this.#record(domid), this.parts.clock.now());
+  }
+
+  async resolve(nameOrId: string): Promise<DomId> {
+    const { registry } = this.parts.toolstack;
+    const record = /^\d+$/.test(nameOrId) ? registry.get(Number(nameOrId)) : registry.byName(nameOrId);
+    if (!record) throw new HostError("no-such-domain", `there is no domain "${nameOrId}"`);
+    return record.domid;
+  }
+
+  async create(config: DomainConfig, options: CreateOptions = {}): Promise<DomId> {
+    return expect(await this.parts.toolstack.create(config, options.paused ?? false));
+  }
+
+  async pause(domid: DomId): Promise<void> {
+    expect(await this.parts.toolstack.pause(domid));
+  }
+
+  async unpause(domid: DomId): Promise<void> {
+    expect(await this.parts.toolstack.unpause(domid));
+  }
+
+  async shutdown(domid: DomId, reason: "poweroff" | "reboot" | "suspend"): Promise<void> {
+    const record = this.#record(domid);
+    if (record.outcome) throw new HostError("bad-state", `domain ${domid} has shut down already`);
+    requestShutdown(this.parts.toolstack.store.local, domid, reason);
+  }
+
+  async waitShutdown(domid: DomId): Promise<{ reason: ShutdownReason; exitStatus?: number }> {
+    const consoles = this.parts.toolstack.registry.get(domid)?.consoles;
+    const outcome = expect(await this.parts.toolstack.waitShutdown(domid));
+    if (consoles) await within(DRAIN_MS, Promise.all([consoles.pv.drained(), consoles.serial.drained()]));
+    return outcome;
+  }
+
+  async destroy(domid: DomId): Promise<void> {
+    expect(await this.parts.toolstack.destroy(domid));
+  }
+
+  async rename(domid: DomId, name: string): Promise<void> {
+    expect(await this.parts.toolstack.rename(domid, name));
+  }
+
+  async setMemory(domid: DomId, memoryMiB: number): Promise<void> {
+    const record = this.#record(domid);
+    const bytes = memoryMiB * 1024 * 1024;
+    if (!Number.isInteger(memoryMiB) || memoryMiB < 1 || bytes > record.config.maxMemoryBytes) {
+      const most = record.config.maxMemoryBytes / 1024 / 1024;
+      throw new HostError("bad-config", `memory: ${memoryMiB} is not a whole number of MiB from 1 to ${most} (maxmem)`);
+    }
+    record.targetBytes = bytes;
+    writeMemoryTarget(this.parts.toolstack.store.local, domid, bytes);
+    this.parts.toolstack.notifyChanged(domid);
+  }
+
+  async trigger(domid: DomId, what: "nmi" | "reset" | "init" | "sysrq", argument = ""): Promise<void> {
+    this.#record(domid);
+    const { core, toolstack } = this.parts;
+    switch (what) {
+      case "nmi":
+        core.calls.vcpuTrigger(domid, vcpuNumber(argument), Number(VcpuTrigger.values.NMI));
+        return;
+      case "init":
+        core.calls.vcpuTrigger(domid, vcpuNumber(argument), Number(VcpuTrigger.values.INIT));
+        return;
+      case "reset":
+        expect(await toolstack.reset(domid));
+        return;
+      case "sysrq":
+        if (!/^[0-9a-z]$/i.test(argument)) throw new HostError("bad-config", "sysrq: one letter or digit is expected");
+        writeSysrq(toolstack.store.local, domid, argument);
+        return;
+    }
+  }
+
+  async dumpCore(domid: DomId, onChunk: (chunk: Uint8Array) => void | Promise<void>): Promise<void> {
+    const { core, toolstack } = this.parts;
+    expect(
+      await toolstack.whilePaused(domid, async () => {
+        for (const chunk of dumpCore(core, domid)) await onChunk(chunk);
+      }),
+    );
+  }
+
+  async attachConsole(domid: DomId, kind: ConsoleKind, onData: (data: Uint8Array) => void): Promise<ConsoleSession> {
+    const stream = this.#record(domid).consoles[kind];
+    const detach = stream.attach(onData);
+    return {
+      write: (data) => stream.input(data),
+      // Neither the PV console nor a UART can tell the guest; programs inside ask the terminal itself.
+      resize: () => {},
+      detach,
+    };
+  }
+
+  async consoleScrollback(domid: DomId, kind: ConsoleKind): Promise<Uint8Array> {
+    return this.#record(domid).consoles[kind].scrollback();
+  }
+
+  async xenstoreRead(path: string): Promise<string | null> {
+    const value = this.parts.toolstack.store.local.read(path);
+    return value === null ? null : textOfByteString(value);
+  }
+
+  async xenstoreList(path: string): Promise<string[]> {
+    return this.parts.toolstack.store.local.list(path);
+  }
+
+  async xenstoreWrite(path: string, value: string): Promise<void> {
+    const written = this.parts.toolstack.store.local.write(path, utf8ByteString(value));
+    if (!written) throw new HostError("bad-config", `"${path}" is not a xenstore path`);
+  }
+
+  async xenstoreRemove(path: string): Promise<void> {
+    const removed = this.parts.toolstack.store.local.remove(path);
+    if (!removed) throw new HostError("not-found", `xenstore has no "${path}" that could be removed`);
+  }
+
+  async xenstoreWatch(path: string, onChange: (path: string) => void): Promise<() => void> {
+    return this.parts.toolstack.store.local.watch(path, onChange);
+  }
+
+  async subscribe(listener: (event: HostEvent) => void): Promise<() => void> {
+    return this.parts.toolstack.subscribe(listener);
+  }
+
+  close(): Promise<void> {
+    return this.parts.close();
+  }
+
+  #record(domid: DomId) {
+    return expect(this.parts.toolstack.find(domid));
+  }
+}
+
+function expect<T>(result: Result<T, HostErrorShape["code"]>): T {
+  if (result.ok) return result.value;
+  throw new HostError(result.error.code, result.error.message);
+}
+
+function vcpuNumber(argument: string): number {
+  return /^\d{1,3}$/.test(argument) ? Number(argument) : 0;
+}
+
+function within(ms: number, work: Promise<unknown>): Promise<unknown> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const limit = new Promise((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  return Promise.race([work, limit]).finally(() => clearTimeout(timer));
+}

@@ -1,0 +1,21 @@
+/** What one asks of a machine when starting it; the same in Node and in a browser. */
+export interface MachineOptions {
+  /** Physical CPUs: workers that run guest code. Default 1. */
+  readonly pcpus?: number;
+  /** Memory for all guests together, MiB. Default: all that a WebAssembly memory holds, taken only as it is used. */
+  readonly memoryMiB?: number;
+  /** Time is a count of instructions and randomness comes from `seed`: same inputs, same run. One pCPU only. */
+  readonly deterministic?: boolean;
+  /** A whole number up to 2^53. */
+  readonly seed?: number;
+}
+
+/** What is sent to Domain0's worker to start it. */
+export interface Domain0Start {
+  readonly port: MessagePort;
+  readonly options: MachineOptions;
+  /** Where core.wasm is: a URL. */
+  readonly coreUrl: string;
+  /** Directory for automatic core dumps (on_crash = coredump-…); Node only. */
+  readonly coreDumpDirectory?: string;
+}

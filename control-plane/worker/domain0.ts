@@ -1,0 +1,71 @@
+/**
+ * Domain0 itself: makes the machine, puts the toolstack on top, and serves the API over the port it was given. The same
+ * in Node and in a browser; the entries beside this file bring what differs.
+ */
+import { TraceCode } from "../../wasm-core/abi/structs/machine.js";
+import type { WorkerReport } from "../../wasm-core/worker/index.js";
+import { Host } from "../api/host.js";
+import type { Domain0Start } from "../api/machine-options.js";
+import { serveHost } from "../api/serve.js";
+import { RealCore } from "../core-link/real.js";
+import type { SpawnCoreWorker } from "../core-link/workers.js";
+import { Toolstack, type ToolstackParts } from "../domain/index.js";
+import { type Clock, LogRing, type Random, SeededRandom } from "../util/index.js";
+
+/** What only the host can do. */
+export interface Domain0Host {
+  readonly spawn: SpawnCoreWorker;
+  readCore(url: string): Promise<Uint8Array<ArrayBuffer>>;
+  readonly coreSink: ToolstackParts["coreSink"];
+}
+
+const FRAMES_PER_MIB = 256;
+/** More than fits: the core takes what a 32-bit memory holds. */
+const ALL_FRAMES = 1 << 20;
+
+export async function startDomain0(start: Domain0Start, host: Domain0Host): Promise<void> {
+  const { options } = start;
+  const { pcpus = 1, deterministic = false, seed = 1 } = options;
+  const time: { clock: Clock } = { clock: { now: () => 0 } };
+  const log = new LogRing({ now: () => time.clock.now() });
+  const core = await RealCore.start({
+    wasm: await host.readCore(start.coreUrl),
+    pcpus,
+    maxFrames: options.memoryMiB === undefined ? ALL_FRAMES : options.memoryMiB * FRAMES_PER_MIB,
+    deterministic,
+    seed,
+    spawn: host.spawn,
+    onReport: (report) => logReport(log, report),
+    onWorkerFailure: (message) => log.write(`worker failed: ${message}`),
+  });
+  time.clock = { now: () => core.calls.machineNow() };
+  const { clock } = time;
+  const random: Random = deterministic ? new SeededRandom(seed) : { u32: hostRandom };
+  const toolstack = new Toolstack({ core, clock, random, log, coreSink: host.coreSink, later: makeLater() });
+  core.onDoorbell(() => toolstack.service());
+  serveHost(new Host({ core, toolstack, log, clock, pcpus, close: () => core.close() }), start.port);
+}
+
+function hostRandom(): number {
+  return crypto.getRandomValues(new Uint32Array(1))[0]!;
+}
+
+/** Runs work after the event loop had a turn; a message to oneself is not delayed as timers are. */
+function makeLater(): (work: () => void) => void {
+  const { port1, port2 } = new MessageChannel();
+  const waiting: (() => void)[] = [];
+  port2.onmessage = () => waiting.shift()?.();
+  return (work) => {
+    waiting.push(work);
+    port1.postMessage(0);
+  };
+}
+
+const TRACE_NAMES = new Map(Object.entries(TraceCode.values).map(([name, value]) => [Number(value), name]));
+
+function logReport(log: LogRing, report: WorkerReport): void {
+  if (report.kind === "fault") log.write(`pCPU ${report.pcpu}: the core trapped: ${report.message}`);
+  if (report.kind !== "trace") return;
+  const name = TRACE_NAMES.get(report.code) ?? `trace ${report.code}`;
+  log.writeLimited("core", `${name.toLowerCase().replaceAll("_", " ")} ${report.a} ${report.b}`);
+}

@@ -1,0 +1,66 @@
+/**
+ * Instantiates the core over the machine's memory. Every worker has an instance of its own and they share nothing else:
+ * the module's data segments are passive, so that a second instance does not reset what the first has written, and one
+ * call of `initData`, by Domain0 before anything else, puts the constants in place.
+ */
+import type { CoreExports, CoreImports } from "../abi/core-api.js";
+
+/** The origin of machine time on this host, ms on the scale of `performance.timeOrigin`; the same in all workers. */
+export type HostOrigin = number;
+
+export interface CoreHooks {
+  readonly origin: HostOrigin;
+  random(): number;
+  trace(code: number, a: number, b: number): void;
+}
+
+export interface CoreInstance {
+  readonly exports: CoreExports;
+  /** Loads the constants. Exactly once per memory. */
+  initData(): void;
+}
+
+/** 64 KiB pages of a memory that the core imports. */
+export interface MemoryLimits {
+  readonly initial: number;
+  readonly maximum: number;
+}
+
+/** What the post-link step adds to the compiler's exports. */
+interface LinkedExports extends CoreExports {
+  readonly __init_data?: () => void;
+}
+
+/** This moment, to be given to every worker of a machine. */
+export const hostOrigin = (): HostOrigin => performance.timeOrigin + performance.now();
+
+export function instantiateCore(module: WebAssembly.Module, memory: WebAssembly.Memory, hooks: CoreHooks): CoreInstance {
+  // A worker's own clock starts at its own time origin; the difference is small and so keeps its precision.
+  const shift = performance.timeOrigin - hooks.origin;
+  const env: CoreImports = {
+    memory,
+    hostNow: () => (performance.now() + shift) * 1e6,
+    hostWallClock: () => Date.now() * 1e6,
+    hostRandom: () => hooks.random(),
+    hostTrace: (code, a, b) => hooks.trace(code >>> 0, a >>> 0, b >>> 0),
+    abort: (_message, _file, line, column) => {
+      throw new Error(`core aborted at ${line}:${column}`);
+    },
+  };
+  const instance = new WebAssembly.Instance(module, { env } as unknown as WebAssembly.Imports);
+  const exports = instance.exports as unknown as LinkedExports;
+  return { exports, initData: () => exports.__init_data?.() };
+}
+
+/** Random bits of the host, a block at a time. */
+export function hostRandomSource(): () => number {
+  const block = new Uint32Array(64);
+  let at = block.length;
+  return () => {
+    if (at === block.length) {
+      crypto.getRandomValues(block);
+      at = 0;
+    }
+    return block[at++]!;
+  };
+}

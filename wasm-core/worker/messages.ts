@@ -1,0 +1,25 @@
+/** What Domain0 and its pCPU workers say to each other; everything that is urgent goes through shared memory instead. */
+import type { HostOrigin } from "./load.js";
+
+/** Domain0 to a worker, once. */
+export type WorkerStart =
+  | {
+      readonly kind: "pcpu";
+      readonly module: WebAssembly.Module;
+      readonly memory: WebAssembly.Memory;
+      readonly pcpu: number;
+      readonly origin: HostOrigin;
+    }
+  | {
+      /** Watches a word for a host without Atomics.waitAsync. */
+      readonly kind: "doorbell";
+      readonly memory: WebAssembly.Memory;
+      readonly address: number;
+    };
+
+/** A worker to Domain0. */
+export type WorkerReport =
+  | { readonly kind: "trace"; readonly code: number; readonly a: number; readonly b: number }
+  /** A wasm trap: a bug of ours. The vCPU that ran was abandoned and its domain crashed. */
+  | { readonly kind: "fault"; readonly pcpu: number; readonly message: string }
+  | { readonly kind: "doorbell" };

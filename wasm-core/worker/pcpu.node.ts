@@ -1,0 +1,5 @@
+/** Entry of a pCPU in Node: a worker thread. */
+import { parentPort } from "node:worker_threads";
+import { startWorker, type WorkerStart } from "./index.js";
+
+parentPort?.once("message", (start: WorkerStart) => startWorker(start, (report) => parentPort?.postMessage(report)));

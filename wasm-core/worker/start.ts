@@ -1,0 +1,45 @@
+/** What a worker does with the one message that starts it, whatever kind of host it lives in. */
+import { hostRandomSource, instantiateCore } from "./load.js";
+import type { WorkerReport, WorkerStart } from "./messages.js";
+import { runPcpu } from "./pcpu.js";
+
+/** Traces a second that reach Domain0; a guest can cause as many as it likes. */
+const TRACES_PER_SECOND = 20;
+
+export function startWorker(start: WorkerStart, report: (message: WorkerReport) => void): void {
+  if (start.kind === "doorbell") watchDoorbell(start.memory, start.address, report);
+  else startPcpu(start, report);
+}
+
+function startPcpu(start: WorkerStart & { kind: "pcpu" }, report: (message: WorkerReport) => void): void {
+  const { module, memory, pcpu, origin } = start;
+  const trace = limited((code, a, b) => report({ kind: "trace", code, a, b }));
+  const { exports } = instantiateCore(module, memory, { origin, random: hostRandomSource(), trace });
+  void runPcpu({ core: exports, memory, pcpu, fault: (message) => report({ kind: "fault", pcpu, message }) });
+}
+
+type Trace = (code: number, a: number, b: number) => void;
+
+function limited(trace: Trace): Trace {
+  let second = 0;
+  let count = 0;
+  return (code, a, b) => {
+    const now = Math.floor(performance.now() / 1000);
+    if (now !== second) {
+      second = now;
+      count = 0;
+    }
+    if (count++ < TRACES_PER_SECOND) trace(code, a, b);
+  };
+}
+
+/** Sleeps on the word for ever and reports each change. */
+function watchDoorbell(memory: WebAssembly.Memory, address: number, report: (message: WorkerReport) => void): never {
+  const words = new Int32Array(memory.buffer);
+  const index = address >>> 2;
+  for (let seen = Atomics.load(words, index); ; ) {
+    Atomics.wait(words, index, seen);
+    seen = Atomics.load(words, index);
+    report({ kind: "doorbell" });
+  }
+}
