@@ -21,3 +21,6 @@ export {
   F80_EXP_MAX, F80_QUIET, exponentOf, f80Copy, isInf80, isNan80, isSignalling80, isUnsupported, isZero80, negativeOf,
   put, putDefaultNan, putZero,
 } from "./f80";
+export { Trig, f80Trig } from "./trig";
+export { f80Exp2m1, f80Yl2x, f80Yl2xp1 } from "./exp-log";
+export { f80Atan } from "./atan";
