@@ -7,6 +7,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import asc from "assemblyscript/asc";
+import { beforeAll } from "vitest";
 import { Domain } from "../../../abi/structs/domain.js";
 import { Lapic } from "../../../abi/structs/lapic.js";
 import { MACHINE_BASE, Machine } from "../../../abi/structs/machine.js";
@@ -87,6 +88,11 @@ async function compile(): Promise<WebAssembly.Module> {
   return WebAssembly.compile(binary as Uint8Array<ArrayBuffer>);
 }
 
+const compiledOnce = (): Promise<WebAssembly.Module> => (compiled ??= compile());
+
+// Compiling may be slow on a busy machine: not on a test's time.
+beforeAll(async () => void (await compiledOnce()), 180_000);
+
 export class IrqMachine {
   readonly dom = DOMAIN;
   private constructor(
@@ -97,7 +103,7 @@ export class IrqMachine {
 
   /** A machine with `vcpus` vCPUs whose local APICs are enabled, and the devices of `flags`. */
   static async create(vcpus = 1, flags = ALL_DEVICES): Promise<IrqMachine> {
-    const module = await (compiled ??= compile());
+    const module = await compiledOnce();
     const memory = new WebAssembly.Memory({ initial: 64, maximum: 64, shared: true });
     const clock = { ns: 0 };
     const env = {
