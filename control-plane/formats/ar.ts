@@ -1,7 +1,7 @@
 // The ar archive reader, for Debian packages [deb(5)]: global magic, then members with a 60-byte text header each.
 //
 //   0 name[16] | 16 mtime[12] | 28 uid[6] | 34 gid[6] | 40 mode[8] | 48 size[10] | 58 "`\n"      data padded to even
-import { ok, type Result } from "../util/result.js";
+import { ok, type Result } from "../util/index.js";
 import { corrupt, type FormatErrorCode, truncated } from "./errors.js";
 import { readAscii } from "./text.js";
 

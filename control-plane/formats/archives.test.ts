@@ -2,7 +2,7 @@ import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { unwrap } from "../util/result.js";
+import { unwrap } from "../util/index.js";
 import { readAr } from "./ar.js";
 import { type ArchiveEntry, normalizePath, S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "./archive.js";
 import { readCpio, writeCpio } from "./cpio.js";

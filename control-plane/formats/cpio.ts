@@ -2,7 +2,7 @@
 //
 //   "070701", then 13 fields of 8 hexadecimal digits: ino mode uid gid nlink mtime filesize devmajor devminor rdevmajor
 //   rdevminor namesize check; then the name with its NUL, padded to 4; then the data, padded to 4. "TRAILER!!!" ends it.
-import { ok, type Result } from "../util/result.js";
+import { ok, type Result } from "../util/index.js";
 import { type ArchiveEntry, normalizePath, S_IFBLK, S_IFCHR, S_IFDIR, S_IFMT } from "./archive.js";
 import { corrupt, type FormatErrorCode, truncated } from "./errors.js";
 import { encodeUtf8, readAscii, readCString } from "./text.js";

@@ -1,5 +1,5 @@
 // Debian binary packages [deb(5)]: an ar archive of debian-binary, control.tar.* and data.tar.*, compressed as it likes.
-import { ok, type Result } from "../util/result.js";
+import { ok, type Result } from "../util/index.js";
 import { type ArMember, readAr } from "./ar.js";
 import type { ArchiveEntry } from "./archive.js";
 import { decompress } from "./decompress.js";

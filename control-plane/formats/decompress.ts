@@ -1,5 +1,5 @@
 // decompress: names the compression of some bytes by their magic and undoes it.
-import type { Result } from "../util/result.js";
+import type { Result } from "../util/index.js";
 import { type FormatErrorCode, unsupported } from "./errors.js";
 import { decompressGzip, hasGzipMagic } from "./gzip.js";
 import { decompressLz4Legacy, hasLz4LegacyMagic } from "./lz4-legacy.js";

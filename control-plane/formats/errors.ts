@@ -1,5 +1,5 @@
 // The closed set of reasons why a format codec refuses its input.
-import { err, type Failure } from "../util/result.js";
+import { err, type Failure } from "../util/index.js";
 
 /** `truncated`: ends early; `corrupt`: breaks its format or checksum; `limit`: larger than the caller allows; `unsupported`: valid, but not ours. */
 export type FormatErrorCode = "truncated" | "corrupt" | "limit" | "unsupported";

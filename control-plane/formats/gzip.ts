@@ -1,6 +1,6 @@
 // gzip [RFC 1952], both ways: fflate does the work; this file adds the limit, the checksums it leaves out, and Results.
 import { Gunzip, gzipSync } from "fflate";
-import { ok, type Result } from "../util/result.js";
+import { ok, type Result } from "../util/index.js";
 import { crc32 } from "./checksum/crc32.js";
 import { corrupt, type FormatErrorCode, overLimit, truncated } from "./errors.js";
 import { OutputBuffer } from "./output-buffer.js";

@@ -10,6 +10,6 @@ export type { FormatErrorCode } from "./errors.js";
 export { compressGzip, decompressGzip } from "./gzip.js";
 export { decompressLz4Legacy } from "./lz4-legacy.js";
 export { readTar } from "./tar.js";
-export { decodeUtf8, encodeUtf8 } from "./text.js";
+export { decodeUtf8, encodeUtf8, readAscii, readCString } from "./text.js";
 export { decompressXz } from "./xz/index.js";
 export { decompressZstd } from "./zstd/index.js";

@@ -1,6 +1,6 @@
 // The legacy LZ4 frame (`lz4 -l`), which Linux uses for its compressed kernels: magic 0x184c2102, then blocks of
 // {packed size u32le, LZ4 block}, each unpacking to at most 8 MiB. It has no end mark and no checksum.
-import { ok, type Result } from "../util/result.js";
+import { ok, type Result } from "../util/index.js";
 import { corrupt, type FormatErrorCode, overLimit, truncated } from "./errors.js";
 import { OutputBuffer } from "./output-buffer.js";
 

@@ -2,7 +2,7 @@
 //
 //   0 name[100] | 100 mode[8] | 108 uid[8] | 116 gid[8] | 124 size[12] | 136 mtime[12] | 148 checksum[8] | 156 type
 //   157 linkname[100] | 257 "ustar" | 265 uname[32] | 297 gname[32] | 329 major[8] | 337 minor[8] | 345 prefix[155]
-import { err, ok, type Result } from "../util/result.js";
+import { err, ok, type Result } from "../util/index.js";
 import { type ArchiveEntry, normalizePath, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFREG } from "./archive.js";
 import { corrupt, type FormatErrorCode, truncated } from "./errors.js";
 import { decodeUtf8, encodeUtf8, readAscii, readCString } from "./text.js";

@@ -2,7 +2,7 @@
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type ArchiveEntry, readDebData } from "../formats/index.js";
-import { err, ok } from "../util/result.js";
+import { err, ok } from "../util/index.js";
 import { checkSignal, writeFileAtomic } from "./cache.js";
 import { fromException, type GuestResult } from "./errors.js";
 import { type GuestManifest, MANIFEST_FILE, type StoredGuest } from "./manifest.js";

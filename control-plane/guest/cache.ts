@@ -4,7 +4,7 @@ import { mkdir, open, readFile, rename, rm, stat, writeFile } from "node:fs/prom
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { err, ok } from "../util/result.js";
+import { err, ok } from "../util/index.js";
 import { fromException, type GuestResult } from "./errors.js";
 
 const LOCK_POLL_MS = 150;

@@ -1,5 +1,5 @@
 // The little of ELF64 that module files need: a section by its name. Every offset is checked against the file.
-import { readCString } from "../formats/text.js";
+import { readCString } from "../formats/index.js";
 
 const SECTION_HEADER_BYTES = 64;
 

@@ -1,5 +1,5 @@
 // The closed set of reasons why a guest cannot be prepared.
-import { err, type Failure, type Result } from "../util/result.js";
+import { err, type Failure, type Result } from "../util/index.js";
 
 /**
  * - `offline`: nothing in the cache and no package source can be reached: boot the embedded guest instead

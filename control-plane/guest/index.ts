@@ -4,7 +4,7 @@
 // verifies them against the signed index, and builds the initramfs here: no root, no external unpacking tools.
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { ok } from "../util/result.js";
+import { ok } from "../util/index.js";
 import { buildGuest } from "./build.js";
 import { defaultCacheDir, withLock } from "./cache.js";
 import type { GuestResult } from "./errors.js";

@@ -3,7 +3,7 @@
 // Debian's packages carry no modules.dep (depmod makes it at installation), so the dependencies are read from each
 // module's own .modinfo section, and the files that modprobe wants are written here.
 import { type ArchiveEntry, decodeUtf8, encodeUtf8 } from "../formats/index.js";
-import { err, ok } from "../util/result.js";
+import { err, ok } from "../util/index.js";
 import { readElfSection } from "./elf.js";
 import type { GuestResult } from "./errors.js";
 

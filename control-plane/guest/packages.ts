@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as v from "valibot";
-import { err, ok } from "../util/result.js";
+import { err, ok } from "../util/index.js";
 import { checkSignal, readJson, writeFileAtomic } from "./cache.js";
 import { fromException, type GuestResult } from "./errors.js";
 import { verifyRelease } from "./openpgp/index.js";

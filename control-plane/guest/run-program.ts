@@ -1,6 +1,6 @@
 // Runs a program to its end and keeps what it printed.
 import { spawn } from "node:child_process";
-import { ok } from "../util/result.js";
+import { ok } from "../util/index.js";
 import { fromException, type GuestResult } from "./errors.js";
 
 /** How a program ended. */

@@ -1,7 +1,7 @@
 // The .xz container's small structures [XZ-FORMAT] 2 to 4: stream header and footer, block header, index.
 //
 // All of them end in a CRC32 of their own, which is checked here; unknown filters and reserved bits are refused.
-import { ok, type Result } from "../../util/result.js";
+import { ok, type Result } from "../../util/index.js";
 import { crc32 } from "../checksum/crc32.js";
 import { corrupt, type FormatErrorCode, truncated, unsupported } from "../errors.js";
 

@@ -2,7 +2,7 @@
 //
 // Debian's packages and its full kernel image use it; no library we could depend on decodes the branch filter. Blocks are
 // decoded whole, which lets the filters run in place.
-import { ok, type Result } from "../../util/result.js";
+import { ok, type Result } from "../../util/index.js";
 import { crc32 } from "../checksum/crc32.js";
 import { crc64 } from "../checksum/crc64.js";
 import { sha256 } from "../checksum/sha256.js";

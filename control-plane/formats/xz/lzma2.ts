@@ -3,7 +3,7 @@
 //   control byte   0x00 end | 0x01 raw chunk, new dictionary | 0x02 raw chunk
 //   0x80 and up    1 r r s s s s s   LZMA chunk: r = what to reset (0 nothing, 1 state, 2 + properties, 3 + dictionary),
 //                                    s = bits 16-20 of the unpacked size minus one; then u16be rest, u16be packed size - 1
-import { ok, type Result } from "../../util/result.js";
+import { ok, type Result } from "../../util/index.js";
 import { corrupt, type FormatErrorCode, overLimit, truncated } from "../errors.js";
 import type { OutputBuffer } from "../output-buffer.js";
 import { decodeSymbols, LzmaDecoder } from "./lzma.js";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { unwrap } from "../../util/result.js";
+import { unwrap } from "../../util/index.js";
 import { expectBytes, mutations, runTool, sampleBytes, sampleCode } from "../test-support.js";
 import { decompressXz } from "./index.js";
 

@@ -2,7 +2,7 @@
 //
 // Our own, because kernels are packed with `zstd -22 --ultra` from a pipe: no content size and a 128 MiB window, which
 // decoders for small files copy about for every block. Content checksums (XXH64) are not verified.
-import { ok, type Result } from "../../util/result.js";
+import { ok, type Result } from "../../util/index.js";
 import { corrupt, type FormatErrorCode, overLimit, truncated, unsupported } from "../errors.js";
 import { OutputBuffer } from "../output-buffer.js";
 import type { HuffmanTable } from "./huffman.js";

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { err, ok } from "../../util/result.js";
+import { err, ok } from "../../util/index.js";
 import { fromException, type GuestResult } from "../errors.js";
 import { runProgram } from "../run-program.js";
 import { dearmor } from "./armor.js";

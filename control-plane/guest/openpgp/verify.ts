@@ -3,7 +3,7 @@
 // The keyring is a local file that the user trusts, so every key in it counts; certifications and expiry of the keys
 // themselves are not looked at. One good signature is needed, and none by a known key may be bad.
 import { createHash, verify as cryptoVerify } from "node:crypto";
-import { err, ok } from "../../util/result.js";
+import { err, ok } from "../../util/index.js";
 import type { GuestResult } from "../errors.js";
 import { type Clearsigned, dearmor, readClearsigned } from "./armor.js";
 import { type PublicKey, readKeyring, readSignatures, type Signature } from "./packets.js";

@@ -1,5 +1,5 @@
 // The applets of a busybox binary, read from the binary itself so that no guest program has to run at build time.
-import { readAscii } from "../../formats/text.js";
+import { readAscii } from "../../formats/index.js";
 
 /** The table of names starts with these two; it is sorted, and each name ends in a NUL. */
 const TABLE_START = "[\0[[\0";

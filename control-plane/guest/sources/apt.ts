@@ -5,7 +5,7 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { err, ok } from "../../util/result.js";
+import { err, ok } from "../../util/index.js";
 import { fromException, type GuestErrorCode, type GuestResult } from "../errors.js";
 import { runProgram } from "../run-program.js";
 import { findPackage } from "./index-file.js";

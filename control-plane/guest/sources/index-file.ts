@@ -1,6 +1,6 @@
 // Debian's index files [Debian repository format]: stanzas of Packages, and the hash list of Release.
-import { readControlFields } from "../../formats/deb.js";
-import { err, ok } from "../../util/result.js";
+import { readControlFields } from "../../formats/index.js";
+import { err, ok } from "../../util/index.js";
 import type { GuestResult } from "../errors.js";
 import type { PackageInfo } from "./source.js";
 

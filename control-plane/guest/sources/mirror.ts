@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { decodeUtf8, decompress } from "../../formats/index.js";
-import { err, ok } from "../../util/result.js";
+import { err, ok } from "../../util/index.js";
 import { fromException, type GuestResult } from "../errors.js";
 import { checkValidUntil, findPackage, findReleaseFile } from "./index-file.js";
 import type { PackageInfo, PackageSource } from "./source.js";
