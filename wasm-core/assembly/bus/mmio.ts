@@ -8,6 +8,7 @@ import { lapicPresent, lapicRead, lapicWrite, lapicX2apic } from "../irq/lapic";
 import { pitSync } from "../irq/pit";
 import { hasDevice, lockPlatform, unlockPlatform } from "../irq/platform";
 import { domainOfVcpu } from "../mem/domains";
+import { platformRearm } from "./platform";
 
 const PAGE_MASK: u64 = 0xfff;
 /** Address bits of IA32_APIC_BASE. */
@@ -59,5 +60,6 @@ export function mmioWrite(cpu: Vcpu, gpa: u64, size: u32, value: u64): void {
     if (hasDevice(dom, PlatformFlag.PIT)) pitSync(dom);
     ioapicWrite(dom, offset, register);
     unlockPlatform(dom);
+    platformRearm(dom, cpu);
   }
 }

@@ -1,9 +1,11 @@
 /** The domain's platform devices as one: reset, and the timers and input that drive them from outside. */
-import { Domain, PlatformFlag, PlatformState_SIZE } from "../gen/layout";
+import { Domain, EventBit, PlatformFlag, PlatformState_SIZE, Vcpu } from "../gen/layout";
 import { uartDeadline, uartReset, uartSync } from "../dev/uart";
 import { ioapicReset } from "../irq/ioapic";
 import { pitDeadline, pitReset, pitSync } from "../irq/pit";
+import { vcpuKick } from "../irq/kick";
 import { hasDevice, lockPlatform, platformOf, unlockPlatform } from "../irq/platform";
+import { domainVcpu } from "../mem/domains";
 import { NEVER } from "../util/host";
 
 /** Power-up state of every device in a fresh PlatformState. */
@@ -34,10 +36,27 @@ export function platformFire(dom: Domain): void {
   unlockPlatform(dom);
 }
 
+/**
+ * After a device was written: the platform's timers run on vCPU 0, so when one became earlier than what vCPU 0 knows
+ * of, its slice ends (it is `cpu` itself) or it is made to look.
+ */
+export function platformRearm(dom: Domain, cpu: Vcpu): void {
+  const deadline = platformDeadline(dom);
+  const keeper = domainVcpu(dom, 0);
+  if (changetype<usize>(keeper) == 0 || deadline >= keeper.wakeTime) return;
+  if (keeper == cpu) {
+    keeper.wakeTime = deadline;
+    keeper.budget = 0;
+  } else {
+    vcpuKick(keeper, EventBit.INTERRUPT);
+  }
+}
+
 /** Domain0 has put bytes into the serial input ring, or taken some out of the output ring. */
 export function platformSerialNotify(dom: Domain): void {
   if (!hasDevice(dom, PlatformFlag.SERIAL)) return;
   lockPlatform(dom);
   uartSync(dom);
   unlockPlatform(dom);
+  platformRearm(dom, changetype<Vcpu>(0));
 }

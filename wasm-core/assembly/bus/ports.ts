@@ -14,6 +14,7 @@ import { uartRead, uartWrite } from "../dev/uart";
 import { pitRead, pitWrite, portBRead, portBWrite } from "../irq/pit";
 import { hasDevice, lockPlatform, unlockPlatform } from "../irq/platform";
 import { domainOfVcpu } from "../mem/domains";
+import { platformRearm } from "./platform";
 
 const ABSENT: u32 = 0xff;
 const COM1_PORTS: u32 = 8;
@@ -62,6 +63,7 @@ export function ioWrite(cpu: Vcpu, port: u32, size: u32, value: u32): void {
   lockPlatform(dom);
   for (let i: u32 = 0; i < size; i++) writeByte(dom, port + i, (value >> (i << 3)) & 0xff);
   unlockPlatform(dom);
+  platformRearm(dom, cpu);
 }
 
 /**

@@ -78,6 +78,11 @@ function writeSvr(cpu: Vcpu, value: u32): void {
   for (let i: u32 = 0; i < LvtIndex.COUNT; i++) writeLvt(cpu, i, lvtOf(apic, i));
 }
 
+/** Vector of the start-up IPI that EventBit.SIPI announced. */
+export function lapicSipiVector(cpu: Vcpu): u32 {
+  return atomic.load<u32>(<usize>cpu.lapic, LapicOff.sipiVector);
+}
+
 /** Ends the service of the highest vector; a level-triggered one is announced to the I/O APIC. */
 export function lapicEoi(cpu: Vcpu): void {
   const apic = lapicOf(cpu);

@@ -70,6 +70,20 @@ describe("one-shot", () => {
   });
 });
 
+describe("the slice that runs", () => {
+  it("ends when the timer is armed earlier than anything the scheduler knows of", async () => {
+    const t = await timer(ONE_SHOT);
+    const budget = () => t.m.get32(t.cpu + Vcpu.off.budget);
+    t.m.view.setBigUint64(t.cpu + Vcpu.off.wakeTime, 5000n, true);
+    t.m.put32(t.cpu + Vcpu.off.budget, 777);
+    t.reg(0x380, 6000);
+    expect(budget()).toBe(777);
+    t.reg(0x380, 1000);
+    expect(budget()).toBe(0);
+    expect(t.m.view.getBigUint64(t.cpu + Vcpu.off.wakeTime, true)).toBe(1000n);
+  });
+});
+
 describe("periodic", () => {
   it("re-arms from the deadline, not from when it was noticed", async () => {
     const t = await timer(PERIODIC);

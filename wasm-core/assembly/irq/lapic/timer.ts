@@ -52,6 +52,17 @@ export function lapicTimerDeadline(cpu: Vcpu): u64 {
   return isTscDeadline(apic) ? tscDeadlineTime(cpu, apic) : apic.timerDeadline;
 }
 
+/**
+ * After the deadline moved: one that is earlier than everything the scheduler knows of ends the slice, so that the
+ * scheduler measures the next one by it.
+ */
+function rearm(cpu: Vcpu): void {
+  const deadline = lapicTimerDeadline(cpu);
+  if (deadline >= cpu.wakeTime) return;
+  cpu.wakeTime = deadline;
+  cpu.budget = 0;
+}
+
 function expire(cpu: Vcpu, apic: Lapic): void {
   const entry = timerEntry(apic);
   if ((entry & Lvt.MASKED) == 0) lapicInject(cpu, entry & Message.VECTOR_MASK, false);
@@ -84,6 +95,7 @@ export function writeInitialCount(cpu: Vcpu, value: u32): void {
   lapicTimerFire(cpu);
   apic.initialCount = value;
   apic.timerDeadline = value == 0 ? NEVER : machineTime() + (<u64>value << divideShift(apic.divideConfig));
+  rearm(cpu);
 }
 
 /** Current count register. */
@@ -101,7 +113,9 @@ export function writeDivideConfig(cpu: Vcpu, value: u32): void {
   const now = machineTime();
   const left = remaining(apic, now);
   apic.divideConfig = value & 0xb;
-  if (left != 0) apic.timerDeadline = now + (<u64>left << divideShift(apic.divideConfig));
+  if (left == 0) return;
+  apic.timerDeadline = now + (<u64>left << divideShift(apic.divideConfig));
+  rearm(cpu);
 }
 
 /**
@@ -136,6 +150,7 @@ export function lapicTscDeadlineWrite(cpu: Vcpu, value: u64): void {
   lapicTimerFire(cpu);
   apic.tscDeadline = value;
   lapicTimerFire(cpu);
+  rearm(cpu);
 }
 
 /** Stops the timer, as reset does. */

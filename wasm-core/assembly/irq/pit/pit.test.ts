@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { EventBit, Vcpu } from "../../../abi/structs/vcpu.js";
 import { IrqMachine } from "../testing/harness.js";
 
 const NEVER = 0xffffffffffffffffn;
@@ -250,6 +251,19 @@ describe("port 0x61", () => {
 });
 
 describe("waking", () => {
+  it("makes vCPU 0, which keeps the platform's time, look again", async () => {
+    const m = await IrqMachine.create(2);
+    m.route(2, 0x30);
+    for (const i of [0, 1]) m.view.setBigUint64(m.cpu(i) + Vcpu.off.wakeTime, NEVER, true);
+    m.takeEvents(0);
+    for (const [port, value] of [[0x43, 0x34], [0x40, 0xe8], [0x40, 0x03]] as const) m.core.ioWrite(m.cpu(1), port, 1, value);
+    expect(m.takeEvents(0)).toBe(Number(EventBit.values.INTERRUPT));
+    m.put32(m.cpu(0) + Vcpu.off.budget, 777);
+    m.outb(0x43, 0xd2);
+    expect(m.get32(m.cpu(0) + Vcpu.off.budget)).toBe(0);
+    expect(m.view.getBigUint64(m.cpu(0) + Vcpu.off.wakeTime, true)).toBe(m.core.platformDeadline(m.dom));
+  });
+
   it("asks for no wake-up while the interrupt is masked", async () => {
     const t = await pit();
     t.m.outb(0x43, 0x34);
