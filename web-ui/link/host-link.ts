@@ -11,8 +11,10 @@ export function proxyCallbacks(remote: HostApi): HostApi {
     get(target, name: keyof HostApi) {
       const method = target[name] as unknown as (...values: unknown[]) => unknown;
       if (typeof method !== "function") return method;
+      // Reflect.apply, since "method.apply" on a remote would ask the far side for a property of that name.
       return (...values: unknown[]) =>
-        method.apply(
+        Reflect.apply(
+          method,
           target,
           values.map((value) => (typeof value === "function" ? proxy(value) : value)),
         );

@@ -60,11 +60,13 @@ function hasModuleWorkers(): boolean {
       return "module";
     },
   };
+  const empty = URL.createObjectURL(new Blob([], { type: "text/javascript" }));
   try {
-    new Worker("data:text/javascript,", options).terminate();
+    new Worker(empty, options).terminate();
   } catch {
-    // A policy may refuse data: addresses after the option was read.
+    // A policy may refuse blob: addresses, but only after the option was read.
   }
+  URL.revokeObjectURL(empty);
   return asked;
 }
 

@@ -8,4 +8,5 @@ export * from "./launch.js";
 export type { Fetch } from "./manifest.js";
 export * from "./requirements.js";
 export * from "./settings.js";
+export * from "./spark-points.js";
 export * from "./store.js";

@@ -24,24 +24,40 @@ export function buildMachineFigure(): HTMLElement {
   );
 }
 
-/** Host rock, its grain, the crystal and the crystal's facets. */
+/** Faces of the host rock by shade, lit from the upper left; the crystal sits in the hollow they leave. */
+const ROCK_FACES: readonly (readonly [shade: number, points: string])[] = [
+  [2, "34,58 92,16 118,52 96,86"],
+  [1, "92,16 186,8 176,44 118,52"],
+  [2, "186,8 268,34 226,62 176,44"],
+  [3, "268,34 308,98 246,96 226,62"],
+  [4, "308,98 292,168 240,142 246,96"],
+  [5, "292,168 214,214 206,180 240,142"],
+  [5, "214,214 112,210 132,178 206,180"],
+  [4, "112,210 30,176 92,152 132,178"],
+  [3, "30,176 10,112 78,128 92,152"],
+  [3, "10,112 34,58 96,86 78,128"],
+];
+
+const CRYSTAL_FACES: readonly (readonly [shade: number, points: string])[] = [
+  [1, "118,82 150,62 160,98 132,108"],
+  [2, "150,62 198,70 190,100 160,98"],
+  [3, "198,70 226,108 190,100"],
+  [4, "226,108 214,146 178,136 190,100"],
+  [5, "214,146 168,166 178,136"],
+  [4, "168,166 118,150 136,128 178,136"],
+  [3, "118,150 100,116 132,108 136,128"],
+  [2, "100,116 118,82 132,108"],
+  [1, "132,108 160,98 190,100 178,136 136,128"],
+];
+
 function buildRock(): SVGSVGElement {
-  const facet = (points: string, shade: number) => svg("polygon", { points, class: `facet facet-${shade}` });
+  const face = (kind: string) => ([shade, points]: readonly [number, string]) =>
+    svg("polygon", { points, class: `${kind} ${kind}-${shade}` });
   return svg(
     "svg",
     { class: "rock", viewBox: "0 0 320 224" },
-    svg("polygon", { class: "rock-host", points: "34,58 92,16 186,8 268,34 308,98 292,168 214,214 112,210 30,176 10,112" }),
-    svg("path", {
-      class: "rock-grain",
-      d: "M34 58 96 86M10 112 78 128M30 176 92 152M112 210 132 178M214 214 206 180M292 168 240 142M308 98 246 96M268 34 226 62M186 8 176 44M92 16 118 52",
-    }),
     svg("polygon", { class: "rock-rim", points: "96,86 118,52 176,44 226,62 246,96 240,142 206,180 132,178 92,152 78,128" }),
-    facet("118,76 166,64 158,112", 1),
-    facet("166,64 212,84 158,112", 2),
-    facet("212,84 222,128 158,112", 3),
-    facet("222,128 190,162 158,112", 4),
-    facet("190,162 134,158 158,112", 5),
-    facet("134,158 102,122 158,112", 4),
-    facet("102,122 118,76 158,112", 2),
+    ...ROCK_FACES.map(face("rock-face")),
+    ...CRYSTAL_FACES.map(face("facet")),
   );
 }

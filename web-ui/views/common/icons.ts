@@ -6,7 +6,7 @@ const PATHS = {
   pause: "M5.5 3.5v9M10.5 3.5v9",
   resume: "M5 3.2v9.6L12.5 8z",
   power: "M8 2.5v5M4.6 4.6a4.8 4.8 0 1 0 6.8 0",
-  more: "M3.5 8h.01M8 8h.01M12.5 8h.01",
+  more: "M3.5 7.6v.8M8 7.6v.8M12.5 7.6v.8",
   close: "M4 4l8 8M12 4l-8 8",
   up: "M4 10l4-4 4 4",
   down: "M4 6l4 4 4-4",

@@ -10,7 +10,8 @@ import { BootStrip } from "./boot-strip.js";
 import { SearchBar } from "./search-bar.js";
 
 const KINDS: readonly ConsoleKind[] = ["pv", "serial"];
-const KIND_NAMES: Readonly<Record<ConsoleKind, string>> = { pv: "PV (hvc0)", serial: "Serial (COM1)" };
+const KIND_NAMES: Readonly<Record<ConsoleKind, string>> = { pv: "PV", serial: "Serial" };
+const KIND_DEVICES: Readonly<Record<ConsoleKind, string>> = { pv: "hvc0", serial: "COM1" };
 
 interface Screen {
   readonly kind: ConsoleKind;
@@ -117,7 +118,7 @@ export class ConsolePanel {
   private buildScreen(kind: ConsoleKind): Screen {
     const element = h("div", { class: "screen", hidden: true });
     const tab = h("button", { type: "button", "aria-pressed": "false", onclick: () => this.chooseKind(kind) });
-    tab.append(KIND_NAMES[kind]);
+    tab.append(KIND_NAMES[kind], h("span", { class: "kind-device" }, KIND_DEVICES[kind]));
     const session = new TerminalSession(
       element,
       `${KIND_NAMES[kind]} console of ${this.name}. ${CHORD_NAMES.leave} leaves it.`,

@@ -1,0 +1,27 @@
+/**
+ * Debian's Chromium for the end-to-end tests: found, started with what a container needs, closed again. The tests never
+ * skip: without a browser they fail and say what to install.
+ */
+import { existsSync } from "node:fs";
+import { type Browser, chromium } from "playwright-core";
+
+const CANDIDATES = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+
+const FLAGS = [
+  "--no-first-run",
+  "--disable-gpu",
+  "--disable-quic",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
+export async function launchBrowser(): Promise<Browser> {
+  const executablePath = process.env.CHROMIUM ?? CANDIDATES.find((path) => existsSync(path));
+  if (!executablePath) {
+    throw new Error("no Chromium: install Debian's (apt-get install chromium) or name one in the variable CHROMIUM");
+  }
+  // Chromium's sandbox refuses to run as root, as which containers run.
+  const asRoot = process.getuid?.() === 0;
+  return chromium.launch({ executablePath, headless: true, args: asRoot ? [...FLAGS, "--no-sandbox"] : FLAGS });
+}

@@ -1,0 +1,48 @@
+/**
+ * The page's test build behind the playground's own server, with a made-up guest of realistic size on the shelf. The
+ * machine behind the page is the simulated one (?fake=1), so that these tests are about the page alone.
+ */
+import { existsSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "vite";
+import { createPlaygroundServer, GuestShelf, listen } from "../../web-ui/server/index.js";
+
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+const WEB_ROOT = join(ROOT, "dist", "web-e2e");
+const KERNEL_BYTES = 14_026_295;
+const INITRAMFS_BYTES = 2_400_000;
+
+export interface FakeSite {
+  readonly url: string;
+  close(): Promise<void>;
+}
+
+export async function startFakeSite(): Promise<FakeSite> {
+  await build({ configFile: join(ROOT, "vite.config.ts"), root: join(ROOT, "web-ui"), mode: "e2e", logLevel: "warn" });
+  if (!existsSync(join(WEB_ROOT, "index.html"))) throw new Error("the page's test build is missing");
+  const folder = await mkdtemp(join(tmpdir(), "xenolith-e2e-"));
+  const kernel = join(folder, "vmlinuz-6.1.0-51-cloud-amd64");
+  const initramfs = join(folder, "initramfs.cpio");
+  await writeFile(kernel, Buffer.alloc(KERNEL_BYTES, 0x5a));
+  await writeFile(initramfs, Buffer.alloc(INITRAMFS_BYTES, 0x5a));
+  const shelf = new GuestShelf({
+    prepare: async () => ({ ok: false, error: { code: "offline", message: "no package source can be reached" } }),
+    embedded: async () => ({ name: "debian-cloud", title: "Test", kernel, initramfs, cmdline: "console=hvc0" }),
+    onProgress: () => {},
+    onSettled: () => {},
+  });
+  const server = createPlaygroundServer(WEB_ROOT, shelf);
+  await listen(server, "127.0.0.1", 0, true);
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
+    close: async () => {
+      server.closeAllConnections();
+      server.close();
+      await rm(folder, { recursive: true });
+    },
+  };
+}
