@@ -23,7 +23,7 @@
  *                     STi x87 register in rm                 ST0
  *   kinds by pointer  V  XMM by reg    W  XMM or memory by r/m     U  XMM by r/m only     H  XMM by VEX.vvvv
  *                     P  MMX by reg    Q  MMX or memory by r/m     N  MMX by r/m only     Mx memory only, 16 bytes (Mdq 16, Mq 8, ... are by value)
- *   sizes             b 8, w 16, d 32, q 64, v 16/32/64 by operand size, z 16/32/32, y 32, or 64 with REX.W
+ *   sizes             b 8, w 16, d 32, q 64, v 16/32/64 by operand size, z 16/32/32, s (immediates) a byte sign-extended, y 32, or 64 with REX.W
  *                     for V W U P Q N: x 128, q 64, d 32, w 16, b 8 (how much memory is read or written)
  *                     for M: t 80 (x87 extended) passed by pointer
  * Notes, separated by spaces.
@@ -35,10 +35,11 @@
  *           which passes the size of the first operand (so that `add` serves Eb as add<u8>)
  *   end     the block ends after it (it may change mode, mapping, interrupts)          branch  it always sets RIP
  *   jcc     conditional branch: ends the block
+ *   v       three operand sizes although no operand shows them: raw and st rows take <T>        xlock  locked in its memory form without a prefix
  *   lock    LOCK is allowed with a memory destination            rep   F3/F2 repeat it
  *   d64     operand size defaults to 64 in 64-bit mode           f64   is forced to 64 there
  *   no64    #UD in 64-bit mode    only64  #UD outside it    pm  #UD in real and virtual-8086 mode     cpl0  #GP(0) above CPL 0 (and in VM86)
- *   fpu mmx sse   what may block it: CR0.EM/TS/NE and pending x87 errors, CR4.OSFXSR
+ *   fpu fpunw mmx sse   what may block it (fpunw: a non-waiting x87 form, pending errors do not count): CR0.EM/TS/NE and pending x87 errors, CR4.OSFXSR
  *   unal    a 16-byte memory operand need not be aligned         f:NAME  the CPUID feature it belongs to
  *   nz      32-bit results do not zero the register's upper half when the write is suppressed (CMOV and BSF take rec and do it themselves)
  */
@@ -54,14 +55,14 @@ export interface Row {
 }
 
 export interface Operand {
-  /** E, G, V, ... or a fixed name: CL, DX, 1, ST0, STi. */
+  /** E, G, V, ... or a fixed name: CL, DX, 1, ST0, STi, a segment register. */
   readonly kind: string;
   /** b w d q v z y x s p a t, or "". */
   readonly size: string;
   readonly access: "r" | "w" | "rw";
 }
 
-const FIXED = new Set(["CL", "DX", "1", "ST0", "STi"]);
+const FIXED = new Set(["CL", "DX", "1", "ST0", "STi", "ES", "CS", "SS", "DS", "FS", "GS"]);
 
 function parseOperand(text: string): Operand {
   const access = text.endsWith("+") ? "rw" : text.endsWith("=") ? "w" : "r";

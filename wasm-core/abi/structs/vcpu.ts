@@ -8,6 +8,7 @@ import { constants, i32, struct, u8, u16, u32, u64 } from "../layout.js";
 export const Vcpu = struct("Vcpu", "One virtual processor.", {
   gpr: u64("RAX RCX RDX RBX RSP RBP RSI RDI R8-R15, in encoding order", 16),
   zero: u64("Always zero: the base or index that an addressing form lacks"),
+  bias: u64("Always 2^31: the index of a RIP-relative address whose displacement leaves 32 bits"),
   blockRip: u64("RIP of the first instruction of the block that runs; records hold offsets from it"),
   rip: u64("Architectural RIP; exact between blocks and while an exception is delivered"),
   ccOp: u32("How the arithmetic flags are derived, a CcOp times 4 plus log2 of the operand size"),
@@ -104,6 +105,35 @@ export const Vcpu = struct("Vcpu", "One virtual processor.", {
   tfTrap: u8("1 when a single-step trap is due after the instruction"),
   dataBreakpoints: u8("1 when DR7 enables a data or I/O breakpoint: the TLB fast path is off for watched pages"),
   pendingDr6: u8("Data or I/O breakpoint bits (DR6.B3-B0) met by the instruction that runs"),
+  walkGpa: u64("Result of the last page walk: guest-physical address"),
+  walkPage: u64("Result of the last page walk: size of the page that maps it"),
+  walkBits: u32("Result of the last page walk: a WalkBit set"),
+  bounceHost: u32("Where the bounced access continues: machine address of its first part, 0 for a device"),
+  bounceHost2: u32("Machine address of its second part"),
+  bounceSplit: u32("Bytes in the first part"),
+  bounceGpa: u64("Guest-physical address of a bounced device access"),
+  tlbBase: u32("Address of the supervisor TLB, the user TLB follows it; \`tlb\` is one of them"),
+  inHypervisor: u32("1 while the vCPU is in a hypercall: it runs no guest instruction and looks at its events before the next"),
+  sseStatus: u32("MXCSR as one SSE instruction sees it: control bits, and the exceptions raised by this instruction alone"),
+  sseTemp: u8("Result of an SSE instruction until it is known not to fault", 32, 16),
+  descLow: u64("Descriptor that a transfer or segment load has just read, low eight bytes"),
+  descHigh: u64("Its high eight bytes when it is a 16-byte system descriptor"),
+  descLin: u64("Its linear address"),
+  extEvent: u8("EXT bit of error codes: 1 while an event from outside the program is delivered"),
+  taskCommitted: u8("1 when a task switch passed the point after which faults belong to the new task"),
+  keepRf: u8("1 when the instruction itself loaded EFLAGS.RF, which then holds for the next one"),
+  forceSingleStep: u8("1 when a test wants one instruction at a time"),
+  debugCtl: u64("IA32_DEBUGCTL"),
+  miscFeatures: u64("MISC_FEATURE_ENABLES"),
+  mcgStatus: u64("IA32_MCG_STATUS"),
+  mcBank: u64("IA32_MCi_CTL, STATUS, ADDR, MISC of two banks", 8),
+  mcCtl2: u64("IA32_MCi_CTL2 of two banks", 2),
+  stackView: u64("The stack a transfer or delivery pushes on or pops from, a StackView until it is committed", 5),
+  popped: u64("Value that a far transfer has just popped"),
+  debugShadow: u8("Counts down from 2 after a load of SS: debug exceptions wait until the next instruction is done"),
+  msrValue: u64("Value that RDMSR has just read"),
+  microcode: u64("Value of IA32_BIOS_SIGN_ID, which CPUID leaf 1 loads"),
+  x87Env: u8("Soft-float status word of one x87 instruction, and temporaries behind it", 512, 16),
 });
 
 export const SegmentReg = struct("SegmentReg", "A segment register with its hidden part. [SDM] 3A 3.4.3", {
@@ -190,3 +220,7 @@ export const CcOp = constants("CcOp", "Ways to derive the arithmetic flags; Vcpu
 
 export const VEC_STRIDE = 32;
 export const FPR_STRIDE = 16;
+
+export const WalkBit = constants("WalkBit", "Rights and kind a page walk found.", {
+  WRITE: 1, USER: 2, EXEC: 4, GLOBAL: 8, DIRTY: 16, LARGE: 32,
+});

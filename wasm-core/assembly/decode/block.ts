@@ -1,0 +1,215 @@
+/**
+ * Blocks: building them from guest code, keeping them by machine address and mode, finding the one at RIP. The cache is
+ * one arena for the whole machine, emptied as a whole when it is full. A block is valid while its frame's generation is
+ * the one it was decoded under; jump caches and the hash find blocks, never decide whether they are valid.
+ */
+import {
+  Block, BLOCK_MAX_BYTES, BLOCK_MAX_RECORDS, BLOCK_RECORDS, CODE_BUCKETS, CodeCache, CodeCacheOff, FrameOff, JUMP_ENTRIES, JumpEntry, ModeKey,
+  RECORD_BYTES, SegIndex, Vcpu,
+} from "../gen/layout";
+import { raiseError, Vector } from "../cpu/faults";
+import { segReg } from "../cpu/regs";
+import { frameOf } from "../mem/frames";
+import { isCanonical } from "../mmu/canonical";
+import { markCode } from "../mmu/code";
+import { codeCache } from "../mmu/code-cache";
+import { translateCode } from "../mmu/slow";
+import { spinLock, spinUnlock } from "../util/atomics";
+import { Decode, DecodeState, decodeOne, fixRip } from "./decode";
+import { Rec } from "./record";
+
+const NO_BLOCK: usize = 0;
+const LONGEST: u32 = 15;
+
+// @ts-ignore: decorator
+@inline
+function genAddress(host: usize): usize {
+  return changetype<usize>(frameOf(<u32>(host >> 12))) + FrameOff.codeGen;
+}
+
+/** Key of the jump cache: address space, mode, privilege. */
+// @ts-ignore: decorator
+@inline
+function jumpKey(cpu: Vcpu): u32 {
+  return <u32>cpu.ctx | (cpu.modeKey << 12) | (cpu.cpl == 3 ? 1 << 20 : 0);
+}
+
+// @ts-ignore: decorator
+@inline
+function jumpEntry(cpu: Vcpu, rip: u64): JumpEntry {
+  const h = <u32>rip ^ (<u32>rip >> 12);
+  return changetype<JumpEntry>(<usize>cpu.jumpCache + ((<usize>h & (JUMP_ENTRIES - 1)) << 4));
+}
+
+/** The block at cpu.rip, or 0 after a fault of the fetch. */
+// @ts-ignore: decorator
+@inline
+export function blockAtRip(cpu: Vcpu): usize {
+  const rip = cpu.rip;
+  const e = jumpEntry(cpu, rip);
+  if (e.rip == rip && e.key == jumpKey(cpu)) {
+    const block = changetype<Block>(<usize>e.block);
+    if (load<u32>(block.genAt) == block.gen && !block.cross) return changetype<usize>(block);
+  }
+  return findBlock(cpu, e);
+}
+
+function findBlock(cpu: Vcpu, e: JumpEntry): usize {
+  const rip = cpu.rip;
+  const is64 = (cpu.modeKey & ModeKey.CODE_MASK) == ModeKey.CODE64;
+  const lin = is64 ? rip : (rip + segReg(cpu, SegIndex.CS).base) & 0xffffffff;
+  if (is64 ? !isCanonical(rip) : rip > <u64>segReg(cpu, SegIndex.CS).limit) {
+    raiseError(cpu, Vector.GP, 0);
+    return NO_BLOCK;
+  }
+  const host = translateCode(cpu, lin);
+  if (host == 0) return NO_BLOCK;
+  let block = lookup(cpu, host, lin);
+  if (block == NO_BLOCK) block = build(cpu, host, lin);
+  if (block == NO_BLOCK) return NO_BLOCK;
+  // A code segment's base and limit are not part of the key: such blocks are looked up by address every time.
+  if (is64 || (segReg(cpu, SegIndex.CS).base == 0 && segReg(cpu, SegIndex.CS).limit == 0xffffffff)) {
+    e.rip = rip;
+    e.key = jumpKey(cpu);
+    e.block = <u32>block;
+  }
+  return block;
+}
+
+// @ts-ignore: decorator
+@inline
+function bucket(cache: CodeCache, host: usize, key: u32): usize {
+  const h = (<u32>host * 0x9e3779b1) ^ (key * 0x85ebca6b);
+  return <usize>cache.buckets + ((<usize>(h >> 16) & (CODE_BUCKETS - 1)) << 2);
+}
+
+/** A valid block for the machine address, or 0. */
+function lookup(cpu: Vcpu, host: usize, lin: u64): usize {
+  const key = cpu.modeKey;
+  let at = <usize>load<u32>(bucket(codeCache(), host, key));
+  while (at != 0) {
+    const b = changetype<Block>(at);
+    if (b.phys == <u64>host && b.key == key && load<u32>(b.genAt) == b.gen) {
+      if (!b.cross) return withinLimit(cpu, b) ? at : NO_BLOCK;
+      const host2 = translateCode(cpu, (lin & ~0xfff) + 4096);
+      // A fault on the second page is the instruction's own; building the block anew raises it again.
+      if (host2 != 0 && genAddress(host2) == <usize>b.genAt2 && load<u32>(b.genAt2) == b.gen2) {
+        return withinLimit(cpu, b) ? at : NO_BLOCK;
+      }
+    }
+    at = <usize>b.hashNext;
+  }
+  return NO_BLOCK;
+}
+
+/** Whether all of a block's bytes lie inside the code segment. */
+function withinLimit(cpu: Vcpu, b: Block): bool {
+  if ((cpu.modeKey & ModeKey.CODE_MASK) == ModeKey.CODE64) return true;
+  return cpu.rip + <u64>b.bytes - 1 <= <u64>segReg(cpu, SegIndex.CS).limit;
+}
+
+/** Bytes from RIP to the end of the code segment. */
+function segmentRoom(cpu: Vcpu): u32 {
+  if ((cpu.modeKey & ModeKey.CODE_MASK) == ModeKey.CODE64) return 0x7fffffff;
+  return <u32>min<u64>(<u64>segReg(cpu, SegIndex.CS).limit - cpu.rip + 1, 0x7fffffff);
+}
+
+function build(cpu: Vcpu, host: usize, lin: u64): usize {
+  const cache = codeCache();
+  spinLock(changetype<usize>(cache) + CodeCacheOff.lock);
+  const block = buildLocked(cpu, cache, host, lin);
+  spinUnlock(changetype<usize>(cache) + CodeCacheOff.lock);
+  return block;
+}
+
+function buildLocked(cpu: Vcpu, cache: CodeCache, host: usize, lin: u64): usize {
+  const head = changetype<Block>(changetype<usize>(cache) + CodeCacheOff.builder);
+  const d = changetype<DecodeState>(changetype<usize>(cache) + CodeCacheOff.decode);
+  const records = changetype<usize>(head) + BLOCK_RECORDS;
+  const pageRoom: u32 = 4096 - (<u32>host & 4095);
+  const room = min<u32>(pageRoom, segmentRoom(cpu));
+  const limit: u32 = cpu.modeKey & ModeKey.SINGLE ? 1 : <u32>BLOCK_MAX_RECORDS;
+  memory.fill(changetype<usize>(head), 0, BLOCK_RECORDS);
+  head.phys = <u64>host;
+  head.key = cpu.modeKey;
+  head.genAt = <u32>genAddress(host);
+  // Marked before it is read: a write from now on bumps the generation that the block remembers.
+  markCode(cpu, host, min<u32>(LONGEST, pageRoom));
+  head.gen = atomic.load<u32>(head.genAt);
+  let pos: u32 = 0;
+  let count: u32 = 0;
+  while (count < limit && pos < <u32>BLOCK_MAX_BYTES) {
+    const rec = changetype<Rec>(records + count * RECORD_BYTES);
+    const r = pos < room ? decodeOne(d, host + pos, room - pos, cpu.modeKey, rec) : Decode.SHORT;
+    if (r <= 0) {
+      if (count != 0) break;
+      if (r == Decode.LONG || room < pageRoom) return fetchFault(cpu);
+      return buildCrossing(cpu, cache, head, d, lin, pageRoom);
+    }
+    pos += <u32>r & 0xff;
+    rec.next = <u8>pos;
+    fixRip(d, rec);
+    count++;
+    if (r & Decode.ENDS) break;
+  }
+  if (pos > LONGEST) markCode(cpu, host, pos);
+  return publish(cache, head, count, pos);
+}
+
+/** #GP(0) of an instruction that is too long or leaves the code segment. */
+function fetchFault(cpu: Vcpu): usize {
+  raiseError(cpu, Vector.GP, 0);
+  return NO_BLOCK;
+}
+
+/** A block of the one instruction that begins `first` bytes before the end of its page. */
+function buildCrossing(cpu: Vcpu, cache: CodeCache, head: Block, d: DecodeState, lin: u64, first: u32): usize {
+  const host = <usize>head.phys;
+  const host2 = translateCode(cpu, (lin & ~0xfff) + 4096);
+  if (host2 == 0) return NO_BLOCK;
+  const fetch = changetype<usize>(cache) + CodeCacheOff.fetch;
+  markCode(cpu, host2, LONGEST);
+  head.cross = 1;
+  head.genAt2 = <u32>genAddress(host2);
+  head.gen2 = atomic.load<u32>(head.genAt2);
+  memory.copy(fetch, host, first);
+  memory.copy(fetch + first, host2, LONGEST - first);
+  const rec = changetype<Rec>(changetype<usize>(head) + BLOCK_RECORDS);
+  const r = decodeOne(d, fetch, min<u32>(LONGEST, segmentRoom(cpu)), cpu.modeKey, rec);
+  if (r <= 0) return fetchFault(cpu);
+  const length = <u32>r & 0xff;
+  rec.next = <u8>length;
+  fixRip(d, rec);
+  return publish(cache, head, 1, length);
+}
+
+/** Ends the block under construction, copies it to the arena and makes it known. */
+function publish(cache: CodeCache, head: Block, count: u32, bytes: u32): usize {
+  const end = changetype<Rec>(changetype<usize>(head) + BLOCK_RECORDS + count * RECORD_BYTES);
+  store<u64>(changetype<usize>(end), 0);
+  store<u64>(changetype<usize>(end), 0, 8);
+  end.fn = <u16>cache.endFn;
+  end.next = <u8>bytes;
+  head.count = <u16>count;
+  head.bytes = <u16>bytes;
+  const size = (<u32>BLOCK_RECORDS + (count + 1) * <u32>RECORD_BYTES + 15) & ~15;
+  if (cache.next + size > cache.arenaEnd) emptyCache(cache);
+  const at = <usize>cache.next;
+  cache.next += size;
+  cache.blocks += 1;
+  const slot = bucket(cache, <usize>head.phys, head.key);
+  head.hashNext = load<u32>(slot);
+  memory.copy(at, changetype<usize>(head), size);
+  atomic.store<u32>(slot, <u32>at);
+  return at;
+}
+
+/** Drops every block. Jump caches may still name old ones: their generations no longer match the bumped epoch's. */
+function emptyCache(cache: CodeCache): void {
+  memory.fill(cache.buckets, 0, <usize>CODE_BUCKETS << 2);
+  // Old heads must never look valid again: their memory is cleared, and generation words at address 0 hold no match.
+  memory.fill(cache.arena, 0, <usize>(cache.arenaEnd - cache.arena));
+  cache.next = cache.arena;
+  cache.epoch += 1;
+  cache.flushes += 1;
+}

@@ -1,0 +1,1 @@
+export { runVcpu } from "./run/run";

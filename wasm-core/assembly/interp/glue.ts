@@ -1,0 +1,38 @@
+/** What generated handlers share: block ends, undefined opcodes, and locked accesses that wasm atomics cannot do. */
+import { Status, Vcpu, VcpuOff } from "../gen/layout";
+import { raise, Vector } from "../cpu/faults";
+import { Rec } from "../decode/record";
+import { spinLock, spinUnlock } from "../util/atomics";
+import { splitLockAddress } from "../mmu/code-cache";
+
+export function undefinedOpcode(cpu: Vcpu, rec: Rec): i32 {
+  return raise(cpu, Vector.UD);
+}
+
+/** The record after a block's last instruction, and every record of a block that became stale: look again from here. */
+export function blockEnd(cpu: Vcpu, rec: Rec): i32 {
+  return Status.RESTART;
+}
+
+/** NEXT becomes END. */
+// @ts-ignore: decorator
+@inline
+export function endBlock(status: i32): i32 {
+  return status == Status.NEXT ? Status.END : status;
+}
+
+/** Whether a locked access of `size` bytes at `p` can be one wasm atomic: aligned, and memory itself. */
+// @ts-ignore: decorator
+@inline
+export function canLock(cpu: Vcpu, p: usize, size: u32): bool {
+  return (p & (size - 1)) == 0 && p != changetype<usize>(cpu) + VcpuOff.bounce;
+}
+
+/** The bus lock of accesses that cross alignment: orders them against each other. */
+export function splitLock(cpu: Vcpu): void {
+  spinLock(splitLockAddress());
+}
+
+export function splitUnlock(cpu: Vcpu): void {
+  spinUnlock(splitLockAddress());
+}

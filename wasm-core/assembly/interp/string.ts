@@ -1,0 +1,259 @@
+/**
+ * String instructions. A repeated one works through at most a page's worth of elements, then lets the run loop look at
+ * events and starts again from the registers, as hardware does between iterations. MOVS and STOS go in bulk where a run
+ * of elements lies inside pages. [SDM] vol. 2, "REP".
+ */
+import { ModeKey, SegIndex, Status, Vcpu } from "../gen/layout";
+import { Flag, zf } from "../cpu/flags";
+import { getReg, Gpr, setReg } from "../cpu/regs";
+import { Ea, Rec } from "../decode/record";
+import { Door, memDone, memSeg, segAccess } from "../mmu/access";
+import { cmp } from "./alu";
+
+namespace Rep {
+  export const NONE: u32 = 0;
+  export const REPE: u32 = 1;
+  export const REPNE: u32 = 2;
+}
+
+/** Elements that one visit works through at most. */
+const VISIT: u64 = 4096;
+
+// @ts-ignore: decorator
+@inline
+function mask(rec: Rec): u64 {
+  const a = <u32>rec.ea >> Ea.ASIZE_SHIFT;
+  return a == 2 ? <u64>-1 : a == 1 ? 0xffffffff : 0xffff;
+}
+
+/** Sets the part of a register that the address size covers; a 32-bit part clears the upper half. */
+function setPart(cpu: Vcpu, rec: Rec, reg: usize, v: u64): void {
+  const a = <u32>rec.ea >> Ea.ASIZE_SHIFT;
+  if (a == 2) setReg<u64>(cpu, reg, v);
+  else if (a == 1) setReg<u32>(cpu, reg, <u32>v);
+  else setReg<u16>(cpu, reg, <u16>v);
+}
+
+// @ts-ignore: decorator
+@inline
+function advance(cpu: Vcpu, rec: Rec, reg: usize, step: u64): void {
+  setPart(cpu, rec, reg, getReg<u64>(cpu, reg) + step);
+}
+
+// @ts-ignore: decorator
+@inline
+function step<T>(cpu: Vcpu): u64 {
+  return cpu.eflags & Flag.DF ? <u64>(-<i64>sizeof<T>()) : sizeof<T>();
+}
+
+// @ts-ignore: decorator
+@inline
+function source<T>(cpu: Vcpu, rec: Rec): usize {
+  return segAccess(cpu, memSeg(rec), getReg<u64>(cpu, Gpr.RSI) & mask(rec), sizeof<T>(), Door.READ);
+}
+
+// @ts-ignore: decorator
+@inline
+function destination<T>(cpu: Vcpu, rec: Rec, door: u32): usize {
+  return segAccess(cpu, SegIndex.ES, getReg<u64>(cpu, Gpr.RDI) & mask(rec), sizeof<T>(), door);
+}
+
+/** Elements left, 1 without a repeat prefix. */
+// @ts-ignore: decorator
+@inline
+function left(cpu: Vcpu, rec: Rec, rep: u32): u64 {
+  return rep == Rep.NONE ? 1 : getReg<u64>(cpu, Gpr.RCX) & mask(rec);
+}
+
+/** Elements for this visit: single-stepping takes one at a time. */
+function visit(cpu: Vcpu, total: u64): u64 {
+  return cpu.modeKey & ModeKey.SINGLE ? min<u64>(total, 1) : min<u64>(total, VISIT);
+}
+
+/** Ends a visit in which `done` of `total` elements were worked; `over` when the repeat condition ended it. */
+function leave(cpu: Vcpu, rec: Rec, rep: u32, total: u64, done: u64, over: bool): i32 {
+  if (rep == Rep.NONE) return Status.NEXT;
+  setPart(cpu, rec, Gpr.RCX, total - done);
+  cpu.budget -= <i32>(done >> 3);
+  return over || done == total ? Status.NEXT : Status.RESTART;
+}
+
+/** A fault after `done` elements: those stay done. */
+function leaveFault(cpu: Vcpu, rec: Rec, rep: u32, total: u64, done: u64): i32 {
+  if (rep != Rep.NONE && done != 0) setPart(cpu, rec, Gpr.RCX, total - done);
+  return Status.FAULT;
+}
+
+/** Elements of `bytes` bytes that lie, going up from `off`, before the end of its page. */
+// @ts-ignore: decorator
+@inline
+function inPage(off: u64, bytes: u64): u64 {
+  return (4096 - (off & 4095)) / bytes;
+}
+
+/** Whether a bulk path may be tried: going up in flat 64-bit mode, at full speed. */
+// @ts-ignore: decorator
+@inline
+function bulk(cpu: Vcpu, rec: Rec, n: u64): bool {
+  return n >= 8 && !(cpu.eflags & Flag.DF) && <u32>rec.ea >> Ea.ASIZE_SHIFT == 2 && (cpu.modeKey & ModeKey.CODE_MASK) == ModeKey.CODE64;
+}
+
+/**
+ * Copies as many whole elements as source and destination pages hold, at most n. 0: take the slow path. Overlap with
+ * the destination ahead of the source repeats a pattern, which only element order gives.
+ */
+function bulkMove<T>(cpu: Vcpu, rec: Rec, n: u64): u64 {
+  const si = getReg<u64>(cpu, Gpr.RSI);
+  const di = getReg<u64>(cpu, Gpr.RDI);
+  const count = min<u64>(n, min<u64>(inPage(si, sizeof<T>()), inPage(di, sizeof<T>())));
+  if (count < 8) return 0;
+  const bytes = <u32>(count * sizeof<T>());
+  const s = segAccess(cpu, memSeg(rec), si, bytes, Door.READ);
+  if (s == 0 || isBounce(cpu, s)) return 0;
+  const d = segAccess(cpu, SegIndex.ES, di, bytes, Door.WRITE);
+  if (d == 0 || isBounce(cpu, d)) return 0;
+  if (d > s && d < s + bytes) return 0;
+  memory.copy(d, s, bytes);
+  return count;
+}
+
+function bulkStore<T>(cpu: Vcpu, rec: Rec, n: u64): u64 {
+  const di = getReg<u64>(cpu, Gpr.RDI);
+  const count = min<u64>(n, inPage(di, sizeof<T>()));
+  if (count < 8) return 0;
+  const d = segAccess(cpu, SegIndex.ES, di, <u32>(count * sizeof<T>()), Door.WRITE);
+  if (d == 0 || isBounce(cpu, d)) return 0;
+  const v = getReg<T>(cpu, Gpr.RAX);
+  if (sizeof<T>() == 1 || v == 0) memory.fill(d, <u8>v, <usize>(count * sizeof<T>()));
+  else for (let at = d, end = d + <usize>(count * sizeof<T>()); at < end; at += sizeof<T>()) store<T>(at, v);
+  return count;
+}
+
+/** A device or a fault: the slow path meets it again, element by element. */
+// @ts-ignore: decorator
+@inline
+function isBounce(cpu: Vcpu, p: usize): bool {
+  return p - changetype<usize>(cpu) < 65536;
+}
+
+export function movs<T>(cpu: Vcpu, rec: Rec, rep: u32): i32 {
+  const total = left(cpu, rec, rep);
+  const want = visit(cpu, total);
+  const by = step<T>(cpu);
+  let done: u64 = 0;
+  while (done < want) {
+    if (rep != Rep.NONE && bulk(cpu, rec, want - done)) {
+      const n = bulkMove<T>(cpu, rec, want - done);
+      if (n != 0) {
+        advance(cpu, rec, Gpr.RSI, n * sizeof<T>());
+        advance(cpu, rec, Gpr.RDI, n * sizeof<T>());
+        done += n;
+        continue;
+      }
+    }
+    const s = source<T>(cpu, rec);
+    if (s == 0) return leaveFault(cpu, rec, rep, total, done);
+    const v = load<T>(s);
+    const d = destination<T>(cpu, rec, Door.WRITE);
+    if (d == 0) return leaveFault(cpu, rec, rep, total, done);
+    store<T>(d, v);
+    memDone(cpu, d);
+    advance(cpu, rec, Gpr.RSI, by);
+    advance(cpu, rec, Gpr.RDI, by);
+    done += 1;
+  }
+  return leave(cpu, rec, rep, total, done, false);
+}
+
+export function stos<T>(cpu: Vcpu, rec: Rec, rep: u32): i32 {
+  const total = left(cpu, rec, rep);
+  const want = visit(cpu, total);
+  const by = step<T>(cpu);
+  let done: u64 = 0;
+  while (done < want) {
+    if (rep != Rep.NONE && bulk(cpu, rec, want - done)) {
+      const n = bulkStore<T>(cpu, rec, want - done);
+      if (n != 0) {
+        advance(cpu, rec, Gpr.RDI, n * sizeof<T>());
+        done += n;
+        continue;
+      }
+    }
+    const d = destination<T>(cpu, rec, Door.WRITE);
+    if (d == 0) return leaveFault(cpu, rec, rep, total, done);
+    store<T>(d, getReg<T>(cpu, Gpr.RAX));
+    memDone(cpu, d);
+    advance(cpu, rec, Gpr.RDI, by);
+    done += 1;
+  }
+  return leave(cpu, rec, rep, total, done, false);
+}
+
+export function lods<T>(cpu: Vcpu, rec: Rec, rep: u32): i32 {
+  const total = left(cpu, rec, rep);
+  const want = visit(cpu, total);
+  for (let done: u64 = 0; done < want; done++) {
+    const s = source<T>(cpu, rec);
+    if (s == 0) return leaveFault(cpu, rec, rep, total, done);
+    setReg<T>(cpu, Gpr.RAX, load<T>(s));
+    advance(cpu, rec, Gpr.RSI, step<T>(cpu));
+  }
+  return leave(cpu, rec, rep, total, want, false);
+}
+
+/** REPE goes on while equal, REPNE while different. */
+// @ts-ignore: decorator
+@inline
+function ended(cpu: Vcpu, rep: u32): bool {
+  return rep == Rep.REPE ? !zf(cpu) : rep == Rep.REPNE ? zf(cpu) : true;
+}
+
+export function cmps<T>(cpu: Vcpu, rec: Rec, rep: u32): i32 {
+  const total = left(cpu, rec, rep);
+  const want = visit(cpu, total);
+  for (let done: u64 = 0; done < want; done++) {
+    const s = source<T>(cpu, rec);
+    if (s == 0) return leaveFault(cpu, rec, rep, total, done);
+    const a = load<T>(s);
+    const d = destination<T>(cpu, rec, Door.READ);
+    if (d == 0) return leaveFault(cpu, rec, rep, total, done);
+    cmp<T>(cpu, a, load<T>(d));
+    advance(cpu, rec, Gpr.RSI, step<T>(cpu));
+    advance(cpu, rec, Gpr.RDI, step<T>(cpu));
+    if (ended(cpu, rep)) return leave(cpu, rec, rep, total, done + 1, true);
+  }
+  return leave(cpu, rec, rep, total, want, false);
+}
+
+export function scas<T>(cpu: Vcpu, rec: Rec, rep: u32): i32 {
+  const total = left(cpu, rec, rep);
+  const want = visit(cpu, total);
+  for (let done: u64 = 0; done < want; done++) {
+    const d = destination<T>(cpu, rec, Door.READ);
+    if (d == 0) return leaveFault(cpu, rec, rep, total, done);
+    cmp<T>(cpu, getReg<T>(cpu, Gpr.RAX), load<T>(d));
+    advance(cpu, rec, Gpr.RDI, step<T>(cpu));
+    if (ended(cpu, rep)) return leave(cpu, rec, rep, total, done + 1, true);
+  }
+  return leave(cpu, rec, rep, total, want, false);
+}
+
+export function movsb(cpu: Vcpu, rec: Rec, rep: u32): i32 {
+  return movs<u8>(cpu, rec, rep);
+}
+
+export function stosb(cpu: Vcpu, rec: Rec, rep: u32): i32 {
+  return stos<u8>(cpu, rec, rep);
+}
+
+export function lodsb(cpu: Vcpu, rec: Rec, rep: u32): i32 {
+  return lods<u8>(cpu, rec, rep);
+}
+
+export function cmpsb(cpu: Vcpu, rec: Rec, rep: u32): i32 {
+  return cmps<u8>(cpu, rec, rep);
+}
+
+export function scasb(cpu: Vcpu, rec: Rec, rep: u32): i32 {
+  return scas<u8>(cpu, rec, rep);
+}

@@ -1,0 +1,247 @@
+/**
+ * Behind the memory doors: TLB misses, accesses that cross pages, devices, frames that hold code, watched addresses.
+ * The life of a miss: canonical check, alignment check, page walk, p2m, then either a TLB entry and a direct pointer or
+ * the bounce buffer.
+ */
+import { Vcpu, VcpuOff, WalkBit } from "../gen/layout";
+import { raiseError, raisePageFault, Vector } from "../cpu/faults";
+import { Flag } from "../cpu/flags";
+import { checkDataBreakpoint } from "../cpu/watch";
+import { frameOf } from "../mem/frames";
+import { mmioRead, mmioWrite } from "../bus";
+import { isCanonical } from "./canonical";
+import { writeToCode } from "./code";
+import { Door } from "./door";
+import { ENTRY_MFN, ENTRY_W, isApicPage, isMemory, resolve } from "./physical";
+import { EMPTY_TAG, noteLargePage, noteUserPage, tlbSlot, tlbTable } from "./tlb";
+import { Access, walk, WALK_OK } from "./walk";
+
+/** translate()'s answer for an address that no memory backs: a device, or nothing. */
+const DEVICE: usize = 1;
+const BOUNCE_BYTES: u32 = 128;
+const CR0_AM: u64 = 1 << 18;
+
+// @ts-ignore: decorator
+@inline
+function bounceAt(cpu: Vcpu): usize {
+  return changetype<usize>(cpu) + VcpuOff.bounce;
+}
+
+/** A data access of the running instruction at linear address `lin`. 0 after an exception. */
+export function slowAccess(cpu: Vcpu, lin: u64, size: u32, door: u32, ss: bool): usize {
+  if (!isCanonical(lin) || !isCanonical(lin + size - 1)) {
+    raiseError(cpu, ss ? Vector.SS : Vector.GP, 0);
+    return 0;
+  }
+  const user = cpu.cpl == 3;
+  if (user && cpu.cr0 & CR0_AM && cpu.eflags & Flag.AC && lin & <u64>(alignmentOf(size) - 1)) {
+    raiseError(cpu, Vector.AC, 0);
+    return 0;
+  }
+  const p = accessAt(cpu, lin, size, door, user, false);
+  if (p != 0 && cpu.dataBreakpoints) checkDataBreakpoint(cpu, lin, size, door != Door.READ);
+  return p;
+}
+
+/** Natural alignment that #AC asks of an access: the largest power of two up to 8 in its size. */
+function alignmentOf(size: u32): u32 {
+  return size == 10 ? 8 : size > 8 ? 8 : size;
+}
+
+/** A supervisor access to a system structure at `lin`, whatever the CPL. */
+export function sysAccess(cpu: Vcpu, lin: u64, size: u32, door: u32): usize {
+  if (!isCanonical(lin) || !isCanonical(lin + size - 1)) {
+    raiseError(cpu, Vector.GP, 0);
+    return 0;
+  }
+  return accessAt(cpu, lin, size, door, false, true);
+}
+
+export function sysR(cpu: Vcpu, lin: u64, size: u32): usize {
+  return sysAccess(cpu, lin, size, Door.READ);
+}
+
+export function sysW(cpu: Vcpu, lin: u64, size: u32): usize {
+  return sysAccess(cpu, lin, size, Door.WRITE);
+}
+
+export function sysRW(cpu: Vcpu, lin: u64, size: u32): usize {
+  return sysAccess(cpu, lin, size, Door.UPDATE);
+}
+
+function accessAt(cpu: Vcpu, lin: u64, size: u32, door: u32, user: bool, implicit: bool): usize {
+  const access = door == Door.READ ? Access.READ : Access.WRITE;
+  const room: u32 = 4096 - (<u32>lin & 4095);
+  if (size > room) return crossing(cpu, lin, size, room, door, user, implicit);
+  const p = translate(cpu, lin, size, access, user, implicit);
+  if (p > DEVICE) return p;
+  if (p == 0) return 0;
+  return deviceBounce(cpu, size, door);
+}
+
+/**
+ * Machine address of `size` bytes (within a page) at `lin`; DEVICE with cpu.walkGpa when no memory is there; 0 after a
+ * page fault. Enters the translation in the TLB where the fast path may use it.
+ */
+function translate(cpu: Vcpu, lin: u64, size: u32, access: u32, user: bool, implicit: bool): usize {
+  const fault = walk(cpu, lin, access, user, implicit);
+  if (fault != WALK_OK) {
+    raisePageFault(cpu, lin, <u32>fault);
+    return 0;
+  }
+  const gpa = cpu.walkGpa;
+  if (isApicPage(cpu, gpa)) return DEVICE;
+  const entry = resolve(cpu, gpa, access);
+  if (!isMemory(entry) || (access == Access.WRITE && !(entry & ENTRY_W))) return DEVICE;
+  const host = (entry & ENTRY_MFN) << 12;
+  const frame = frameOf(entry & ENTRY_MFN);
+  const off = <u32>gpa & 4095;
+  if (access == Access.WRITE && frame.codeMap != 0) writeToCode(cpu, frame, off, size);
+  const writable = entry & ENTRY_W && frame.codeMap == 0;
+  if (!implicit) fill(cpu, lin, host, access, user, writable != 0);
+  return <usize>(host + off);
+}
+
+/** Enters a data translation: read right always, write right when nothing is left to notice on a write. */
+function fill(cpu: Vcpu, lin: u64, host: u32, access: u32, user: bool, writable: bool): void {
+  const bits = cpu.walkBits;
+  const tag = (lin & ~0xfff) | cpu.ctx;
+  const e = tlbSlot(tlbTable(cpu, user), lin);
+  if (e.host != host || (e.tagR != tag && e.tagX != tag)) {
+    e.tagX = EMPTY_TAG;
+    e.tagW = EMPTY_TAG;
+    e.host = host;
+  }
+  e.tagR = tag;
+  // A supervisor write with CR0.WP clear may ignore the entry's W: such pages are not entered for writing.
+  if (writable && access == Access.WRITE && bits & WalkBit.WRITE) e.tagW = tag;
+  else if (writable && (bits & (WalkBit.WRITE | WalkBit.DIRTY)) == (WalkBit.WRITE | WalkBit.DIRTY)) e.tagW = tag;
+  else if (access == Access.WRITE) e.tagW = EMPTY_TAG;
+  if (bits & WalkBit.LARGE) noteLargePage(cpu, lin, cpu.walkPage);
+  if (!user && bits & WalkBit.USER) noteUserPage(cpu, e);
+}
+
+/** Machine address of the instruction byte at `lin`; 0 after a fault. No memory there reads as a fault of the bus: #GP. */
+export function translateCode(cpu: Vcpu, lin: u64): usize {
+  const user = cpu.cpl == 3;
+  const e = tlbSlot(tlbTable(cpu, user), lin);
+  const tag = (lin & ~0xfff) | cpu.ctx;
+  if (e.tagX == tag) return <usize>e.host + <usize>(<u32>lin & 4095);
+  const fault = walk(cpu, lin, Access.EXEC, user, false);
+  if (fault != WALK_OK) {
+    raisePageFault(cpu, lin, <u32>fault);
+    return 0;
+  }
+  const entry = resolve(cpu, cpu.walkGpa, Access.EXEC);
+  if (!isMemory(entry)) {
+    raiseError(cpu, Vector.GP, 0);
+    return 0;
+  }
+  const host = (entry & ENTRY_MFN) << 12;
+  if (e.host != host || e.tagR != tag) {
+    e.tagR = EMPTY_TAG;
+    e.tagW = EMPTY_TAG;
+    e.host = host;
+  }
+  e.tagX = tag;
+  if (cpu.walkBits & WalkBit.LARGE) noteLargePage(cpu, lin, cpu.walkPage);
+  if (!user && cpu.walkBits & WalkBit.USER) noteUserPage(cpu, e);
+  return <usize>(host + (<u32>lin & 4095));
+}
+
+/** An access in two pages: both are translated before anything happens, then gathered. */
+function crossing(cpu: Vcpu, lin: u64, size: u32, first: u32, door: u32, user: bool, implicit: bool): usize {
+  const access = door == Door.READ ? Access.READ : Access.WRITE;
+  const legacy = (cpu.modeKey & 3) != 2;
+  const second = legacy ? (lin + first) & 0xffffffff : lin + first;
+  const host1 = translate(cpu, lin, first, access, user, implicit);
+  if (host1 == 0) return 0;
+  const gpa1 = cpu.walkGpa;
+  const host2 = translate(cpu, second, size - first, access, user, implicit);
+  if (host2 == 0) return 0;
+  const bounce = bounceAt(cpu);
+  cpu.bounceLin = lin;
+  cpu.bounceSize = size;
+  cpu.bounceSplit = first;
+  cpu.bounceHost = <u32>host1;
+  cpu.bounceHost2 = <u32>host2;
+  cpu.bounceGpa = gpa1;
+  cpu.bounceKind = 0;
+  if (door != Door.WRITE) {
+    gather(cpu, bounce, host1, gpa1, first);
+    gather(cpu, bounce + first, host2, cpu.walkGpa, size - first);
+  }
+  return bounce;
+}
+
+function gather(cpu: Vcpu, to: usize, host: usize, gpa: u64, size: u32): void {
+  if (host > DEVICE) memory.copy(to, host, size);
+  else for (let i: u32 = 0; i < size; i++) store<u8>(to + i, <u8>mmioRead(cpu, gpa + i, 1));
+}
+
+/** An access to a device inside one page, cpu.walkGpa. */
+function deviceBounce(cpu: Vcpu, size: u32, door: u32): usize {
+  const bounce = bounceAt(cpu);
+  const gpa = cpu.walkGpa;
+  cpu.bounceGpa = gpa;
+  cpu.bounceSize = size;
+  cpu.bounceKind = 1;
+  // Only bulk string paths ask for more, and they turn away from a bounce.
+  if (door == Door.WRITE || size > BOUNCE_BYTES) return bounce;
+  if (size <= 8 && (size & (size - 1)) == 0) store<u64>(bounce, mmioRead(cpu, gpa, size));
+  else for (let i: u32 = 0; i < size; i++) store<u8>(bounce + i, <u8>mmioRead(cpu, gpa + i, 1));
+  return bounce;
+}
+
+/** Carries what was written into the bounce buffer to where it belongs. */
+export function commitBounce(cpu: Vcpu): void {
+  const bounce = bounceAt(cpu);
+  const size = cpu.bounceSize;
+  if (cpu.bounceKind == 1) {
+    const gpa = cpu.bounceGpa;
+    if (size <= 8 && (size & (size - 1)) == 0) mmioWrite(cpu, gpa, size, load<u64>(bounce));
+    else for (let i: u32 = 0; i < size; i++) mmioWrite(cpu, gpa + i, 1, <u64>load<u8>(bounce + i));
+    return;
+  }
+  const first = cpu.bounceSplit;
+  if (cpu.bounceHost > DEVICE) memory.copy(cpu.bounceHost, bounce, first);
+  if (cpu.bounceHost2 > DEVICE) memory.copy(cpu.bounceHost2, bounce + first, size - first);
+}
+
+/** #GP(0) of a 16-byte operand that is not aligned. */
+export function alignmentFault(cpu: Vcpu): usize {
+  raiseError(cpu, Vector.GP, 0);
+  return 0;
+}
+
+/** Copies between hypervisor memory and guest-virtual memory for a hypercall: supervisor rights, no exception. */
+export function copyGuest(cpu: Vcpu, gva: u64, host: usize, size: u32, toGuest: bool): bool {
+  const access = toGuest ? Access.WRITE : Access.READ;
+  const vector = cpu.faultVector;
+  const cr2 = cpu.cr2;
+  while (size != 0) {
+    const n = min<u32>(size, 4096 - (<u32>gva & 4095));
+    const p = isCanonical(gva) ? translate(cpu, gva, n, access, false, true) : 0;
+    if (p <= DEVICE) {
+      cpu.faultVector = vector;
+      cpu.cr2 = cr2;
+      return false;
+    }
+    if (toGuest) memory.copy(p, host, n);
+    else memory.copy(host, p, n);
+    gva += n;
+    host += n;
+    size -= n;
+  }
+  return true;
+}
+
+/** Reads `n` bytes at guest-virtual `gva`; false when not all of them are mapped. */
+export function copyFromGuest(cpu: Vcpu, dst: usize, gva: u64, n: u32): bool {
+  return copyGuest(cpu, gva, dst, n, false);
+}
+
+/** Writes `n` bytes at guest-virtual `gva`; false when not all of them are mapped writable. */
+export function copyToGuest(cpu: Vcpu, gva: u64, src: usize, n: u32): bool {
+  return copyGuest(cpu, gva, src, n, true);
+}

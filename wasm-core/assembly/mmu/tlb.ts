@@ -1,0 +1,220 @@
+/**
+ * The soft TLB. Two direct-mapped tables a vCPU, supervisor and user; an entry has one tag for each kind of access, so
+ * that one compare decides and everything unusual is a miss. Tags carry an address-space number: flushing is taking a
+ * fresh number. [SDM] vol. 3A, 4.10.
+ */
+import {
+  JUMP_CACHE_BYTES, PfError, TLB_BYTES, TLB_ENTRIES, TlbEntry, TlbEntryOff, Vcpu, VcpuOff,
+} from "../gen/layout";
+import { Flag } from "../cpu/flags";
+import { codeCache } from "./code-cache";
+
+export const EMPTY_TAG: u64 = 0xffffffffffffffff;
+/** Address-space numbers run from 1; the table is emptied when they are used up. */
+const LAST_ASID: u32 = 0xffe;
+const CR0_AM: u64 = 1 << 18;
+const PCID_SLOTS: u32 = 16;
+const CR4_PCIDE: u64 = 1 << 17;
+const CR3_PCID_MASK: u64 = 0xfff;
+
+/** The entry that may hold linear address `lin`. The sum keeps neighbouring pages apart, see doors.ts. */
+// @ts-ignore: decorator
+@inline
+export function tlbSlot(table: usize, lin: u64): TlbEntry {
+  const page = <u32>(lin >> 12);
+  return changetype<TlbEntry>(table + ((<usize>(page + (page >> 10)) & (TLB_ENTRIES - 1)) << 5));
+}
+
+/** The supervisor table; the user table follows it. */
+// @ts-ignore: decorator
+@inline
+function tables(cpu: Vcpu): usize {
+  return <usize>cpu.tlbBase;
+}
+
+// @ts-ignore: decorator
+@inline
+export function tlbTable(cpu: Vcpu, user: bool): usize {
+  return tables(cpu) + (user ? TLB_BYTES >> 1 : 0);
+}
+
+function emptyTlb(cpu: Vcpu): void {
+  memory.fill(tables(cpu), 0xff, TLB_BYTES);
+  memory.fill(changetype<usize>(cpu) + VcpuOff.largePages, 0, 256);
+  cpu.clacCount = 0;
+}
+
+/** Forgets which block lies at which RIP. */
+export function emptyJumpCache(cpu: Vcpu): void {
+  memory.fill(cpu.jumpCache, 0, JUMP_CACHE_BYTES);
+}
+
+/** Takes an address-space number nobody's entries carry. */
+function freshAsid(cpu: Vcpu): u32 {
+  let asid = cpu.tlbNextAsid;
+  if (asid == 0 || asid > LAST_ASID) {
+    emptyTlb(cpu);
+    emptyJumpCache(cpu);
+    memory.fill(changetype<usize>(cpu) + VcpuOff.pcidAsid, 0, PCID_SLOTS * 4);
+    asid = 1;
+  }
+  cpu.tlbNextAsid = asid + 1;
+  return asid;
+}
+
+function useAsid(cpu: Vcpu, asid: u32): void {
+  cpu.tlbAsid = asid;
+  cpu.ctx = <u64>asid;
+}
+
+// @ts-ignore: decorator
+@inline
+function pcidSlot(cpu: Vcpu, pcid: u32): usize {
+  return changetype<usize>(cpu) + VcpuOff.pcidAsid + ((pcid & (PCID_SLOTS - 1)) << 2);
+}
+
+/** Drops every translation of every address space. */
+export function tlbFlushAll(cpu: Vcpu): void {
+  memory.fill(changetype<usize>(cpu) + VcpuOff.pcidAsid, 0, PCID_SLOTS * 4);
+  useAsid(cpu, freshAsid(cpu));
+  if (cpu.cr4 & CR4_PCIDE) rememberPcid(cpu);
+}
+
+function rememberPcid(cpu: Vcpu): void {
+  const pcid = <u32>(cpu.cr3 & CR3_PCID_MASK);
+  store<u32>(pcidSlot(cpu, pcid), (pcid << 16) | cpu.tlbAsid);
+}
+
+/** MOV CR3: `cpu.cr3` is set to `value` (bit 63 already removed). With PCIDs, `noFlush` keeps what that PCID had. */
+export function tlbSetCr3(cpu: Vcpu, value: u64, noFlush: bool): void {
+  cpu.cr3 = value;
+  if (!(cpu.cr4 & CR4_PCIDE)) {
+    useAsid(cpu, freshAsid(cpu));
+    return;
+  }
+  const pcid = <u32>(value & CR3_PCID_MASK);
+  const kept = load<u32>(pcidSlot(cpu, pcid));
+  if (noFlush && kept != 0 && kept >> 16 == pcid) useAsid(cpu, kept & 0xfff);
+  else {
+    useAsid(cpu, freshAsid(cpu));
+    rememberPcid(cpu);
+  }
+}
+
+/**
+ * After a change of CPL, CR0.AM, EFLAGS.AC at CPL 3 or the data breakpoints: picks the table that accesses compare
+ * against. While every access must be looked at that is an empty one.
+ */
+export function tlbUpdateContext(cpu: Vcpu): void {
+  const user = cpu.cpl == 3;
+  const watched = cpu.dataBreakpoints != 0 || (user && cpu.cr0 & CR0_AM && cpu.eflags & Flag.AC);
+  cpu.tlb = watched ? codeCache().emptyTlb : <u32>tlbTable(cpu, user);
+}
+
+// @ts-ignore: decorator
+@inline
+function clearEntry(e: TlbEntry): void {
+  e.tagR = EMPTY_TAG;
+  e.tagW = EMPTY_TAG;
+  e.tagX = EMPTY_TAG;
+}
+
+/** INVLPG: drops the page at `lin` in every address space, and everything when a large page may map it. */
+export function tlbInvlpg(cpu: Vcpu, lin: u64): void {
+  if (mayBeLarge(cpu, lin)) {
+    tlbFlushAll(cpu);
+    return;
+  }
+  clearEntry(tlbSlot(tlbTable(cpu, false), lin));
+  clearEntry(tlbSlot(tlbTable(cpu, true), lin));
+  emptyJumpCache(cpu);
+}
+
+/** INVPCID types 0 to 3; `lin` matters for type 0 only. Broader than asked where numbers make that cheaper. */
+export function tlbInvpcid(cpu: Vcpu, type: u32, pcid: u32, lin: u64): void {
+  if (type == 0) {
+    tlbInvlpg(cpu, lin);
+    return;
+  }
+  if (type == 1 && <u32>(cpu.cr3 & CR3_PCID_MASK) != pcid) {
+    const slot = pcidSlot(cpu, pcid);
+    if (load<u32>(slot) >> 16 == pcid) store<u32>(slot, 0);
+    return;
+  }
+  tlbFlushAll(cpu);
+}
+
+// --- large pages: a Bloom filter of 2 MiB areas; a 1 GiB page is filed under its first area
+
+// @ts-ignore: decorator
+@inline
+function largeWord(cpu: Vcpu, area: u32): usize {
+  const hash = area * 0x9e3779b1 >> 21;
+  return changetype<usize>(cpu) + VcpuOff.largePages + (<usize>(hash >> 6) << 3);
+}
+
+// @ts-ignore: decorator
+@inline
+function largeBit(area: u32): u64 {
+  return <u64>1 << <u64>((area * 0x9e3779b1 >> 21) & 63);
+}
+
+/** Remembers that a fragment of the large page of `bytes` bytes around `lin` was put in the TLB. */
+export function noteLargePage(cpu: Vcpu, lin: u64, bytes: u64): void {
+  const area = <u32>((lin & ~(bytes - 1)) >> 21);
+  const word = largeWord(cpu, area);
+  store<u64>(word, load<u64>(word) | largeBit(area));
+}
+
+function mayBeLarge(cpu: Vcpu, lin: u64): bool {
+  const area2m = <u32>(lin >> 21);
+  if (load<u64>(largeWord(cpu, area2m)) & largeBit(area2m)) return true;
+  const area1g = <u32>((lin & ~0x3fffffff) >> 21);
+  return (load<u64>(largeWord(cpu, area1g)) & largeBit(area1g)) != 0;
+}
+
+// --- SMAP: user pages that supervisor code may touch only while EFLAGS.AC is set
+
+/** Remembers a supervisor entry for a user page, to be dropped when AC falls. */
+export function noteUserPage(cpu: Vcpu, e: TlbEntry): void {
+  const n = cpu.clacCount;
+  if (n < 8) store<u32>(changetype<usize>(cpu) + VcpuOff.clacList + (n << 2), <u32>changetype<usize>(e));
+  if (n <= 8) cpu.clacCount = n + 1;
+}
+
+/** EFLAGS.AC fell: supervisor code loses its user pages. */
+export function clacEvict(cpu: Vcpu): void {
+  const n = cpu.clacCount;
+  if (n == 0) return;
+  if (n > 8) {
+    memory.fill(tlbTable(cpu, false), 0xff, TLB_BYTES >> 1);
+  } else {
+    for (let i: u32 = 0; i < n; i++) {
+      clearEntry(changetype<TlbEntry>(load<u32>(changetype<usize>(cpu) + VcpuOff.clacList + (i << 2))));
+    }
+  }
+  cpu.clacCount = 0;
+}
+
+/** Drops the write right to machine frame `host` from both tables: its writes must be seen from now on. */
+export function tlbProtectFrame(cpu: Vcpu, host: u32): void {
+  const base = tables(cpu);
+  for (let at = base; at < base + TLB_BYTES; at += 32) {
+    if (load<u32>(at, TlbEntryOff.host) == host) store<u64>(at, EMPTY_TAG, TlbEntryOff.tagW);
+  }
+}
+
+/** The table's state at reset. */
+export function tlbReset(cpu: Vcpu): void {
+  if (cpu.tlbBase == 0) cpu.tlbBase = cpu.tlb;
+  cpu.tlbNextAsid = 0;
+  useAsid(cpu, freshAsid(cpu));
+  tlbUpdateContext(cpu);
+}
+
+/** Error code of a fault by an access: 0 read, 1 write, 2 execute. */
+// @ts-ignore: decorator
+@inline
+export function accessError(access: u32, user: bool): u32 {
+  return (access == 1 ? PfError.W : 0) | (user ? PfError.U : 0);
+}

@@ -1,0 +1,186 @@
+/**
+ * The page walk: linear to guest-physical in every paging mode, with rights, reserved bits and accessed and dirty
+ * flags. Its result stands in the vCPU's walk* fields. [SDM] vol. 3A, 4.3 to 4.7.
+ */
+import { PfError, Vcpu, WalkBit } from "../gen/layout";
+import { Flag } from "../cpu/flags";
+import { frameAddress } from "./physical";
+
+/** What walk() answers when the access is allowed; anything else is a page-fault error code. */
+export const WALK_OK: i32 = -1;
+
+const CR0_WP: u64 = 1 << 16;
+const CR0_PG: u64 = 0x80000000;
+const CR4_PSE: u64 = 1 << 4;
+const CR4_PAE: u64 = 1 << 5;
+const CR4_SMEP: u64 = 1 << 20;
+const CR4_SMAP: u64 = 1 << 21;
+const EFER_LMA: u64 = 1 << 10;
+const EFER_NXE: u64 = 1 << 11;
+
+const PTE_P: u64 = 1;
+const PTE_W: u64 = 2;
+const PTE_U: u64 = 4;
+const PTE_A: u64 = 0x20;
+const PTE_D: u64 = 0x40;
+const PTE_PS: u64 = 0x80;
+const PTE_G: u64 = 0x100;
+const PTE_NX: u64 = 0x8000000000000000;
+/** Address bits of a 64-bit entry, and the reserved ones above the 46 physical address bits that CPUID reports. */
+const PTE_ADDR: u64 = 0x00003ffffffff000;
+const PTE_HIGH_RSVD: u64 = 0x000fc00000000000;
+
+export namespace Access {
+  export const READ: u32 = 0;
+  export const WRITE: u32 = 1;
+  export const EXEC: u32 = 2;
+}
+
+/**
+ * Translates `lin` for an access by user or supervisor code; `implicit` is a supervisor access to a system structure,
+ * which SMAP judges without EFLAGS.AC. Sets accessed and dirty flags when the access is allowed.
+ */
+export function walk(cpu: Vcpu, lin: u64, access: u32, user: bool, implicit: bool): i32 {
+  if (!(cpu.cr0 & CR0_PG)) {
+    cpu.walkGpa = lin & 0xffffffff;
+    cpu.walkBits = WalkBit.WRITE | WalkBit.USER | WalkBit.EXEC | WalkBit.DIRTY;
+    cpu.walkPage = 4096;
+    return WALK_OK;
+  }
+  if (cpu.efer & EFER_LMA) return walkLevels(cpu, lin, cpu.cr3 & PTE_ADDR, 4, access, user, implicit);
+  if (cpu.cr4 & CR4_PAE) return walkPae(cpu, lin, access, user, implicit);
+  return walk32(cpu, lin, access, user, implicit);
+}
+
+/** Guest-physical address of a 64-bit entry's machine copy, or 0 when there is no memory. */
+// @ts-ignore: decorator
+@inline
+function entryAt(cpu: Vcpu, table: u64, index: u64): usize {
+  const page = frameAddress(cpu, table);
+  return page == 0 ? 0 : page + (<usize>index << 3);
+}
+
+function errorCode(cpu: Vcpu, bits: u32, access: u32, user: bool): i32 {
+  if (access == Access.WRITE) bits |= PfError.W;
+  if (user) bits |= PfError.U;
+  if (access == Access.EXEC && (cpu.cr4 & CR4_SMEP || (cpu.efer & EFER_NXE && cpu.cr4 & CR4_PAE))) bits |= PfError.I;
+  return <i32>bits;
+}
+
+/** Walks 64-bit entries from `level` (4 = PML4) down. */
+function walkLevels(cpu: Vcpu, lin: u64, root: u64, level: u32, access: u32, user: bool, implicit: bool): i32 {
+  const reserved = PTE_HIGH_RSVD | (cpu.efer & EFER_NXE ? 0 : PTE_NX);
+  let table = root;
+  let rights: u64 = PTE_W | PTE_U;
+  let nx: u64 = 0;
+  for (; ; level--) {
+    const shift = <u64>(12 + (level - 1) * 9);
+    const at = entryAt(cpu, table, (lin >> shift) & 511);
+    if (at == 0) return errorCode(cpu, PfError.P | PfError.RSVD, access, user);
+    const entry = load<u64>(at);
+    if (!(entry & PTE_P)) return errorCode(cpu, 0, access, user);
+    if (entry & reserved) return errorCode(cpu, PfError.P | PfError.RSVD, access, user);
+    rights &= entry;
+    nx |= entry & PTE_NX;
+    const leaf = level == 1 || (entry & PTE_PS) != 0;
+    if (!leaf) {
+      if (!(entry & PTE_A)) setBits(at, entry, PTE_A);
+      table = entry & PTE_ADDR;
+      continue;
+    }
+    const bytes = <u64>1 << shift;
+    if (level > 1 && (level == 4 || (entry & (bytes - 1) & 0x3fffe000) != 0)) {
+      return errorCode(cpu, PfError.P | PfError.RSVD, access, user);
+    }
+    const fault = checkRights(cpu, rights, nx != 0, access, user, implicit);
+    if (fault != WALK_OK) return fault;
+    const dirty = finishLeaf(at, entry, access);
+    finish(cpu, lin, (entry & PTE_ADDR & ~(bytes - 1)) | (lin & (bytes - 1)), bytes, rights, nx != 0, entry, dirty);
+    return WALK_OK;
+  }
+}
+
+/** PAE outside long mode: four page-directory-pointer entries, then two levels. */
+function walkPae(cpu: Vcpu, lin: u64, access: u32, user: bool, implicit: bool): i32 {
+  const page = frameAddress(cpu, cpu.cr3 & 0xfffff000);
+  if (page == 0) return errorCode(cpu, PfError.P | PfError.RSVD, access, user);
+  const entry = load<u64>(page + <usize>(cpu.cr3 & 0xfe0) + (<usize>((lin >> 30) & 3) << 3));
+  if (!(entry & PTE_P)) return errorCode(cpu, 0, access, user);
+  if (entry & (PTE_HIGH_RSVD | PTE_NX | 0x1e6)) return errorCode(cpu, PfError.P | PfError.RSVD, access, user);
+  return walkLevels(cpu, lin & 0xffffffff, entry & PTE_ADDR, 2, access, user, implicit);
+}
+
+/** Two levels of 32-bit entries, with 4 MiB pages (PSE-36) when CR4.PSE. */
+function walk32(cpu: Vcpu, lin: u64, access: u32, user: bool, implicit: bool): i32 {
+  const directory = frameAddress(cpu, cpu.cr3 & 0xfffff000);
+  if (directory == 0) return errorCode(cpu, PfError.P, access, user);
+  const pdeAt = directory + (<usize>((lin >> 22) & 1023) << 2);
+  const pde = load<u32>(pdeAt);
+  if (!(pde & 1)) return errorCode(cpu, 0, access, user);
+  const large = (pde & <u32>PTE_PS) != 0 && (cpu.cr4 & CR4_PSE) != 0;
+  if (large && pde & (1 << 21)) return errorCode(cpu, PfError.P | PfError.RSVD, access, user);
+  let at = pdeAt;
+  let entry = pde;
+  let rights = <u64>pde & (PTE_W | PTE_U);
+  if (!large) {
+    if (!(pde & <u32>PTE_A)) setBits32(pdeAt, pde, <u32>PTE_A);
+    const table = frameAddress(cpu, <u64>(pde & 0xfffff000));
+    if (table == 0) return errorCode(cpu, PfError.P, access, user);
+    at = table + (<usize>((lin >> 12) & 1023) << 2);
+    entry = load<u32>(at);
+    if (!(entry & 1)) return errorCode(cpu, 0, access, user);
+    rights &= <u64>entry;
+  }
+  const fault = checkRights(cpu, rights, false, access, user, implicit);
+  if (fault != WALK_OK) return fault;
+  const want = access == Access.WRITE ? <u32>(PTE_A | PTE_D) : <u32>PTE_A;
+  if ((entry & want) != want) setBits32(at, entry, want);
+  const base = large
+    ? <u64>(entry & 0xffc00000) | (<u64>((entry >> 13) & 0xff) << 32) | (lin & 0x3ff000)
+    : <u64>(entry & 0xfffff000);
+  const dirty = access == Access.WRITE || (entry & <u32>PTE_D) != 0;
+  finish(cpu, lin, base | (lin & 4095), large ? 0x400000 : 4096, rights, false, <u64>entry, dirty);
+  return WALK_OK;
+}
+
+function checkRights(cpu: Vcpu, rights: u64, nx: bool, access: u32, user: bool, implicit: bool): i32 {
+  const userPage = (rights & PTE_U) != 0;
+  let ok = true;
+  if (user) ok = userPage && (access != Access.WRITE || (rights & PTE_W) != 0);
+  else if (access == Access.EXEC) ok = !(userPage && cpu.cr4 & CR4_SMEP);
+  else {
+    if (userPage && cpu.cr4 & CR4_SMAP && (implicit || !(cpu.eflags & Flag.AC))) ok = false;
+    if (access == Access.WRITE && !(rights & PTE_W) && cpu.cr0 & CR0_WP) ok = false;
+  }
+  if (access == Access.EXEC && nx) ok = false;
+  return ok ? WALK_OK : errorCode(cpu, PfError.P, access, user);
+}
+
+/** Sets the leaf's accessed flag, and for a write its dirty flag; tells whether it is dirty now. */
+function finishLeaf(at: usize, entry: u64, access: u32): bool {
+  const want = access == Access.WRITE ? PTE_A | PTE_D : PTE_A;
+  if ((entry & want) != want) setBits(at, entry, want);
+  return ((entry | want) & PTE_D) != 0;
+}
+
+function setBits(at: usize, entry: u64, bits: u64): void {
+  // An entry that changed meanwhile keeps its new value: the walk used the old one, as a processor may.
+  atomic.cmpxchg<u64>(at, entry, entry | bits);
+}
+
+function setBits32(at: usize, entry: u32, bits: u32): void {
+  atomic.cmpxchg<u32>(at, entry, entry | bits);
+}
+
+function finish(cpu: Vcpu, lin: u64, gpa: u64, bytes: u64, rights: u64, nx: bool, entry: u64, dirty: bool): void {
+  cpu.walkGpa = gpa;
+  cpu.walkPage = bytes;
+  let bits: u32 = 0;
+  if (rights & PTE_W) bits |= WalkBit.WRITE;
+  if (rights & PTE_U) bits |= WalkBit.USER;
+  if (!nx) bits |= WalkBit.EXEC;
+  if (entry & PTE_G) bits |= WalkBit.GLOBAL;
+  if (dirty) bits |= WalkBit.DIRTY;
+  if (bytes > 4096) bits |= WalkBit.LARGE;
+  cpu.walkBits = bits;
+}

@@ -1,0 +1,18 @@
+/** One instruction alone: after STI or MOV SS, under TF or debug registers, and for lockstep tests. */
+import { ModeKey, Vcpu } from "../gen/layout";
+import { blockAtRip } from "../decode/block";
+import { deliverFault } from "../system/delivery";
+import { debugBefore, debugAfter } from "../system/debug-step";
+import { runBlock } from "./run";
+
+/** Runs the instruction at RIP without taking interrupts, with the debug conditions before and after it. */
+export function stepOne(cpu: Vcpu): void {
+  cpu.interruptShadow = 0;
+  if (cpu.singleStep && debugBefore(cpu)) return;
+  cpu.modeKey |= ModeKey.SINGLE;
+  const block = blockAtRip(cpu);
+  if (block == 0) deliverFault(cpu);
+  else runBlock(cpu, block);
+  if (!cpu.singleStep) cpu.modeKey &= ~ModeKey.SINGLE;
+  debugAfter(cpu);
+}
