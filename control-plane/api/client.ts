@@ -2,7 +2,7 @@
  * HostApi on the caller's side of a message port. Callbacks are made proxies here, so that callers pass plain functions,
  * and every call fails when Domain0 itself has died instead of waiting for ever.
  */
-import { type Endpoint, proxy, releaseProxy, type Remote, wrap } from "comlink";
+import { type Endpoint, proxy, type Remote, releaseProxy, wrap } from "comlink";
 import { toHostError } from "./errors.js";
 import type { ConsoleSession, HostApi } from "./types.js";
 
@@ -25,7 +25,9 @@ export function connectClient({ port, failure, terminate }: ClientParts): HostAp
     ...plainCalls(remote, ask),
     dumpCore: (domid, onChunk) => ask(remote.dumpCore(domid, proxy(onChunk))),
     attachConsole: async (domid, kind, onData) =>
-      session(await ask(remote.attachConsole(domid, kind, proxy(onData)) as unknown as Promise<Remote<ConsoleSession>>)),
+      session(
+        await ask(remote.attachConsole(domid, kind, proxy(onData)) as unknown as Promise<Remote<ConsoleSession>>),
+      ),
     xenstoreWatch: async (path, onChange) => ending(await ask(remote.xenstoreWatch(path, proxy(onChange)))),
     subscribe: async (listener) => ending(await ask(remote.subscribe(proxy(listener)))),
     close: async () => {

@@ -11,7 +11,9 @@ export interface ConnectNodeOptions extends MachineOptions {
 }
 
 /** Where the bundles lie: beside this one, or in dist/ when this file runs from its source. */
-const BUNDLES = import.meta.url.endsWith(".ts") ? new URL("../../dist/", import.meta.url) : new URL("./", import.meta.url);
+const BUNDLES = import.meta.url.endsWith(".ts")
+  ? new URL("../../dist/", import.meta.url)
+  : new URL("./", import.meta.url);
 
 export async function connectNode(options: ConnectNodeOptions = {}): Promise<HostApi> {
   const { coreDumpDirectory, ...machine } = options;

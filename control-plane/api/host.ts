@@ -4,7 +4,14 @@
  */
 import { VcpuTrigger } from "../../wasm-core/abi/structs/domain.js";
 import { type CoreLink, PAGE_BYTES } from "../core-link/index.js";
-import { describeDomain, dumpCore, requestShutdown, type Toolstack, writeMemoryTarget, writeSysrq } from "../domain/index.js";
+import {
+  describeDomain,
+  dumpCore,
+  requestShutdown,
+  type Toolstack,
+  writeMemoryTarget,
+  writeSysrq,
+} from "../domain/index.js";
 import { type Clock, type LogRing, type Result, textOfByteString, utf8ByteString } from "../util/index.js";
 import { HostError } from "./errors.js";
 import type {

@@ -34,13 +34,13 @@ interface Thrown {
 
 /** Comlink sends only name, message and stack of an error; its receiver copies whatever else is there. */
 function keepErrorCodes(): void {
-  const base = transferHandlers.get("throw") as TransferHandler<Thrown, { value: Record<string, unknown> }>;
+  const base = transferHandlers.get("throw") as TransferHandler<Thrown, { value: { code?: string } }>;
   transferHandlers.set("throw", {
     ...base,
     serialize: (thrown: Thrown) => {
       const error = toHostError(thrown.value);
       const [wire, transfers] = base.serialize({ ...thrown, value: error });
-      wire.value["code"] = error.code;
+      wire.value.code = error.code;
       return [wire, transfers];
     },
   } as TransferHandler<unknown, unknown>);

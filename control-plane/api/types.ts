@@ -10,7 +10,13 @@ export type DomId = number & { readonly __brand: "DomId" };
 export type ShutdownReason = "poweroff" | "reboot" | "suspend" | "crash" | "watchdog" | "soft-reset" | "exit";
 
 /** What Domain0 does next: xl.cfg on_poweroff, on_reboot, on_crash. */
-export type LifecycleAction = "destroy" | "restart" | "rename-restart" | "preserve" | "coredump-destroy" | "coredump-restart";
+export type LifecycleAction =
+  | "destroy"
+  | "restart"
+  | "rename-restart"
+  | "preserve"
+  | "coredump-destroy"
+  | "coredump-restart";
 
 export interface DomainConfig {
   readonly name: string;
@@ -97,7 +103,12 @@ export type HostEvent =
       readonly restartOf?: DomId;
     }
   | { readonly kind: "domain-changed"; readonly domid: DomId }
-  | { readonly kind: "domain-shutdown"; readonly domid: DomId; readonly reason: ShutdownReason; readonly exitStatus?: number }
+  | {
+      readonly kind: "domain-shutdown";
+      readonly domid: DomId;
+      readonly reason: ShutdownReason;
+      readonly exitStatus?: number;
+    }
   | { readonly kind: "domain-destroyed"; readonly domid: DomId };
 
 /** pv: the Xen console ring (hvc0). serial: COM1 and port 0xe9. */
@@ -117,7 +128,16 @@ export interface CreateOptions {
 /** Thrown (rejected) by every call that fails; `code` is stable, `message` says what to do next. */
 export interface HostErrorShape {
   readonly code:
-    | "no-such-domain" | "name-taken" | "bad-kernel" | "bad-config" | "out-of-memory" | "bad-state" | "not-found" | "denied" | "unsupported" | "internal";
+    | "no-such-domain"
+    | "name-taken"
+    | "bad-kernel"
+    | "bad-config"
+    | "out-of-memory"
+    | "bad-state"
+    | "not-found"
+    | "denied"
+    | "unsupported"
+    | "internal";
   readonly message: string;
 }
 

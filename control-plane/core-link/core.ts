@@ -4,7 +4,7 @@
  */
 import type { CoreExports } from "../../wasm-core/abi/core-api.js";
 import { Domain } from "../../wasm-core/abi/structs/domain.js";
-import { Machine, MACHINE_BASE, Pcpu, PCPU_BASE } from "../../wasm-core/abi/structs/machine.js";
+import { MACHINE_BASE, Machine, PCPU_BASE, Pcpu } from "../../wasm-core/abi/structs/machine.js";
 import { Vcpu } from "../../wasm-core/abi/structs/vcpu.js";
 import type { MachineMemory } from "./memory.js";
 import { StructView } from "./struct-view.js";

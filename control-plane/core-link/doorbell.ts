@@ -5,7 +5,11 @@
 import type { MachineMemory } from "./memory.js";
 import type { CoreWorker, SpawnCoreWorker } from "./workers.js";
 
-type WaitAsync = (words: Int32Array, index: number, value: number) => { async: boolean; value: Promise<string> | string };
+type WaitAsync = (
+  words: Int32Array,
+  index: number,
+  value: number,
+) => { async: boolean; value: Promise<string> | string };
 
 /** Calls `onRing` after each change, and once at the start. Returns what ends it. */
 export function watchDoorbell(

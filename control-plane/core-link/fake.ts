@@ -41,7 +41,8 @@ export class FakeCore implements CoreLink {
   readonly calls: CoreCalls;
   readonly #domains = new Map<number, FakeDomain>();
   readonly #domain0Ports = new Map<number, FakePort>();
-  readonly #freed: number[] = [];
+  /** Addresses to use again, by length. */
+  readonly #freed = new Map<number, number[]>();
   #next = HEAP_BASE;
   #nextDomain0Port = 1;
   now = 0;
@@ -116,15 +117,19 @@ export class FakeCore implements CoreLink {
   // --- the core's part
 
   #allocate(length: number): number {
-    const reused = length === PAGE_BYTES ? this.#freed.pop() : undefined;
+    const reused = this.#freed.get(length)?.pop();
     if (reused !== undefined) {
-      this.memory.fill(reused, PAGE_BYTES, 0);
+      this.memory.fill(reused, length, 0);
       return reused;
     }
     const at = (this.#next + PAGE_BYTES - 1) & -PAGE_BYTES;
     if (at + length > this.bytes) return 0;
     this.#next = at + length;
     return at;
+  }
+
+  #free(address: number, length: number): void {
+    if (address !== 0) this.#freed.set(length, [...(this.#freed.get(length) ?? []), address]);
   }
 
   #makeCalls(): CoreCalls {
@@ -151,7 +156,8 @@ export class FakeCore implements CoreLink {
         machine.set("magic", MACHINE_MAGIC);
         return 0;
       },
-      machineFreeFrames: () => Math.floor((this.bytes - this.#next) / PAGE_BYTES) + this.#freed.length,
+      machineFreeFrames: () =>
+        Math.floor((this.bytes - this.#next) / PAGE_BYTES) + (this.#freed.get(PAGE_BYTES)?.length ?? 0),
       machineTotalFrames: () => this.bytes / PAGE_BYTES,
       machineNow: () => this.now,
     };
@@ -169,7 +175,10 @@ export class FakeCore implements CoreLink {
         if (this.busyDestroys > 0) return this.busyDestroys-- && -16;
         const dying = domain(domid);
         if (!dying) return ESRCH;
-        for (const page of dying.pages.values()) this.#freed.push(page);
+        this.#freed.set(PAGE_BYTES, [...(this.#freed.get(PAGE_BYTES) ?? []), ...dying.pages.values()]);
+        for (const vcpu of dying.vcpus) this.#free(vcpu, Vcpu.size);
+        this.#free(new StructView(this.memory, Domain, dying.address).get("platformState"), PlatformState.size);
+        this.#free(dying.address, Domain.size);
         for (const port of dying.ports.values()) if (port.peer) delete port.peer.peer;
         this.#domains.delete(domid);
         return 0;

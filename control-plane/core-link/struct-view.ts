@@ -1,7 +1,7 @@
 /**
  * Reads and writes the core's structures by field name, from the descriptions in `wasm-core/abi/structs`.
  */
-import { scalarBytes, type Struct } from "../../wasm-core/abi/layout.js";
+import { type Struct, scalarBytes } from "../../wasm-core/abi/layout.js";
 import type { MachineMemory } from "./memory.js";
 
 export class StructView<K extends string> {

@@ -92,15 +92,23 @@ function connectBackends(context: AtomContext, record: DomainRecord): AtomResult
   const { layout, storeChannel, consoleChannel, domid } = record;
   const storePage = core.calls.domainPage(domid, layout!.xenstoreGfn) >>> 0;
   const consolePage = core.calls.domainPage(domid, layout!.consoleGfn) >>> 0;
-  if (storePage === 0 || consolePage === 0) return err("out-of-memory", "the machine has no frames left for Xen's pages");
+  if (storePage === 0 || consolePage === 0)
+    return err("out-of-memory", "the machine has no frames left for Xen's pages");
   const io = (page: number, notify: () => void) => ({
     memory: core.memory,
     page,
     notify,
     log: (line: string) => log.writeLimited(`d${domid}`, line),
   });
-  record.store = new XenstoreRing(io(storePage, () => storeChannel!.notify()), context.store, domid);
-  record.console = new ConsoleBackend(io(consolePage, () => consoleChannel!.notify()), record.consoles.pv);
+  record.store = new XenstoreRing(
+    io(storePage, () => storeChannel!.notify()),
+    context.store,
+    domid,
+  );
+  record.console = new ConsoleBackend(
+    io(consolePage, () => consoleChannel!.notify()),
+    record.consoles.pv,
+  );
   const platform = domainView(core, domid)?.get("platformState") ?? 0;
   if (platform !== 0) {
     const kick = () => wakeSerial(core, domid);

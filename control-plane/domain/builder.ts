@@ -26,7 +26,10 @@ const param = (name: keyof typeof HvmParam.values): number => Number(HvmParam.va
 
 function acpiPlatform(core: CoreLink, record: DomainRecord): AcpiPlatform {
   const { platform, maxVcpus } = record.config;
-  const apicIds = Array.from({ length: maxVcpus }, (_, vcpu) => vcpuView(core, record.domid, vcpu)?.get("apicId") ?? 2 * vcpu);
+  const apicIds = Array.from(
+    { length: maxVcpus },
+    (_, vcpu) => vcpuView(core, record.domid, vcpu)?.get("apicId") ?? 2 * vcpu,
+  );
   const { ioapic, pit, pmTimer, serial } = platform;
   return { apicIds, ioapic, pit, pmTimer, serial };
 }

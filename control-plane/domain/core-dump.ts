@@ -83,7 +83,15 @@ function writeHeaders(runs: readonly Run[], noteBytes: number): Uint8Array {
   let offset = notesAt + noteBytes;
   for (const { gfn, pages } of runs) {
     const bytes = pages * PAGE_BYTES;
-    writer.u32(PT_LOAD).u32(PF_RWX).u64(offset).u64(0).u64(gfn * PAGE_BYTES).u64(bytes).u64(bytes).u64(0);
+    writer
+      .u32(PT_LOAD)
+      .u32(PF_RWX)
+      .u64(offset)
+      .u64(0)
+      .u64(gfn * PAGE_BYTES)
+      .u64(bytes)
+      .u64(bytes)
+      .u64(0);
     offset += bytes;
   }
   return writer.finish();
@@ -95,7 +103,12 @@ function writeNotes(core: CoreLink, domid: number): Uint8Array {
   for (let id = 0; id < vcpus; id++) {
     const vcpu = vcpuView(core, domid, id);
     if (!vcpu) continue;
-    writer.u32(5).u32(PRSTATUS_BYTES).u32(NT_PRSTATUS).text("CORE", 8).append(prstatus(core, vcpu, id));
+    writer
+      .u32(5)
+      .u32(PRSTATUS_BYTES)
+      .u32(NT_PRSTATUS)
+      .text("CORE", 8)
+      .append(prstatus(core, vcpu, id));
   }
   return writer.finish();
 }
@@ -107,7 +120,8 @@ function prstatus(core: CoreLink, vcpu: VcpuView, id: number): Uint8Array {
   const writer = new ByteWriter().zeros(PRSTATUS_PID_OFFSET).u32(id + 1);
   writer.zeros(PRSTATUS_REGS_OFFSET - writer.length);
   for (const register of REGISTER_ORDER) writer.u64(register < 0 ? -1 : vcpu.getBig("gpr", register));
-  const segment = (name: keyof typeof SegIndex.values) => vcpu.addressOf("seg") + Number(SegIndex.values[name]) * SegmentReg.size;
+  const segment = (name: keyof typeof SegIndex.values) =>
+    vcpu.addressOf("seg") + Number(SegIndex.values[name]) * SegmentReg.size;
   const selector = (name: keyof typeof SegIndex.values) => {
     const at = segment(name) + SegmentReg.off.selector;
     return core.memory.view(at + 2).getUint16(at, true);
@@ -116,8 +130,19 @@ function prstatus(core: CoreLink, vcpu: VcpuView, id: number): Uint8Array {
     const at = segment(name) + SegmentReg.off.base;
     return core.memory.view(at + 8).getBigUint64(at, true);
   };
-  writer.u64(vcpu.getBig("rip")).u64(selector("CS")).u64(vcpu.get("eflags")).u64(vcpu.getBig("gpr", 4)).u64(selector("SS"));
-  writer.u64(base("FS")).u64(base("GS")).u64(selector("DS")).u64(selector("ES")).u64(selector("FS")).u64(selector("GS"));
+  writer
+    .u64(vcpu.getBig("rip"))
+    .u64(selector("CS"))
+    .u64(vcpu.get("eflags"))
+    .u64(vcpu.getBig("gpr", 4))
+    .u64(selector("SS"));
+  writer
+    .u64(base("FS"))
+    .u64(base("GS"))
+    .u64(selector("DS"))
+    .u64(selector("ES"))
+    .u64(selector("FS"))
+    .u64(selector("GS"));
   return writer.zeros(PRSTATUS_BYTES - writer.length).finish();
 }
 

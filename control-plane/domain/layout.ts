@@ -75,7 +75,10 @@ export function planLayout(input: LayoutInput): Result<Layout, "bad-config" | "b
   const kernelTop = pageUp(input.kernelEnd);
   const ramdisk = input.ramdiskBytes === 0 ? 0 : pageDown(lowEnd - input.ramdiskBytes);
   if (ramdisk !== 0 && ramdisk < Math.max(kernelTop, HIGH_START)) {
-    return err("bad-config", `memory: the kernel and the ramdisk (${mib(input.ramdiskBytes)}) do not fit into ${mib(lowEnd)}`);
+    return err(
+      "bad-config",
+      `memory: the kernel and the ramdisk (${mib(input.ramdiskBytes)}) do not fit into ${mib(lowEnd)}`,
+    );
   }
   const bootInfo = placeBootInfo(input, ramdisk === 0 ? lowEnd : ramdisk);
   if (!bootInfo.ok) return bootInfo;
@@ -99,7 +102,10 @@ export function planLayout(input: LayoutInput): Result<Layout, "bad-config" | "b
   });
 }
 
-function kernelFits({ kernelStart, kernelEnd }: LayoutInput, lowEnd: number): Result<void, "bad-config" | "bad-kernel"> {
+function kernelFits(
+  { kernelStart, kernelEnd }: LayoutInput,
+  lowEnd: number,
+): Result<void, "bad-config" | "bad-kernel"> {
   if (kernelEnd > lowEnd) {
     return err("bad-config", `memory: the kernel ends at ${mib(kernelEnd)}, the domain's low memory at ${mib(lowEnd)}`);
   }

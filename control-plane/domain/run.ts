@@ -32,9 +32,11 @@ export class DomainQueues {
   enqueue<T>(domid: number, work: () => Promise<T>): Promise<T> {
     const before = this.#tails.get(domid) ?? Promise.resolve();
     const result = before.then(work, work);
-    const tail = result.catch(() => undefined).then(() => {
-      if (this.#tails.get(domid) === tail) this.#tails.delete(domid);
-    });
+    const tail = result
+      .catch(() => undefined)
+      .then(() => {
+        if (this.#tails.get(domid) === tail) this.#tails.delete(domid);
+      });
     this.#tails.set(domid, tail);
     return result;
   }

@@ -4,7 +4,7 @@
  */
 import { ShutdownReason as CoreReason, CrashReason } from "../../wasm-core/abi/structs/domain.js";
 import type { ShutdownReason } from "../api/types.js";
-import { type CoreLink, domainView, type DomainView } from "../core-link/index.js";
+import { type CoreLink, type DomainView, domainView } from "../core-link/index.js";
 import type { EventChannels } from "../evtchn/index.js";
 import type { LogRing } from "../util/index.js";
 import type { HypervisorLog } from "./hypervisor-log.js";
@@ -31,7 +31,9 @@ const REASONS = new Map<number, ShutdownReason>([
   [Number(CoreReason.values.SOFT_RESET), "soft-reset"],
 ]);
 
-const CRASHES = new Map<number, string>(Object.entries(CrashReason.values).map(([name, value]) => [Number(value), name]));
+const CRASHES = new Map<number, string>(
+  Object.entries(CrashReason.values).map(([name, value]) => [Number(value), name]),
+);
 
 /** One pass; true when there is more to do at once. */
 export function servicePass(parts: ServiceParts): boolean {

@@ -2,8 +2,9 @@
  * A domain's part of xenstore, as the toolstack lays it out before the guest starts. What the guest may write belongs to
  * it; the rest it may only read. [XEN] docs/misc/xenstore-paths.pandoc
  */
-import { homeOf, type LocalStore, type LocalTransaction, type Permissions } from "../xenstore/index.js";
+
 import { utf8ByteString } from "../util/index.js";
+import { homeOf, type LocalStore, type LocalTransaction, type Permissions } from "../xenstore/index.js";
 import type { DomainRecord } from "./record.js";
 
 /** Keys below the domain's home that the guest owns. */

@@ -30,7 +30,8 @@ export class EventChannels {
   bind(domid: number, guestPort: number, handler: () => void): Result<EventChannel, "internal"> {
     const { calls } = this.core;
     const localPort = calls.evtchnBind(domid, guestPort);
-    if (localPort < 0) return err("internal", `event channel ${guestPort} of domain ${domid} cannot be bound (${localPort})`);
+    if (localPort < 0)
+      return err("internal", `event channel ${guestPort} of domain ${domid} cannot be bound (${localPort})`);
     this.#handlers.set(localPort, handler);
     return ok({
       guestPort,

@@ -2,8 +2,8 @@
 export {
   ByteView,
   ByteWriter,
-  bytesOf,
   byteString,
+  bytesOf,
   concatBytes,
   textOfByteString,
   utf8ByteString,

@@ -2,7 +2,7 @@
  * The wire format of xenstore: a 16-byte header {type, request id, transaction id, length} and a payload of at most
  * 4096 bytes, little-endian. [XEN] io/xs_wire.h, docs/misc/xenstore.txt. Payloads are byte strings here.
  */
-import { bytesOf, byteString, ByteView, concatBytes, err, ok, type Result } from "../util/index.js";
+import { ByteView, byteString, bytesOf, concatBytes, err, ok, type Result } from "../util/index.js";
 
 export const XS_HEADER_BYTES = 16;
 export const XS_PAYLOAD_MAX = 4096;

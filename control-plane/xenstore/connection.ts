@@ -46,7 +46,8 @@ export class Connection implements Watcher {
     const result = this.#answer(request);
     const { requestId, txId } = request;
     if (!result.ok) this.send({ type: XsType.ERROR, requestId, txId, payload: `${result.error.code}\0` });
-    else if (result.value.length > XS_PAYLOAD_MAX) this.send({ type: XsType.ERROR, requestId, txId, payload: "E2BIG\0" });
+    else if (result.value.length > XS_PAYLOAD_MAX)
+      this.send({ type: XsType.ERROR, requestId, txId, payload: "E2BIG\0" });
     else this.send({ type: request.type, requestId, txId, payload: result.value });
     const held = this.#held;
     this.#held = null;
@@ -137,7 +138,8 @@ function directory(connection: Connection, payload: string, view: View): XsResul
 
 function partOfDirectory(connection: Connection, payload: string, view: View): XsResult<string> {
   const [path, offset, ...more] = readStrings(payload) ?? [];
-  if (path === undefined || offset === undefined || more.length > 0 || !/^\d{1,9}$/.test(offset)) return xsError("EINVAL");
+  if (path === undefined || offset === undefined || more.length > 0 || !/^\d{1,9}$/.test(offset))
+    return xsError("EINVAL");
   const node = readNode(view, connection.caller, path);
   return node.ok ? directoryPart(node.value, Number(offset)) : node;
 }

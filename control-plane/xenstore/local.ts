@@ -2,9 +2,10 @@
  * Domain0's own door to the store: the same operations as the protocol, as calls. It may do everything; a path that it
  * gets wrong is our mistake and reads as absent. Values are byte strings.
  */
+
+import { changePermissions, makeDirectory, readNode, removeSubtree, writeNode } from "./operations.js";
 import type { Permissions } from "./perms.js";
 import { DEFAULT_QUOTA } from "./quota.js";
-import { changePermissions, makeDirectory, readNode, removeSubtree, writeNode } from "./operations.js";
 import type { View } from "./transaction.js";
 import type { Watcher, WatchTable } from "./watch.js";
 

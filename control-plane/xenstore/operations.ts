@@ -8,7 +8,7 @@ import { absolutePath, parentPath, splitPath } from "./path.js";
 import { mayChangePermissions, mayRead, mayWrite, ownerOf, type Permissions } from "./perms.js";
 import type { Quota } from "./quota.js";
 import type { View } from "./transaction.js";
-import { nearestNode, type Node } from "./tree.js";
+import { type Node, nearestNode } from "./tree.js";
 
 export interface Caller {
   readonly domid: number;

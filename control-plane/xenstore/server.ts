@@ -5,8 +5,8 @@
  */
 import { Connection, type ConnectionStore } from "./connection.js";
 import { LocalStore } from "./local.js";
-import { DEFAULT_QUOTA, type Quota } from "./quota.js";
 import { INTRODUCE_DOMAIN, RELEASE_DOMAIN } from "./path.js";
+import { DEFAULT_QUOTA, type Quota } from "./quota.js";
 import { View } from "./transaction.js";
 import { emptyTree, type Generations, type Tree } from "./tree.js";
 import { WatchTable } from "./watch.js";

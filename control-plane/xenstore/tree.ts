@@ -3,8 +3,9 @@
  * is an old root that somebody kept. A node's `generation` changes with its own value, permissions or list of children,
  * not with what lies deeper: that is the grain at which transactions conflict.
  */
-import { ownerOf, type Permissions } from "./perms.js";
+
 import { splitPath } from "./path.js";
+import { ownerOf, type Permissions } from "./perms.js";
 
 export interface Node {
   readonly value: string;

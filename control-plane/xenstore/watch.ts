@@ -4,8 +4,8 @@
  */
 import { isAtOrBelow, isSpecial } from "./path.js";
 import { mayRead } from "./perms.js";
-import { nearestNode, type Node, type Tree } from "./tree.js";
 import type { Change } from "./transaction.js";
+import { type Node, nearestNode, type Tree } from "./tree.js";
 
 export interface Watcher {
   readonly domid: number;

@@ -1,5 +1,13 @@
 /** The core's workers: how an instance is made, what a pCPU does, and what it says to Domain0. */
-export { type CoreHooks, type CoreInstance, type HostOrigin, hostOrigin, hostRandomSource, instantiateCore, type MemoryLimits } from "./load.js";
+export {
+  type CoreHooks,
+  type CoreInstance,
+  type HostOrigin,
+  hostOrigin,
+  hostRandomSource,
+  instantiateCore,
+  type MemoryLimits,
+} from "./load.js";
 export { readMemoryLimits } from "./memory-limits.js";
 export type { WorkerReport, WorkerStart } from "./messages.js";
 export { startWorker } from "./start.js";

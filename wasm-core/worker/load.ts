@@ -34,7 +34,11 @@ interface LinkedExports extends CoreExports {
 /** This moment, to be given to every worker of a machine. */
 export const hostOrigin = (): HostOrigin => performance.timeOrigin + performance.now();
 
-export function instantiateCore(module: WebAssembly.Module, memory: WebAssembly.Memory, hooks: CoreHooks): CoreInstance {
+export function instantiateCore(
+  module: WebAssembly.Module,
+  memory: WebAssembly.Memory,
+  hooks: CoreHooks,
+): CoreInstance {
   // A worker's own clock starts at its own time origin; the difference is small and so keeps its precision.
   const shift = performance.timeOrigin - hooks.origin;
   const env: CoreImports = {

@@ -2,7 +2,7 @@
  * A tiny writer of AML, the byte code of ACPI's DSDT: just the terms that our tables need, each a function that returns
  * its bytes. [ACPI] 20.2 "AML Grammar Definition"
  */
-import { bytesOf, ByteWriter, concatBytes } from "../../util/index.js";
+import { ByteWriter, bytesOf, concatBytes } from "../../util/index.js";
 
 const NAME_OP = 0x08;
 const BYTE_PREFIX = 0x0a;

@@ -2,7 +2,13 @@
  * The ACPI tables of a PVH domain: RSDP, XSDT, FADT (revision 5, hardware-reduced), MADT and DSDT. A hardware-reduced
  * platform has no PIC, PIT or fixed power management: sleep and reset are single registers. [ACPI] 5.2
  */
-import { AcpiValue, IOAPIC_PINS, PlatformAddress, PlatformLine, PlatformPort } from "../../../wasm-core/abi/structs/platform.js";
+import {
+  AcpiValue,
+  IOAPIC_PINS,
+  PlatformAddress,
+  PlatformLine,
+  PlatformPort,
+} from "../../../wasm-core/abi/structs/platform.js";
 import { ByteWriter, concatBytes } from "../../util/index.js";
 import {
   amlBuffer,

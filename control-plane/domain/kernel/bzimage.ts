@@ -30,7 +30,10 @@ export function extractBzImage(bytes: Uint8Array): Result<Uint8Array, "bad-kerne
   const file = new ByteView(bytes);
   const version = file.u16(VERSION_OFFSET);
   if (version < VERSION_MIN) {
-    return err("bad-kernel", `bzImage boot protocol version 0x${version.toString(16)} is older than 2.08: no payload_offset`);
+    return err(
+      "bad-kernel",
+      `bzImage boot protocol version 0x${version.toString(16)} is older than 2.08: no payload_offset`,
+    );
   }
   const setupBytes = ((file.u8(SETUP_SECTS_OFFSET) || DEFAULT_SETUP_SECTS) + 1) * 512;
   const start = setupBytes + file.u32(PAYLOAD_OFFSET_OFFSET);

@@ -3,7 +3,7 @@
  * 64-bit, little-endian x86. Every length and offset is the file's word, so each is checked and named when it lies.
  * [ELF] System V ABI, "Program Header", "Note Section"
  */
-import { byteString, ByteView, err, ok, type Result } from "../../util/index.js";
+import { ByteView, byteString, err, ok, type Result } from "../../util/index.js";
 
 export interface ElfSegment {
   readonly paddr: number;
@@ -107,7 +107,8 @@ function readPrograms(file: ByteView, bits: 32 | 64, table: Table): Result<Range
   const { offset, entryBytes, count } = table;
   if (count === 0 || count > MAX_HEADERS) return bad(`ELF e_phnum ${count} is not between 1 and ${MAX_HEADERS}`);
   if (entryBytes < (bits === 64 ? 56 : 32)) return bad(`ELF e_phentsize ${entryBytes} is too small`);
-  if (!file.has(offset, entryBytes * count)) return bad("ELF e_phoff: the program headers lie beyond the end of the file");
+  if (!file.has(offset, entryBytes * count))
+    return bad("ELF e_phoff: the program headers lie beyond the end of the file");
   const ranges: Range[] = [];
   for (let index = 0; index < count; index++) {
     const range = readProgram(file, bits, offset + index * entryBytes);
@@ -122,10 +123,20 @@ function readPrograms(file: ByteView, bits: 32 | 64, table: Table): Result<Range
 function readProgram(file: ByteView, bits: 32 | 64, at: number): Range {
   const type = file.u32(at);
   if (bits === 64) {
-    const [offset, paddr, fileBytes, memoryBytes] = [file.u64(at + 8), file.u64(at + 24), file.u64(at + 32), file.u64(at + 40)];
+    const [offset, paddr, fileBytes, memoryBytes] = [
+      file.u64(at + 8),
+      file.u64(at + 24),
+      file.u64(at + 32),
+      file.u64(at + 40),
+    ];
     return { type, offset, paddr, fileBytes, memoryBytes };
   }
-  const [offset, paddr, fileBytes, memoryBytes] = [file.u32(at + 4), file.u32(at + 12), file.u32(at + 16), file.u32(at + 20)];
+  const [offset, paddr, fileBytes, memoryBytes] = [
+    file.u32(at + 4),
+    file.u32(at + 12),
+    file.u32(at + 16),
+    file.u32(at + 20),
+  ];
   return { type, offset, paddr, fileBytes, memoryBytes };
 }
 
@@ -140,7 +151,8 @@ function checkProgram(file: ByteView, range: Range): string | null {
 /** Note sections of files without a PT_NOTE header; a broken section table only means that there are none. */
 function readNoteSections(file: ByteView, bits: 32 | 64, table: Table): Range[] {
   const { offset, entryBytes, count } = table;
-  if (count > MAX_HEADERS * 128 || entryBytes < (bits === 64 ? 64 : 40) || !file.has(offset, entryBytes * count)) return [];
+  if (count > MAX_HEADERS * 128 || entryBytes < (bits === 64 ? 64 : 40) || !file.has(offset, entryBytes * count))
+    return [];
   const ranges: Range[] = [];
   for (let index = 0; index < count; index++) {
     const at = offset + index * entryBytes;

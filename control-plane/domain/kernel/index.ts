@@ -28,7 +28,8 @@ export function loadKernel(bytes: Uint8Array): Result<KernelImage, "bad-kernel">
   const { segments } = elf.value;
   const start = Math.min(...segments.map(({ paddr }) => paddr));
   const end = Math.max(...segments.map(({ paddr, memoryBytes }) => paddr + memoryBytes));
-  if (end > 0x1_0000_0000) return err("bad-kernel", "an ELF segment lies above 4 GiB (p_paddr), where PVH entry cannot reach");
+  if (end > 0x1_0000_0000)
+    return err("bad-kernel", "an ELF segment lies above 4 GiB (p_paddr), where PVH entry cannot reach");
   return ok({ entry: entry.value, segments, start, end });
 }
 
@@ -42,7 +43,10 @@ function openElf(bytes: Uint8Array): Result<ElfImage, "bad-kernel"> {
 function findEntry(elf: ElfImage): Result<number, "bad-kernel"> {
   const note = elf.notes.find(({ name, type }) => name === XEN_NOTE_NAME && type === XEN_ELFNOTE_PHYS32_ENTRY);
   if (!note) {
-    return err("bad-kernel", "the ELF file has no Xen PHYS32_ENTRY note (type 18): it was not built for PVH (CONFIG_PVH)");
+    return err(
+      "bad-kernel",
+      "the ELF file has no Xen PHYS32_ENTRY note (type 18): it was not built for PVH (CONFIG_PVH)",
+    );
   }
   const value = new ByteView(note.description);
   const entry = value.length >= 8 ? value.u64(0) : value.u32(0);
