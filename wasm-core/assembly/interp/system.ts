@@ -2,7 +2,7 @@
  * Control and debug registers, MSRs, TLB and cache control, identification, time, random numbers, and the fast system
  * calls. [SDM] vol. 2 under each mnemonic.
  */
-import { SegIndex, Status, Vcpu } from "../gen/layout";
+import { SegIndex, Status, Vcpu, VcpuOff } from "../gen/layout";
 import { Cr4 } from "../cpu/control-bits";
 import { cpuid as identify } from "../cpu/cpuid";
 import { raise, raiseError, Vector } from "../cpu/faults";
@@ -131,8 +131,9 @@ export function flushLine(cpu: Vcpu, rec: Rec): i32 {
   return memR(cpu, rec, 1) == 0 ? Status.FAULT : Status.NEXT;
 }
 
+/** Fences: an atomic update of the vCPU's own memory orders everything around it on the host too. */
 export function fence(cpu: Vcpu, rec: Rec): i32 {
-  atomic.fence();
+  atomic.or<u32>(changetype<usize>(cpu), 0, VcpuOff.events);
   return Status.NEXT;
 }
 
