@@ -20,16 +20,34 @@ export const PlatformFlag = constants("PlatformFlag", "Devices a domain has beyo
   PM_TIMER: 32,
 });
 
-export const PlatformPort = constants("PlatformPort", "I/O ports of the platform; the ACPI tables name the same ones.", {
-  PIT_COUNTER0: 0x40, PIT_CONTROL: 0x43, SYSTEM_CONTROL_B: 0x61, I8042_COMMAND: 0x64, SYSTEM_CONTROL_A: 0x92,
-  DEBUGCON: 0xe9, EXIT: 0xf4, COM1: 0x3f8,
-  ACPI_SLEEP_CONTROL: 0x600, ACPI_SLEEP_STATUS: 0x601, ACPI_RESET: 0x604, PM_TIMER: 0x608,
-  RESET_CONTROL: 0xcf9,
-});
+export const PlatformPort = constants(
+  "PlatformPort",
+  "I/O ports of the platform; the ACPI tables name the same ones.",
+  {
+    PIT_COUNTER0: 0x40,
+    PIT_CONTROL: 0x43,
+    SYSTEM_CONTROL_B: 0x61,
+    I8042_COMMAND: 0x64,
+    SYSTEM_CONTROL_A: 0x92,
+    DEBUGCON: 0xe9,
+    EXIT: 0xf4,
+    COM1: 0x3f8,
+    ACPI_SLEEP_CONTROL: 0x600,
+    ACPI_SLEEP_STATUS: 0x601,
+    ACPI_RESET: 0x604,
+    PM_TIMER: 0x608,
+    RESET_CONTROL: 0xcf9,
+  },
+);
 
-export const PlatformLine = constants("PlatformLine", "I/O APIC input pins (global system interrupts) of the platform's devices.", {
-  PIT: 2, COM1: 4,
-});
+export const PlatformLine = constants(
+  "PlatformLine",
+  "I/O APIC input pins (global system interrupts) of the platform's devices.",
+  {
+    PIT: 2,
+    COM1: 4,
+  },
+);
 
 export const AcpiValue = constants("AcpiValue", "What the ACPI registers understand.", {
   /** SLP_TYP of \_S5 */
@@ -38,9 +56,14 @@ export const AcpiValue = constants("AcpiValue", "What the ACPI registers underst
   RESET: 1,
 });
 
-export const PlatformAddress = constants("PlatformAddress", "Guest-physical addresses of the platform's memory-mapped devices.", {
-  IOAPIC: 0xfec00000, LAPIC: 0xfee00000,
-});
+export const PlatformAddress = constants(
+  "PlatformAddress",
+  "Guest-physical addresses of the platform's memory-mapped devices.",
+  {
+    IOAPIC: 0xfec00000,
+    LAPIC: 0xfee00000,
+  },
+);
 
 export const IOAPIC_PINS = 24;
 export const SERIAL_OUT_BYTES = 2048;

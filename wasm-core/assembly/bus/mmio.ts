@@ -1,6 +1,7 @@
 /**
  * Guest-physical addresses that are devices: the vCPU's own local APIC page in xAPIC mode and the I/O APIC. Both have
- * 32-bit registers, one in each 16 bytes; the bytes between read zero. Elsewhere reads give all ones and writes go nowhere.
+ * 32-bit registers, one in each 16 bytes; the bytes between read zero. Elsewhere reads give all ones and writes go
+ * nowhere.
  */
 import { PlatformAddress, PlatformFlag, Vcpu } from "../gen/layout";
 import { ioapicRead, ioapicWrite } from "../irq/ioapic";

@@ -77,8 +77,12 @@ export function ioWriteBlocked(cpu: Vcpu, port: u32): bool {
 }
 
 function readByte(dom: Domain, port: u32): u32 {
-  if (isWithin(port, PlatformPort.COM1, COM1_PORTS) && hasDevice(dom, PlatformFlag.SERIAL)) return uartRead(dom, port & 7);
-  if (isWithin(port, PlatformPort.PIT_COUNTER0, PIT_PORTS) && hasDevice(dom, PlatformFlag.PIT)) return pitRead(dom, port & 3);
+  if (isWithin(port, PlatformPort.COM1, COM1_PORTS) && hasDevice(dom, PlatformFlag.SERIAL)) {
+    return uartRead(dom, port & 7);
+  }
+  if (isWithin(port, PlatformPort.PIT_COUNTER0, PIT_PORTS) && hasDevice(dom, PlatformFlag.PIT)) {
+    return pitRead(dom, port & 3);
+  }
   if (isWithin(port, PlatformPort.PM_TIMER, PM_TIMER_PORTS) && hasDevice(dom, PlatformFlag.PM_TIMER)) {
     return (pmTimerRead() >> ((port & 3) << 3)) & 0xff;
   }

@@ -4,7 +4,7 @@ import { checkIoBreakpoint } from "../cpu/watch";
 import { Flag } from "../cpu/flags";
 import { getReg, Gpr, setReg } from "../cpu/regs";
 import { Ea, Rec } from "../decode/record";
-import { ioRead, ioWrite } from "../bus";
+import { ioRead, ioWrite, ioWriteBlocked } from "../bus";
 import { memDone, memSeg, segR, segW } from "../mmu/access";
 import { portAllowed } from "../system";
 
@@ -15,11 +15,17 @@ function input<T>(cpu: Vcpu, port: u32): i32 {
   return Status.NEXT;
 }
 
+/** After a write, which may have raised an interrupt or ended the machine: that shows before the next instruction. */
+function written(cpu: Vcpu): i32 {
+  return cpu.events != 0 ? Status.END : Status.NEXT;
+}
+
 function output<T>(cpu: Vcpu, port: u32): i32 {
   if (!portAllowed(cpu, port, sizeof<T>())) return Status.FAULT;
+  if (ioWriteBlocked(cpu, port)) return Status.RESTART;
   checkIoBreakpoint(cpu, port, sizeof<T>());
   ioWrite(cpu, port, sizeof<T>(), <u32>getReg<T>(cpu, Gpr.RAX));
-  return Status.NEXT;
+  return written(cpu);
 }
 
 export function inByteImm(cpu: Vcpu, rec: Rec): i32 {
@@ -110,12 +116,14 @@ function outsElement<T>(cpu: Vcpu, rec: Rec, rep: u32): i32 {
   if (rep != 0 && indexReg(cpu, rec, Gpr.RCX) == 0) return Status.NEXT;
   const port = <u32>getReg<u16>(cpu, Gpr.RDX);
   if (!portAllowed(cpu, port, sizeof<T>())) return Status.FAULT;
+  if (ioWriteBlocked(cpu, port)) return Status.RESTART;
   const p = segR(cpu, memSeg(rec), indexReg(cpu, rec, Gpr.RSI), sizeof<T>());
   if (p == 0) return Status.FAULT;
   checkIoBreakpoint(cpu, port, sizeof<T>());
   ioWrite(cpu, port, sizeof<T>(), <u32>load<T>(p));
   addIndex(cpu, rec, Gpr.RSI, step<T>(cpu));
-  return repeated(cpu, rec, rep);
+  const status = repeated(cpu, rec, rep);
+  return status == Status.NEXT ? written(cpu) : status;
 }
 
 export function insb(cpu: Vcpu, rec: Rec, rep: u32): i32 {

@@ -1,7 +1,8 @@
 /**
  * Ways to turn the machine off or reset it: the sleep control and status registers of a hardware-reduced ACPI machine
  * (ACPI 6.4, 4.8.3.7), its reset register (4.8.3.6), and the PC's older resets: port 0xcf9, port 0x92 and the
- * keyboard controller's pulse. Only S5 exists. Of the keyboard controller there is nothing else: its ports read as absent.
+ * keyboard controller's pulse. Only S5 exists. Of the keyboard controller there is nothing else: its ports read as
+ * absent.
  */
 import { AcpiValue, Domain, ShutdownReason } from "../../gen/layout";
 import { platformOf } from "../../irq/platform";
@@ -23,7 +24,8 @@ const PULSE_RESET: u32 = 0xfe;
 /** SLP_EN is write-only and SLP_TYP is only looked at with it. */
 export function sleepControlWrite(dom: Domain, value: u32): void {
   if ((value & SLEEP_ENABLE) == 0) return;
-  if (((value >> SLEEP_TYPE_SHIFT) & SLEEP_TYPE_MASK) == AcpiValue.SLP_TYP_S5) domainShutdown(dom, ShutdownReason.POWEROFF);
+  const type = (value >> SLEEP_TYPE_SHIFT) & SLEEP_TYPE_MASK;
+  if (type == AcpiValue.SLP_TYP_S5) domainShutdown(dom, ShutdownReason.POWEROFF);
 }
 
 export function sleepStatusRead(dom: Domain): u32 {

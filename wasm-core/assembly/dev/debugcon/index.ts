@@ -1,4 +1,4 @@
-/** The debug console: bytes written to port 0xe9 join the serial output; the port reads 0xe9 so that it can be found. */
+/** The debug console: bytes written to port 0xe9 join the serial output; the port reads 0xe9, by which it is found. */
 import { Domain, PlatformPort } from "../../gen/layout";
 import { platformOf } from "../../irq/platform";
 import { serialOut, serialOutHasRoom } from "../serial-ring";

@@ -25,7 +25,9 @@ export function serialOut(platform: PlatformState, byte: u32): bool {
   if (used >= <u32>SERIAL_OUT_BYTES) return false;
   store<u8>(at(platform, PlatformStateOff.serialOut) + (prod & (<u32>SERIAL_OUT_BYTES - 1)), <u8>byte);
   atomic.store<u32>(at(platform, PlatformStateOff.serialOutProd), prod + 1);
-  if (atomic.load<u32>(at(platform, PlatformStateOff.serialOutCons)) == prod) ring(changetype<usize>(machine()) + MachineOff.doorbell);
+  // Looked at again: Domain0 may have emptied the ring since, and have gone to sleep.
+  const wasEmpty = atomic.load<u32>(at(platform, PlatformStateOff.serialOutCons)) == prod;
+  if (wasEmpty) ring(changetype<usize>(machine()) + MachineOff.doorbell);
   return true;
 }
 

@@ -7,8 +7,8 @@ import { Lapic, Lapic_SIZE, LapicOff, Vcpu } from "../../gen/layout";
 import { domainOfVcpu, domainVcpu } from "../../mem/domains";
 import { ioapicEoi } from "../ioapic";
 import {
-  acceptMessage, ApicBase, BROADCAST, Dfr, Esr, FIRST_VECTOR, lapicError, lapicOf, lapicX2apic, Message, messageMatches, Svr,
-  sendMessage, vectorWord, wideDestination, x2apicLogicalId,
+  acceptMessage, ApicBase, BROADCAST, Dfr, Esr, FIRST_VECTOR, lapicError, lapicOf, lapicX2apic, Message,
+  messageMatches, sendMessage, Svr, vectorWord, wideDestination, x2apicLogicalId,
 } from "../message";
 import { arbitrationPriority, highestVector, lapicSetTpr, processorPriority, reconsider } from "./priority";
 import {
@@ -71,6 +71,17 @@ function writeLvt(cpu: Vcpu, index: u32, value: u32): void {
   else setLvt(apic, index, value);
 }
 
+/**
+ * A local source raises its interrupt as its LVT entry says; `offset` is the entry's register: CMCI, thermal,
+ * performance counters, LINT0 or LINT1. The timer and the error entry have their own ways.
+ */
+export function lapicRaiseLocal(cpu: Vcpu, offset: u32): void {
+  const index = lvtIndex(offset);
+  if (index == LvtIndex.COUNT) return;
+  const entry = lvtOf(lapicOf(cpu), index);
+  if ((entry & Lvt.MASKED) == 0) acceptMessage(cpu, entry & Message.DELIVERY_MASK, entry, false);
+}
+
 function writeSvr(cpu: Vcpu, value: u32): void {
   const apic = lapicOf(cpu);
   apic.svr = value & Svr.WRITABLE_MASK;
@@ -102,7 +113,8 @@ export function sendCommand(cpu: Vcpu, low: u32, destination: u32): void {
   const deassert = (low & (Message.LEVEL | Message.ASSERT)) == Message.LEVEL;
   // INIT level de-assert only resynchronised the arbitration ids of processors with an APIC bus.
   if (delivery == Message.INIT && deassert) return;
-  if (delivery <= Message.LOWEST_PRIORITY && (low & Message.VECTOR_MASK) < FIRST_VECTOR) lapicError(cpu, Esr.SEND_ILLEGAL_VECTOR);
+  const illegal = delivery <= Message.LOWEST_PRIORITY && (low & Message.VECTOR_MASK) < FIRST_VECTOR;
+  if (illegal) lapicError(cpu, Esr.SEND_ILLEGAL_VECTOR);
   const dom = domainOfVcpu(cpu);
   switch (low & Icr.SHORTHAND_MASK) {
     case Icr.SHORTHAND_NONE:

@@ -105,6 +105,21 @@ describe("interrupt acceptance and priority", () => {
   });
 });
 
+describe("local sources", () => {
+  it("deliver as their vector table entries say", async () => {
+    const { m, core, cpu } = await one();
+    core.lapicRaiseLocal(cpu, 0x2f0);
+    expect(m.takeEvents(0)).toBe(0);
+    core.lapicWrite(cpu, 0x2f0, 0x99);
+    core.lapicWrite(cpu, 0x360, 0x400);
+    core.lapicRaiseLocal(cpu, 0x2f0);
+    expect(m.take()).toBe(0x99);
+    m.takeEvents(0);
+    core.lapicRaiseLocal(cpu, 0x360);
+    expect(m.takeEvents(0)).toBe(Number(EventBit.values.NMI));
+  });
+});
+
 describe("registers", () => {
   it("has the reset values of the manual", async () => {
     const { core, cpu } = await one();

@@ -1,4 +1,4 @@
-/** Saved state of the PIT: the Pit struct with its clocks relative to the clock of saving. Callers hold the platform lock. */
+/** Saved state of the PIT: the Pit struct, its clocks relative to the clock of saving. Callers hold the platform lock. */
 import { Domain, Pit, Pit_SIZE, PitChannel, PitChannel_SIZE, PitOff } from "../../gen/layout";
 import { machineTime, NEVER } from "../../util/host";
 import { checkHeader, HEADER_BYTES, writeHeader } from "../saved-header";

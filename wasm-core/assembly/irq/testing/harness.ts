@@ -55,6 +55,7 @@ export interface IrqCore {
   lapicPending(cpu: number): number;
   lapicAck(cpu: number): number;
   lapicEoi(cpu: number): void;
+  lapicRaiseLocal(cpu: number, offset: number): void;
   lapicSetTpr(cpu: number, value: number): void;
   lapicTpr(cpu: number): number;
   lapicTimerDeadline(cpu: number): bigint;
