@@ -11,7 +11,7 @@ import {
 import { isCanonical } from "../mmu/canonical";
 import { machineTime } from "../util/host";
 import { setEfer } from "./control-regs";
-import { installHypercallPage } from "./hooks";
+import { writeHypercallPage } from "./hooks";
 import { readMachineCheck, writeMachineCheck } from "./machine-check";
 import { readMtrr, writeMtrr } from "./mtrr";
 
@@ -102,7 +102,7 @@ export function writeMsr(cpu: Vcpu, msr: u32, value: u64): bool {
       lapicTscDeadlineWrite(cpu, value);
       return true;
     case Msr.XSS: return (value & ~XSS_WRITABLE) == 0;
-    case Msr.XEN_HYPERCALL: return installHypercallPage(cpu, value);
+    case Msr.XEN_HYPERCALL: return writeHypercallPage(cpu, value);
     case Msr.EFER: return setEfer(cpu, value);
     case Msr.STAR: return put(cpu, VcpuOff.star, value, <u64>-1);
     case Msr.LSTAR: return putAddress(cpu, VcpuOff.lstar, value);
