@@ -2,7 +2,7 @@
 import { ok, type Result } from "../util/index.js";
 import { type ArMember, readAr } from "./ar.js";
 import type { ArchiveEntry } from "./archive.js";
-import { decompress } from "./decompress.js";
+import { decompress, decompressAsync } from "./decompress.js";
 import { corrupt, type FormatErrorCode, unsupported } from "./errors.js";
 import { readTar } from "./tar.js";
 import { decodeUtf8, readAscii } from "./text.js";
@@ -10,34 +10,44 @@ import { decodeUtf8, readAscii } from "./text.js";
 /** Control members are small; this is far more than any package has. */
 const CONTROL_LIMIT_BYTES = 64 * 1024 * 1024;
 
-/** Reads the installed files of a package; refuses to unpack more than `limitBytes`. */
-export function readDebData(deb: Uint8Array, limitBytes: number): Result<ArchiveEntry[], FormatErrorCode> {
-  return readMember(deb, "data.tar", limitBytes);
+/**
+ * Reads the installed files of a package; refuses to unpack more than `limitBytes`. Large packages take seconds, so this
+ * leaves the event loop free now and then and reports how many bytes of the package are read.
+ */
+export async function readDebData(
+  deb: Uint8Array,
+  limitBytes: number,
+  onProgress?: (readBytes: number) => void,
+): Promise<Result<ArchiveEntry[], FormatErrorCode>> {
+  const member = findMember(deb, "data.tar");
+  if (!member.ok) return member;
+  const { name, data } = member.value;
+  const tar = name === "data.tar" ? ok(data) : await decompressAsync(data, limitBytes, onProgress);
+  return tar.ok ? readTar(tar.value) : tar;
 }
 
 /** Reads the fields of a package's control file. */
 export function readDebControl(deb: Uint8Array): Result<Map<string, string>, FormatErrorCode> {
-  const entries = readMember(deb, "control.tar", CONTROL_LIMIT_BYTES);
+  const member = findMember(deb, "control.tar");
+  if (!member.ok) return member;
+  const { name, data } = member.value;
+  const tar = name === "control.tar" ? ok(data) : decompress(data, CONTROL_LIMIT_BYTES);
+  const entries = tar.ok ? readTar(tar.value) : tar;
   if (!entries.ok) return entries;
   const control = entries.value.find((entry) => entry.path === "control");
   if (!control) return corrupt("package has no control file");
   return ok(readControlFields(decodeUtf8(control.data)));
 }
 
-function readMember(deb: Uint8Array, stem: string, limitBytes: number): Result<ArchiveEntry[], FormatErrorCode> {
+/** The member `stem`, with or without a suffix for its compression. */
+function findMember(deb: Uint8Array, stem: string): Result<ArMember, FormatErrorCode> {
   const members = readAr(deb);
   if (!members.ok) return members;
   const version = members.value[0];
   if (version?.name !== "debian-binary") return corrupt("not a Debian package");
   if (!readAscii(version.data, 0, 2).startsWith("2.")) return unsupported("package format other than 2.x");
   const member = members.value.find(({ name }) => name === stem || name.startsWith(`${stem}.`));
-  if (!member) return corrupt(`package has no ${stem}`);
-  const tar = unpackMember(member, stem, limitBytes);
-  return tar.ok ? readTar(tar.value) : tar;
-}
-
-function unpackMember(member: ArMember, stem: string, limitBytes: number): Result<Uint8Array, FormatErrorCode> {
-  return member.name === stem ? ok(member.data) : decompress(member.data, limitBytes);
+  return member ? ok(member) : corrupt(`package has no ${stem}`);
 }
 
 /** Fields of one RFC 822-like stanza; continuation lines keep their newline and lose their first blank. */

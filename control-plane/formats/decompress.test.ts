@@ -1,12 +1,15 @@
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { unwrap } from "../util/index.js";
-import { decompress, detectCompression } from "./decompress.js";
+import { decompress, decompressAsync, detectCompression } from "./decompress.js";
 import { compressGzip } from "./gzip.js";
 import { expectBytes, mutations, runTool, sampleBytes } from "./test-support.js";
 
+// Real tools run here, and a loaded machine runs them slowly.
+vi.setConfig({ testTimeout: 60_000 });
+
 const LIMIT = 64 << 20;
-const sample = sampleBytes(300_000);
+const sample = sampleBytes(150_000);
 
 const lz4Legacy = (data: Uint8Array, ...args: string[]) => runTool("lz4", ["-l", "-c", ...args], data);
 const zstd = (data: Uint8Array, ...args: string[]) => runTool("zstd", ["-c", ...args], data);
@@ -28,7 +31,8 @@ describe("against the real tools", () => {
   });
 
   test("decompresses lz4 data of more than one block, and an empty file", () => {
-    const large = sampleBytes(9 << 20);
+    const large = new Uint8Array(9 << 20).fill(7);
+    large.set(sample, 8 << 20);
     expectBytes(unwrap(decompress(lz4Legacy(large), LIMIT)), large);
     expectBytes(unwrap(decompress(lz4Legacy(new Uint8Array(0)), LIMIT)), new Uint8Array(0));
   });
@@ -59,10 +63,25 @@ describe("kernel payloads, which end in the unpacked size", () => {
     ["lz4-legacy", () => lz4Legacy(sample)],
     ["zstd", () => zstd(sample)],
   ])("%s: the size is refused unless it is to be ignored", (_name, pack) => {
-    const payload = new Uint8Array([...pack(), 0xe0, 0x93, 0x04, 0x00]);
+    const payload = new Uint8Array([...pack(), 0xf0, 0x49, 0x02, 0x00]);
     expect(decompress(payload, LIMIT).ok).toBe(false);
     expectBytes(unwrap(decompress(payload, LIMIT, { ignoreTrailing: true })), sample);
   });
+});
+
+test("in slices, large xz data gives the same bytes, reports progress and lets others run", async () => {
+  const large = sampleBytes(1 << 20);
+  const packed = runTool("xz", ["-0", "-c"], large);
+  const reported: number[] = [];
+  let turns = 0;
+  const timer = setInterval(() => turns++, 1);
+  const unpacked = unwrap(await decompressAsync(packed, LIMIT, (readBytes) => reported.push(readBytes)));
+  clearInterval(timer);
+  expectBytes(unpacked, large);
+  expect(reported.length).toBeGreaterThan(1);
+  expect(reported).toEqual([...reported].sort((a, b) => a - b));
+  expect(turns).toBeGreaterThan(0);
+  expect(await decompressAsync(packed, 1000)).toMatchObject({ ok: false, error: { code: "limit" } });
 });
 
 describe("limits and hostile input", () => {
@@ -79,7 +98,7 @@ describe("limits and hostile input", () => {
   });
 
   test("a bomb stops at the limit", () => {
-    const bomb = compressGzip(new Uint8Array(32 << 20), 9);
+    const bomb = compressGzip(new Uint8Array(4 << 20));
     expect(decompress(bomb, 1 << 20)).toMatchObject({ ok: false, error: { code: "limit" } });
   });
 
@@ -90,7 +109,7 @@ describe("limits and hostile input", () => {
   });
 
   test.each(Object.entries(packers))("%s: damaged input gives a result, never an exception", (_name, packed) => {
-    for (const bad of mutations(packed, 150)) expect(typeof decompress(bad, LIMIT).ok).toBe("boolean");
+    for (const bad of mutations(packed, 60)) expect(typeof decompress(bad, LIMIT).ok).toBe("boolean");
   });
 
   test("random bytes are refused", () => {

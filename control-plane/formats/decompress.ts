@@ -3,7 +3,7 @@ import type { Result } from "../util/index.js";
 import { type FormatErrorCode, unsupported } from "./errors.js";
 import { decompressGzip, hasGzipMagic } from "./gzip.js";
 import { decompressLz4Legacy, hasLz4LegacyMagic } from "./lz4-legacy.js";
-import { decompressXz, hasXzMagic } from "./xz/index.js";
+import { decompressXz, decompressXzSteps, hasXzMagic } from "./xz/index.js";
 import { decompressZstd, hasZstdMagic } from "./zstd/index.js";
 
 /** The compressions that {@link decompress} knows. */
@@ -44,5 +44,26 @@ export function decompress(
       return decompressZstd(bytes, limitBytes, options);
     default:
       return unsupported("this compression (known are gzip, xz, lz4 legacy and zstd)");
+  }
+}
+
+/** How long {@link decompressAsync} works before it lets others run. */
+const SLICE_MS = 25;
+
+/** Like {@link decompress}, but large xz data leaves the event loop free now and then, and reports how much is read. */
+export async function decompressAsync(
+  bytes: Uint8Array,
+  limitBytes: number,
+  onProgress: (readBytes: number) => void = () => {},
+): Promise<Result<Uint8Array, FormatErrorCode>> {
+  if (detectCompression(bytes) !== "xz") return decompress(bytes, limitBytes);
+  const steps = decompressXzSteps(bytes, limitBytes);
+  for (let sliceStart = performance.now(); ; ) {
+    const step = steps.next();
+    if (step.done) return step.value;
+    if (performance.now() - sliceStart < SLICE_MS) continue;
+    onProgress(step.value);
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    sliceStart = performance.now();
   }
 }

@@ -5,7 +5,13 @@ export { crc32 } from "./checksum/crc32.js";
 export { sha256 } from "./checksum/sha256.js";
 export { readCpio, writeCpio } from "./cpio.js";
 export { readControlFields, readDebControl, readDebData } from "./deb.js";
-export { type Compression, type DecompressOptions, decompress, detectCompression } from "./decompress.js";
+export {
+  type Compression,
+  type DecompressOptions,
+  decompress,
+  decompressAsync,
+  detectCompression,
+} from "./decompress.js";
 export type { FormatErrorCode } from "./errors.js";
 export { compressGzip, decompressGzip } from "./gzip.js";
 export { decompressLz4Legacy } from "./lz4-legacy.js";

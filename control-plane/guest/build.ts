@@ -72,15 +72,12 @@ interface UnpackedParts {
 }
 
 async function unpackPackages(packages: GuestPackages, options: BuildOptions): Promise<GuestResult<UnpackedParts>> {
-  options.onProgress?.({ phase: "unpack", done: 0, total: 0 });
-  // Unpacking blocks for seconds: let the report be drawn and a cancellation arrive first.
-  await new Promise((resolve) => setImmediate(resolve));
+  const kernelFiles = await unpack(packages.kernel, options);
+  if (!kernelFiles.ok) return kernelFiles;
+  const busyboxFiles = await unpack(packages.busybox, {});
+  if (!busyboxFiles.ok) return busyboxFiles;
   const go = checkSignal(options.signal);
   if (!go.ok) return go;
-  const kernelFiles = unpack(packages.kernel);
-  if (!kernelFiles.ok) return kernelFiles;
-  const busyboxFiles = unpack(packages.busybox);
-  if (!busyboxFiles.ok) return busyboxFiles;
   const vmlinuz = kernelFiles.value.find(({ path }) => /^boot\/vmlinuz-[^/]+$/.test(path));
   if (!vmlinuz) return err("corrupt", `${packages.kernel.name} has no boot/vmlinuz`);
   const busybox = busyboxFiles.value.find(({ path }) => /^(usr\/)?bin\/busybox$/.test(path));
@@ -88,8 +85,12 @@ async function unpackPackages(packages: GuestPackages, options: BuildOptions): P
   return ok({ kernelFiles: kernelFiles.value, vmlinuz: vmlinuz.data, busybox: busybox.data });
 }
 
-function unpack(fetched: FetchedPackage): GuestResult<ArchiveEntry[]> {
-  const entries = readDebData(fetched.bytes, UNPACK_LIMIT_BYTES);
+async function unpack(fetched: FetchedPackage, options: BuildOptions): Promise<GuestResult<ArchiveEntry[]>> {
+  const total = fetched.bytes.length;
+  const report = (done: number) => options.onProgress?.({ phase: "unpack", done, total });
+  report(0);
+  const entries = await readDebData(fetched.bytes, UNPACK_LIMIT_BYTES, report);
+  report(total);
   return entries.ok ? entries : err("corrupt", `${fetched.name} cannot be unpacked: ${entries.error.message}`);
 }
 

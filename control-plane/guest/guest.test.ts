@@ -2,11 +2,14 @@ import { appendFileSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { decodeUtf8, readCpio } from "../formats/index.js";
 import { unwrap } from "../util/index.js";
 import { type PrepareGuestOptions, type Progress, prepareGuest } from "./index.js";
 import { makeKey, makeMirror, TEST_RELEASE, withFolder } from "./test-support.js";
+
+// Real tools run here, and a loaded machine runs them slowly.
+vi.setConfig({ testTimeout: 60_000 });
 
 const KEY = makeKey("ed25519");
 

@@ -39,10 +39,23 @@ export function decompressXz(
   limitBytes: number,
   options: XzOptions = {},
 ): Result<Uint8Array, FormatErrorCode> {
+  const steps = decompressXzSteps(input, limitBytes, options);
+  for (;;) {
+    const step = steps.next();
+    if (step.done) return step.value;
+  }
+}
+
+/** The same in steps of some tens of kilobytes, which yield how much of the input is read: for pauses and progress. */
+export function* decompressXzSteps(
+  input: Uint8Array,
+  limitBytes: number,
+  options: XzOptions = {},
+): Generator<number, Result<Uint8Array, FormatErrorCode>> {
   const out = new OutputBuffer(limitBytes, input.length * 4);
   let pos = 0;
   do {
-    const end = decodeStream(input, pos, out, limitBytes);
+    const end = yield* decodeStream(input, pos, out, limitBytes);
     if (!end.ok) return end;
     pos = end.value;
     if (options.ignoreTrailing) break;
@@ -62,12 +75,12 @@ function skipStreamPadding(input: Uint8Array, pos: number): Result<number, Forma
   return ok(pos);
 }
 
-function decodeStream(
+function* decodeStream(
   input: Uint8Array,
   pos: number,
   out: OutputBuffer,
   limitBytes: number,
-): Result<number, FormatErrorCode> {
+): Generator<number, Result<number, FormatErrorCode>> {
   const checkId = readStreamHeader(input, pos);
   if (!checkId.ok) return checkId;
   pos += HEADER_BYTES;
@@ -76,7 +89,7 @@ function decodeStream(
     const first = input[pos];
     if (first === undefined) return truncated("xz stream");
     if (first === 0) break;
-    const block = decodeBlock(input, pos, checkId.value, out, limitBytes);
+    const block = yield* decodeBlock(input, pos, checkId.value, out, limitBytes);
     if (!block.ok) return block;
     blocks.push(block.value.record);
     pos = block.value.end;
@@ -93,19 +106,19 @@ interface DecodedBlock {
   readonly end: number;
 }
 
-function decodeBlock(
+function* decodeBlock(
   input: Uint8Array,
   pos: number,
   checkId: number,
   out: OutputBuffer,
   limitBytes: number,
-): Result<DecodedBlock, FormatErrorCode> {
+): Generator<number, Result<DecodedBlock, FormatErrorCode>> {
   const header = readBlockHeader(input, pos);
   if (!header.ok) return header;
   const { headerBytes, packedBytes, unpackedBytes, filters, dictSize } = header.value;
   const dataStart = pos + headerBytes;
   const unpackedStart = out.length;
-  const dataEnd = decodeLzma2(input, dataStart, dictSize, out, limitBytes);
+  const dataEnd = yield* decodeLzma2(input, dataStart, dictSize, out, limitBytes);
   if (!dataEnd.ok) return dataEnd;
   const actualPacked = dataEnd.value - dataStart;
   const actualUnpacked = out.length - unpackedStart;

@@ -12,14 +12,17 @@ const RESET_DICTIONARY = 3;
 const RESET_PROPERTIES = 2;
 const RESET_STATE = 1;
 
-/** Decodes the LZMA2 stream at `pos` of `input` onto the end of `out`; returns the position after it. */
-export function decodeLzma2(
+/**
+ * Decodes the LZMA2 stream at `pos` of `input` onto the end of `out`; returns the position after it, and yields the
+ * position after each chunk, so that a caller can pause.
+ */
+export function* decodeLzma2(
   input: Uint8Array,
   pos: number,
   dictSize: number,
   out: OutputBuffer,
   limitBytes: number,
-): Result<number, FormatErrorCode> {
+): Generator<number, Result<number, FormatErrorCode>> {
   const stream = new ChunkReader(input, dictSize, out, limitBytes);
   for (;;) {
     const control = input[pos];
@@ -28,6 +31,7 @@ export function decodeLzma2(
     const next = control >= 0x80 ? stream.readLzmaChunk(pos) : stream.readRawChunk(pos);
     if (!next.ok) return next;
     pos = next.value;
+    yield pos;
   }
 }
 

@@ -1,11 +1,14 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { clearsign, makeKey, withFolder } from "../test-support.js";
 import { dearmor, readClearsigned } from "./armor.js";
 import { crc24 } from "./crc24.js";
 import { verifyRelease } from "./index.js";
 import { parseKeyring, verifyClearsigned } from "./verify.js";
+
+// Real tools run here, and a loaded machine runs them slowly.
+vi.setConfig({ testTimeout: 60_000 });
 
 const NOW_MS = Date.now();
 const TEXT = "Origin: Test\n- a line with a dash\nblanks at the end  \t\n\nlast line\n";
