@@ -2,12 +2,14 @@
 import { EventBit, ExitReason, Vcpu, VcpuOff } from "../gen/layout";
 import { Flag } from "../cpu/flags";
 import { vcpuInit, vcpuStartup } from "../cpu/reset";
-import { lapicAck, lapicPending, lapicSipiVector } from "../irq/lapic";
+import { lapicAck, lapicInitReset, lapicPending, lapicSipiVector } from "../irq/lapic";
 import { tlbFlushAll } from "../mmu/tlb";
 import { deliverInterrupt, deliverNmi } from "../system/delivery";
 import { deliverMachineCheck } from "../system/machine-check";
 import { xenAckVector, xenPendingVector } from "../xen/evtchn/upcall";
 
+/** IA32_APIC_BASE: this is the bootstrap processor. */
+const APIC_BASE_BSP: u64 = 0x100;
 /** Go on running. */
 const GO_ON: i32 = -1;
 
@@ -34,6 +36,10 @@ export function takeEvents(cpu: Vcpu): i32 {
   if (events & EventBit.INIT) {
     clear(cpu, EventBit.INIT);
     vcpuInit(cpu);
+    tlbFlushAll(cpu);
+    lapicInitReset(cpu);
+    // The bootstrap processor starts at the reset vector, the others wait.
+    cpu.waitForSipi = (cpu.apicBase & APIC_BASE_BSP) != 0 ? 0 : 1;
   }
   if (events & EventBit.SIPI) {
     clear(cpu, EventBit.SIPI);
