@@ -28,7 +28,7 @@ export async function writeFileAtomic(path: string, data: Uint8Array | string): 
   await mkdir(dirname(path), { recursive: true });
   const temporary = `${path}.${process.pid}.${randomBytes(4).toString("hex")}.tmp`;
   try {
-    await writeFile(temporary, data, { flush: true } as object);
+    await writeFile(temporary, data);
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true });

@@ -36,7 +36,7 @@ export interface PrepareGuestOptions {
   readonly modules?: readonly string[];
   /** A Debian mirror, where there is no apt; the default is the environment's XENOLITH_MIRROR. */
   readonly mirror?: string;
-  /** OpenPGP keys that must have signed the mirror's index; the default is Debian's, where they are installed. */
+  /** OpenPGP keys that must have signed the mirror's index; the default is Debian's. */
   readonly keyring?: string;
   readonly cacheDir?: string;
   readonly onProgress?: OnProgress;

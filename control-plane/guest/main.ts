@@ -13,7 +13,7 @@ Usage: npm run guest -- [options]
   --modules A,B     add these kernel modules, with what they depend on, and load them at boot
   --mirror URL      fetch from this Debian mirror instead of through apt (also: XENOLITH_MIRROR)
   --keyring FILE    OpenPGP keys that must have signed the mirror's index
-                    (default: the keys of the installed package debian-archive-keyring)
+                    (default: Debian's, installed or built in)
   --out DIR         also copy the kernel and the initramfs to DIR
   --refresh         look for newer packages even when the cache holds a guest
   --offline         use only what the cache holds

@@ -7,6 +7,7 @@ import { err, ok } from "../../util/index.js";
 import { fromException, type GuestResult } from "../errors.js";
 import { runProgram } from "../run-program.js";
 import { dearmor } from "./armor.js";
+import { BOOKWORM_RELEASE_EXPIRES_MS, debianKeyring } from "./debian-keys.js";
 import { parseKeyring, verifyClearsigned } from "./verify.js";
 
 /** Where Debian's package debian-archive-keyring puts its keys. */
@@ -15,18 +16,21 @@ const INSTALLED_KEYRINGS = [
   "/usr/share/keyrings/debian-archive-keyring.gpg",
 ];
 
-const NO_KEYRING =
-  "Debian's index cannot be verified without Debian's archive keys. Install the package debian-archive-keyring, " +
-  "or pass the file debian-archive-keyring.gpg, obtained in a way that you trust, with --keyring FILE";
+const KEY_EXPIRED =
+  "Xenolith's copy of Debian's release key has expired. Install the package debian-archive-keyring, or pass the file " +
+  "debian-archive-keyring.gpg, obtained in a way that you trust, with --keyring FILE";
 
-/** Returns the signed text of a clearsigned file, verified against `keyring` or Debian's installed keys. */
+/**
+ * Returns the signed text of a clearsigned file, verified against `keyring`, or Debian's installed keys, or else the copy
+ * of Debian's release key that is part of Xenolith.
+ */
 export async function verifyRelease(
   message: Uint8Array,
   keyring: string | undefined,
   signal?: AbortSignal,
 ): Promise<GuestResult<string>> {
   const path = keyring ?? INSTALLED_KEYRINGS.find((candidate) => existsSync(candidate));
-  if (path === undefined) return err("unverified", NO_KEYRING);
+  if (path === undefined) return verifyWithOwnKey(message, Date.now());
   let file: Uint8Array;
   try {
     file = new Uint8Array(await readFile(path));
@@ -39,6 +43,12 @@ export async function verifyRelease(
   if (!ours.ok) return ours;
   // gpgv also looks at revocations and expiry, so where it is installed it must agree.
   return confirmWithGpgv(message, file, ours.value, signal);
+}
+
+/** Verifies against the embedded key alone. */
+export function verifyWithOwnKey(message: Uint8Array, nowMs: number): GuestResult<string> {
+  if (nowMs > BOOKWORM_RELEASE_EXPIRES_MS) return err("unverified", KEY_EXPIRED);
+  return verifyClearsigned(message, parseKeyring(debianKeyring()), nowMs);
 }
 
 async function confirmWithGpgv(

@@ -4,7 +4,8 @@ import { describe, expect, test, vi } from "vitest";
 import { clearsign, makeKey, withFolder } from "../test-support.js";
 import { dearmor, readClearsigned } from "./armor.js";
 import { crc24 } from "./crc24.js";
-import { verifyRelease } from "./index.js";
+import { BOOKWORM_RELEASE_EXPIRES_MS, BOOKWORM_RELEASE_FINGERPRINT, debianKeyring } from "./debian-keys.js";
+import { verifyRelease, verifyWithOwnKey } from "./index.js";
 import { parseKeyring, verifyClearsigned } from "./verify.js";
 
 // Real tools run here, and a loaded machine runs them slowly.
@@ -91,7 +92,15 @@ test("damaged keyrings and signatures give a result, never an exception", () => 
   }
 });
 
-test("a missing or empty keyring says what to do", async () => {
+test("the embedded key is Debian's, and is not used past its end", () => {
+  expect(parseKeyring(debianKeyring()).map(({ fingerprint }) => fingerprint)).toEqual([BOOKWORM_RELEASE_FINGERPRINT]);
+  const stranger = utf8(clearsign(TEXT, makeKey("ed25519")));
+  expect(verifyWithOwnKey(stranger, NOW_MS)).toMatchObject({ error: { message: expect.stringContaining("no key") } });
+  const late = verifyWithOwnKey(stranger, BOOKWORM_RELEASE_EXPIRES_MS + 1);
+  expect(late).toMatchObject({ error: { message: expect.stringContaining("--keyring") } });
+});
+
+test("a keyring that is missing or holds no key is refused", async () => {
   const absent = await verifyRelease(utf8("x"), "/nonexistent/keyring.gpg");
   expect(absent).toMatchObject({ ok: false, error: { code: "unverified" } });
 });
