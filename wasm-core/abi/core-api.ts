@@ -28,16 +28,29 @@ export interface CoreExports {
   domainPage(domid: number, gfn: number): number;
   /** Machine address of a guest page if it is populated RAM, else 0. */
   domainPeek(domid: number, gfn: number): number;
+  /** As domainPage, and the frame stays until domainUnpin even if the guest gives the page away: for rings. */
+  domainPin(domid: number, gfn: number): number;
+  /** Ends one domainPin of that address. */
+  domainUnpin(address: number): void;
+  /** Appends an entry to the memory map that XENMEM_memory_map returns: E820 types. */
+  domainAddMapEntry(domid: number, addrLo: number, addrHi: number, sizeLo: number, sizeHi: number, type: number): number;
   /** Puts the vCPU in the PVH entry state: 32-bit protected, flat, paging off. [XEN] pvh. */
   vcpuStartPvh(domid: number, vcpu: number, eip: number, ebx: number): number;
   domainPause(domid: number): number;
   domainUnpause(domid: number): number;
   /** 1 when none of its vCPUs is inside a pCPU. */
   domainQuiescent(domid: number): number;
+  /** Ends the domain from outside with a ShutdownReason, as if it had asked. */
+  domainShutdown(domid: number, reason: number): number;
+  /** Lets a domain go on that shut down with ShutdownReason.SUSPEND. */
+  domainResume(domid: number): number;
   hvmParamSet(domid: number, index: number, lo: number, hi: number): number;
+  /** The value as a double; negative errno for a bad index or domain. */
   hvmParamGet(domid: number, index: number): number;
   /** Platform devices beyond a plain PVH machine: a PlatformFlag set. */
   domainSetPlatform(domid: number, flags: number): number;
+  /** Domain0 has put bytes into the domain's serial input ring or taken some out of its output ring. */
+  serialNotify(domid: number): void;
   /** NMI, INIT-like triggers by name: a VcpuTrigger. */
   vcpuTrigger(domid: number, vcpu: number, trigger: number): number;
 
@@ -54,7 +67,10 @@ export interface CoreExports {
   evtchnTake(): number;
 
   // --- grants, as Domain0 maps them
-  /** Machine address of the page behind a grant of `domid`, pinned until grantUnmap; negative GNTST status on failure. */
+  /**
+   * Machine address of the page behind a grant of `domid`, pinned until grantUnmap; a negative GNTST status on failure.
+   * Addresses from 2 GiB up come back negative too: statuses are those above -4096.
+   */
   grantMap(domid: number, ref: number, readonly: number): number;
   grantUnmap(domid: number, ref: number, readonly: number): number;
 

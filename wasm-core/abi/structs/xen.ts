@@ -1,6 +1,11 @@
 /** Xen's per-vCPU state and the numbers of its public interface. [XEN] public headers */
 import { constants, i32, struct, u8, u16, u32, u64 } from "../layout.js";
 
+/** Version of the interface that guests are told, major << 16 | minor. */
+export const XEN_VERSION = 0x00040000;
+/** XENVER_get_features, submap 0: writable page tables, auto-translated physmap, callback vector, safe pvclock, vnode. */
+export const XEN_FEATURES = 0x2305;
+
 export const XenVcpu = struct("XenVcpu", "Xen state of a vCPU.", {
   args: u64("Arguments of the hypercall that runs; a continuation leaves the next ones here", 6),
   info: u32("Machine address of its vcpu_info"),

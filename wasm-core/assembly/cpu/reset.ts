@@ -81,6 +81,7 @@ export function vcpuInit(cpu: Vcpu): void {
   memory.fill(self + VcpuOff.gpr, 0, 16 * 8);
   store<u64>(self + VcpuOff.gpr, CPU_SIGNATURE, 2 * 8);
   cpu.zero = 0;
+  cpu.bias = 0x80000000;
   cpu.eflags = EFLAGS_RESET;
   cpu.ccOp = 0;
   cpu.rip = 0xfff0;

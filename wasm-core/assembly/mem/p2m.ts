@@ -160,7 +160,7 @@ export function p2mSet(dom: Domain, gfn: u32, entry: u32): u32 {
   }
   const old = load<u32>(slot);
   atomic.store<u32>(slot, entry == 0 && inRam(dom, gfn) ? BALLOON_ENTRY : entry);
-  accountSwap(dom, old, entry);
+  accountSwap(dom, gfn, old, entry);
   if (entry != 0 && gfn > dom.maxGfn) dom.maxGfn = gfn;
   spinUnlock(lock);
   return old;
@@ -177,7 +177,7 @@ export function p2mReplace(dom: Domain, gfn: u32, expected: u32, entry: u32): u3
   }
   const old = load<u32>(slot);
   atomic.store<u32>(slot, entry == 0 && inRam(dom, gfn) ? BALLOON_ENTRY : entry);
-  accountSwap(dom, old, entry);
+  accountSwap(dom, gfn, old, entry);
   if (entry != 0 && gfn > dom.maxGfn) dom.maxGfn = gfn;
   spinUnlock(lock);
   return old;
@@ -194,9 +194,13 @@ function isOwned(dom: Domain, entry: u32): bool {
   return kind == P2mKind.RAM && frameOf(p2mMfn(entry)).type == <u8>FrameType.GUEST;
 }
 
-function accountSwap(dom: Domain, old: u32, entry: u32): void {
-  if (isOwned(dom, old)) dom.totPages -= 1;
-  if (isOwned(dom, entry)) dom.totPages += 1;
+function accountSwap(dom: Domain, gfn: u32, old: u32, entry: u32): void {
+  const had = isOwned(dom, old);
+  const has = isOwned(dom, entry);
+  if (had) dom.totPages -= 1;
+  if (has) dom.totPages += 1;
+  if (had || (old == 0 && inRam(dom, gfn))) dom.curPages -= 1;
+  if (has) dom.curPages += 1;
 }
 
 /** Drops the reference that an entry held. A shootdown must have come between its removal and this. */
@@ -210,22 +214,32 @@ export function p2mMakePod(dom: Domain, gfn: u32): bool {
   spinLock(lock);
   const slot = find(dom, gfn);
   const done = slot != 0 && p2mKind(load<u32>(slot)) == P2mKind.BALLOON && inRam(dom, gfn);
-  if (done) atomic.store<u32>(slot, 0);
+  if (done) {
+    atomic.store<u32>(slot, 0);
+    dom.curPages += 1;
+  }
   spinUnlock(lock);
   return done;
 }
 
-/** Takes a reference to the frame behind a gfn, ready for `access`: its entry, or 0 when it is not such memory. */
+/** Takes a reference to the frame behind a gfn if it is ready for `access` without further ado: its entry, else 0. */
+export function p2mTryPin(dom: Domain, gfn: u64, access: u32): u32 {
+  const lock = changetype<usize>(dom) + DomainOff.p2mLock;
+  spinLock(lock);
+  const entry = p2mGet(dom, gfn);
+  const ready = p2mHasFrame(entry) && (access != Access.WRITE || (entry & P2m.W) != 0);
+  if (ready) frameGet(p2mMfn(entry));
+  spinUnlock(lock);
+  return ready ? entry : 0;
+}
+
+/** Takes a reference to the frame behind a gfn, made ready for `access`: its entry, or 0 when it is not such memory. */
 export function p2mPin(dom: Domain, gfn: u64, access: u32): u32 {
-  for (;;) {
+  while (true) {
     const entry = p2mResolve(dom, gfn, access);
     if (!p2mHasFrame(entry) || (access == Access.WRITE && (entry & P2m.W) == 0)) return 0;
-    const lock = changetype<usize>(dom) + DomainOff.p2mLock;
-    spinLock(lock);
-    const same = p2mGet(dom, gfn) == entry;
-    if (same) frameGet(p2mMfn(entry));
-    spinUnlock(lock);
-    if (same) return entry;
+    const pinned = p2mTryPin(dom, gfn, access);
+    if (pinned != 0) return pinned;
   }
 }
 

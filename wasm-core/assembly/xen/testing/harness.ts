@@ -17,6 +17,7 @@ const STAND_INS: Record<string, string> = {
   "irq/lapic/index.ts": "xen/testing/stub-lapic.ts",
   "run/index.ts": "xen/testing/stub-run.ts",
   "mmu/tlb.ts": "xen/testing/stub-tlb.ts",
+  "bus/index.ts": "xen/testing/stub-bus.ts",
 };
 
 export interface TestCore {

@@ -1,0 +1,43 @@
+/** What the tests of xen/ and sched/ drive. Compiled by them alone. */
+import { Vcpu } from "../../gen/layout";
+import { hypercall } from "../hypercall";
+import { CONTINUE, setArg } from "../guest";
+import { dispatch } from "../hypercall";
+import { xenOf, xenPendingVector } from "../evtchn/upcall";
+import { pcpuIdleNs, pcpuRun } from "../../sched/pcpu";
+import { flushDomainTlb } from "../../cpu/shootdown";
+import { writeHypercallPage } from "../hypercall-page";
+import { logWrite } from "../log";
+
+export * from "../domain0";
+export { pcpuRun, pcpuIdleNs, logWrite };
+
+/** A hypercall with its arguments given, as from 64-bit code; continuations are run until the end. */
+export function call(cpu: Vcpu, nr: u32, a0: u64, a1: u64, a2: u64, a3: u64, a4: u64): i64 {
+  const x = xenOf(cpu);
+  x.wide = 1;
+  setArg(x, 0, a0);
+  setArg(x, 1, a1);
+  setArg(x, 2, a2);
+  setArg(x, 3, a3);
+  setArg(x, 4, a4);
+  for (let i = 0; i < 100000; i++) {
+    const result = dispatch(cpu, x, nr);
+    if (result != CONTINUE) return result;
+  }
+  return CONTINUE;
+}
+
+/** As call, but says CONTINUE (the lowest i64) at the first continuation. */
+export function callOnce(cpu: Vcpu, nr: u32, a0: u64, a1: u64, a2: u64): i64 {
+  const x = xenOf(cpu);
+  x.wide = 1;
+  setArg(x, 0, a0);
+  setArg(x, 1, a1);
+  setArg(x, 2, a2);
+  return dispatch(cpu, x, nr);
+}
+
+export function vmcall(cpu: Vcpu): i32 { return hypercall(cpu); }
+export function pendingVector(cpu: Vcpu): i32 { return xenPendingVector(cpu); }
+export function hypercallPage(cpu: Vcpu, value: u64): bool { return writeHypercallPage(cpu, value); }

@@ -1,0 +1,32 @@
+/**
+ * Stand-in for run: a guest that spends its whole budget, or that halts at once when bit 0 of RBX is set. Pending
+ * upcalls are taken (upcall_pending cleared) when interrupts are on, and counted in R15.
+ */
+import { EventBit, ExitReason, Vcpu, VcpuInfoOff, VcpuOff, XenVcpu } from "../gen/layout";
+
+const RBX: usize = 24;
+const R15: usize = 120;
+
+export function runVcpu(cpu: Vcpu): u32 {
+  const self = changetype<usize>(cpu);
+  const events = atomic.load<u32>(self, VcpuOff.events);
+  if ((events & EventBit.STOP) != 0) return ExitReason.STOP;
+  if (cpu.waitForSipi) return ExitReason.HALT;
+  if ((events & EventBit.INTERRUPT) != 0) {
+    atomic.and<u32>(self, ~<u32>EventBit.INTERRUPT, VcpuOff.events);
+    const x = changetype<XenVcpu>(<usize>cpu.xen);
+    if ((cpu.eflags & 0x200) != 0 && atomic.xchg<u8>(<usize>x.info, 0, VcpuInfoOff.upcallPending) != 0) {
+      store<u64>(self + R15, load<u64>(self + R15) + 1);
+      cpu.halted = 0;
+    }
+  }
+  if (load<u64>(self + RBX) == 3) return ExitReason.TRIPLE_FAULT;
+  if ((load<u64>(self + RBX) & 1) != 0) {
+    cpu.icount += 10;
+    cpu.halted = 1;
+    return ExitReason.HALT;
+  }
+  cpu.icount += cpu.budget;
+  cpu.budget = 0;
+  return ExitReason.BUDGET;
+}

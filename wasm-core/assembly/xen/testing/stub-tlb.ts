@@ -1,0 +1,4 @@
+/** Stand-in for mmu/tlb. */
+import { Vcpu } from "../gen/layout";
+
+export function tlbReset(cpu: Vcpu): void {}

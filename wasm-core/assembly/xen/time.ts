@@ -1,0 +1,52 @@
+/**
+ * Time as a guest sees it: the pvclock record of each vCPU and the wall clock in shared_info. The guest's TSC runs at
+ * 1 GHz and is machine time plus an offset, so a record is written once and whenever that offset changes. [XEN] xen.h
+ */
+import { Domain, SharedInfo, Vcpu, VcpuInfoOff, VcpuTime, VcpuTime_SIZE, XenVcpu } from "../gen/layout";
+import { copyToGuest } from "../mmu/access";
+import { wallClockBase } from "../util/host";
+import { xenOf } from "./evtchn/upcall";
+
+/** Fraction and shift that turn 1 GHz ticks into ns: (ticks << 1) * 2^31 / 2^32. */
+const MUL_1GHZ: u32 = 0x80000000;
+const SHIFT_1GHZ: u8 = 1;
+const TSC_STABLE: u8 = 1;
+
+function fill(t: VcpuTime, cpu: Vcpu): void {
+  t.tscTimestamp = cpu.tscOffset;
+  t.systemTime = 0;
+  t.mul = MUL_1GHZ;
+  t.shift = SHIFT_1GHZ;
+  t.flags = TSC_STABLE;
+}
+
+/** Writes the vCPU's time record into vcpu_info and the registered time area. On the vCPU itself, or while it waits. */
+export function updateTime(cpu: Vcpu): void {
+  const x = xenOf(cpu);
+  const t = changetype<VcpuTime>(<usize>x.info + VcpuInfoOff.time);
+  const version = t.version | 1;
+  atomic.store<u32>(changetype<usize>(t), version);
+  fill(t, cpu);
+  atomic.store<u32>(changetype<usize>(t), version + 1);
+  if (x.timeSet) writeTimeArea(cpu, x);
+}
+
+/** Copies the record to the registered area. False when the guest's address does not take it. */
+export function writeTimeArea(cpu: Vcpu, x: XenVcpu): bool {
+  const record = <usize>x.info + VcpuInfoOff.time;
+  return copyToGuest(cpu, x.timeGva, record, <u32>VcpuTime_SIZE);
+}
+
+/** Writes the wall clock at system time 0 into shared_info. */
+export function updateWallClock(dom: Domain): void {
+  const si = changetype<SharedInfo>(<usize>dom.sharedInfo);
+  const ns = wallClockBase();
+  const seconds = ns / 1_000_000_000;
+  const version = si.wcVersion | 1;
+  si.wcVersion = version;
+  si.wcSec = <u32>seconds;
+  si.wcSecHi = <u32>(seconds >> 32);
+  si.wcNsec = <u32>(ns % 1_000_000_000);
+  atomic.fence();
+  si.wcVersion = version + 1;
+}
