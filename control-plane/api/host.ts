@@ -2,7 +2,7 @@
  * Domain0's public face over the toolstack: HostApi for whoever shares its thread, and through `serve.ts` for everybody
  * else. Turns failures that the toolstack returns as values into the errors that callers catch.
  */
-import { VcpuTrigger } from "../../wasm-core/abi/structs/domain.js";
+import { ShutdownReason as CoreReason, VcpuTrigger } from "../../wasm-core/abi/structs/domain.js";
 import { type CoreLink, PAGE_BYTES } from "../core-link/index.js";
 import {
   describeDomain,
@@ -144,7 +144,7 @@ export class Host implements HostApi {
         core.calls.vcpuTrigger(domid, vcpuNumber(argument), Number(VcpuTrigger.values.INIT));
         return;
       case "reset":
-        expect(await toolstack.reset(domid));
+        core.calls.domainShutdown(domid, Number(CoreReason.values.REBOOT));
         return;
       case "sysrq":
         if (!/^[0-9a-z]$/i.test(argument)) throw new HostError("bad-config", "sysrq: one letter or digit is expected");

@@ -31,6 +31,8 @@ interface FakeDomain {
   readonly ram: [number, number][];
   readonly pages: Map<number, number>;
   readonly params: Map<number, [number, number]>;
+  /** Start addresses of the memory map's entries. */
+  readonly map: number[];
   readonly ports: Map<number, FakePort>;
   started?: { eip: number; ebx: number };
   nextPort: number;
@@ -49,6 +51,7 @@ export class FakeCore implements CoreLink {
   /** What grants answer: `domid:ref` to a gfn. */
   readonly grants = new Map<string, number>();
   readonly triggers: { domid: number; vcpu: number; trigger: number }[] = [];
+  readonly serialNotifies: number[] = [];
   readonly virqs: { domid: number; virq: number }[] = [];
   /** How many times destroying answers -EBUSY first. */
   busyDestroys = 0;
@@ -207,6 +210,15 @@ export class FakeCore implements CoreLink {
         view.set("platformState", this.#allocate(PlatformState.size));
         return 0;
       },
+      domainShutdown: (domid: number, reason: number): number => {
+        if (!domain(domid)) return ESRCH;
+        this.guestShutdown(domid, reason);
+        return 0;
+      },
+      domainResume: (domid: number): number => (domain(domid) ? 0 : ESRCH),
+      serialNotify: (domid: number): void => {
+        this.serialNotifies.push(domid);
+      },
       vcpuTrigger: (domid: number, vcpu: number, trigger: number): number => {
         this.triggers.push({ domid, vcpu, trigger });
         return 0;
@@ -235,7 +247,7 @@ export class FakeCore implements CoreLink {
       view.set("vcpus", vcpu, index);
     });
     const [pages, params, ports] = [new Map(), new Map(), new Map()];
-    this.#domains.set(domid, { address, vcpus, ram: [], pages, params, ports, nextPort: 1 });
+    this.#domains.set(domid, { address, vcpus, ram: [], map: [], pages, params, ports, nextPort: 1 });
     return 0;
   }
 
@@ -266,6 +278,13 @@ export class FakeCore implements CoreLink {
           new StructView(this.memory, Domain, domain.address).set("totPages", domain.pages.size);
         }
         return page;
+      },
+      domainPin: (domid: number, gfn: number): number => this.calls.domainPage(domid, gfn),
+      domainUnpin: (_address: number): void => {},
+      domainAddMapEntry: (domid: number, addressLow: number, addressHigh: number): number => {
+        const domain = this.#domains.get(domid);
+        domain?.map.push(addressHigh * 0x1_0000_0000 + addressLow);
+        return domain ? 0 : ESRCH;
       },
       domainPeek: (domid: number, gfn: number): number => this.#domains.get(domid)?.pages.get(gfn) ?? 0,
     };

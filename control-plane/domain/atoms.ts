@@ -2,7 +2,6 @@
  * The smallest steps of a domain's life, as values: they can be listed, logged and tested. What each does is here; in
  * which order they come is `plan.ts`'s business. An atom may be run on a domain that is half built or half gone.
  */
-import { VcpuTrigger } from "../../wasm-core/abi/structs/domain.js";
 import { ConsoleBackend, SerialConsole } from "../backends/console/index.js";
 import { type CoreLink, domainView } from "../core-link/index.js";
 import type { EventChannels } from "../evtchn/index.js";
@@ -90,8 +89,9 @@ function openChannels(context: AtomContext, record: DomainRecord): AtomResult {
 function connectBackends(context: AtomContext, record: DomainRecord): AtomResult {
   const { core, log } = context;
   const { layout, storeChannel, consoleChannel, domid } = record;
-  const storePage = core.calls.domainPage(domid, layout!.xenstoreGfn) >>> 0;
-  const consolePage = core.calls.domainPage(domid, layout!.consoleGfn) >>> 0;
+  const storePage = core.calls.domainPin(domid, layout!.xenstoreGfn) >>> 0;
+  const consolePage = core.calls.domainPin(domid, layout!.consoleGfn) >>> 0;
+  record.pinned.push(storePage, consolePage);
   if (storePage === 0 || consolePage === 0)
     return err("out-of-memory", "the machine has no frames left for Xen's pages");
   const io = (page: number, notify: () => void) => ({
@@ -111,7 +111,7 @@ function connectBackends(context: AtomContext, record: DomainRecord): AtomResult
   );
   const platform = domainView(core, domid)?.get("platformState") ?? 0;
   if (platform !== 0) {
-    const kick = () => wakeSerial(core, domid);
+    const kick = () => core.calls.serialNotify(domid);
     record.serial = new SerialConsole({ memory: core.memory, platform, kick }, record.consoles.serial);
   }
   return DONE;
@@ -146,7 +146,7 @@ async function dumpToSink(context: AtomContext, record: DomainRecord): Promise<A
   return DONE;
 }
 
-function disconnectBackends(_context: AtomContext, record: DomainRecord): AtomResult {
+function disconnectBackends(context: AtomContext, record: DomainRecord): AtomResult {
   record.console?.close();
   record.serial?.close();
   if (record.store) record.store.close();
@@ -157,6 +157,7 @@ function disconnectBackends(_context: AtomContext, record: DomainRecord): AtomRe
   record.store = null;
   record.storeChannel = null;
   record.consoleChannel = null;
+  for (const page of record.pinned.splice(0)) if (page !== 0) context.core.calls.domainUnpin(page);
   return DONE;
 }
 
@@ -169,11 +170,6 @@ async function destroyInCore(context: AtomContext, record: DomainRecord): Promis
   });
   record.exists = false;
   return status < 0 ? err("internal", `the hypervisor could not destroy domain ${record.domid} (${status})`) : DONE;
-}
-
-/** A vCPU looks at its devices when it wakes; which one does not matter. */
-function wakeSerial(core: CoreLink, domid: number): void {
-  core.calls.vcpuTrigger(domid, 0, Number(VcpuTrigger.values.WAKE));
 }
 
 const PERFORM: Record<Atom, Perform> = {

@@ -2,18 +2,17 @@
  * Builds a PVH domain's memory: kernel, ramdisk, ACPI tables and boot information, at the places that the layout names.
  * Each function is one atom of the plan in `plan.ts`; together they leave vCPU 0 at the kernel's entry. [XEN] pvh.pandoc
  */
-import { Domain } from "../../wasm-core/abi/structs/domain.js";
 import { PlatformFlag } from "../../wasm-core/abi/structs/platform.js";
 import { HvmParam } from "../../wasm-core/abi/structs/xen.js";
 import type { PlatformConfig } from "../api/types.js";
-import { type CoreLink, domainView, PAGE_BYTES, vcpuView } from "../core-link/index.js";
+import { type CoreLink, PAGE_BYTES, vcpuView } from "../core-link/index.js";
 import { err, ok, type Result } from "../util/index.js";
 import { type AcpiPlatform, buildAcpiTables } from "./acpi/index.js";
 import { GuestMemory } from "./guest-memory.js";
 import { loadKernel } from "./kernel/index.js";
 import { mapEntryCount, planLayout } from "./layout.js";
 import type { DomainRecord } from "./record.js";
-import { bootInfoBytes, writeBootInfo, writeE820 } from "./start-info.js";
+import { bootInfoBytes, writeBootInfo } from "./start-info.js";
 
 export type BuildError = "bad-kernel" | "bad-config" | "out-of-memory" | "internal";
 export type BuildResult = Result<void, BuildError>;
@@ -22,6 +21,8 @@ const ENOMEM = -12;
 const DONE: BuildResult = ok(undefined);
 const outOfMemory = (what: string): BuildResult => err("out-of-memory", `the machine has no frames left for ${what}`);
 
+const low = (value: number): number => value % 0x1_0000_0000;
+const high = (value: number): number => Math.floor(value / 0x1_0000_0000);
 const param = (name: keyof typeof HvmParam.values): number => Number(HvmParam.values[name]);
 
 function acpiPlatform(core: CoreLink, record: DomainRecord): AcpiPlatform {
@@ -108,10 +109,9 @@ export function writeTables(core: CoreLink, record: DomainRecord): BuildResult {
     memory.write(layout.acpi, buildAcpiTables(layout.acpi, acpiPlatform(core, record))) &&
     memory.write(layout.bootInfo, writeBootInfo(layout.bootInfo, info));
   if (!written) return outOfMemory("the boot information");
-  const domain = domainView(core, record.domid);
-  if (!domain) return err("internal", "the domain vanished while it was built");
-  core.memory.write(domain.address + Domain.off.e820, writeE820(layout.map));
-  domain.set("e820Count", layout.map.length);
+  for (const { start, bytes, type } of layout.map) {
+    core.calls.domainAddMapEntry(record.domid, low(start), high(start), low(bytes), high(bytes), type);
+  }
   return DONE;
 }
 

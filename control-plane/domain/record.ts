@@ -46,6 +46,8 @@ export class DomainRecord {
   storeChannel: EventChannel | null = null;
   consoleChannel: EventChannel | null = null;
   store: XenstoreRing | null = null;
+  /** Machine addresses of guest pages that we hold on to. */
+  readonly pinned: number[] = [];
   console: ConsoleBackend | null = null;
   serial: SerialConsole | null = null;
   /** Paused because somebody said so; a new domain is, until it is let run. */

@@ -45,10 +45,3 @@ export function writeBootInfo(base: number, info: BootInfo): Uint8Array {
   for (const entry of info.map) writer.u64(entry.start).u64(entry.bytes).u32(entry.type).u32(0);
   return writer.text(info.cmdline).u8(0).alignTo(ALIGN).finish();
 }
-
-/** Entries as XENMEM_memory_map returns them: 20 bytes each. */
-export function writeE820(map: readonly MapEntry[]): Uint8Array {
-  const writer = new ByteWriter();
-  for (const entry of map) writer.u64(entry.start).u64(entry.bytes).u32(entry.type);
-  return writer.finish();
-}

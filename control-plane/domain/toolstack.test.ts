@@ -82,6 +82,7 @@ describe("creating a domain", () => {
     expect([module.u64(0), module.u64(8)]).toEqual([16 * 1024 * 1024 - 8192, 5000]);
     expect(rig.core.guestBytes(domid, module.u64(0), 5000)).toEqual(ramdisk);
     expect(text(rig.core.guestBytes(domid, info.u64(32), 8))).toBe("RSD PTR ");
+    expect(rig.core.domain(domid).map).toEqual([0, 0x100000, 0xfc000000, 0xfeff8000]);
     expect([...rig.core.guestBytes(domid, 0x200000, 3)]).toEqual([0xf4, 0xeb, 0xfd]);
   });
 
@@ -214,6 +215,7 @@ describe("the life of a domain", () => {
     await rig.host.trigger(domid, "nmi");
     expect(rig.core.triggers).toEqual([{ domid, vcpu: 0, trigger: 0 }]);
     await rig.host.trigger(domid, "reset");
+    await rig.settle();
     expect((await rig.host.list()).map(({ name }) => name)).toEqual(["guest"]);
   });
 

@@ -121,17 +121,6 @@ export class Toolstack {
     });
   }
 
-  /** Stops the domain at once and starts it anew, as a reset button does. */
-  async reset(domid: DomId): Promise<ToolstackResult<void>> {
-    return this.#withDomain(domid, async (record) => {
-      record.outcome ??= { reason: "reboot" };
-      record.ended.resolve(record.outcome);
-      this.#emit({ kind: "domain-shutdown", domid, reason: "reboot" });
-      await this.#aftermath(record, "restart");
-      return ok(undefined);
-    });
-  }
-
   async rename(domid: DomId, name: string): Promise<ToolstackResult<void>> {
     const wrong = checkName(name);
     if (wrong !== null) return err("bad-config", wrong);
