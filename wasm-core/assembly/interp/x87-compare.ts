@@ -120,14 +120,24 @@ export function ftst(cpu: Vcpu, rec: Rec): i32 {
   return compareOperand(cpu, rec, st, 0);
 }
 
-/** Comparison into EFLAGS: ZF, PF, CF; the other arithmetic flags are cleared. Nothing changes on an unmasked invalid. */
+/** C1 stays as it was, unless there is a stack fault. */
+function keepC1(cpu: Vcpu, st: usize): void {
+  if ((cpu.fsw & Fsw.C1) != 0) store<u32>(st, load<u32>(st) | Fp.C1);
+}
+
+/**
+ * Comparison into EFLAGS: ZF, PF, CF; the other arithmetic flags are cleared. They are set even when an unmasked
+ * exception pends, as AMD processors do (the manual of Intel says otherwise).
+ */
 function compareFlags(cpu: Vcpu, rec: Rec, i: u32, signalling: bool, pops: u32): i32 {
   const st = beginX87(cpu);
   let order = Order.UNORDERED;
   if (isEmpty(cpu, 0) || isEmpty(cpu, i)) stackUnderflow(cpu, st);
-  else order = f80Compare(st, stackSlot(cpu, 0), stackSlot(cpu, i), signalling);
+  else {
+    order = f80Compare(st, stackSlot(cpu, 0), stackSlot(cpu, i), signalling);
+    keepC1(cpu, st);
+  }
   const stops = endX87(cpu, rec);
-  if (stops && (load<u32>(st) & Fp.IE) != 0) return Status.NEXT;
   setArith(cpu, order == Order.UNORDERED ? 0x45 : order == Order.LESS ? 0x01 : order == Order.EQUAL ? 0x40 : 0);
   if (!stops) popStackTimes(cpu, pops);
   return Status.NEXT;
@@ -170,7 +180,10 @@ export function fxam(cpu: Vcpu, rec: Rec): i32 {
 function moveIf(cpu: Vcpu, rec: Rec, i: u32, condition: bool): i32 {
   const st = beginX87(cpu);
   if (isEmpty(cpu, 0) || isEmpty(cpu, i)) stackUnderflow(cpu, st);
-  else f80Copy(st + X87Temp.RESULT, stackSlot(cpu, condition ? i : 0));
+  else {
+    f80Copy(st + X87Temp.RESULT, stackSlot(cpu, condition ? i : 0));
+    keepC1(cpu, st);
+  }
   return endResult(cpu, rec, 0, 0);
 }
 

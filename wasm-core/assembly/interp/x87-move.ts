@@ -15,12 +15,12 @@ import {
 } from "./x87-unit";
 
 /** Pushes RESULT, unless the stack is full. */
-function pushResult(cpu: Vcpu, rec: Rec, st: usize): i32 {
+function pushResult(cpu: Vcpu, rec: Rec): i32 {
   if (!isEmpty(cpu, 7)) stackOverflow(cpu, beginX87(cpu));
   return endPush(cpu, rec);
 }
 
-/** FLD of a narrower format signals where arithmetic on it would. */
+/** FLD of a narrower format signals where arithmetic on it would; an unmasked DE does not keep it from loading. */
 function quietResult(st: usize): void {
   const d = st + X87Temp.RESULT;
   if ((load<u32>(st) & Fp.DIN) != 0) raiseFp(st, Fp.DE);
@@ -33,33 +33,37 @@ export function fldM32(cpu: Vcpu, rec: Rec, v: u32): i32 {
   const st = beginX87(cpu);
   f80FromF<u32>(st, st + X87Temp.RESULT, v);
   quietResult(st);
-  return pushResult(cpu, rec, st);
+  return pushResult(cpu, rec);
 }
 
 export function fldM64(cpu: Vcpu, rec: Rec, v: u64): i32 {
   const st = beginX87(cpu);
   f80FromF<u64>(st, st + X87Temp.RESULT, v);
   quietResult(st);
-  return pushResult(cpu, rec, st);
+  return pushResult(cpu, rec);
 }
 
 export function fldM80(cpu: Vcpu, rec: Rec, p: usize): i32 {
   const st = beginX87(cpu);
   f80Copy(st + X87Temp.RESULT, p);
-  return pushResult(cpu, rec, st);
+  return pushResult(cpu, rec);
 }
 
 export function fldSt(cpu: Vcpu, rec: Rec, i: u32): i32 {
   const st = beginX87(cpu);
-  if (isEmpty(cpu, i)) stackUnderflow(cpu, st);
-  else f80Copy(st + X87Temp.RESULT, stackSlot(cpu, i));
-  return pushResult(cpu, rec, st);
+  if (isEmpty(cpu, i)) {
+    // Underflow comes before a full stack.
+    stackUnderflow(cpu, st);
+    return endPush(cpu, rec);
+  }
+  f80Copy(st + X87Temp.RESULT, stackSlot(cpu, i));
+  return pushResult(cpu, rec);
 }
 
 function loadInt(cpu: Vcpu, rec: Rec, v: i64): i32 {
   const st = beginX87(cpu);
   f80FromInt(st + X87Temp.RESULT, v);
-  return pushResult(cpu, rec, st);
+  return pushResult(cpu, rec);
 }
 
 export function fildM16(cpu: Vcpu, rec: Rec, v: u16): i32 {
@@ -77,7 +81,7 @@ export function fildM64(cpu: Vcpu, rec: Rec, v: u64): i32 {
 export function fbld(cpu: Vcpu, rec: Rec, p: usize): i32 {
   const st = beginX87(cpu);
   f80FromBcd(st + X87Temp.RESULT, p);
-  return pushResult(cpu, rec, st);
+  return pushResult(cpu, rec);
 }
 
 /**
@@ -91,7 +95,7 @@ function loadConstant(cpu: Vcpu, rec: Rec, exp: i32, sig: u64, above: bool): i32
   if (above && (rc == Rc.DOWN || rc == Rc.ZERO)) rounded--;
   if (!above && rc == Rc.UP) rounded++;
   put(st + X87Temp.RESULT, 0, exp, rounded);
-  return pushResult(cpu, rec, st);
+  return pushResult(cpu, rec);
 }
 
 export function fld1(cpu: Vcpu, rec: Rec): i32 {
@@ -230,6 +234,15 @@ export function fbstp(cpu: Vcpu, rec: Rec): i32 {
     put(st + X87Temp.RESULT, 1, F80_EXP_MAX, 0xc000000000000000);
   } else f80ToBcd(st, st + X87Temp.RESULT, stackSlot(cpu, 0));
   return storeTen(cpu, rec, st);
+}
+
+/** The 8087's other FSTP: only pops when ST(0) is empty, without a fault. */
+export function fstp1(cpu: Vcpu, rec: Rec, i: u32): i32 {
+  if (!isEmpty(cpu, 0)) return storeSt(cpu, rec, i, 1);
+  beginX87(cpu);
+  endX87(cpu, rec);
+  popStack(cpu);
+  return Status.NEXT;
 }
 
 function storeSt(cpu: Vcpu, rec: Rec, i: u32, pops: u32): i32 {

@@ -157,9 +157,11 @@ export function endResult(cpu: Vcpu, rec: Rec, i: u32, pops: u32): i32 {
   return Status.NEXT;
 }
 
-/** endX87 for an instruction that pushes RESULT. */
+/** endX87 for an instruction that pushes RESULT, unless an unmasked IE keeps it from doing so. */
 export function endPush(cpu: Vcpu, rec: Rec): i32 {
-  if (!endX87(cpu, rec)) pushStack(cpu, statusOf(cpu) + X87Temp.RESULT);
+  const st = statusOf(cpu);
+  endX87(cpu, rec);
+  if ((unmaskedOf(st) & Fp.IE) == 0) pushStack(cpu, st + X87Temp.RESULT);
   return Status.NEXT;
 }
 

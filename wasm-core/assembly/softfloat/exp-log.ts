@@ -140,7 +140,11 @@ export function f80Yl2xp1(st: usize, d: usize, x: usize, y: usize): void {
   if ((isDenormal80(x) || isDenormal80(y)) && raiseStops(st, Fp.DE)) return;
   if (isInf80(x) || isInf80(y)) return putInf(d, sign);
   if (isZero80(x) || isZero80(y)) return putZero(d, sign);
-  if (negativeOf(x) && exponentOf(x) >= F80_BIAS) return invalid80(st, d);
+  if (negativeOf(x) && exponentOf(x) >= F80_BIAS) {
+    // No logarithm, but not invalid either: processors hand x back.
+    raiseFp(st, Fp.PE);
+    return f80Copy(d, x);
+  }
   const sum = slotOf(st, Slot.X);
   const one = slotOf(st, Slot.C);
   const e = slotOf(st, Slot.NUM);
@@ -161,7 +165,7 @@ export function f80Exp2m1(st: usize, d: usize, x: usize): void {
   if (isInf80(x)) return negativeOf(x) ? put(d, 1, F80_BIAS, INTEGER_BIT) : f80Copy(d, x);
   if (isZero80(x)) return putZero(d, negativeOf(x));
   if (e >= 0) {
-    raiseFp(st, Fp.PE);
+    raiseFp(st, isOne(x) && negativeOf(x) == 0 ? Fp.PE | Fp.C1 : Fp.PE);
     return isOne(x) && negativeOf(x) ? put(d, 1, F80_BIAS - 1, INTEGER_BIT) : f80Copy(d, x);
   }
   const t = slotOf(st, Slot.X);

@@ -10,7 +10,7 @@ import { divWide } from "./wide";
 /** f80Rem's answer when the reduction is incomplete (C2); otherwise it is the low three quotient bits. */
 export const REM_INCOMPLETE: i32 = 8;
 /** f80Rem's answer when there is no quotient: a NaN, an invalid operation. */
-export const REM_NONE: i32 = 0;
+export const REM_NONE: i32 = 16;
 
 /**
  * FPREM (truncating) and FPREM1 (`nearest`): d = a - b * Q, exact. When the exponents differ by 64 or more, the quotient
@@ -29,7 +29,7 @@ export function f80Rem(st: usize, d: usize, a: usize, b: usize, nearest: bool): 
   if (isZero80(a) || isInf80(b)) {
     if (isDenormal80(a)) roundPack80(st, d, negativeOf(a), normalExp80(a), normalSig80(a), 0, 64);
     else f80Copy(d, a);
-    return REM_NONE;
+    return 0;
   }
   const diff = normalExp80(a) - normalExp80(b);
   if (diff >= 64) return partial(st, d, a, b, diff);

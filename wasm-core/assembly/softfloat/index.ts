@@ -16,7 +16,7 @@ export {
 } from "./binary";
 export { f80Add, f80Compare, f80Div, f80Mul, f80Sqrt, f80Sub } from "./f80-arith";
 export { f80FromBcd, f80FromF, f80FromInt, f80RoundToIntegral, f80ToBcd, f80ToF, f80ToInt } from "./f80-convert";
-export { REM_INCOMPLETE, f80Extract, f80Rem, f80Scale } from "./f80-rem";
+export { REM_INCOMPLETE, REM_NONE, f80Extract, f80Rem, f80Scale } from "./f80-rem";
 export {
   F80_EXP_MAX, F80_QUIET, exponentOf, f80Copy, isInf80, isNan80, isSignalling80, isUnsupported, isZero80, negativeOf,
   put, putDefaultNan, putZero,

@@ -97,10 +97,18 @@ function evaluate(st: usize): void {
   xFromFixed(slotOf(st, Slot.COSINE), 0, series(z, 1));
 }
 
+/** sin(r + quadrant pi/2); the slots are left as they were. */
 function putSine(st: usize, d: usize, quadrant: u32): void {
   const slot = slotOf(st, quadrant & 1 ? Slot.COSINE : Slot.SINE);
-  store<u32>(slot, xSign(slot) ^ ((quadrant >> 1) & 1), 20);
+  const sign = xSign(slot);
+  store<u32>(slot, sign ^ ((quadrant >> 1) & 1), 20);
   xToF80(st, d, slot, true);
+  store<u32>(slot, sign, 20);
+}
+
+/** cos x = sin(x + pi/2) */
+function putCosine(st: usize, d: usize, quadrant: u32): void {
+  putSine(st, d, quadrant + 1);
 }
 
 function putTangent(st: usize, d: usize, quadrant: u32): void {
@@ -150,21 +158,13 @@ export function f80Trig(st: usize, d: usize, second: usize, a: usize, what: u32)
     return Trig.TWO;
   }
   if (what == Trig.SINCOS) {
-    // Rounded first, so that C1 and the flags of the sine, the later result on the stack bottom, stay.
-    putCosine(st, second, quadrant);
+    // C1 tells of the cosine, which becomes the stack top.
     putSine(st, d, quadrant);
+    store<u32>(st, load<u32>(st) & ~Fp.C1);
+    putCosine(st, second, quadrant);
     return Trig.TWO;
   }
   if (what == Trig.COS) putCosine(st, d, quadrant);
   else putSine(st, d, quadrant);
   return Trig.DONE;
-}
-
-/** cos(r + quadrant pi/2) = sin(r + (quadrant + 1) pi/2); the slots are left as they were. */
-function putCosine(st: usize, d: usize, quadrant: u32): void {
-  const slot = slotOf(st, quadrant & 1 ? Slot.SINE : Slot.COSINE);
-  const sign = xSign(slot);
-  store<u32>(slot, sign ^ (((quadrant + 1) >> 1) & 1), 20);
-  xToF80(st, d, slot, true);
-  store<u32>(slot, sign, 20);
 }

@@ -117,7 +117,7 @@ export const X87_MOVE = family("x87 data transfer", "x87-move", "SDM vol. 1, 8.3
   op("FSTP Md=", "D9 /3", "", "fpu raw", "fstpM32"),
   op("FLD STi", "D9 C0+", "", "fpu st", "fldSt"),
   op("FXCH STi+", "D9 C8+", "", "fpu st", "fxch"),
-  op("FSTP1 STi=", "D9 D8+", "", "fpu st", "fstpSt"),
+  op("FSTP1 STi=", "D9 D8+", "", "fpu st", "fstp1"),
   op("FLD1", "D9 E8", "", "fpu st", "fld1"),
   op("FLDL2T", "D9 E9", "", "fpu st", "fldl2t"),
   op("FLDL2E", "D9 EA", "", "fpu st", "fldl2e"),
