@@ -6,8 +6,9 @@ import { Status, Vcpu } from "../gen/layout";
 import { setReg } from "../cpu/regs";
 import { Rec } from "../decode/record";
 import { Fp, f32ToF64, f64ToF32, fFromInt, fToInt } from "../softfloat";
+import { fitsPrecision } from "./sse-exact";
 import {
-  beginFp, commitFp, endFp, fpTemp, hostInexact, hostMode, infinity, isDenormalHost, minNormal,
+  beginFp, commitFp, endFp, fpTemp, hostMode, infinity, isDenormalHost, minNormal, stickyPrecision,
 } from "./sse-fp";
 
 // Between the formats.
@@ -32,7 +33,8 @@ export function cvtss2sd(cpu: Vcpu, rec: Rec, d: usize, s: usize): i32 {
 export function cvtsd2ss(cpu: Vcpu, rec: Rec, d: usize, s: usize): i32 {
   const v = load<f64>(s);
   const r = <f32>v;
-  if (hostInexact(cpu) && narrowsPlainly(v, r)) {
+  if (hostMode(cpu) && narrowsPlainly(v, r)) {
+    if (<f64>r != v) cpu.mxcsr |= Fp.PE;
     store<f32>(d, r);
     return Status.NEXT;
   }
@@ -60,9 +62,28 @@ export function cvtpd2ps(cpu: Vcpu, rec: Rec, d: usize, s: usize): i32 {
 
 // From integers.
 
+/** Whether four integers were converted to single precision exactly. */
+function sameNumbers(v: v128, r: v128): bool {
+  const low = f64x2.eq(f64x2.convert_low_i32x4_s(v), f64x2.promote_low_f32x4(r));
+  const vHigh = v128.shuffle<i64>(v, v, 1, 1);
+  const rHigh = v128.shuffle<i64>(r, r, 1, 1);
+  const high = f64x2.eq(f64x2.convert_low_i32x4_s(vHigh), f64x2.promote_low_f32x4(rHigh));
+  return i64x2.all_true(v128.and(low, high));
+}
+
+/** Notes PE when `v` has more significant bits than `precision`. */
+// @ts-ignore: decorator
+@inline
+function noteInteger(cpu: Vcpu, v: i64, precision: u64): void {
+  if (!stickyPrecision(cpu) && !fitsPrecision(<u64>(v < 0 ? 0 - v : v), precision)) cpu.mxcsr |= Fp.PE;
+}
+
 export function cvtdq2ps(cpu: Vcpu, rec: Rec, d: usize, s: usize): i32 {
-  if (hostInexact(cpu)) {
-    v128.store(d, f32x4.convert_i32x4_s(v128.load(s)));
+  if (hostMode(cpu)) {
+    const v = v128.load(s);
+    const r = f32x4.convert_i32x4_s(v);
+    if (!stickyPrecision(cpu) && !sameNumbers(v, r)) cpu.mxcsr |= Fp.PE;
+    v128.store(d, r);
     return Status.NEXT;
   }
   const st = beginFp(cpu);
@@ -78,7 +99,8 @@ export function cvtdq2pd(cpu: Vcpu, d: usize, s: usize): void {
 
 /** T is u32 or u64, the integer's size. */
 export function cvtsi2ss<T>(cpu: Vcpu, rec: Rec, d: usize, v: T): i32 {
-  if (hostInexact(cpu)) {
+  if (hostMode(cpu)) {
+    noteInteger(cpu, sizeof<T>() == 4 ? <i64><i32>v : <i64>v, 24);
     store<f32>(d, sizeof<T>() == 4 ? <f32><i32>v : <f32><i64>v);
     return Status.NEXT;
   }
@@ -92,7 +114,8 @@ export function cvtsi2sd<T>(cpu: Vcpu, rec: Rec, d: usize, v: T): i32 {
     store<f64>(d, <f64><i32>v);
     return Status.NEXT;
   }
-  if (hostInexact(cpu)) {
+  if (hostMode(cpu)) {
+    noteInteger(cpu, <i64>v, 53);
     store<f64>(d, <f64><i64>v);
     return Status.NEXT;
   }

@@ -3,8 +3,9 @@
  * let the host's own arithmetic stand in for the soft float library. [SDM] vol. 1, 10.2.3, 11.5.
  *
  * The host path is taken when it is bit-identical, flags included: round to nearest, no DAZ or FTZ, every exception
- * masked, PE already sticky, operands zero or normal, results that raise nothing else. Everything else is done lane by
- * lane in soft float, in Vcpu.sseTemp, and reaches the destination only when no unmasked exception is met.
+ * masked, operands zero or normal, results that raise nothing but PE, which is already sticky or can be decided exactly
+ * (sse-exact.ts). Everything else is done lane by lane in soft float, in Vcpu.sseTemp, and reaches the destination only
+ * when no unmasked exception is met.
  */
 import { Status, Vcpu, VcpuOff } from "../gen/layout";
 import { Vector, raise } from "../cpu/faults";
@@ -14,6 +15,19 @@ const PRE_COMPUTATION: u32 = Fp.IE | Fp.DE | Fp.ZE;
 const HOST_BITS: u32 = Fp.MASKS | Fp.RC_MASK | Fp.DAZ | Fp.FTZ;
 /** CR4.OSXMMEXCPT */
 const CR4_OSXMMEXCPT: u64 = 0x400;
+
+/** Operations that share a path, so that one function can be told which. */
+export namespace FpOp {
+  export const ADD: i32 = 0;
+  export const SUB: i32 = 1;
+  export const MUL: i32 = 2;
+  export const DIV: i32 = 3;
+  export const SQRT: i32 = 4;
+  export const MIN: i32 = 5;
+  export const MAX: i32 = 6;
+  /** subtract in even lanes, add in odd ones */
+  export const ADDSUB: i32 = 7;
+}
 
 /** Opens the status word of one instruction; returns its address. */
 export function beginFp(cpu: Vcpu): usize {
@@ -64,7 +78,14 @@ export function hostMode(cpu: Vcpu): bool {
   return (cpu.mxcsr & HOST_BITS) == Fp.MASKS;
 }
 
-/** hostMode, and PE is sticky already: inexact results leave no trace. */
+/** PE is sticky already: in hostMode, inexact results leave no trace. */
+// @ts-ignore: decorator
+@inline
+export function stickyPrecision(cpu: Vcpu): bool {
+  return (cpu.mxcsr & Fp.PE) != 0;
+}
+
+/** Both at once. */
 // @ts-ignore: decorator
 @inline
 export function hostInexact(cpu: Vcpu): bool {

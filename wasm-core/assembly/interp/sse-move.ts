@@ -111,7 +111,7 @@ export function movdq2q(cpu: Vcpu, d: usize, s: usize): void {
 }
 
 /** rDI, the implicit destination of MASKMOVDQU, under the address size of the record. */
-function maskDestination(cpu: Vcpu, rec: Rec): u64 {
+export function maskDestination(cpu: Vcpu, rec: Rec): u64 {
   const rdi = load<u64>(changetype<usize>(cpu), Gpr.RDI);
   if (<u32>rec.ea < Ea.FULL) return rdi;
   const asize = <u32>rec.ea >> Ea.ASIZE_SHIFT;
@@ -119,7 +119,7 @@ function maskDestination(cpu: Vcpu, rec: Rec): u64 {
 }
 
 /** DS or the segment of the override. */
-function maskSegment(rec: Rec): u32 {
+export function maskSegment(rec: Rec): u32 {
   return <u32>rec.ea < Ea.FULL ? SegIndex.DS : (<u32>rec.ea >> Ea.SEG_SHIFT) & 7;
 }
 
