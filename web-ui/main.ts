@@ -2,7 +2,15 @@
  * Start-up only: look at the browser, connect to Domain0, show the application. Whatever stops that is shown in words.
  */
 import { connectHost, probeBrowser } from "./link/index.js";
-import { canRun, explain, judge, parsePageParameters, rememberedSettings, type Settings, Store } from "./state/index.js";
+import {
+  canRun,
+  explain,
+  judge,
+  parsePageParameters,
+  rememberedSettings,
+  type Settings,
+  Store,
+} from "./state/index.js";
 import { AppView, buildRequirementsScreen, defineElements } from "./views/index.js";
 
 /** The theme in force, and the page's attribute that the style sheets follow. */

@@ -128,7 +128,10 @@ function bootLog(shape: GuestShape): string[] {
     [0, "Linux version 6.1.0-51-cloud-amd64 (simulated by the page's tests)"],
     [0, `Command line: ${shape.cmdline}`],
     [0, "BIOS-provided physical RAM map:"],
-    [0, `BIOS-e820: [mem 0x0000000000000000-0x${(shape.memoryMiB * 0x100000 - 1).toString(16).padStart(16, "0")}] usable`],
+    [
+      0,
+      `BIOS-e820: [mem 0x0000000000000000-0x${(shape.memoryMiB * 0x100000 - 1).toString(16).padStart(16, "0")}] usable`,
+    ],
     [0, "NX (Execute Disable) protection: active"],
     [0, "Hypervisor detected: Xen HVM"],
     [0, "Xen version 4.0."],

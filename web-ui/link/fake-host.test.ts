@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import type { DomainConfig, HostEvent } from "../../control-plane/api/types.js";
+import type { DomainConfig, HostEvent } from "../../control-plane/api/index.js";
 import { FakeHost } from "./fake-host.js";
 
 const CONFIG: DomainConfig = { name: "a", kernel: new Uint8Array(8), memoryMiB: 128, vcpus: 2, cmdline: "x=1" };

@@ -16,7 +16,7 @@ import type {
   HostEvent,
   HostInfo,
   ShutdownReason,
-} from "../../control-plane/api/types.js";
+} from "../../control-plane/api/index.js";
 import { FakeGuest, type GuestExit } from "./fake-guest.js";
 import { FakeXenstore } from "./fake-xenstore.js";
 
@@ -179,7 +179,9 @@ export class FakeHost implements HostApi {
 
   async trigger(domid: DomId, what: "nmi" | "reset" | "init" | "sysrq", argument = ""): Promise<void> {
     this.note(`d${domid} ${what} ${argument}`.trimEnd());
-    this.find(domid).guest.pv.print(`\r\n${what === "sysrq" ? `sysrq: ${argument}` : `Uhhuh. ${what} received`}\r\n~ # `);
+    this.find(domid).guest.pv.print(
+      `\r\n${what === "sysrq" ? `sysrq: ${argument}` : `Uhhuh. ${what} received`}\r\n~ # `,
+    );
   }
 
   async dumpCore(domid: DomId, onChunk: (chunk: Uint8Array) => void | Promise<void>): Promise<void> {
@@ -187,11 +189,7 @@ export class FakeHost implements HostApi {
     await onChunk(new TextEncoder().encode("\x7fELF simulated core"));
   }
 
-  async attachConsole(
-    domid: DomId,
-    kind: ConsoleKind,
-    onData: (data: Uint8Array) => void,
-  ): Promise<ConsoleSession> {
+  async attachConsole(domid: DomId, kind: ConsoleKind, onData: (data: Uint8Array) => void): Promise<ConsoleSession> {
     const domain = this.find(domid);
     const detach = domain.guest[kind].attach(onData);
     return {

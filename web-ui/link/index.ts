@@ -2,8 +2,8 @@
  * The page's road to Domain0, and the only folder that sees a Worker. Everything else gets a HostApi and does not ask
  * where it runs.
  */
-import type { HostApi } from "../../control-plane/api/types.js";
-import { proxyCallbacks } from "./host-link.js";
+import { connectBrowser } from "../../control-plane/api/connect-browser.js";
+import type { HostApi } from "../../control-plane/api/index.js";
 
 export { probeBrowser } from "./probe.js";
 
@@ -14,8 +14,8 @@ export interface LinkOptions {
   readonly fake: boolean;
 }
 
-type ConnectModule = { connectBrowser(options: Record<string, never>): Promise<HostApi> };
-const connectModules = import.meta.glob<ConnectModule>("../../control-plane/api/connect-browser.ts");
+/** One processor is left to the page itself; more than this would only share the others' caches. */
+const PCPUS_MAX = 8;
 
 /** Starts the machine: Domain0's worker and its processors. */
 export async function connectHost(options: LinkOptions): Promise<HostApi> {
@@ -23,8 +23,6 @@ export async function connectHost(options: LinkOptions): Promise<HostApi> {
     const { FakeHost } = await import("./fake-host.js");
     return new FakeHost();
   }
-  const load = connectModules["../../control-plane/api/connect-browser.ts"];
-  if (!load) throw new Error("This build has no hypervisor in it.");
-  const { connectBrowser } = await load();
-  return proxyCallbacks(await connectBrowser({}));
+  const pcpus = Math.min(PCPUS_MAX, Math.max(1, (navigator.hardwareConcurrency || 2) - 1));
+  return connectBrowser({ pcpus });
 }

@@ -98,7 +98,11 @@ export class GuestShelf {
   private entry(name: ShelfName): Entry {
     const known = this.entries.get(name);
     if (known) return known;
-    const entry: Entry = { progress: { phase: "index", done: 0, total: 0 }, outcome: null, settled: this.prepare(name) };
+    const entry: Entry = {
+      progress: { phase: "index", done: 0, total: 0 },
+      outcome: null,
+      settled: this.prepare(name),
+    };
     this.entries.set(name, entry);
     void entry.settled.then((outcome) => {
       entry.outcome = outcome;

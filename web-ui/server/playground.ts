@@ -90,15 +90,15 @@ async function embeddedGuest(): Promise<Omit<GuestFiles, "notice"> | null> {
 }
 
 function describeOutcome(outcome: Outcome): string {
-  if (!outcome.ok) return `Debian could not be prepared: ${outcome.message}\nThe page can still boot kernels of your own.`;
+  if (!outcome.ok)
+    return `Debian could not be prepared: ${outcome.message}\nThe page can still boot kernels of your own.`;
   return outcome.guest.notice ?? `${outcome.guest.title} is ready to boot.`;
 }
 
 function makeShelf({ mirror, offline }: Arguments): GuestShelf {
   const bar = progressBar(process.stderr);
   return new GuestShelf({
-    prepare: (flavour, onProgress) =>
-      prepareGuest({ flavour, onProgress, offline, ...(mirror ? { mirror } : {}) }),
+    prepare: (flavour, onProgress) => prepareGuest({ flavour, onProgress, offline, ...(mirror ? { mirror } : {}) }),
     embedded: embeddedGuest,
     onProgress: bar.report,
     onSettled: (_name, outcome) => {
@@ -116,7 +116,8 @@ function browserUrl(host: string, port: number): string {
 
 function describeListenError(error: unknown, { host, port }: Arguments): string {
   const code = (error as NodeJS.ErrnoException).code;
-  if (code === "EADDRINUSE") return `port ${port} on ${host} is in use: name another with --port, or 0 for any free one`;
+  if (code === "EADDRINUSE")
+    return `port ${port} on ${host} is in use: name another with --port, or 0 for any free one`;
   if (code === "EACCES") return `port ${port} needs privileges: name one above 1023 with --port`;
   if (code === "EADDRNOTAVAIL" || code === "ENOTFOUND") return `${host} is not an address of this computer`;
   return error instanceof Error ? error.message : String(error);

@@ -1,4 +1,4 @@
-import { mkdtemp, mkdir, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { createServer, request as httpRequest, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -126,7 +126,11 @@ describe("guests", () => {
 
   it("serves a guest's files in ranges, and no other file", async () => {
     const range = await fetch(`${base}/guest/cloud/vmlinuz-6.1`, { headers: { range: "bytes=4-7" } });
-    expect([range.status, range.headers.get("content-range"), await range.text()]).toEqual([206, "bytes 4-7/16", "4567"]);
+    expect([range.status, range.headers.get("content-range"), await range.text()]).toEqual([
+      206,
+      "bytes 4-7/16",
+      "4567",
+    ]);
     const beyond = await fetch(`${base}/guest/cloud/vmlinuz-6.1`, { headers: { range: "bytes=99-" } });
     expect(beyond.status).toBe(416);
     expect((await fetch(`${base}/guest/cloud/secret.txt`)).status).toBe(404);

@@ -2,7 +2,7 @@
  * The domain list, kept fresh: a look every second and after every event of Domain0, with processor use worked out
  * from the CPU seconds between two looks. Events only mean "look again"; what is shown always comes from a full list.
  */
-import type { DomainInfo, DomId, HostApi, HostEvent, HostInfo } from "../../control-plane/api/types.js";
+import type { DomainInfo, DomId, HostApi, HostEvent, HostInfo } from "../../control-plane/api/index.js";
 import { Store } from "./store.js";
 
 /** One sample a second, a minute of them. */

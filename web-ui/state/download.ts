@@ -62,7 +62,11 @@ async function open(url: string, fetcher: Fetch, signal?: AbortSignal): Promise<
     );
   }
   if (response.ok) return response;
-  throw new PageError("The download failed", `${url} answered ${response.status}.`, "Check the address and boot again.");
+  throw new PageError(
+    "The download failed",
+    `${url} answered ${response.status}.`,
+    "Check the address and boot again.",
+  );
 }
 
 function interrupted(url: string): PageError {

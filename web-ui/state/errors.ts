@@ -2,7 +2,7 @@
  * Failures as the page tells them: what happened, then the next step. Domain0's codes are stable (control-plane/api
  * HostErrorShape); everything else is given as it came, with the step that always helps.
  */
-import type { HostErrorShape } from "../../control-plane/api/types.js";
+import type { HostErrorShape } from "../../control-plane/api/index.js";
 
 export interface Explanation {
   readonly title: string;
@@ -24,11 +24,17 @@ const HOST_ERRORS: Readonly<Record<Code, { title: string; nextStep: string }>> =
     title: "The machine has no memory left for this",
     nextStep: "Give the domain less memory, or destroy one that is no longer needed.",
   },
-  "bad-state": { title: "Not possible in this state", nextStep: "Wait until the domain's state changes, then try again." },
+  "bad-state": {
+    title: "Not possible in this state",
+    nextStep: "Wait until the domain's state changes, then try again.",
+  },
   "not-found": { title: "Not found", nextStep: "Check the name or path and try again." },
   denied: { title: "Permission denied", nextStep: "The guest or another client owns this. Choose something else." },
   unsupported: { title: "Not supported here", nextStep: "This build of Xenolith cannot do that." },
-  internal: { title: "Xenolith failed", nextStep: "Reload the page. If it happens again, report it with the hypervisor log." },
+  internal: {
+    title: "Xenolith failed",
+    nextStep: "Reload the page. If it happens again, report it with the hypervisor log.",
+  },
 };
 
 /** A failure on the page's own side (a download, a file), which already knows its next step. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { DomainConfig, DomId, HostApi } from "../../control-plane/api/types.js";
+import type { DomainConfig, DomId, HostApi } from "../../control-plane/api/index.js";
 import { DEFAULT_BOOT_OPTIONS } from "./boot-options.js";
 import { download } from "./download.js";
 import { Launch, type LaunchProgress, nameFromFile, sortDropped, uniqueName } from "./launch.js";
@@ -60,7 +60,12 @@ describe("Launch", () => {
     expect(configs[0]).toMatchObject({ memoryMiB: 256, vcpus: 1, cmdline: "console=hvc0" });
     expect([...configs[0]!.kernel, ...configs[0]!.ramdisk!]).toEqual([1, 2, 3, 4, 5]);
     expect(seen.map(({ text }) => text)).toContain("Unpacking");
-    expect(seen).toContainEqual({ phase: "downloading", text: "Downloading the initramfs", doneBytes: 5, totalBytes: 5 });
+    expect(seen).toContainEqual({
+      phase: "downloading",
+      text: "Downloading the initramfs",
+      doneBytes: 5,
+      totalBytes: 5,
+    });
   });
 
   it("says what the server said when there is no guest, and where there is none at all", async () => {
@@ -154,7 +159,10 @@ describe("names and drops", () => {
       kernel: { name: "b" },
       initrd: { name: "a" },
     });
-    expect(sortDropped([entry("initramfs.img", [])])).toMatchObject({ kernel: null, initrd: { name: "initramfs.img" } });
+    expect(sortDropped([entry("initramfs.img", [])])).toMatchObject({
+      kernel: null,
+      initrd: { name: "initramfs.img" },
+    });
     expect(sortDropped([entry("unknown", [])])).toMatchObject({ kernel: { name: "unknown" }, initrd: null });
     expect(sortDropped([])).toEqual({ kernel: null, initrd: null });
   });

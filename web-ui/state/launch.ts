@@ -3,7 +3,7 @@
  * attempt; its progress is a store the boot view shows. Names are made unique here because Domain0 refuses a second
  * domain of the same name.
  */
-import type { DomainConfig, DomId, HostApi } from "../../control-plane/api/types.js";
+import type { DomainConfig, DomId, HostApi } from "../../control-plane/api/index.js";
 import { type BootOptions, OWN_KERNEL_CMDLINE } from "./boot-options.js";
 import { download } from "./download.js";
 import { awaitGuest, type Fetch } from "./manifest.js";

@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from "vitest";
-import type { DomainInfo, DomId, HostInfo } from "../../control-plane/api/types.js";
+import type { DomainInfo, DomId, HostInfo } from "../../control-plane/api/index.js";
 import { DEFAULT_BOOT_OPTIONS, memoryStepIndex, parsePageParameters } from "./boot-options.js";
 import { BootWatcher } from "./boot-stages.js";
 import { advance, EMPTY_SNAPSHOT, HISTORY_LENGTH } from "./domains.js";

@@ -55,6 +55,16 @@ export const LIGHT_PALETTE: ITheme = {
 /** What the search marks: every match, and the one it stands on. */
 export function searchDecorations(dark: boolean) {
   return dark
-    ? { matchBackground: "#39431f", matchOverviewRuler: "#8d9a45", activeMatchBackground: "#7d8f2b", activeMatchColorOverviewRuler: "#bcd35f" }
-    : { matchBackground: "#e6ecc9", matchOverviewRuler: "#8d9a45", activeMatchBackground: "#bfd267", activeMatchColorOverviewRuler: "#55690f" };
+    ? {
+        matchBackground: "#39431f",
+        matchOverviewRuler: "#8d9a45",
+        activeMatchBackground: "#7d8f2b",
+        activeMatchColorOverviewRuler: "#bcd35f",
+      }
+    : {
+        matchBackground: "#e6ecc9",
+        matchOverviewRuler: "#8d9a45",
+        activeMatchBackground: "#bfd267",
+        activeMatchColorOverviewRuler: "#55690f",
+      };
 }

@@ -6,7 +6,7 @@ import { FitAddon } from "@xterm/addon-fit";
 import { SearchAddon } from "@xterm/addon-search";
 import { WebLinksAddon } from "@xterm/addon-web-links";
 import { Terminal } from "@xterm/xterm";
-import type { ConsoleKind, ConsoleSession, DomId, HostApi } from "../../control-plane/api/types.js";
+import type { ConsoleKind, ConsoleSession, DomId, HostApi } from "../../control-plane/api/index.js";
 import type { Settings } from "../state/index.js";
 import { chordOf } from "./keys.js";
 import { DARK_PALETTE, LIGHT_PALETTE, searchDecorations } from "./palette.js";
@@ -27,7 +27,8 @@ export interface SearchResults {
 }
 
 const SCROLLBACK_LINES = 10_000;
-const FONT = 'ui-monospace, "SF Mono", "Cascadia Mono", "JetBrains Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace';
+const FONT =
+  'ui-monospace, "SF Mono", "Cascadia Mono", "JetBrains Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace';
 
 export class TerminalSession {
   private readonly terminal: Terminal;
@@ -75,7 +76,10 @@ export class TerminalSession {
     if (this.opened) return;
     this.opened = true;
     this.terminal.open(this.element);
-    this.terminal.textarea?.setAttribute("aria-label", this.label);
+    const { textarea } = this.terminal;
+    textarea?.setAttribute("aria-label", this.label);
+    // Tab would be caught here: the screen around it is the stop, and Enter goes in.
+    if (textarea) textarea.tabIndex = -1;
     this.fit();
   }
 

@@ -1,4 +1,4 @@
 /** Front door of the page's views. */
-export { AppView, type AppParts } from "./app/index.js";
+export { type AppParts, AppView } from "./app/index.js";
 export { defineElements } from "./elements.js";
 export { buildRequirementsScreen } from "./requirements/index.js";

@@ -2,7 +2,7 @@
  * The application: puts the views together, shows the one that is chosen, and owns the launch of a domain from click
  * to console.
  */
-import type { DomId, HostApi } from "../../../control-plane/api/types.js";
+import type { DomId, HostApi } from "../../../control-plane/api/index.js";
 import {
   DomainMonitor,
   explain,
@@ -78,7 +78,8 @@ export class AppView extends View {
       this.focusView();
     });
     const body = h("div", { class: "body" }, this.main);
-    if (!parameters.embed) body.append(h("aside", { "aria-label": "Domains and machine" }, new DomainsView(this.context)));
+    if (!parameters.embed)
+      body.append(h("aside", { "aria-label": "Domains and machine" }, new DomainsView(this.context)));
     this.append(skip, parameters.embed ? buildEmbedBar(this.context) : buildHeader(this.context), body, this.notices);
     installDropTarget((files) => {
       this.context.ui.patch({ view: "new" });
@@ -131,7 +132,8 @@ export class AppView extends View {
     await this.context.monitor.look();
     this.consoles.focusTerminal();
     this.context.announce(`${name} started. Its console has the keyboard.`);
-    if (notice) this.context.notify({ tone: "info", title: "Not the guest you asked for", detail: notice, nextStep: "" });
+    if (notice)
+      this.context.notify({ tone: "info", title: "Not the guest you asked for", detail: notice, nextStep: "" });
   }
 
   private showView(view: ViewName): void {

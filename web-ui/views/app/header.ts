@@ -58,7 +58,11 @@ export function buildEmbedBar(context: AppContext): HTMLElement {
   const actions = new DomainActions(context);
   const state = h("p", { class: "bar-summary" });
   const pause = h("button", { type: "button", class: "button small" });
-  const own = h("a", { class: "button small quiet", target: "_blank", rel: "noopener", href: ownTabUrl() }, "Open in a tab");
+  const own = h(
+    "a",
+    { class: "button small quiet", target: "_blank", rel: "noopener", href: ownTabUrl() },
+    "Open in a tab",
+  );
   const current = () => {
     const { selected } = context.ui.get();
     const { rows } = context.monitor.snapshot.get();

@@ -3,7 +3,11 @@ import { h } from "../common/index.js";
 
 /** Calls `take` with files dropped anywhere; other kinds of drag are left alone. */
 export function installDropTarget(take: (files: File[]) => void): void {
-  const veil = h("div", { class: "drop-veil", hidden: true }, h("p", {}, "Drop a kernel and an initramfs to boot them"));
+  const veil = h(
+    "div",
+    { class: "drop-veil", hidden: true },
+    h("p", {}, "Drop a kernel and an initramfs to boot them"),
+  );
   document.body.append(veil);
   let depth = 0;
   const hasFiles = (event: DragEvent) => event.dataTransfer?.types.includes("Files") ?? false;

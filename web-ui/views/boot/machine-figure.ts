@@ -51,12 +51,17 @@ const CRYSTAL_FACES: readonly (readonly [shade: number, points: string])[] = [
 ];
 
 function buildRock(): SVGSVGElement {
-  const face = (kind: string) => ([shade, points]: readonly [number, string]) =>
-    svg("polygon", { points, class: `${kind} ${kind}-${shade}` });
+  const face =
+    (kind: string) =>
+    ([shade, points]: readonly [number, string]) =>
+      svg("polygon", { points, class: `${kind} ${kind}-${shade}` });
   return svg(
     "svg",
     { class: "rock", viewBox: "0 0 320 224" },
-    svg("polygon", { class: "rock-rim", points: "96,86 118,52 176,44 226,62 246,96 240,142 206,180 132,178 92,152 78,128" }),
+    svg("polygon", {
+      class: "rock-rim",
+      points: "96,86 118,52 176,44 226,62 246,96 240,142 206,180 132,178 92,152 78,128",
+    }),
     ...ROCK_FACES.map(face("rock-face")),
     ...CRYSTAL_FACES.map(face("facet")),
   );

@@ -7,7 +7,7 @@ import {
   type KernelFlavour,
   MEMORY_STEPS_MIB,
   memoryStepIndex,
-  Store,
+  type Store,
   VCPUS_MAX,
   VCPUS_MIN,
 } from "../../state/index.js";

@@ -1,5 +1,5 @@
 /** What every view is given: the machine, the state, and the two ways to tell a person something. */
-import type { DomId, HostApi } from "../../../control-plane/api/types.js";
+import type { DomId, HostApi } from "../../../control-plane/api/index.js";
 import type { DomainMonitor, LaunchRequest, PageParameters, Settings, Store } from "../../state/index.js";
 
 export type ViewName = "new" | "consoles" | "log" | "xenstore";

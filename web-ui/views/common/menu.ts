@@ -33,7 +33,7 @@ export function attachMenu(button: HTMLButtonElement, items: () => readonly Menu
   };
   const open = (focusLast: boolean): void => {
     menu = buildMenu(button, items(), close);
-    document.body.append(menu);
+    button.after(menu);
     place(menu, button);
     button.setAttribute("aria-expanded", "true");
     document.addEventListener("pointerdown", onPointerDown, true);

@@ -2,7 +2,7 @@
  * One domain's consoles: PV and serial, each its own terminal, kept while the panel is hidden so that scrollback and
  * selection stay. A reboot gives the domain a new number; the panel then moves on to it (rebind) on the same screen.
  */
-import type { ConsoleKind, DomId } from "../../../control-plane/api/types.js";
+import type { ConsoleKind, DomId } from "../../../control-plane/api/index.js";
 import { clampFontSize, formatSeconds } from "../../state/index.js";
 import { CHORD_NAMES, TerminalSession } from "../../terminal/index.js";
 import { type AppContext, h, icon, setText, uniqueId } from "../common/index.js";
@@ -20,11 +20,6 @@ interface Screen {
   readonly tab: HTMLButtonElement;
 }
 
-export interface PanelHooks {
-  /** The person asked to leave the terminal. */
-  onLeave(): void;
-}
-
 export class ConsolePanel {
   readonly element: HTMLElement;
   readonly id = uniqueId("console");
@@ -40,7 +35,6 @@ export class ConsolePanel {
     private readonly context: AppContext,
     public domid: DomId,
     public name: string,
-    private readonly hooks: PanelHooks,
   ) {
     this.strip = new BootStrip((ms) => context.announce(`${this.name} is ready after ${formatSeconds(ms)}`));
     this.screens = KINDS.map((kind) => this.buildScreen(kind));
@@ -116,24 +110,31 @@ export class ConsolePanel {
   }
 
   private buildScreen(kind: ConsoleKind): Screen {
-    const element = h("div", { class: "screen", hidden: true });
+    const label = `${KIND_NAMES[kind]} console of ${this.name}`;
+    const element = h("div", {
+      class: "screen",
+      hidden: true,
+      tabindex: 0,
+      role: "group",
+      "aria-label": `${label}. Enter goes in, ${CHORD_NAMES.leave} leaves.`,
+    });
+    element.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" || event.target !== element) return;
+      event.preventDefault();
+      this.focus();
+    });
     const tab = h("button", { type: "button", "aria-pressed": "false", onclick: () => this.chooseKind(kind) });
     tab.append(KIND_NAMES[kind], h("span", { class: "kind-device" }, KIND_DEVICES[kind]));
-    const session = new TerminalSession(
-      element,
-      `${KIND_NAMES[kind]} console of ${this.name}. ${CHORD_NAMES.leave} leaves it.`,
-      this.context.settings.get(),
-      {
-        onLeave: () => this.hooks.onLeave(),
-        onSearch: () => this.search.open(),
-        onOutput: (data) => {
-          if (kind === "pv") this.strip.feed(data);
-          tab.classList.toggle("unread", kind !== this.kind);
-        },
-        onCopied: (characters) => this.context.announce(`${characters} characters copied`),
-        onError: (error) => this.context.fail(error),
+    const session = new TerminalSession(element, label, this.context.settings.get(), {
+      onLeave: () => element.focus(),
+      onSearch: () => this.search.open(),
+      onOutput: (data) => {
+        if (kind === "pv") this.strip.feed(data);
+        tab.classList.toggle("unread", kind !== this.kind);
       },
-    );
+      onCopied: (characters) => this.context.announce(`${characters} characters copied`),
+      onError: (error) => this.context.fail(error),
+    });
     session.onSearchResults((results) => this.search.showResults(results));
     return { kind, element, session, tab };
   }
@@ -196,7 +197,13 @@ function fontButton({ settings }: AppContext, step: 1 | -1): HTMLElement {
   const change = (): void => settings.patch({ fontSizePx: clampFontSize(settings.get().fontSizePx + step) });
   return h(
     "button",
-    { type: "button", class: `icon-button font-${step > 0 ? "larger" : "smaller"}`, "aria-label": label, title: label, onclick: change },
+    {
+      type: "button",
+      class: `icon-button font-${step > 0 ? "larger" : "smaller"}`,
+      "aria-label": label,
+      title: label,
+      onclick: change,
+    },
     "A",
   );
 }
@@ -204,5 +211,12 @@ function fontButton({ settings }: AppContext, step: 1 | -1): HTMLElement {
 function buildHint(): HTMLElement {
   const key = (chord: keyof typeof CHORD_NAMES, text: string) =>
     h("span", {}, h("kbd", {}, CHORD_NAMES[chord]), ` ${text}`);
-  return h("p", { class: "console-hint" }, key("leave", "leaves the console"), key("search", "search"), key("copy", "copy"), key("paste", "paste"));
+  return h(
+    "p",
+    { class: "console-hint" },
+    key("leave", "leaves the console, Enter goes back in"),
+    key("search", "search"),
+    key("copy", "copy"),
+    key("paste", "paste"),
+  );
 }

@@ -2,7 +2,7 @@
  * The consoles of all domains: a tab each, in the order they started. Tabs of domains that are gone stay, with their
  * output, until closed; a domain that comes back after a reboot takes over the tab of its name.
  */
-import type { DomId } from "../../../control-plane/api/types.js";
+import type { DomId } from "../../../control-plane/api/index.js";
 import type { Snapshot } from "../../state/index.js";
 import { type AppContext, h, icon, setText, uniqueId, View } from "../common/index.js";
 import { ConsolePanel } from "./console-panel.js";
@@ -29,13 +29,17 @@ export class ConsolesView extends View {
       "div",
       { class: "empty" },
       h("p", {}, "No domain is running."),
-      h("button", { type: "button", class: "button primary", onclick: () => context.ui.patch({ view: "new" }) }, "Start one"),
+      h(
+        "button",
+        { type: "button", class: "button primary", onclick: () => context.ui.patch({ view: "new" }) },
+        "Start one",
+      ),
     );
   }
 
   protected build(): void {
     const bar = h("div", { class: "tab-bar" }, this.tabList, this.closers);
-    this.append(bar, this.panels, this.empty);
+    this.append(h("h1", { class: "visually-hidden" }, "Consoles"), bar, this.panels, this.empty);
     this.tabList.addEventListener("keydown", (event) => this.moveByKey(event));
     this.own(this.context.monitor.snapshot.subscribe((snapshot) => this.sync(snapshot)));
     this.own(this.context.ui.subscribe(() => this.showSelected()));
@@ -71,7 +75,7 @@ export class ConsolesView extends View {
   }
 
   private add(domid: DomId, name: string): void {
-    const panel = new ConsolePanel(this.context, domid, name, { onLeave: () => this.shown?.button.focus() });
+    const panel = new ConsolePanel(this.context, domid, name);
     const label = h("span", {}, name);
     const button = h(
       "button",

@@ -10,7 +10,11 @@ export class SearchBar {
   constructor(private readonly session: () => TerminalSession) {
     const step = (direction: "next" | "previous") => () => this.session().find(this.input.value, direction);
     const button = (name: "up" | "down" | "close", label: string, run: () => void) =>
-      h("button", { type: "button", class: "icon-button", "aria-label": label, title: label, onclick: run }, icon(name));
+      h(
+        "button",
+        { type: "button", class: "icon-button", "aria-label": label, title: label, onclick: run },
+        icon(name),
+      );
     this.element = h(
       "div",
       { class: "search-bar", role: "search", "aria-label": "Console", hidden: true },

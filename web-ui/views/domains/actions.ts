@@ -1,5 +1,5 @@
 /** What can be done to a domain. Each action reports its own failure and says to screen readers what it did. */
-import type { DomainInfo } from "../../../control-plane/api/types.js";
+import type { DomainInfo } from "../../../control-plane/api/index.js";
 import { isAlive } from "../../state/index.js";
 import { type AppContext, confirmAction, h, type MenuItem } from "../common/index.js";
 

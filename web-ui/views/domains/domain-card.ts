@@ -1,12 +1,5 @@
 /** One domain in the list: state, processors, memory used of given, processor use, time up, and its actions. */
-import {
-  type DomainRow,
-  formatCount,
-  formatKiB,
-  formatPercent,
-  formatUptime,
-  isAlive,
-} from "../../state/index.js";
+import { type DomainRow, formatCount, formatKiB, formatPercent, formatUptime, isAlive } from "../../state/index.js";
 import { attachMenu, h, icon, setAttributes, setText } from "../common/index.js";
 import type { DomainActions } from "./actions.js";
 import { Sparkline } from "./sparkline.js";

@@ -1,5 +1,5 @@
 /** The domains beside everything else, and a summary of the machine they share. */
-import type { DomId, HostInfo } from "../../../control-plane/api/types.js";
+import type { DomId, HostInfo } from "../../../control-plane/api/index.js";
 import { formatCount, formatKiB, type Snapshot } from "../../state/index.js";
 import { type AppContext, h, icon, setText, View } from "../common/index.js";
 import { DomainActions } from "./actions.js";

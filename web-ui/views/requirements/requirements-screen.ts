@@ -50,7 +50,13 @@ function buildIsolation(reason: Exclude<Verdict["isolation"], "ok">): HTMLElemen
       h("p", {}, "Open the page over https://, or on the computer that serves it as http://localhost."),
     ];
   }
-  const serve = h("p", {}, "The project’s own server sends them: ", h("code", {}, "npm start"), ". Elsewhere, have the web server add:");
+  const serve = h(
+    "p",
+    {},
+    "The project’s own server sends them: ",
+    h("code", {}, "npm start"),
+    ". Elsewhere, have the web server add:",
+  );
   const headers = h("pre", { class: "code", tabindex: 0 }, HEADERS);
   if (reason === "headers") {
     return [h("h2", {}, "The server did not send two headers"), h("p", {}, why), serve, headers];
