@@ -38,6 +38,8 @@ export function retFarPop<T>(cpu: Vcpu, rec: Rec): i32 {
 }
 
 export function iret<T>(cpu: Vcpu, rec: Rec): i32 {
+  // Where this task goes on when IRET returns from a nested one.
+  cpu.rip = nextRip(cpu, rec);
   return transferStatus(cpu, interruptReturn(cpu, sizeof<T>()));
 }
 

@@ -1,6 +1,7 @@
 /** SYSCALL, SYSRET, SYSENTER and SYSEXIT: calls with fixed flat segments. [SDM] vol. 2; vol. 3A, 5.8.7 and 5.8.8. */
 import { Status, Vcpu } from "../gen/layout";
 import { Efer } from "../cpu/control-bits";
+import { Dr6 } from "../cpu/debug";
 import { raise, raiseError, Vector } from "../cpu/faults";
 import { Flag, readFlags } from "../cpu/flags";
 import { is64, isLong, isReal } from "../cpu/modes";
@@ -8,7 +9,7 @@ import { getReg, Gpr, setReg } from "../cpu/regs";
 import { setFlatCodeAndStack } from "../cpu/segments";
 import { nextRip, Rec } from "../decode/record";
 import { isCanonical } from "../mmu/canonical";
-import { setFlags, updateMode } from "../system";
+import { deliverDebugTrap, setFlags, updateMode } from "../system";
 
 /** RFLAGS bits that SYSRET loads from R11. */
 const SYSRET_FLAGS: u32 = 0x3c7fd7;
@@ -46,7 +47,8 @@ export function sysret<T>(cpu: Vcpu, rec: Rec): i32 {
   cpu.cpl = 3;
   setFlags(cpu, (getReg<u32>(cpu, Gpr.R11) & SYSRET_FLAGS & ~Flag.RF) | 2);
   updateMode(cpu);
-  return Status.BRANCH;
+  // The trap of a stepped SYSCALL comes when its SYSRET is done, before the next instruction.
+  return cpu.eflags & Flag.TF ? deliverDebugTrap(cpu, Dr6.BS) : Status.BRANCH;
 }
 
 export function sysenter(cpu: Vcpu, rec: Rec): i32 {
