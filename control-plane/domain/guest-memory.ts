@@ -34,9 +34,16 @@ export class GuestMemory {
   }
 
   #writePart(gfn: number, inPage: number, bytes: Uint8Array): boolean {
+    // A page that was never touched reads as zeros already; kernels bring megabytes of them.
+    if (isZero(bytes) && this.core.calls.domainPeek(this.domid, gfn) === 0) return true;
     const page = this.page(gfn);
     if (page === 0) return false;
     this.core.memory.write(page + inPage, bytes);
     return true;
   }
+}
+
+function isZero(bytes: Uint8Array): boolean {
+  for (let at = 0; at < bytes.length; at++) if (bytes[at] !== 0) return false;
+  return true;
 }

@@ -86,6 +86,11 @@ describe("creating a domain", () => {
     expect([...rig.core.guestBytes(domid, 0x200000, 3)]).toEqual([0xf4, 0xeb, 0xfd]);
   });
 
+  it("does not populate pages that hold only zeros", async () => {
+    const domid = await rig.create({ kernel: makeElf({ data: new Uint8Array(1 << 20).fill(1, 0, 100) }) });
+    expect((await rig.host.domain(domid)).populatedKiB).toBeLessThan(64);
+  });
+
   it("fills xenstore and names the rings in HVM params", async () => {
     const domid = await rig.create({ vcpus: 1, maxVcpus: 2, xenstoreData: { "my/key": "ü" } });
     const read = (path: string) => rig.host.xenstoreRead(`/local/domain/${domid}/${path}`);
@@ -116,7 +121,7 @@ describe("creating a domain", () => {
     ["bad-config", "xenstoreData:", { xenstoreData: { "a//b": "" } }],
     ["bad-kernel", "neither an ELF file nor a bzImage", { kernel: new Uint8Array(100) }],
     ["bad-config", "memory: the kernel ends", { kernel: makeElf({ memoryBytes: 64 << 20 }) }],
-    ["out-of-memory", "no frames left for the ramdisk", { memoryMiB: 512, ramdisk: new Uint8Array(100 << 20) }],
+    ["out-of-memory", "no frames left for the ramdisk", { memoryMiB: 512, ramdisk: new Uint8Array(100 << 20).fill(1) }],
   ])("refuses with %s: %s", async (code, message, changes) => {
     const free = rig.core.calls.machineFreeFrames();
     await expect(rig.create(changes)).rejects.toMatchObject({ code, message: expect.stringContaining(message) });
