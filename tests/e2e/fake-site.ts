@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "vite";
+import type { GuestManifest } from "../../control-plane/guest/index.js";
 import { createPlaygroundServer, GuestShelf, listen } from "../../web-ui/server/index.js";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
@@ -29,9 +30,14 @@ export async function startFakeSite(): Promise<FakeSite> {
   const initramfs = join(folder, "initramfs.cpio");
   await writeFile(kernel, Buffer.alloc(KERNEL_BYTES, 0x5a));
   await writeFile(initramfs, Buffer.alloc(INITRAMFS_BYTES, 0x5a));
+  const files = { kernel, initramfs, cmdline: "console=hvc0" };
   const shelf = new GuestShelf({
-    prepare: async () => ({ ok: false, error: { code: "offline", message: "no package source can be reached" } }),
-    embedded: async () => ({ name: "debian-cloud", title: "Test", kernel, initramfs, cmdline: "console=hvc0" }),
+    // The cloud kernel is there; the full one is not, so that the embedded guest stands in for it.
+    prepare: async (flavour) =>
+      flavour === "cloud"
+        ? { ok: true, value: { name: "debian-cloud", ...files, manifest: { release: "6.1.0" } as GuestManifest } }
+        : { ok: false, error: { code: "offline", message: "no package source can be reached" } },
+    embedded: async () => ({ name: "embedded", title: "Embedded", ...files }),
     onProgress: () => {},
     onSettled: () => {},
   });

@@ -127,7 +127,6 @@ describe("booting", () => {
       );
       await page.keyboard.type("echo hello from the guest\r");
       await waitForText(page, "\nhello from the guest");
-      await page.getByText("no package source can be reached").waitFor();
     }));
 
   it("gives the guest what was chosen", () =>
@@ -139,6 +138,15 @@ describe("booting", () => {
       await page.keyboard.type("nproc\rcat /proc/cmdline\r");
       await waitForText(page, "\n4\n");
       await waitForText(page, "\nconsole=hvc0 quiet");
+    }));
+
+  it("says so when another guest stands in for the one asked for", () =>
+    withPage({}, async (page) => {
+      await page.getByText("Kernel, processors and memory").click();
+      await page.getByLabel("Full kernel").check();
+      await bootDebian(page);
+      await page.getByRole("tab", { name: "embedded" }).waitFor();
+      await page.getByText("no package source can be reached").waitFor();
     }));
 
   it("takes links: parameters, autostart, a kernel by address", () =>
