@@ -22,27 +22,25 @@ namespace Aggregation {
   export const ORDERED: u32 = 3;
 }
 
-/** Element `i` of the operand at `p`, in the format of `imm`. */
-function element(p: usize, i: u32, imm: u32): i32 {
-  if ((imm & Control.WORDS) != 0) {
-    const at = p + (i << 1);
-    return (imm & Control.SIGNED) != 0 ? <i32>load<i16>(at) : <i32>load<u16>(at);
-  }
-  return (imm & Control.SIGNED) != 0 ? <i32>load<i8>(p + i) : <i32>load<u8>(p + i);
-}
-
 // @ts-ignore: decorator
 @inline
 function elementCount(imm: u32): u32 {
   return (imm & Control.WORDS) != 0 ? 8 : 16;
 }
 
+/** A bit for each of the first `n` elements. */
+// @ts-ignore: decorator
+@inline
+function firstBits(n: u32): u32 {
+  return ((<u32>1) << n) - 1;
+}
+
 /** Index of the first zero element, or the element count. */
 function implicitLength(p: usize, imm: u32): u32 {
-  const n = elementCount(imm);
-  let i: u32 = 0;
-  while (i < n && element(p, i, imm) != 0) i++;
-  return i;
+  const v = v128.load(p);
+  const zero = i64x2.splat(0);
+  if ((imm & Control.WORDS) != 0) return ctz<u32>(i16x8.bitmask(i16x8.eq(v, zero)) | 0x100);
+  return ctz<u32>(i8x16.bitmask(i8x16.eq(v, zero)) | 0x10000);
 }
 
 /** Magnitude of an explicit length, at most the element count. */
@@ -51,50 +49,66 @@ function explicitLength(length: i64, imm: u32): u32 {
   return <u32>min<u64>(<u64>(length < 0 ? 0 - length : length), n);
 }
 
-function equalsAny(a: usize, la: u32, value: i32, imm: u32): bool {
-  for (let i: u32 = 0; i < la; i++) {
-    if (element(a, i, imm) == value) return true;
-  }
-  return false;
+/** Elements of `b` that equal some element of the string at `a`. */
+// @ts-ignore: decorator
+@inline
+function equalAny<T>(a: usize, la: u32, b: v128): u32 {
+  let hits = i64x2.splat(0);
+  for (let i: u32 = 0; i < la; i++) hits = v128.or(hits, v128.eq<T>(b, v128.splat<T>(load<T>(a + i * sizeof<T>()))));
+  return v128.bitmask<T>(hits);
 }
 
-function inRanges(a: usize, la: u32, value: i32, imm: u32): bool {
+/** Elements of `b` that lie in one of the ranges at `a`: pairs of first and last. */
+// @ts-ignore: decorator
+@inline
+function inRanges<T>(a: usize, la: u32, b: v128): u32 {
+  let hits = i64x2.splat(0);
   for (let i: u32 = 0; i + 1 < la; i += 2) {
-    if (element(a, i, imm) <= value && value <= element(a, i + 1, imm)) return true;
+    const first = v128.splat<T>(load<T>(a + i * sizeof<T>()));
+    const last = v128.splat<T>(load<T>(a + (i + 1) * sizeof<T>()));
+    hits = v128.or(hits, v128.and(v128.ge<T>(b, first), v128.le<T>(b, last)));
   }
-  return false;
+  return v128.bitmask<T>(hits);
 }
 
-/** Whether the string `a` stands in `b` at `j`, as far as both fit. */
-function matchesAt(a: usize, la: u32, b: usize, lb: u32, j: u32, imm: u32): bool {
-  const n = elementCount(imm);
-  for (let i: u32 = 0; i < la && i + j < n; i++) {
-    if (i + j >= lb || element(a, i, imm) != element(b, i + j, imm)) return false;
+/** Positions at which the string at `a` stands in `b`, as far as both fit: what lies past the operand counts as equal. */
+// @ts-ignore: decorator
+@inline
+function matchesAt<T>(a: usize, la: u32, b: v128, lb: u32): u32 {
+  const past = ~firstBits(16 / sizeof<T>());
+  let hits: u32 = 0xffffffff;
+  for (let i: u32 = 0; i < la; i++) {
+    const equal = <u32>v128.bitmask<T>(v128.eq<T>(b, v128.splat<T>(load<T>(a + i * sizeof<T>())))) & firstBits(lb);
+    hits &= <u32>(<i32>(equal | past) >> i);
   }
-  return true;
+  return hits;
 }
 
-/** IntRes1: a bit for each element of `b`. */
+/** IntRes1 for elements of type T: a bit for each element of `b`. */
+function aggregateLanes<T>(a: usize, la: u32, bAt: usize, lb: u32, mode: u32): u32 {
+  const b = v128.load(bAt);
+  const all = firstBits(16 / sizeof<T>());
+  const validA = firstBits(la);
+  const validB = firstBits(lb);
+  if (mode == Aggregation.ANY) return equalAny<T>(a, la, b) & validB;
+  if (mode == Aggregation.RANGES) return inRanges<T>(a, la, b) & validB;
+  if (mode == Aggregation.ORDERED) return matchesAt<T>(a, la, b, lb) & all;
+  // Elements that both strings lack are equal; one alone is not.
+  return (v128.bitmask<T>(v128.eq<T>(v128.load(a), b)) & validA & validB) | (all & ~(validA | validB));
+}
+
 function aggregate(a: usize, la: u32, b: usize, lb: u32, imm: u32): u32 {
-  const n = elementCount(imm);
   const mode = (imm >> 2) & 3;
-  let r: u32 = 0;
-  for (let j: u32 = 0; j < n; j++) {
-    let hit = false;
-    if (mode == Aggregation.EACH) {
-      hit = j < la && j < lb ? element(a, j, imm) == element(b, j, imm) : j >= la && j >= lb;
-    } else if (mode == Aggregation.ORDERED) {
-      hit = matchesAt(a, la, b, lb, j, imm);
-    } else if (j >= lb) {
-      break;
-    } else if (mode == Aggregation.ANY) {
-      hit = equalsAny(a, la, element(b, j, imm), imm);
-    } else {
-      hit = inRanges(a, la, element(b, j, imm), imm);
-    }
-    if (hit) r |= (<u32>1) << j;
+  switch (imm & (Control.WORDS | Control.SIGNED)) {
+    case 0:
+      return aggregateLanes<u8>(a, la, b, lb, mode);
+    case Control.WORDS:
+      return aggregateLanes<u16>(a, la, b, lb, mode);
+    case Control.SIGNED:
+      return aggregateLanes<i8>(a, la, b, lb, mode);
+    default:
+      return aggregateLanes<i16>(a, la, b, lb, mode);
   }
-  return r;
 }
 
 /** IntRes2, with the flags it sets. */
@@ -103,7 +117,7 @@ function compareStrings(cpu: Vcpu, a: usize, la: u32, b: usize, lb: u32, imm: u3
   let r = aggregate(a, la, b, lb, imm);
   if ((imm & 0x10) != 0) {
     const count = (imm & 0x20) != 0 ? lb : n;
-    r ^= ((<u32>1) << count) - 1;
+    r ^= firstBits(count);
   }
   const cf: u32 = r != 0 ? 1 : 0;
   const zf: u32 = lb < n ? 0x40 : 0;
