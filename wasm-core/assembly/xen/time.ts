@@ -2,7 +2,7 @@
  * Time as a guest sees it: the pvclock record of each vCPU and the wall clock in shared_info. The guest's TSC runs at
  * 1 GHz and is machine time plus an offset, so a record is written once and whenever that offset changes. [XEN] xen.h
  */
-import { Domain, SharedInfo, Vcpu, VcpuInfoOff, VcpuTime, VcpuTime_SIZE, XenVcpu } from "../gen/layout";
+import { Domain, SharedInfo, SharedInfoOff, Vcpu, VcpuInfoOff, VcpuTime, VcpuTime_SIZE, XenVcpu } from "../gen/layout";
 import { copyToGuest } from "../mmu/access";
 import { wallClockBase } from "../util/host";
 import { xenOf } from "./evtchn/upcall";
@@ -47,6 +47,6 @@ export function updateWallClock(dom: Domain): void {
   si.wcSec = <u32>seconds;
   si.wcSecHi = <u32>(seconds >> 32);
   si.wcNsec = <u32>(ns % 1_000_000_000);
-  atomic.fence();
+  atomic.or<u32>(<usize>dom.sharedInfo, 0, SharedInfoOff.wcVersion);
   si.wcVersion = version + 1;
 }

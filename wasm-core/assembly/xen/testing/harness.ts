@@ -6,7 +6,11 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import asc from "assemblyscript/asc";
+import { vi } from "vitest";
 import { layoutSource, writeLayout } from "../../../build/gen-layout.js";
+
+// The first test of a file waits for the compiler.
+vi.setConfig({ testTimeout: 120_000 });
 
 const ASSEMBLY = join(dirname(fileURLToPath(import.meta.url)), "../..");
 

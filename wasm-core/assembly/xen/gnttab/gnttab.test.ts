@@ -1,0 +1,238 @@
+import { describe, expect, it } from "vitest";
+import { Domain } from "../../../abi/structs/domain.js";
+import { type Guest, LIST, machineWith, STRUCT } from "../testing/guests.js";
+
+const TABLE = 0x100;
+const PERMIT = 1;
+const READONLY = 4;
+const READING = 8;
+const WRITING = 16;
+const HOST = 2;
+
+async function pair(): Promise<[Guest, Guest]> {
+  const [, a, b] = await machineWith([[1, 512], [1, 512]]);
+  for (const g of [a as Guest, b as Guest]) expect(mapTable(g)).toBe(0);
+  return [a as Guest, b as Guest];
+}
+
+/** add_to_physmap of grant frame 0 at gfn TABLE. */
+const mapTable = (g: Guest, idx: bigint = 0n, gfn = TABLE) =>
+  g.call(12, 7, g.struct([[2, 0x7ff0], [2, 0], [4, 1], [8, idx], [8, gfn]]));
+
+function entry(g: Guest, ref: number): number {
+  return g.core.u32(g.dom + Domain.off.gntShared) + ref * 8;
+}
+function grant(g: Guest, ref: number, to: number, gfn: number, flags = 0): void {
+  const view = g.core.view();
+  view.setUint32(entry(g, ref) + 4, gfn, true);
+  view.setUint16(entry(g, ref) + 2, to, true);
+  view.setUint16(entry(g, ref), PERMIT | flags, true);
+}
+const flags = (g: Guest, ref: number) => g.core.view().getUint16(entry(g, ref), true);
+
+function map(g: Guest, dom: number, ref: number, gpa: bigint, how = HOST): { status: number; handle: number } {
+  g.struct([[8, gpa], [4, how], [4, ref], [2, dom], [2, 0], [4, 0], [8, 0]]);
+  expect(g.call(20, 0, STRUCT, 1)).toBe(0);
+  return { status: Number(BigInt.asIntN(16, g.get(STRUCT + 18n, 2))), handle: Number(g.get(STRUCT + 20n, 4)) };
+}
+function unmap(g: Guest, handle: number, gpa: bigint): number {
+  g.struct([[8, gpa], [8, 0], [4, handle], [2, 0]]);
+  expect(g.call(20, 1, STRUCT, 1)).toBe(0);
+  return Number(BigInt.asIntN(16, g.get(STRUCT + 20n, 2)));
+}
+type CopySide = { ref?: number; gfn?: number; dom: number; off: number };
+function copy(g: Guest, from: CopySide, to: CopySide, len: number): number {
+  const how = (from.ref !== undefined ? 1 : 0) | (to.ref !== undefined ? 2 : 0);
+  g.struct([
+    [8, from.ref ?? from.gfn ?? 0], [2, from.dom], [2, from.off], [4, 0],
+    [8, to.ref ?? to.gfn ?? 0], [2, to.dom], [2, to.off], [4, 0], [2, len], [2, how], [2, 0],
+  ]);
+  expect(g.call(20, 5, STRUCT, 1)).toBe(0);
+  return Number(BigInt.asIntN(16, g.get(STRUCT + 36n, 2)));
+}
+
+describe("mapping", () => {
+  it("makes the granted frame appear at the address, and the hypervisor's own view agree", async () => {
+    const [a, b] = await pair();
+    a.put(0x5000, 4, 0x1234);
+    grant(a, 8, b.domid, 5);
+    const free = a.core.call.machineFreeFrames();
+    const m = map(b, a.domid, 8, 0x7000n);
+    expect(m.status).toBe(0);
+    expect(flags(a, 8)).toBe(PERMIT | READING | WRITING);
+    expect(Number(new DataView(b.core.memory.buffer).getUint32(b.core.call.domainPeek(b.domid, 7), true))).toBe(0x1234);
+    expect(b.core.call.domainPage(b.domid, 7)).toBe(0);
+    expect(unmap(b, m.handle, 0x9000n)).toBe(-5);
+    expect(unmap(b, m.handle, 0x7000n)).toBe(0);
+    expect(unmap(b, m.handle, 0x7000n)).toBe(-4);
+    expect(flags(a, 8)).toBe(PERMIT);
+    expect(b.core.call.domainPeek(b.domid, 7)).toBe(0);
+    expect(a.core.call.machineFreeFrames()).toBe(free - 1);
+  });
+
+  it("refuses what was not granted", async () => {
+    const [a, b] = await pair();
+    grant(a, 8, 77, 5);
+    grant(a, 9, b.domid, 5, READONLY);
+    grant(a, 10, b.domid, 0x3fffffff);
+    expect(map(b, a.domid, 8, 0x7000n).status).toBe(-1);
+    expect(map(b, a.domid, 9, 0x7000n).status).toBe(-1);
+    expect(map(b, a.domid, 9, 0x7000n, HOST | 4).status).toBe(0);
+    expect(map(b, a.domid, 10, 0x8000n).status).toBe(-9);
+    expect(flags(a, 10)).toBe(PERMIT);
+    expect(map(b, a.domid, 11, 0x8000n).status).toBe(-1);
+    expect(map(b, a.domid, 0xffffffff, 0x8000n).status).toBe(-3);
+    expect(map(b, 55, 8, 0x8000n).status).toBe(-2);
+    expect(map(b, 0, 8, 0x8000n).status).toBe(-2);
+    expect(map(b, a.domid, 9, 0x8001n, HOST | 4).status).toBe(-5);
+    expect(map(b, a.domid, 9, 1n << 60n, HOST | 4).status).toBe(-5);
+    expect(map(b, a.domid, 9, 0x8000n, 1).status).toBe(-1);
+  });
+
+  it("keeps the frame when the granter gives the page away while it is mapped", async () => {
+    const [a, b] = await pair();
+    a.put(0x5000, 4, 0xabcd);
+    grant(a, 8, b.domid, 5);
+    const m = map(b, a.domid, 8, 0x7000n);
+    a.put(LIST, 8, 5);
+    expect(a.call(12, 1, a.struct([[8, LIST], [8, 1], [4, 0], [4, 0], [2, 0x7ff0]]))).toBe(1);
+    expect(a.core.call.domainPeek(a.domid, 5)).toBe(0);
+    expect(b.core.u32(b.core.call.domainPeek(b.domid, 7))).toBe(0xabcd);
+    expect(unmap(b, m.handle, 0x7000n)).toBe(0);
+  });
+
+  it("outlives the granter, and the mapper's death gives everything back", async () => {
+    const [core, a, b] = await machineWith([[1, 512], [1, 512]]);
+    const [ga, gb] = [a as Guest, b as Guest];
+    grant(ga, 8, 2, 5);
+    grant(ga, 9, 2, 6);
+    const m = map(gb, 1, 8, 0x7000n);
+    expect(map(gb, 1, 9, 0x8000n).status).toBe(0);
+    expect(core.call.domainDestroy(1)).toBe(0);
+    expect(core.call.domainPeek(2, 7)).not.toBe(0);
+    expect(unmap(gb, m.handle, 0x7000n)).toBe(0);
+    expect(core.call.domainDestroy(2)).toBe(0);
+    const free = core.call.machineFreeFrames();
+    for (let round = 0; round < 3; round++) {
+      expect(core.call.domainCreate(1, 1, 600)).toBe(0);
+      core.call.domainAddRam(1, 0, 100);
+      core.call.domainPage(1, 3);
+      expect(core.call.domainDestroy(1)).toBe(0);
+      expect(core.call.machineFreeFrames()).toBe(free);
+    }
+  });
+
+  it("unmaps a long batch with few shootdowns", async () => {
+    const [a, b] = await pair();
+    const n = 40;
+    const handles: number[] = [];
+    for (let i = 0; i < n; i++) {
+      grant(a, 8 + i, b.domid, 5 + i);
+      handles.push(map(b, a.domid, 8 + i, BigInt(0x100000 + i * 4096)).handle);
+    }
+    const before = b.core.u32(b.dom + Domain.off.flushSeq);
+    handles.forEach((h, i) => {
+      b.struct([[8, 0x100000 + i * 4096], [8, 0], [4, h], [2, 9], [2, 0]], LIST + BigInt(i * 24));
+    });
+    expect(b.call(20, 1, LIST, n)).toBe(0);
+    for (let i = 0; i < n; i++) expect(b.get(LIST + BigInt(i * 24 + 20), 2)).toBe(0n);
+    expect(b.core.u32(b.dom + Domain.off.flushSeq) - before).toBe(2);
+    expect(b.core.u32(b.dom + Domain.off.mapUsed)).toBe(0);
+  });
+});
+
+describe("Domain0's mappings", () => {
+  it("pin the page, mark the entry and are counted", async () => {
+    const [core, a] = await machineWith([[1, 64]]);
+    const g = a as Guest;
+    grant(g, 8, 0, 5);
+    const at = core.call.grantMap(1, 8, 0) >>> 0;
+    expect(at).toBe(core.call.domainPeek(1, 5));
+    expect(core.call.grantMap(1, 8, 1) >>> 0).toBe(at);
+    expect(core.call.grantMap(1, 9, 0)).toBe(-1);
+    expect(core.call.grantMap(9, 9, 0)).toBe(-2);
+    expect(flags(g, 8)).toBe(PERMIT | READING | WRITING);
+    expect(core.call.grantUnmap(1, 8, 0)).toBe(0);
+    expect(flags(g, 8)).toBe(PERMIT | READING);
+    expect(core.call.grantUnmap(1, 8, 0)).toBe(-4);
+    expect(core.call.grantUnmap(1, 8, 1)).toBe(0);
+    expect(flags(g, 8)).toBe(PERMIT);
+  });
+});
+
+describe("copying", () => {
+  it("moves bytes between own pages and grants, in both directions", async () => {
+    const [a, b] = await pair();
+    a.put(0x5010, 8, 0x1122334455667788n);
+    grant(a, 8, b.domid, 5);
+    expect(copy(b, { ref: 8, dom: a.domid, off: 0x10 }, { gfn: 9, dom: 0x7ff0, off: 0x20 }, 8)).toBe(0);
+    expect(b.get(0x9020, 8)).toBe(0x1122334455667788n);
+    expect(copy(b, { gfn: 9, dom: 0x7ff0, off: 0x20 }, { ref: 8, dom: a.domid, off: 0x800 }, 4)).toBe(0);
+    expect(a.get(0x5800, 4)).toBe(0x55667788n);
+    expect(flags(a, 8)).toBe(PERMIT);
+  });
+
+  it("refuses other domains' memory, page crossings and missing pages", async () => {
+    const [a, b] = await pair();
+    grant(a, 8, b.domid, 5, READONLY);
+    expect(copy(b, { gfn: 5, dom: a.domid, off: 0 }, { gfn: 9, dom: 0x7ff0, off: 0 }, 8)).toBe(-8);
+    expect(copy(b, { ref: 8, dom: a.domid, off: 4090 }, { gfn: 9, dom: 0x7ff0, off: 0 }, 8)).toBe(-10);
+    expect(copy(b, { ref: 8, dom: a.domid, off: 0 }, { gfn: 0x3000000, dom: 0x7ff0, off: 0 }, 8)).toBe(-9);
+    expect(copy(b, { gfn: 9, dom: 0x7ff0, off: 0 }, { ref: 8, dom: a.domid, off: 0 }, 8)).toBe(-1);
+    expect(flags(a, 8)).toBe(PERMIT | READONLY);
+  });
+});
+
+describe("versions and sizes", () => {
+  it("answers query_size, grows by add_to_physmap up to its limit", async () => {
+    const [a] = await pair();
+    a.call(20, 6, a.struct([[2, 0x7ff0], [4, 0], [4, 0], [2, 9]]), 1);
+    expect([a.get(STRUCT + 4n, 4), a.get(STRUCT + 8n, 4), a.get(STRUCT + 12n, 2)]).toEqual([1n, 64n, 0n]);
+    expect(mapTable(a, 63n, 0x3fffff)).toBe(0);
+    expect(mapTable(a, 64n, 0x3ffffe)).toBe(-22);
+    expect(a.core.u32(a.dom + Domain.off.gntFrames)).toBe(64);
+  });
+
+  it("switches to version 2 and back, keeping the reserved entries; sub-page grants bound a copy", async () => {
+    const [a, b] = await pair();
+    grant(a, 1, 0, 3);
+    grant(a, 8, b.domid, 5);
+    const m = map(b, a.domid, 8, 0x7000n);
+    expect(a.call(20, 8, a.struct([[4, 2]]), 1)).toBe(-16);
+    unmap(b, m.handle, 0x7000n);
+    expect(a.call(20, 8, a.struct([[4, 2]]), 1)).toBe(0);
+    const shared = a.core.u32(a.dom + Domain.off.gntShared);
+    expect(a.core.view().getBigUint64(shared + 16 + 8, true)).toBe(3n);
+    expect(a.core.view().getUint16(shared + 8 * 16, true)).toBe(0);
+    expect(mapTable(a, 0x80000000n, 0x3ffff0)).toBe(0);
+    const at = shared + 9 * 16;
+    const view = a.core.view();
+    view.setBigUint64(at + 8, 5n, true);
+    view.setUint16(at + 4, 0x100, true);
+    view.setUint16(at + 6, 0x10, true);
+    view.setUint16(at + 2, b.domid, true);
+    view.setUint16(at, PERMIT | 0x100, true);
+    a.put(0x5100, 4, 77);
+    expect(map(b, a.domid, 9, 0x7000n).status).toBe(-1);
+    expect(copy(b, { ref: 9, dom: a.domid, off: 0x100 }, { gfn: 9, dom: 0x7ff0, off: 0 }, 16)).toBe(0);
+    expect(b.get(0x9000, 4)).toBe(77n);
+    expect(copy(b, { ref: 9, dom: a.domid, off: 0x101 }, { gfn: 9, dom: 0x7ff0, off: 0 }, 16)).toBe(-10);
+    expect(a.call(20, 8, a.struct([[4, 1]]), 1)).toBe(0);
+    expect(a.core.view().getUint32(shared + 8 + 4, true)).toBe(3);
+  });
+
+  it("transfers a page into a place that was offered", async () => {
+    const [a, b] = await pair();
+    b.put(0x6000, 4, 4242);
+    b.call(12, 1, b.struct([[8, LIST], [8, 0], [4, 0], [4, 0], [2, 0x7ff0]]));
+    const view = a.core.view();
+    view.setUint32(entry(a, 8) + 4, 0x2000, true);
+    view.setUint32(entry(a, 8), 2 | (b.domid << 16), true);
+    b.struct([[8, 6], [2, a.domid], [4, 8], [2, 9]]);
+    expect(b.call(20, 4, STRUCT, 1)).toBe(0);
+    expect(b.get(STRUCT + 16n, 2)).toBe(0n);
+    expect(a.get(0x2000000, 4)).toBe(4242n);
+    expect(b.core.call.domainPeek(b.domid, 6)).toBe(0);
+    expect(flags(a, 8)).toBe(2 | 4 | 8);
+  });
+});
