@@ -47,6 +47,7 @@ export namespace Door { export const READ: u32 = 0; export const WRITE: u32 = 1;
 export function memAddr(cpu: Vcpu, rec: Rec): u64 { return load<u64>(changetype<usize>(cpu) + rec.rm) + <u64>rec.disp; }
 export function memSeg(rec: Rec): u32 { return 3; }
 export function segBase(cpu: Vcpu, seg: u32): u64 { return 0; }
+export function sysR(cpu: Vcpu, lin: u64, size: u32): usize { return 0; }
 export function segAccess(cpu: Vcpu, seg: u32, off: u64, size: u32, door: u32): usize {
   if (off + size <= ${UNMAPPED}) return <usize>off;
   raisePageFault(cpu, off, 0);
@@ -118,8 +119,8 @@ async function compile(handlers: string): Promise<WebAssembly.Module> {
 const MINE = /^(sse-|xsave$|fxsave$)/;
 
 /** Handlers of the rows that the SSE modules implement, in the order the generator numbers them. */
-export async function sseForms(): Promise<{ forms: Form[]; handlers: string }> {
-  const families = (await loadTable()).filter((f) => MINE.test(f.module));
+export async function sseForms(modules = MINE): Promise<{ forms: Form[]; handlers: string }> {
+  const families = (await loadTable()).filter((f) => modules.test(f.module));
   const familyOf = new Map(families.flatMap((f) => f.rows.map((row) => [row, f] as const)));
   const { leaves } = buildTree(families.flatMap((f) => f.rows));
   const forms: Form[] = [];
@@ -134,8 +135,8 @@ export async function sseForms(): Promise<{ forms: Form[]; handlers: string }> {
   return { forms, handlers: handlersSource(families, leaves) };
 }
 
-export async function sseCore(): Promise<SseCore> {
-  const { forms, handlers } = await sseForms();
+export async function sseCore(modules = MINE): Promise<SseCore> {
+  const { forms, handlers } = await sseForms(modules);
   const memory = new WebAssembly.Memory({ initial: 64, maximum: 64, shared: true });
   const env = {
     memory,
