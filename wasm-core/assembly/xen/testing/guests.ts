@@ -34,8 +34,9 @@ export class Guest {
   }
 
   put(gpa: number | bigint, size: 1 | 2 | 4 | 8, value: number | bigint): void {
-    const view = this.core.view();
+    // The page first: populating it may grow memory, and views of before do not reach it.
     const at = this.at(gpa);
+    const view = this.core.view();
     if (size === 1) view.setUint8(at, Number(value));
     else if (size === 2) view.setUint16(at, Number(value), true);
     else if (size === 4) view.setUint32(at, Number(value), true);
@@ -43,8 +44,8 @@ export class Guest {
   }
 
   get(gpa: number | bigint, size: 1 | 2 | 4 | 8): bigint {
-    const view = this.core.view();
     const at = this.at(gpa);
+    const view = this.core.view();
     if (size === 1) return BigInt(view.getUint8(at));
     if (size === 2) return BigInt(view.getUint16(at, true));
     return size === 4 ? BigInt(view.getUint32(at, true)) : view.getBigUint64(at, true);

@@ -16,3 +16,7 @@ export function lapicTimerDeadline(cpu: Vcpu): u64 {
 }
 
 export function lapicTimerFire(cpu: Vcpu): void {}
+
+export function lapicLatch(cpu: Vcpu, vector: u32): void {
+  lapicInject(cpu, vector, false);
+}

@@ -1,0 +1,182 @@
+import { describe, expect, it } from "vitest";
+import { Domain } from "../../abi/structs/domain.js";
+import { Machine, MACHINE_BASE, Pcpu, PCPU_BASE } from "../../abi/structs/machine.js";
+import { Vcpu } from "../../abi/structs/vcpu.js";
+import { XenVcpu } from "../../abi/structs/xen.js";
+import { type Guest, LIST, machineWith, STRUCT } from "../xen/testing/guests.js";
+import type { TestCore } from "../xen/testing/harness.js";
+
+const AGAIN = 0;
+const IDLE = 1;
+const RBX = 24;
+const R15 = 120;
+const MS = 1_000_000;
+
+/** Makes the stand-in guest halt at once (1), spin (0) or triple fault (3). */
+const behave = (g: Guest, how: number, n = 0) => g.core.view().setBigUint64(g.vcpu(n) + RBX, BigInt(how), true);
+const icount = (g: Guest, n = 0) => g.core.view().getBigUint64(g.vcpu(n) + Vcpu.off.icount, true);
+const upcalls = (g: Guest, n = 0) => g.core.view().getBigUint64(g.vcpu(n) + R15, true);
+const doorbell = (core: TestCore, pcpu: number) => core.u32(PCPU_BASE + pcpu * Pcpu.size + Pcpu.off.doorbell);
+
+function start(g: Guest, how: number): void {
+  expect(g.core.call.vcpuStartPvh(g.domid, 0, 0x1000, 0)).toBe(0);
+  behave(g, how);
+  g.core.view().setUint32(g.vcpu() + Vcpu.off.eflags, 0x202, true);
+  expect(g.core.call.domainUnpause(g.domid)).toBe(0);
+}
+
+/** The host's clock runs while the stand-in guest "runs": each look costs 10 us. */
+function ticking(core: TestCore, ns = 10_000): void {
+  let now = core.clock.ns;
+  Object.defineProperty(core.clock, "ns", { get: () => (now += ns), set: (v: number) => (now = v), configurable: true });
+}
+
+describe("the scheduler", () => {
+  it("is idle without guests, and wakes a sleeping pCPU for one", async () => {
+    const [core, a] = await machineWith([[1, 64]]);
+    expect(core.call.pcpuRun(1)).toBe(IDLE);
+    expect(core.call.pcpuIdleNs(1)).toBe(Infinity);
+    const bell = doorbell(core, 1);
+    start(a as Guest, 1);
+    expect(doorbell(core, 1)).toBe(bell + 1);
+  });
+
+  it("shares a pCPU between vCPUs that spin", async () => {
+    const [core, a, b] = await machineWith([[1, 64], [1, 64]]);
+    ticking(core);
+    start(a as Guest, 0);
+    start(b as Guest, 0);
+    for (let i = 0; i < 40; i++) expect(core.call.pcpuRun(0)).toBe(AGAIN);
+    const [x, y] = [Number(icount(a as Guest)), Number(icount(b as Guest))];
+    expect(x).toBeGreaterThan(0);
+    expect(Math.abs(x - y) / Math.max(x, y)).toBeLessThan(0.5);
+  });
+
+  it("blocks a halted vCPU until an event, and does not spin for a masked one", async () => {
+    const [core, a, b] = await machineWith([[1, 64], [1, 64]]);
+    const [g, other] = [a as Guest, b as Guest];
+    start(g, 1);
+    expect(core.call.pcpuRun(0)).toBe(IDLE);
+    const before = icount(g);
+    expect(core.call.pcpuRun(0)).toBe(IDLE);
+    expect(icount(g)).toBe(before);
+    const port = g.allocUnbound(other.domid);
+    const far = other.bindInterdomain(g.domid, port);
+    other.send(far);
+    expect(core.call.pcpuRun(0)).toBe(IDLE);
+    expect(upcalls(g)).toBe(0n);
+    g.unmask(port);
+    expect(core.call.pcpuRun(0)).toBe(IDLE);
+    expect(upcalls(g)).toBe(1n);
+  });
+
+  it("fires one-shot and periodic timers on time, and tells how long it may sleep", async () => {
+    const [core, a] = await machineWith([[1, 64]]);
+    const g = a as Guest;
+    start(g, 1);
+    const port = g.bindVirq(0);
+    g.unmask(port);
+    expect(core.call.pcpuRun(0)).toBe(IDLE);
+    const now = core.call.machineNow();
+    expect(g.call(24, 8, 0, g.struct([[8, now + 3 * MS], [4, 0]]))).toBe(0);
+    core.call.vcpuTrigger(1, 0, 4);
+    expect(core.call.pcpuRun(0)).toBe(IDLE);
+    expect(core.call.pcpuIdleNs(0)).toBe(3 * MS);
+    expect(core.call.pcpuIdleNs(1)).toBe(Infinity);
+    core.clock.ns += 3 * MS;
+    expect(core.call.pcpuRun(0)).toBe(IDLE);
+    expect(upcalls(g)).toBe(1n);
+    expect(core.call.pcpuIdleNs(0)).toBe(Infinity);
+    expect(g.call(24, 6, 0, g.struct([[8, 4 * MS]]))).toBe(0);
+    core.call.vcpuTrigger(1, 0, 4);
+    for (let i = 0; i < 10; i++) {
+      core.call.pcpuRun(0);
+      g.consume(port);
+      g.clearUpcall();
+      core.clock.ns += 4 * MS;
+    }
+    expect(Number(upcalls(g))).toBeGreaterThanOrEqual(9);
+  });
+
+  it("ends a poll by port or by time", async () => {
+    const [core, a, b] = await machineWith([[1, 64], [1, 64]]);
+    const [g, other] = [a as Guest, b as Guest];
+    start(g, 0);
+    ticking(core, 100_000);
+    const port = g.allocUnbound(other.domid);
+    const far = other.bindInterdomain(g.domid, port);
+    const poll = (timeout: bigint) => {
+      g.put(LIST, 4, port);
+      return g.call(29, 3, g.struct([[8, LIST], [4, 1], [8, timeout]]));
+    };
+    expect(poll(0n)).toBe(0);
+    expect(core.u32(g.xen() + XenVcpu.off.block)).toBe(2);
+    other.send(far);
+    expect(poll(0n)).toBe(0);
+    expect(core.u32(g.xen() + XenVcpu.off.block)).toBe(0);
+    g.put(LIST, 4, 4000);
+    expect(g.call(29, 3, g.struct([[8, LIST], [4, 1], [8, 0]]))).toBe(-22);
+    expect(g.call(29, 3, g.struct([[8, LIST], [4, 129], [8, 0]]))).toBe(-22);
+  });
+
+  it("stops a paused domain and one that crashed, and says when it is out", async () => {
+    const [core, a, b] = await machineWith([[1, 64], [1, 64]]);
+    ticking(core);
+    start(a as Guest, 0);
+    start(b as Guest, 3);
+    core.call.pcpuRun(0);
+    core.call.pcpuRun(0);
+    expect(core.u32((b as Guest).dom + Domain.off.shutdownReason)).toBe(3);
+    expect(core.u32((b as Guest).dom + Domain.off.crashReason)).toBe(2);
+    expect(core.u32(MACHINE_BASE + Machine.off.domExc)).toBeGreaterThan(0);
+    expect(core.call.domainPause(1)).toBe(0);
+    expect(core.call.pcpuRun(0)).toBe(IDLE);
+    expect(core.call.domainQuiescent(1)).toBe(1);
+    const before = icount(a as Guest);
+    expect(core.call.pcpuRun(0)).toBe(IDLE);
+    expect(icount(a as Guest)).toBe(before);
+    expect(core.call.domainUnpause(1)).toBe(0);
+    expect(core.call.domainUnpause(1)).toBe(-22);
+    expect(core.call.pcpuRun(0)).toBe(AGAIN);
+    expect(icount(a as Guest)).toBeGreaterThan(before);
+    expect(core.call.domainDestroy(1)).toBe(0);
+    expect(core.call.domainDestroy(2)).toBe(0);
+    expect(core.call.pcpuRun(0)).toBe(IDLE);
+  });
+
+  it("shuts down when the guest asks, and resumes from suspend only", async () => {
+    const [core, a] = await machineWith([[1, 64]]);
+    const g = a as Guest;
+    start(g, 1);
+    expect(g.call(29, 2, g.struct([[4, 2]]))).toBe(0);
+    expect(core.call.pcpuRun(0)).toBe(IDLE);
+    expect(core.call.domainResume(1)).toBe(0);
+    expect(g.call(29, 2, g.struct([[4, 9]]))).toBe(-22);
+    expect(g.call(29, 2, g.struct([[4, 1]]))).toBe(0);
+    expect(core.u32(g.dom + Domain.off.shutdownReason)).toBe(1);
+    expect(core.call.domainResume(1)).toBe(-22);
+    expect(g.get(STRUCT, 4)).toBe(1n);
+  });
+
+  it("in deterministic mode makes time of instructions, and jumps over idle time", async () => {
+    const run = async () => {
+      const [core, a] = await machineWith([[1, 64]], 1, 1);
+      const g = a as Guest;
+      start(g, 1);
+      const port = g.bindVirq(0);
+      g.unmask(port);
+      g.call(24, 6, 0, g.struct([[8, 5 * MS]]));
+      const log: unknown[] = [];
+      for (let i = 0; i < 12; i++) {
+        core.clock.ns += 1_234_567 * i;
+        log.push(core.call.pcpuRun(0), core.call.machineNow(), core.call.pcpuIdleNs(0), upcalls(g));
+        g.consume(port);
+        g.clearUpcall();
+      }
+      return log;
+    };
+    const first = await run();
+    expect(await run()).toEqual(first);
+    expect(first.at(-3)).toBeGreaterThan(10 * MS);
+  });
+});
