@@ -3,6 +3,7 @@
  * The dev server sends the two headers that cross-origin isolation needs, as the playground server does.
  * Under vitest only the defaults apply, so that unit tests of every folder run from the repository's root.
  */
+import { fileURLToPath } from "node:url";
 import { defineConfig } from "vite";
 
 const isolation = {
@@ -14,7 +15,7 @@ const isolation = {
 export default defineConfig(({ mode }) => {
   if (process.env.VITEST) return {};
   return {
-    root: "web-ui",
+    root: fileURLToPath(new URL("web-ui", import.meta.url)),
     base: "./",
     // The simulated host is for development and for the page's own tests: a production build leaves it out.
     define: { __FAKE_HOST__: JSON.stringify(mode !== "production") },

@@ -23,7 +23,7 @@ export interface FakeSite {
 }
 
 export async function startFakeSite(): Promise<FakeSite> {
-  await build({ configFile: join(ROOT, "vite.config.ts"), root: join(ROOT, "web-ui"), mode: "e2e", logLevel: "warn" });
+  await build({ configFile: join(ROOT, "vite.config.ts"), mode: "e2e", logLevel: "warn" });
   if (!existsSync(join(WEB_ROOT, "index.html"))) throw new Error("the page's test build is missing");
   const folder = await mkdtemp(join(tmpdir(), "xenolith-e2e-"));
   const kernel = join(folder, "vmlinuz-6.1.0-51-cloud-amd64");

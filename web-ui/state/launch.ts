@@ -96,6 +96,8 @@ export class Launch {
       cmdline: options.cmdline ?? images.cmdline,
       memoryMiB: options.memoryMiB,
       vcpus: options.vcpus,
+      // Kept for its console and a core dump until the person destroys it.
+      onCrash: "preserve",
       ...(pcDevices ? { platform: { serial: true, debugcon: true, exitPort: true } } : {}),
     };
   }
