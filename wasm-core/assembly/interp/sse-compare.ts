@@ -62,10 +62,29 @@ function packed<F, T>(cpu: Vcpu, d: usize, s: usize, imm: u32): i32 {
   return Status.NEXT;
 }
 
-function scalar<T>(cpu: Vcpu, d: usize, s: usize, imm: u32): i32 {
+function softScalar<T>(cpu: Vcpu, d: usize, s: usize, imm: u32): i32 {
   const st = beginFp(cpu);
   store<T>(fpTemp(cpu), comparison<T>(st, load<T>(d), load<T>(s), imm));
   return commitFp(cpu, d, sizeof<T>());
+}
+
+/** True when a comparison of the two raises nothing. */
+// @ts-ignore: decorator
+@inline
+function comparesPlainly<F>(cpu: Vcpu, x: F, y: F): bool {
+  return hostMode(cpu) && x == x && y == y && !isDenormalHost<F>(x) && !isDenormalHost<F>(y);
+}
+
+// @ts-ignore: decorator
+@inline
+function scalar<F, T>(cpu: Vcpu, d: usize, s: usize, imm: u32): i32 {
+  const a = load<F>(d);
+  const b = load<F>(s);
+  if (!comparesPlainly<F>(cpu, a, b)) return softScalar<T>(cpu, d, s, imm);
+  const predicate = imm & 3;
+  const holds = predicate == Predicate.EQ ? a == b : predicate == Predicate.LT ? a < b : predicate == Predicate.LE && a <= b;
+  store<T>(d, holds != ((imm & 4) != 0) ? <T>-1 : <T>0);
+  return Status.NEXT;
 }
 
 export function cmpps(cpu: Vcpu, rec: Rec, d: usize, s: usize, imm: u32): i32 {
@@ -77,11 +96,11 @@ export function cmppd(cpu: Vcpu, rec: Rec, d: usize, s: usize, imm: u32): i32 {
 }
 
 export function cmpss(cpu: Vcpu, rec: Rec, d: usize, s: usize, imm: u32): i32 {
-  return scalar<u32>(cpu, d, s, imm);
+  return scalar<f32, u32>(cpu, d, s, imm);
 }
 
 export function cmpsd(cpu: Vcpu, rec: Rec, d: usize, s: usize, imm: u32): i32 {
-  return scalar<u64>(cpu, d, s, imm);
+  return scalar<f64, u64>(cpu, d, s, imm);
 }
 
 /** ZF, PF and CF of an Order; OF, SF and AF are cleared. */
@@ -96,7 +115,7 @@ function setOrder(cpu: Vcpu, order: i32): void {
 function ordering<F, T>(cpu: Vcpu, a: usize, b: usize, signalling: bool): i32 {
   const x = load<F>(a);
   const y = load<F>(b);
-  if (hostMode(cpu) && x == x && y == y && !isDenormalHost<F>(x) && !isDenormalHost<F>(y)) {
+  if (comparesPlainly<F>(cpu, x, y)) {
     setArith(cpu, x < y ? 1 : x == y ? 0x40 : 0);
     return Status.NEXT;
   }

@@ -8,7 +8,7 @@ import { Rec } from "../decode/record";
 import { Fp, f32ToF64, f64ToF32, fFromInt, fToInt } from "../softfloat";
 import { fitsPrecision } from "./sse-exact";
 import {
-  beginFp, commitFp, endFp, fpTemp, hostMode, infinity, isDenormalHost, minNormal, stickyPrecision,
+  beginFp, commitFp, denormals, endFp, finites, fpTemp, hostMode, infinity, isDenormalHost, minNormal, stickyPrecision,
 } from "./sse-fp";
 
 // Between the formats.
@@ -44,6 +44,11 @@ export function cvtsd2ss(cpu: Vcpu, rec: Rec, d: usize, s: usize): i32 {
 }
 
 export function cvtps2pd(cpu: Vcpu, rec: Rec, d: usize, s: usize): i32 {
+  const v = v128.load64_zero(s);
+  if (hostMode(cpu) && i32x4.all_true(v128.andnot(f32x4.eq(v, v), denormals<f32>(v)))) {
+    v128.store(d, f64x2.promote_low_f32x4(v));
+    return Status.NEXT;
+  }
   const st = beginFp(cpu);
   const t = fpTemp(cpu);
   store<u64>(t, f32ToF64(st, load<u32>(s)));
@@ -52,6 +57,15 @@ export function cvtps2pd(cpu: Vcpu, rec: Rec, d: usize, s: usize): i32 {
 }
 
 export function cvtpd2ps(cpu: Vcpu, rec: Rec, d: usize, s: usize): i32 {
+  const v = v128.load(s);
+  const r = f32x4.demote_f64x2_zero(v);
+  const back = f64x2.promote_low_f32x4(r);
+  const normal = v128.and(f64x2.gt(f64x2.abs(back), f64x2.splat(<f64>minNormal<f32>())), finites<f64>(back));
+  if (hostMode(cpu) && i64x2.all_true(v128.or(normal, f64x2.eq(v, f64x2.splat(0))))) {
+    if (v128.any_true(f64x2.ne(back, v))) cpu.mxcsr |= Fp.PE;
+    v128.store(d, r);
+    return Status.NEXT;
+  }
   const st = beginFp(cpu);
   const t = fpTemp(cpu);
   store<u32>(t, f64ToF32(st, load<u64>(s)));
@@ -158,12 +172,24 @@ export function cvttps2dq(cpu: Vcpu, rec: Rec, d: usize, s: usize): i32 {
   return singlesToInt(cpu, d, s, true);
 }
 
+// @ts-ignore: decorator
+@inline
+function doublesToInt(cpu: Vcpu, d: usize, s: usize, truncate: bool): i32 {
+  const v = v128.load(s);
+  const fits = f64x2.lt(f64x2.abs(v), f64x2.splat(2147483647.0));
+  if (!hostMode(cpu) || !i64x2.all_true(fits)) return packedToInt<u64>(cpu, d, s, truncate);
+  const r = truncate ? f64x2.trunc(v) : f64x2.nearest(v);
+  if (v128.any_true(f64x2.ne(r, v))) cpu.mxcsr |= Fp.PE;
+  v128.store(d, i32x4.trunc_sat_f64x2_s_zero(r));
+  return Status.NEXT;
+}
+
 export function cvtpd2dq(cpu: Vcpu, rec: Rec, d: usize, s: usize): i32 {
-  return packedToInt<u64>(cpu, d, s, false);
+  return doublesToInt(cpu, d, s, false);
 }
 
 export function cvttpd2dq(cpu: Vcpu, rec: Rec, d: usize, s: usize): i32 {
-  return packedToInt<u64>(cpu, d, s, true);
+  return doublesToInt(cpu, d, s, true);
 }
 
 /** A scalar at `s` to a general register. F is the number's type, T its bits, I the signed integer, R its bits. */

@@ -8,13 +8,12 @@
  * when no unmasked exception is met.
  */
 import { Status, Vcpu, VcpuOff } from "../gen/layout";
+import { Cr4 } from "../cpu/control-bits";
 import { Vector, raise } from "../cpu/faults";
 import { Fp } from "../softfloat";
 
 const PRE_COMPUTATION: u32 = Fp.IE | Fp.DE | Fp.ZE;
 const HOST_BITS: u32 = Fp.MASKS | Fp.RC_MASK | Fp.DAZ | Fp.FTZ;
-/** CR4.OSXMMEXCPT */
-const CR4_OSXMMEXCPT: u64 = 0x400;
 
 /** Operations that share a path, so that one function can be told which. */
 export namespace FpOp {
@@ -50,7 +49,7 @@ export function endFp(cpu: Vcpu): i32 {
     return Status.NEXT;
   }
   cpu.mxcsr = mxcsr | ((unmasked & PRE_COMPUTATION) != 0 ? flags & PRE_COMPUTATION : flags);
-  return raise(cpu, (cpu.cr4 & CR4_OSXMMEXCPT) != 0 ? Vector.XM : Vector.UD);
+  return raise(cpu, (cpu.cr4 & Cr4.OSXMMEXCPT) != 0 ? Vector.XM : Vector.UD);
 }
 
 /** Sixteen aligned bytes for the first operand and then the result; the second operand's follow. */

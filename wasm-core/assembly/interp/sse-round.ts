@@ -49,14 +49,27 @@ export function roundpd(cpu: Vcpu, rec: Rec, d: usize, s: usize, imm: u32): i32 
   return round<f64, u64>(cpu, d, s, imm);
 }
 
+// @ts-ignore: decorator
+@inline
+function roundScalar<F, T>(cpu: Vcpu, d: usize, s: usize, imm: u32): i32 {
+  const v = load<F>(s);
+  if (!hostMode(cpu) || v != v) {
+    store<T>(fpTemp(cpu), fRoundToIntegral<T>(beginFp(cpu), load<T>(s), imm));
+    return commitFp(cpu, d, sizeof<T>());
+  }
+  const rc = (imm & 4) != 0 ? 0 : imm & 3;
+  const r = rc == 0 ? nearest<F>(v) : rc == 1 ? floor<F>(v) : rc == 2 ? ceil<F>(v) : trunc<F>(v);
+  if ((imm & 8) == 0 && r != v) cpu.mxcsr |= Fp.PE;
+  store<F>(d, r);
+  return Status.NEXT;
+}
+
 export function roundss(cpu: Vcpu, rec: Rec, d: usize, s: usize, imm: u32): i32 {
-  store<u32>(fpTemp(cpu), fRoundToIntegral<u32>(beginFp(cpu), load<u32>(s), imm));
-  return commitFp(cpu, d, 4);
+  return roundScalar<f32, u32>(cpu, d, s, imm);
 }
 
 export function roundsd(cpu: Vcpu, rec: Rec, d: usize, s: usize, imm: u32): i32 {
-  store<u64>(fpTemp(cpu), fRoundToIntegral<u64>(beginFp(cpu), load<u64>(s), imm));
-  return commitFp(cpu, d, 8);
+  return roundScalar<f64, u64>(cpu, d, s, imm);
 }
 
 // Dot products. Lanes that the high half of imm leaves out count as +0; the low half says where the sum goes.
