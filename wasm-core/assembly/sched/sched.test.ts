@@ -144,6 +144,27 @@ describe("the scheduler", () => {
     expect(core.call.pcpuRun(0)).toBe(IDLE);
   });
 
+  it("leaves a vCPU alone until SIPI, and starts it then", async () => {
+    const [core, a] = await machineWith([[2, 64]]);
+    const g = a as Guest;
+    start(g, 1);
+    ticking(core);
+    expect(core.call.pcpuRun(0)).toBe(IDLE);
+    expect(icount(g, 1)).toBe(0n);
+    core.call.vcpuTrigger(1, 1, 2);
+    expect(core.call.pcpuRun(0)).toBe(AGAIN);
+    expect(icount(g, 1)).toBeGreaterThan(0n);
+    expect(g.call(24, 3, 1)).toBe(1);
+    expect(g.call(24, 2, 1)).toBe(0);
+    expect(core.call.pcpuRun(0)).toBe(IDLE);
+    const before = icount(g, 1);
+    expect(core.call.pcpuRun(0)).toBe(IDLE);
+    expect(icount(g, 1)).toBe(before);
+    expect(g.call(24, 1, 1)).toBe(0);
+    expect(core.call.pcpuRun(0)).toBe(AGAIN);
+    expect(icount(g, 1)).toBeGreaterThan(before);
+  });
+
   it("shuts down when the guest asks, and resumes from suspend only", async () => {
     const [core, a] = await machineWith([[1, 64]]);
     const g = a as Guest;

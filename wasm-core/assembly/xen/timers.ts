@@ -73,10 +73,10 @@ export function endPoll(cpu: Vcpu): void {
   x.block = BlockMode.NONE;
 }
 
-/** Sets the one-shot timer. */
+/** Sets the one-shot timer. The tick that runs was cut for the old deadline, so it ends. */
 export function setSingleshot(cpu: Vcpu, deadline: u64): void {
   xenOf(cpu).singleshot = deadline;
-  nextDeadline(cpu);
+  if (deadline != NEVER) cpu.budget = 0;
 }
 
 /** Starts the periodic timer, or stops it with 0. */
@@ -84,5 +84,5 @@ export function setPeriodic(cpu: Vcpu, period: u64): void {
   const x = xenOf(cpu);
   x.periodic = period;
   x.periodicNext = machineTime() + period;
-  nextDeadline(cpu);
+  if (period != 0) cpu.budget = 0;
 }

@@ -11,6 +11,11 @@ export function runVcpu(cpu: Vcpu): u32 {
   const self = changetype<usize>(cpu);
   const events = atomic.load<u32>(self, VcpuOff.events);
   if ((events & EventBit.STOP) != 0) return ExitReason.STOP;
+  if ((events & EventBit.SIPI) != 0) {
+    atomic.and<u32>(self, ~<u32>EventBit.SIPI, VcpuOff.events);
+    cpu.waitForSipi = 0;
+    cpu.online = 1;
+  }
   if (cpu.waitForSipi) return ExitReason.HALT;
   if ((events & EventBit.INTERRUPT) != 0) {
     atomic.and<u32>(self, ~<u32>EventBit.INTERRUPT, VcpuOff.events);
