@@ -6,9 +6,21 @@ import { readFileSync } from "node:fs";
 import { beforeAll, describe, expect, it } from "vitest";
 import { Vcpu } from "../../abi/structs/vcpu.js";
 import { CPU, type Form, MEM, resetCpu, type SseCore, setRecord, sseCore, UNMAPPED } from "./testing/sse-core.js";
-import { At, BLOCK, hasImmediate, hashResults, isReplayed, nameOf, VECTOR_SIZE, vectorsOf } from "./testing/sse-vectors.js";
+import {
+  At,
+  BLOCK,
+  hasImmediate,
+  hashResults,
+  isReplayed,
+  nameOf,
+  VECTOR_SIZE,
+  vectorsOf,
+} from "./testing/sse-vectors.js";
 
-const RECORDED = JSON.parse(readFileSync(new URL("./testing/sse-recorded.json", import.meta.url), "utf8")) as Record<string, string>;
+const RECORDED = JSON.parse(readFileSync(new URL("./testing/sse-recorded.json", import.meta.url), "utf8")) as Record<
+  string,
+  string
+>;
 const { off } = Vcpu;
 const FAULT = 2;
 
@@ -22,8 +34,10 @@ const uses = (f: Form, kinds: string): boolean => f.row.operands.some((o) => kin
 function enter(f: Form, v: Uint8Array): void {
   const view = new DataView(v.buffer, v.byteOffset, VECTOR_SIZE);
   resetCpu(core);
-  for (let n = 0; n < 3; n++) core.memory.set(v.subarray(At.XMM + 16 * n, At.XMM + 16 * n + 16), CPU + off.vec + 32 * n);
-  for (let n = 0; n < 2; n++) core.memory.set(v.subarray(At.MM + 8 * n, At.MM + 8 * n + 8), CPU + off.fpr + 16 * (n + 1));
+  for (let n = 0; n < 3; n++)
+    core.memory.set(v.subarray(At.XMM + 16 * n, At.XMM + 16 * n + 16), CPU + off.vec + 32 * n);
+  for (let n = 0; n < 2; n++)
+    core.memory.set(v.subarray(At.MM + 8 * n, At.MM + 8 * n + 8), CPU + off.fpr + 16 * (n + 1));
   core.memory.set(v.subarray(At.GPR, At.GPR + 24), CPU + off.gpr);
   core.view.setBigUint64(CPU + off.gpr + 56, BigInt(MEM), true);
   core.view.setUint32(CPU + off.eflags, view.getUint32(At.FLAGS, true), true);
@@ -35,8 +49,10 @@ function enter(f: Form, v: Uint8Array): void {
 
 function leave(v: Uint8Array, status: number): void {
   const view = new DataView(v.buffer, v.byteOffset, VECTOR_SIZE);
-  for (let n = 0; n < 3; n++) v.set(core.memory.subarray(CPU + off.vec + 32 * n, CPU + off.vec + 32 * n + 16), At.XMM + 16 * n);
-  for (let n = 0; n < 2; n++) v.set(core.memory.subarray(CPU + off.fpr + 16 * (n + 1), CPU + off.fpr + 16 * (n + 1) + 8), At.MM + 8 * n);
+  for (let n = 0; n < 3; n++)
+    v.set(core.memory.subarray(CPU + off.vec + 32 * n, CPU + off.vec + 32 * n + 16), At.XMM + 16 * n);
+  for (let n = 0; n < 2; n++)
+    v.set(core.memory.subarray(CPU + off.fpr + 16 * (n + 1), CPU + off.fpr + 16 * (n + 1) + 8), At.MM + 8 * n);
   v.set(core.memory.subarray(CPU + off.gpr, CPU + off.gpr + 24), At.GPR);
   view.setUint32(At.FLAGS, core.flags(), true);
   view.setUint32(At.MXCSR, core.view.getUint32(CPU + off.mxcsr, true), true);
@@ -68,7 +84,8 @@ describe("SSE against a processor", () => {
 });
 
 describe("RCPPS and RSQRTPS", () => {
-  const form = (mnemonic: string): Form => core.forms.find((f) => f.row.mnemonic === mnemonic && f.variant.form === "reg")!;
+  const form = (mnemonic: string): Form =>
+    core.forms.find((f) => f.row.mnemonic === mnemonic && f.variant.form === "reg")!;
   const approximate = (mnemonic: string, x: number): number => {
     resetCpu(core);
     core.view.setFloat32(CPU + off.vec + 64, x, true);
@@ -111,7 +128,9 @@ describe("MASKMOVDQU", () => {
   it("stores the selected bytes and no others", () => {
     core.memory.fill(0xee, MEM, MEM + 16);
     expect(store([1, 2, 9], MEM)).toBe(0);
-    expect([...core.memory.subarray(MEM, MEM + 12)]).toEqual([0xee, 2, 3, 0xee, 0xee, 0xee, 0xee, 0xee, 0xee, 10, 0xee, 0xee]);
+    expect([...core.memory.subarray(MEM, MEM + 12)]).toEqual([
+      0xee, 2, 3, 0xee, 0xee, 0xee, 0xee, 0xee, 0xee, 10, 0xee, 0xee,
+    ]);
   });
 
   it("faults for what it selects, not for what it leaves out", () => {

@@ -19,22 +19,63 @@ export const At = { XMM: 0, MM: 48, GPR: 64, FLAGS: 88, MXCSR: 96, FAULT: 100, I
 type Lanes = "single" | "double" | "integer" | "string";
 
 const SINGLES = [
-  0, 0x80000000, 0x3f800000, 0xbf800000, 0x7f800000, 0xff800000, 0x7fc00000, 0xffc12345, 0x7f812345, 0xffb00001, 1, 0x80000001, 0x7fffff,
-  0x807fffff, 0x400000, 0x800000, 0x80800000, 0x800001, 0x7f7fffff, 0xff7fffff, 0x4effffff, 0x4f000000, 0xcf000000, 0xcf000001, 0x5f000000,
-  0xdf000000, 0x5effffff, 0x3f000000, 0xbf000000, 0x3fc00000, 0x40200000, 0x1fffffff, 0x20000000, 0x5f7fffff, 0x33800000, 0x34000000,
-  0x3f7fffff, 0x3f800001, 0xffffff, 0x1000000,
+  0, 0x80000000, 0x3f800000, 0xbf800000, 0x7f800000, 0xff800000, 0x7fc00000, 0xffc12345, 0x7f812345, 0xffb00001, 1,
+  0x80000001, 0x7fffff, 0x807fffff, 0x400000, 0x800000, 0x80800000, 0x800001, 0x7f7fffff, 0xff7fffff, 0x4effffff,
+  0x4f000000, 0xcf000000, 0xcf000001, 0x5f000000, 0xdf000000, 0x5effffff, 0x3f000000, 0xbf000000, 0x3fc00000,
+  0x40200000, 0x1fffffff, 0x20000000, 0x5f7fffff, 0x33800000, 0x34000000, 0x3f7fffff, 0x3f800001, 0xffffff, 0x1000000,
 ];
 const DOUBLES = [
-  0n, 1n << 63n, 0x3ff0000000000000n, 0xbff0000000000000n, 0x7ff0000000000000n, 0xfff0000000000000n, 0x7ff8000000000000n, 0xfff8123456789abcn,
-  0x7ff0000000000001n, 0xfff7123456789abcn, 1n, 0x8000000000000001n, 0xfffffffffffffn, 0x800fffffffffffffn, 0x10000000000000n,
-  0x8010000000000000n, 0x10000000000001n, 0x7fefffffffffffffn, 0xffefffffffffffffn, 0x41dfffffffc00000n, 0x41dfffffffe00000n,
-  0x41e0000000000000n, 0xc1e0000000000000n, 0xc1e0000000100000n, 0xc1e0000000200000n, 0x43e0000000000000n, 0xc3e0000000000000n,
-  0xc3e0000000000001n, 0x43dfffffffffffffn, 0x3fe0000000000000n, 0xbfe0000000000000n, 0x3ff8000000000000n, 0x4004000000000000n,
-  0x47efffffefffffffn, 0x47efffffe0000000n, 0x47effffff0000000n, 0x47f0000000000000n, 0x380fffffffffffffn, 0x3810000000000000n,
-  0x380ffffff0000000n, 0x36a0000000000000n, 0x369fffffffffffffn, 0x3690000000000000n, 0x3cb0000000000000n, 0x1fffffffffffffffn,
+  0n,
+  1n << 63n,
+  0x3ff0000000000000n,
+  0xbff0000000000000n,
+  0x7ff0000000000000n,
+  0xfff0000000000000n,
+  0x7ff8000000000000n,
+  0xfff8123456789abcn,
+  0x7ff0000000000001n,
+  0xfff7123456789abcn,
+  1n,
+  0x8000000000000001n,
+  0xfffffffffffffn,
+  0x800fffffffffffffn,
+  0x10000000000000n,
+  0x8010000000000000n,
+  0x10000000000001n,
+  0x7fefffffffffffffn,
+  0xffefffffffffffffn,
+  0x41dfffffffc00000n,
+  0x41dfffffffe00000n,
+  0x41e0000000000000n,
+  0xc1e0000000000000n,
+  0xc1e0000000100000n,
+  0xc1e0000000200000n,
+  0x43e0000000000000n,
+  0xc3e0000000000000n,
+  0xc3e0000000000001n,
+  0x43dfffffffffffffn,
+  0x3fe0000000000000n,
+  0xbfe0000000000000n,
+  0x3ff8000000000000n,
+  0x4004000000000000n,
+  0x47efffffefffffffn,
+  0x47efffffe0000000n,
+  0x47effffff0000000n,
+  0x47f0000000000000n,
+  0x380fffffffffffffn,
+  0x3810000000000000n,
+  0x380ffffff0000000n,
+  0x36a0000000000000n,
+  0x369fffffffffffffn,
+  0x3690000000000000n,
+  0x3cb0000000000000n,
+  0x1fffffffffffffffn,
   0x2000000000000000n,
 ];
-const INTEGERS = [0, 0xff, 0x80, 0x7f, 0x8000, 0x7fff, 0xffff, 0x80000000, 0x7fffffff, 0xffffffff, 0x80808080, 0x7f7f7f7f, 0x80008000, 0x00010001];
+const INTEGERS = [
+  0, 0xff, 0x80, 0x7f, 0x8000, 0x7fff, 0xffff, 0x80000000, 0x7fffffff, 0xffffffff, 0x80808080, 0x7f7f7f7f, 0x80008000,
+  0x00010001,
+];
 
 /** Marsaglia's xorshift32: a stream of 32-bit numbers that any tool can repeat. */
 class Random {
@@ -54,7 +95,8 @@ class Random {
   }
 }
 
-const isFloat = (f: Form): boolean => ["sse-arith", "sse-compare", "sse-convert", "sse-round", "sse-mmx"].includes(f.family.module);
+const isFloat = (f: Form): boolean =>
+  ["sse-arith", "sse-compare", "sse-convert", "sse-round", "sse-mmx"].includes(f.family.module);
 
 function lanesOf(f: Form): Lanes {
   if (f.family.module === "sse-string") return "string";
@@ -89,7 +131,8 @@ function fill(v: DataView, at: number, bytes: number, lanes: Lanes, r: Random): 
   if (lanes === "double") for (let i = 0; i < bytes; i += 8) v.setBigUint64(at + i, double(r), true);
   else if (lanes === "string") {
     const zeros = r.below(2) === 0 ? 12 : 200;
-    for (let i = 0; i < bytes; i++) v.setUint8(at + i, r.below(zeros) === 0 ? 0 : r.below(9) === 0 ? 0x80 + r.below(4) : 0x61 + r.below(4));
+    for (let i = 0; i < bytes; i++)
+      v.setUint8(at + i, r.below(zeros) === 0 ? 0 : r.below(9) === 0 ? 0x80 + r.below(4) : 0x61 + r.below(4));
   } else for (let i = 0; i < bytes; i += 4) v.setUint32(at + i, lanes === "single" ? single(r) : integer(r), true);
 }
 
@@ -118,7 +161,14 @@ export function bytesOf(f: Form): number[] {
   const prefix = m.prefix === undefined || m.prefix === "NP" ? [] : [Number.parseInt(m.prefix, 16)];
   const escape = m.map === "0F38" ? [0x0f, 0x38] : m.map === "0F3A" ? [0x0f, 0x3a] : [0x0f];
   const modrm = f.variant.form === "mem" ? (reg << 3) | 7 : 0xc0 | (reg << 3) | 2;
-  return [...prefix, ...(f.variant.size === 64 ? [0x48] : []), ...escape, m.opcodes[0]!, modrm, ...(hasImmediate(f) ? [0] : [])];
+  return [
+    ...prefix,
+    ...(f.variant.size === 64 ? [0x48] : []),
+    ...escape,
+    m.opcodes[0]!,
+    modrm,
+    ...(hasImmediate(f) ? [0] : []),
+  ];
 }
 
 export const hasImmediate = (f: Form): boolean => f.row.operands.some((o) => o.kind === "I");
