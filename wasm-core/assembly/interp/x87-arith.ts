@@ -44,9 +44,8 @@ function arith(cpu: Vcpu, rec: Rec, op: u32, d: u32, s: u32, pops: u32): i32 {
 
 /** ST(0) = ST(0) op OPERAND. */
 function arithOperand(cpu: Vcpu, rec: Rec, op: u32, st: usize): i32 {
-  if (isEmpty(cpu, 0)) {
-    stackUnderflow(cpu, beginX87(cpu));
-  } else compute(op, st, stackSlot(cpu, 0), st + X87Temp.OPERAND);
+  if (isEmpty(cpu, 0)) stackUnderflow(cpu, st);
+  else compute(op, st, stackSlot(cpu, 0), st + X87Temp.OPERAND);
   return endResult(cpu, rec, 0, 0);
 }
 

@@ -7,11 +7,10 @@
  * As on current processors, FIP follows every instruction but the control ones, FOP and FDP are written only by an
  * instruction that meets an unmasked exception, and FCS and FDS stay zero (CPUID.7.0:EBX bits 6 and 13).
  */
-import { Status, Vcpu, VcpuOff } from "../gen/layout";
+import { ModeKey, SegIndex, Status, Vcpu, VcpuOff } from "../gen/layout";
 import { Fsw, fprSlot, updateFpuBlocked } from "../cpu/fpu-state";
 import { Rec, thisRip } from "../decode/record";
-import { memAddr, segBase, sysR } from "../mmu/access";
-import { SegIndex } from "../gen/layout";
+import { linR, memAddr, segBase } from "../mmu/access";
 import { Fp, f80Copy, putDefaultNan } from "../softfloat";
 
 /** Temporaries behind the status word. */
@@ -173,7 +172,9 @@ export function setConditions(cpu: Vcpu, cc: u32): void {
 }
 
 function codeByte(cpu: Vcpu, rip: u64): u32 {
-  const p = sysR(cpu, segBase(cpu, SegIndex.CS) + rip, 1);
+  const lin = segBase(cpu, SegIndex.CS) + rip;
+  const long = (cpu.modeKey & ModeKey.CODE_MASK) == ModeKey.CODE64;
+  const p = linR(cpu, long ? lin : lin & 0xffffffff, 1, false);
   return p == 0 ? 0 : load<u8>(p);
 }
 

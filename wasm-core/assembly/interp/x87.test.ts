@@ -6,7 +6,7 @@
 import { readFileSync } from "node:fs";
 import { beforeAll, describe, expect, it } from "vitest";
 import { Vcpu } from "../../abi/structs/vcpu.js";
-import { CPU, MEM, resetCpu, type SseCore, setRecord, sseCore } from "./testing/sse-core.js";
+import { CPU, MEM, REC, resetCpu, type SseCore, setRecord, sseCore, UNMAPPED } from "./testing/sse-core.js";
 import { canonical, mmxForms, mmxName, runMmx, runX87, x87Form, x87Keys } from "./testing/x87-replay.js";
 import { hash, mmxVectors, x87Vectors } from "./testing/x87-vectors.js";
 
@@ -143,5 +143,57 @@ describe("state", () => {
     const before = core.memory.slice(CPU + off.fpr, CPU + off.fip + 16);
     expect(core.run(formNamed("FSTP", "DB /7").index)).toBe(2);
     expect(core.memory.slice(CPU + off.fpr, CPU + off.fip + 16)).toEqual(before);
+  });
+});
+
+describe("MMX with memory", () => {
+  const memoryForm = (mnemonic: string, size = 0) => core.forms.find((f) => f.row.mnemonic === mnemonic && f.variant.form === "mem" && f.variant.size === size)!.index;
+
+  /** MM0 = a, MM1 = b, [RDI] at `at`. */
+  function start(at: number, a: bigint, b: bigint): void {
+    resetCpu(core);
+    core.view.setUint16(CPU + off.fsw, 0x3000, true);
+    core.view.setBigUint64(CPU + off.fpr, a, true);
+    core.view.setBigUint64(CPU + off.fpr + 16, b, true);
+    core.view.setBigUint64(CPU + 56, BigInt(at), true);
+    setRecord(core, 0, 56, 0);
+  }
+
+  it("reads four bytes for the low unpacks", () => {
+    start(UNMAPPED - 4, 0x0706050403020100n, 0n);
+    core.view.setUint32(UNMAPPED - 4, 0xd3d2d1d0, true);
+    expect(core.run(memoryForm("PUNPCKLBW"))).toBe(0);
+    expect(core.view.getBigUint64(CPU + off.fpr, true)).toBe(0xd303d202d101d000n);
+    expect(core.view.getUint16(CPU + off.fpr + 8, true)).toBe(0xffff);
+    expect(core.view.getUint16(CPU + off.fsw, true)).toBe(0);
+    expect(core.view.getUint16(CPU + off.ftw, true)).toBe(0);
+  });
+
+  it("stays out of MMX state when the operand faults", () => {
+    start(UNMAPPED - 7, 1n, 2n);
+    expect(core.run(memoryForm("PADDB"))).toBe(2);
+    expect(core.view.getUint16(CPU + off.fsw, true)).toBe(0x3000);
+    expect(core.view.getUint16(CPU + off.ftw, true)).toBe(0xffff);
+  });
+
+  it("stores the selected bytes with MASKMOVQ, whole registers with MOVQ and MOVNTQ, halves with MOVD", () => {
+    start(MEM, 0x8877665544332211n, 0x80ff007f00800000n);
+    core.view.setBigUint64(MEM, 0n, true);
+    core.view.setBigUint64(CPU + 56, BigInt(MEM), true);
+    setRecord(core, 0, 1, 0);
+    core.memory[REC + 7] = 4 | (3 << 3) | (2 << 6);
+    expect(core.run(core.forms.find((f) => f.row.mnemonic === "MASKMOVQ")!.index)).toBe(0);
+    expect(core.view.getBigUint64(MEM, true)).toBe(0x8877000000330000n);
+    for (const name of ["MOVQ", "MOVNTQ"]) {
+      start(MEM, 0x8877665544332211n, 0n);
+      const form = core.forms.find((f) => f.row.mnemonic === name && f.row.operands[0]!.kind === "M")!;
+      expect(core.run(form.index)).toBe(0);
+      expect(core.view.getBigUint64(MEM, true)).toBe(0x8877665544332211n);
+      core.view.setBigUint64(MEM, 0n, true);
+    }
+    start(MEM, 0x8877665544332211n, 0n);
+    const store = core.forms.find((f) => f.row.encoding === "NP 0F 7E /r" && f.variant.form === "mem" && f.variant.size === 32)!;
+    expect(core.run(store.index)).toBe(0);
+    expect(core.view.getBigUint64(MEM, true)).toBe(0x44332211n);
   });
 });

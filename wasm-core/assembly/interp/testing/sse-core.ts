@@ -47,7 +47,7 @@ export namespace Door { export const READ: u32 = 0; export const WRITE: u32 = 1;
 export function memAddr(cpu: Vcpu, rec: Rec): u64 { return load<u64>(changetype<usize>(cpu) + rec.rm) + <u64>rec.disp; }
 export function memSeg(rec: Rec): u32 { return 3; }
 export function segBase(cpu: Vcpu, seg: u32): u64 { return 0; }
-export function sysR(cpu: Vcpu, lin: u64, size: u32): usize { return 0; }
+export function linR(cpu: Vcpu, lin: u64, size: u32, ss: bool): usize { return segAccess(cpu, 0, lin, size, 0); }
 export function segAccess(cpu: Vcpu, seg: u32, off: u64, size: u32, door: u32): usize {
   if (off + size <= ${UNMAPPED}) return <usize>off;
   raisePageFault(cpu, off, 0);
