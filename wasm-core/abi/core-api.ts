@@ -33,7 +33,14 @@ export interface CoreExports {
   /** Ends one domainPin of that address. */
   domainUnpin(address: number): void;
   /** Appends an entry to the memory map that XENMEM_memory_map returns: E820 types. */
-  domainAddMapEntry(domid: number, addrLo: number, addrHi: number, sizeLo: number, sizeHi: number, type: number): number;
+  domainAddMapEntry(
+    domid: number,
+    addrLo: number,
+    addrHi: number,
+    sizeLo: number,
+    sizeHi: number,
+    type: number,
+  ): number;
   /** Puts the vCPU in the PVH entry state: 32-bit protected, flat, paging off. [XEN] pvh. */
   vcpuStartPvh(domid: number, vcpu: number, eip: number, ebx: number): number;
   domainPause(domid: number): number;

@@ -67,7 +67,13 @@ export const Domain = struct("Domain", "One domain.", {
 export const DomainState = constants("DomainState", "Life of a Domain struct.", { SPARE: 0, LIVE: 1, DYING: 2 });
 
 export const ShutdownReason = constants("ShutdownReason", "Why a domain shut down. [XEN] sched.h", {
-  POWEROFF: 0, REBOOT: 1, SUSPEND: 2, CRASH: 3, WATCHDOG: 4, SOFT_RESET: 5, NONE: 0xffffffff,
+  POWEROFF: 0,
+  REBOOT: 1,
+  SUSPEND: 2,
+  CRASH: 3,
+  WATCHDOG: 4,
+  SOFT_RESET: 5,
+  NONE: 0xffffffff,
 });
 
 export const CrashReason = constants("CrashReason", "Why the hypervisor crashed a domain.", {
@@ -82,9 +88,24 @@ export const CrashReason = constants("CrashReason", "Why the hypervisor crashed 
   MACHINE_CHECK: 5,
 });
 
-export const VcpuTrigger = constants("VcpuTrigger", "Argument of vcpuTrigger.", { NMI: 0, INIT: 1, SIPI: 2, MCE: 3, WAKE: 4 });
+export const VcpuTrigger = constants("VcpuTrigger", "Argument of vcpuTrigger.", {
+  NMI: 0,
+  INIT: 1,
+  SIPI: 2,
+  MCE: 3,
+  WAKE: 4,
+});
 
 export const DomainStat = constants("DomainStat", "Indices of Domain.stats.", {
-  HYPERCALLS: 0, UNKNOWN_HYPERCALLS: 1, EVTCHN_SENDS: 2, UPCALLS: 3, GRANT_MAPS: 4, GRANT_COPIES: 5,
-  POD_FILLS: 6, COW_BREAKS: 7, TIMER_FIRES: 8, CONSOLE_BYTES: 9, GRANT_FAILURES: 10,
+  HYPERCALLS: 0,
+  UNKNOWN_HYPERCALLS: 1,
+  EVTCHN_SENDS: 2,
+  UPCALLS: 3,
+  GRANT_MAPS: 4,
+  GRANT_COPIES: 5,
+  POD_FILLS: 6,
+  COW_BREAKS: 7,
+  TIMER_FIRES: 8,
+  CONSOLE_BYTES: 9,
+  GRANT_FAILURES: 10,
 });

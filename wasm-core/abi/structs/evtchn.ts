@@ -19,11 +19,20 @@ export const Evtchn = struct("Evtchn", "One port of a domain.", {
 });
 
 export const EvtchnState = constants("EvtchnState", "Values of Evtchn.state, as EVTCHNOP_status tells them.", {
-  FREE: 0, UNBOUND: 1, INTERDOMAIN: 2, PIRQ: 3, VIRQ: 4, IPI: 5,
+  FREE: 0,
+  UNBOUND: 1,
+  INTERDOMAIN: 2,
+  PIRQ: 3,
+  VIRQ: 4,
+  IPI: 5,
   /** kept from allocation: port 0 */
   RESERVED: 6,
 });
 
 export const FifoWord = constants("FifoWord", "Bits of a FIFO event word.", {
-  PENDING: 0x80000000, MASKED: 0x40000000, LINKED: 0x20000000, BUSY: 0x10000000, LINK_MASK: 0x1ffff,
+  PENDING: 0x80000000,
+  MASKED: 0x40000000,
+  LINKED: 0x20000000,
+  BUSY: 0x10000000,
+  LINK_MASK: 0x1ffff,
 });

@@ -25,13 +25,45 @@ export const Maptrack = struct("Maptrack", "One mapping that a domain has made o
 });
 
 export const GrantFlag = constants("GrantFlag", "Flags of a grant entry.", {
-  TYPE_MASK: 3, INVALID: 0, PERMIT: 1, TRANSFER: 2, TRANSITIVE: 3, READONLY: 4, READING: 8, WRITING: 16, SUB_PAGE: 256,
-  TRANSFER_COMMITTED: 4, TRANSFER_COMPLETED: 8,
+  TYPE_MASK: 3,
+  INVALID: 0,
+  PERMIT: 1,
+  TRANSFER: 2,
+  TRANSITIVE: 3,
+  READONLY: 4,
+  READING: 8,
+  WRITING: 16,
+  SUB_PAGE: 256,
+  TRANSFER_COMMITTED: 4,
+  TRANSFER_COMPLETED: 8,
 });
 
-export const GrantMap = constants("GrantMap", "GNTMAP flags.", { DEVICE: 1, HOST: 2, READONLY: 4, APPLICATION: 8, CONTAINS_PTE: 16 });
+export const GrantMap = constants("GrantMap", "GNTMAP flags.", {
+  DEVICE: 1,
+  HOST: 2,
+  READONLY: 4,
+  APPLICATION: 8,
+  CONTAINS_PTE: 16,
+});
 
-export const GrantStatus = constants("GrantStatus", "GNTST values.", {
-  OKAY: 0, GENERAL_ERROR: -1, BAD_DOMAIN: -2, BAD_GNTREF: -3, BAD_HANDLE: -4, BAD_VIRT_ADDR: -5, BAD_DEV_ADDR: -6,
-  NO_DEVICE_SPACE: -7, PERMISSION_DENIED: -8, BAD_PAGE: -9, BAD_COPY_ARG: -10, ADDRESS_TOO_BIG: -11, EAGAIN: -12, NO_SPACE: -13,
-}, "i32");
+export const GrantStatus = constants(
+  "GrantStatus",
+  "GNTST values.",
+  {
+    OKAY: 0,
+    GENERAL_ERROR: -1,
+    BAD_DOMAIN: -2,
+    BAD_GNTREF: -3,
+    BAD_HANDLE: -4,
+    BAD_VIRT_ADDR: -5,
+    BAD_DEV_ADDR: -6,
+    NO_DEVICE_SPACE: -7,
+    PERMISSION_DENIED: -8,
+    BAD_PAGE: -9,
+    BAD_COPY_ARG: -10,
+    ADDRESS_TOO_BIG: -11,
+    EAGAIN: -12,
+    NO_SPACE: -13,
+  },
+  "i32",
+);

@@ -102,11 +102,25 @@ export const FrameFlag = constants("FrameFlag", "Bits of Frame.flags.", {
 });
 
 export const P2mKind = constants("P2mKind", "Kind of a p2m entry, bits 23:20.", {
-  NONE: 0, RAM: 1, COW: 2, POD: 3, PAGED: 4, GRANT: 5, MMIO: 6, BALLOON: 7,
+  NONE: 0,
+  RAM: 1,
+  COW: 2,
+  POD: 3,
+  PAGED: 4,
+  GRANT: 5,
+  MMIO: 6,
+  BALLOON: 7,
 });
 
 export const P2m = constants("P2m", "Parts of a p2m entry: mfn 19:0, kind 23:20, rights 26:24.", {
-  MFN_MASK: 0xfffff, KIND_SHIFT: 20, KIND_MASK: 0xf, R: 1 << 24, W: 1 << 25, X: 1 << 26, RX: 5 << 24, RWX: 7 << 24,
+  MFN_MASK: 0xfffff,
+  KIND_SHIFT: 20,
+  KIND_MASK: 0xf,
+  R: 1 << 24,
+  W: 1 << 25,
+  X: 1 << 26,
+  RX: 5 << 24,
+  RWX: 7 << 24,
   /** gfns below this may be mapped: 2^30 pages, 4 TiB */
   GFN_LIMIT: 1 << 30,
 });

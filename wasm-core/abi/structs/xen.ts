@@ -38,7 +38,12 @@ export const XenVcpu = struct("XenVcpu", "Xen state of a vCPU.", {
 
 export const BlockMode = constants("BlockMode", "Values of XenVcpu.block.", { NONE: 0, BLOCK: 1, POLL: 2 });
 
-export const RunState = constants("RunState", "States in the runstate area.", { RUNNING: 0, RUNNABLE: 1, BLOCKED: 2, OFFLINE: 3 });
+export const RunState = constants("RunState", "States in the runstate area.", {
+  RUNNING: 0,
+  RUNNABLE: 1,
+  BLOCKED: 2,
+  OFFLINE: 3,
+});
 
 export const VcpuInfo = struct("VcpuInfo", "The guest's vcpu_info.", {
   upcallPending: u8("An event waits"),
@@ -72,28 +77,111 @@ export const SharedInfo = struct("SharedInfo", "The shared_info page.", {
 });
 
 export const Hypercall = constants("Hypercall", "Numbers of hypercalls.", {
-  SET_TRAP_TABLE: 0, MMU_UPDATE: 1, PLATFORM_OP: 7, MEMORY_OP: 12, MULTICALL: 13, SET_TIMER_OP: 15, XEN_VERSION: 17,
-  CONSOLE_IO: 18, GRANT_TABLE_OP: 20, VM_ASSIST: 21, VCPU_OP: 24, XSM_OP: 27, SCHED_OP: 29, CALLBACK_OP: 30,
-  XENOPROF_OP: 31, EVENT_CHANNEL_OP: 32, PHYSDEV_OP: 33, HVM_OP: 34, SYSCTL: 35, DOMCTL: 36, KEXEC_OP: 37, TMEM_OP: 38,
-  ARGO_OP: 39, XENPMU_OP: 40, DM_OP: 41, HYPFS_OP: 42, MCA: 48,
+  SET_TRAP_TABLE: 0,
+  MMU_UPDATE: 1,
+  PLATFORM_OP: 7,
+  MEMORY_OP: 12,
+  MULTICALL: 13,
+  SET_TIMER_OP: 15,
+  XEN_VERSION: 17,
+  CONSOLE_IO: 18,
+  GRANT_TABLE_OP: 20,
+  VM_ASSIST: 21,
+  VCPU_OP: 24,
+  XSM_OP: 27,
+  SCHED_OP: 29,
+  CALLBACK_OP: 30,
+  XENOPROF_OP: 31,
+  EVENT_CHANNEL_OP: 32,
+  PHYSDEV_OP: 33,
+  HVM_OP: 34,
+  SYSCTL: 35,
+  DOMCTL: 36,
+  KEXEC_OP: 37,
+  TMEM_OP: 38,
+  ARGO_OP: 39,
+  XENPMU_OP: 40,
+  DM_OP: 41,
+  HYPFS_OP: 42,
+  MCA: 48,
 });
 
 export const Domid = constants("Domid", "Reserved domain numbers.", {
-  FIRST_RESERVED: 0x7ff0, SELF: 0x7ff0, IO: 0x7ff1, XEN: 0x7ff2, COW: 0x7ff3, INVALID: 0x7ff4,
+  FIRST_RESERVED: 0x7ff0,
+  SELF: 0x7ff0,
+  IO: 0x7ff1,
+  XEN: 0x7ff2,
+  COW: 0x7ff3,
+  INVALID: 0x7ff4,
 });
 
-export const Errno = constants("Errno", "Xen's error numbers, positive.", {
-  EPERM: 1, ENOENT: 2, ESRCH: 3, EIO: 5, E2BIG: 7, EAGAIN: 11, ENOMEM: 12, EACCES: 13, EFAULT: 14, EBUSY: 16, EEXIST: 17,
-  ENODEV: 19, EINVAL: 22, ENOSPC: 28, EROFS: 30, ERANGE: 34, ENOSYS: 38, ENODATA: 61, ETIME: 62, EOPNOTSUPP: 95, ENOBUFS: 105,
-}, "i32");
+export const Errno = constants(
+  "Errno",
+  "Xen's error numbers, positive.",
+  {
+    EPERM: 1,
+    ENOENT: 2,
+    ESRCH: 3,
+    EIO: 5,
+    E2BIG: 7,
+    EAGAIN: 11,
+    ENOMEM: 12,
+    EACCES: 13,
+    EFAULT: 14,
+    EBUSY: 16,
+    EEXIST: 17,
+    ENODEV: 19,
+    EINVAL: 22,
+    ENOSPC: 28,
+    EROFS: 30,
+    ERANGE: 34,
+    ENOSYS: 38,
+    ENODATA: 61,
+    ETIME: 62,
+    EOPNOTSUPP: 95,
+    ENOBUFS: 105,
+  },
+  "i32",
+);
 
 export const HvmParam = constants("HvmParam", "Indices of HVM params.", {
-  CALLBACK_IRQ: 0, STORE_PFN: 1, STORE_EVTCHN: 2, IOREQ_PFN: 5, BUFIOREQ_PFN: 6, VIRIDIAN: 9, TIMER_MODE: 10, HPET_ENABLED: 11,
-  IDENT_PT: 12, ACPI_S_STATE: 14, VM86_TSS: 15, VPT_ALIGN: 16, CONSOLE_PFN: 17, CONSOLE_EVTCHN: 18, ACPI_IOPORTS_LOCATION: 19,
-  NESTEDHVM: 24, PAGING_RING_PFN: 27, MONITOR_RING_PFN: 28, SHARING_RING_PFN: 29, ALTP2M: 35, MCA_CAP: 38,
+  CALLBACK_IRQ: 0,
+  STORE_PFN: 1,
+  STORE_EVTCHN: 2,
+  IOREQ_PFN: 5,
+  BUFIOREQ_PFN: 6,
+  VIRIDIAN: 9,
+  TIMER_MODE: 10,
+  HPET_ENABLED: 11,
+  IDENT_PT: 12,
+  ACPI_S_STATE: 14,
+  VM86_TSS: 15,
+  VPT_ALIGN: 16,
+  CONSOLE_PFN: 17,
+  CONSOLE_EVTCHN: 18,
+  ACPI_IOPORTS_LOCATION: 19,
+  NESTEDHVM: 24,
+  PAGING_RING_PFN: 27,
+  MONITOR_RING_PFN: 28,
+  SHARING_RING_PFN: 29,
+  ALTP2M: 35,
+  MCA_CAP: 38,
 });
 
 export const Virq = constants("Virq", "Virtual interrupts.", {
-  TIMER: 0, DEBUG: 1, CONSOLE: 2, DOM_EXC: 3, TBUF: 4, DEBUGGER: 6, XENOPROF: 7, CON_RING: 8, PCPU_STATE: 9, MEM_EVENT: 10,
-  ARGO: 11, ENOMEM: 12, XENPMU: 13, MCA: 16, COUNT: 24,
+  TIMER: 0,
+  DEBUG: 1,
+  CONSOLE: 2,
+  DOM_EXC: 3,
+  TBUF: 4,
+  DEBUGGER: 6,
+  XENOPROF: 7,
+  CON_RING: 8,
+  PCPU_STATE: 9,
+  MEM_EVENT: 10,
+  ARGO: 11,
+  ENOMEM: 12,
+  XENPMU: 13,
+  MCA: 16,
+  COUNT: 24,
 });

@@ -1,3 +1,4 @@
+import { Worker } from "node:worker_threads";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Frame } from "../../abi/structs/machine.js";
@@ -79,6 +80,32 @@ describe("frame allocator", () => {
     const block = core.call.heapPages(5);
     core.call.heapFreePages(block, 5);
     expect(core.call.heapPages(5)).toBe(block);
+  });
+});
+
+describe("locks", () => {
+  it("keep threads apart: no increment and no frame is lost", async () => {
+    const core = await started();
+    const words = core.call.heapPages(0);
+    const source = `
+      const { workerData: d, parentPort } = require("node:worker_threads");
+      const env = { memory: d.memory, hostNow: () => 0, hostWallClock: () => 0, hostRandom: () => 0, hostTrace() {}, abort() {} };
+      WebAssembly.instantiate(d.module, { env }).then((i) => {
+        i.exports.contend(d.words, d.words + 64, d.rounds);
+        parentPort.postMessage("done");
+      });`;
+    const [threads, rounds] = [4, 5000];
+    const free = core.call.freeFrames();
+    await Promise.all(
+      Array.from({ length: threads }, () => {
+        const workerData = { module: core.module, memory: core.memory, words, rounds };
+        const worker = new Worker(source, { eval: true, workerData });
+        return new Promise((resolve, reject) => worker.once("message", resolve).once("error", reject)).then(() => worker.terminate());
+      }),
+    );
+    expect(core.u32(words + 64)).toBe(threads * rounds);
+    expect(core.u32(words)).toBe(0);
+    expect(core.call.freeFrames()).toBe(free);
   });
 });
 

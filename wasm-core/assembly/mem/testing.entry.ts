@@ -41,3 +41,19 @@ export function destroy(dom: Domain): void { p2mDestroy(dom); }
 export function domainSize(): usize { return Domain_SIZE; }
 export function freshFrame(): u32 { return machine().freshFrame; }
 export function lookup(domid: u32): usize { return changetype<usize>(domainOf(domid)); }
+
+/** Adds to a plain word under a lock, and takes and gives frames: what several threads may do at once. */
+export function contend(lock: usize, word: usize, rounds: u32): void {
+  for (let i: u32 = 0; i < rounds; i++) {
+    spinLock(lock);
+    store<u32>(word, load<u32>(word) + 1);
+    spinUnlock(lock);
+    if ((i & 7) == 0) {
+      const mfn = frameAlloc(1);
+      const page = heapPages(0);
+      store<u32>(page, i);
+      framePut(mfn);
+      heapFreePages(page, 0);
+    }
+  }
+}

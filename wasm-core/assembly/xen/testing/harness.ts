@@ -26,6 +26,8 @@ const STAND_INS: Record<string, string> = {
 
 export interface TestCore {
   readonly memory: WebAssembly.Memory;
+  /** For more instances over the same memory, in other threads. */
+  readonly module: WebAssembly.Module;
   // biome-ignore lint/suspicious/noExplicitAny: the exports of a test entry, whatever they are
   readonly call: Record<string, any>;
   /** Host time in ns, the test's to move. */
@@ -85,6 +87,7 @@ export async function testCore(entry: string, maximum = 8192): Promise<TestCore>
   const instance = await WebAssembly.instantiate(await module, { env });
   return {
     memory,
+    module: await module,
     call: instance.exports,
     clock,
     traces,
