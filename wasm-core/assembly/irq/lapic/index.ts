@@ -1,5 +1,5 @@
 /** The local APIC. */
-export { lapicError, lapicInject, lapicPresent, lapicX2apic } from "../message";
+export { lapicError, lapicInject, lapicLatch, lapicPresent, lapicX2apic } from "../message";
 export { lapicEoi, lapicInitReset, lapicRaiseLocal, lapicRead, lapicReset, lapicSipiVector, lapicWrite } from "./device";
 export { lapicMsrRead, lapicMsrReadable, lapicMsrWrite, lapicSetBase } from "./msr";
 export { lapicAck, lapicPending, lapicSetTpr, lapicTpr } from "./priority";

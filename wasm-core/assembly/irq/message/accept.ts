@@ -66,6 +66,14 @@ export function lapicInject(cpu: Vcpu, vector: u32, level: bool): bool {
   return true;
 }
 
+/**
+ * Requests an interrupt even of an APIC that is software-disabled, as Xen does for its upcall: Linux sets the upcall
+ * vector long before it enables the APIC, and an event that came meanwhile must not be lost.
+ */
+export function lapicLatch(cpu: Vcpu, vector: u32): void {
+  if (lapicPresent(cpu) && vector >= FIRST_VECTOR) request(cpu, vector & Message.VECTOR_MASK, false);
+}
+
 /** Accepts one message of delivery mode `delivery` (a Message bit field). True when the processor took it. */
 export function acceptMessage(cpu: Vcpu, delivery: u32, vector: u32, level: bool): bool {
   if (!lapicPresent(cpu)) return false;

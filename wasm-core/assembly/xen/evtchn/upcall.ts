@@ -5,7 +5,7 @@
 import {
   Domain, DomainOff, DomainStat, EventBit, Vcpu, VcpuInfoOff, XenVcpu,
 } from "../../gen/layout";
-import { lapicInject } from "../../irq/lapic";
+import { lapicLatch } from "../../irq/lapic";
 import { count, domainOfVcpu, domainVcpu } from "../../mem/domains";
 import { vcpuKick } from "../../sched/wake";
 
@@ -29,7 +29,7 @@ export function markEventsPending(cpu: Vcpu): void {
 export function assertUpcall(cpu: Vcpu): void {
   const x = xenOf(cpu);
   count(domainOfVcpu(cpu), DomainStat.UPCALLS);
-  if (x.upcallVector != 0) lapicInject(cpu, x.upcallVector, false);
+  if (x.upcallVector != 0) lapicLatch(cpu, x.upcallVector);
   vcpuKick(cpu, EventBit.INTERRUPT);
 }
 
