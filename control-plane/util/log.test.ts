@@ -1,0 +1,30 @@
+import { describe, expect, it } from "vitest";
+import { LogRing, ManualClock, randomUuid, SeededRandom } from "./index.js";
+
+describe("the log", () => {
+  it("keeps the newest lines within its capacity", () => {
+    const log = new LogRing(new ManualClock(), 100);
+    for (let line = 0; line < 50; line++) log.writeRaw(`line ${line}\n`);
+    expect(log.text().length).toBeLessThanOrEqual(100);
+    expect(log.text().endsWith("line 49\n")).toBe(true);
+  });
+
+  it("lets a guest's lines through at a bounded rate and says how many it held back", () => {
+    const clock = new ManualClock();
+    const log = new LogRing(clock);
+    for (let line = 0; line < 1000; line++) log.writeLimited("d1", "noise");
+    expect(log.text().split("\n").length).toBe(11);
+    clock.advance(2e9);
+    log.writeLimited("d1", "again");
+    expect(log.text()).toContain("d1: 990 more such lines");
+    expect(log.text()).toContain("[    2.000000] d1: again");
+  });
+});
+
+describe("random", () => {
+  it("makes version 4 UUIDs, the same for the same seed", () => {
+    const uuid = randomUuid(new SeededRandom(7));
+    expect(uuid).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+    expect(randomUuid(new SeededRandom(7))).toBe(uuid);
+  });
+});
