@@ -1,5 +1,5 @@
 /** The bar at the top: the mark, where to go, and the colour theme. In an embedded page, one domain's state instead. */
-import { formatKiB, nextTheme, type Theme } from "../../state/index.js";
+import { formatCount, formatKiB, nextTheme, type Theme } from "../../state/index.js";
 import { type AppContext, h, icon, setText, type ViewName } from "../common/index.js";
 import { DomainActions } from "../domains/index.js";
 import { buildLogo } from "./logo.js";
@@ -37,7 +37,7 @@ function buildPlaces({ ui }: AppContext): HTMLElement {
 function buildSummary({ monitor }: AppContext): HTMLElement {
   const summary = h("p", { class: "bar-summary" });
   monitor.snapshot.subscribe(({ host }) => {
-    if (host) setText(summary, `${host.pcpus} pCPUs, ${formatKiB(host.usedKiB)} of ${formatKiB(host.totalKiB)}`);
+    if (host) setText(summary, `${formatCount(host.pcpus, "pCPU")}, ${formatKiB(host.usedKiB)} of ${formatKiB(host.totalKiB)}`);
   });
   return summary;
 }

@@ -80,6 +80,11 @@ export class ConsolePanel {
     this.attach(0);
   }
 
+  /** The domain has stopped but is kept: there is no boot to wait for any more. */
+  endBoot(): void {
+    this.strip.end();
+  }
+
   /** The domain is gone: its output stays readable. */
   end(why: string): void {
     this.alive = false;

@@ -3,7 +3,7 @@
  * output, until closed; a domain that comes back after a reboot takes over the tab of its name.
  */
 import type { DomId } from "../../../control-plane/api/index.js";
-import type { Snapshot } from "../../state/index.js";
+import { isAlive, type Snapshot } from "../../state/index.js";
 import { type AppContext, h, icon, setText, uniqueId, View } from "../common/index.js";
 import { ConsolePanel } from "./console-panel.js";
 
@@ -54,6 +54,7 @@ export class ConsolesView extends View {
     for (const tab of this.tabs) {
       const row = rows.find(({ info }) => info.domid === tab.panel.domid);
       if (!row && tab.panel.alive) tab.panel.end(`${tab.panel.name} is gone.`);
+      if (row && !isAlive(row.info)) tab.panel.endBoot();
       if (row) tab.panel.name = row.info.name;
       tab.element.classList.toggle("ended", !tab.panel.alive);
       setText(tab.label, tab.panel.name);
