@@ -37,7 +37,8 @@ function buildPlaces({ ui }: AppContext): HTMLElement {
 function buildSummary({ monitor }: AppContext): HTMLElement {
   const summary = h("p", { class: "bar-summary" });
   monitor.snapshot.subscribe(({ host }) => {
-    if (host) setText(summary, `${formatCount(host.pcpus, "pCPU")}, ${formatKiB(host.usedKiB)} of ${formatKiB(host.totalKiB)}`);
+    if (host)
+      setText(summary, `${formatCount(host.pcpus, "pCPU")}, ${formatKiB(host.usedKiB)} of ${formatKiB(host.totalKiB)}`);
   });
   return summary;
 }
