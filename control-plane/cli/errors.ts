@@ -44,7 +44,10 @@ interface CodeAdvice {
 const ADVICE: Readonly<Record<HostErrorShape["code"], CodeAdvice>> = {
   "no-such-domain": { exitStatus: Exit.USAGE, next: '"xl list" shows the domains there are' },
   "name-taken": { exitStatus: Exit.USAGE, next: "give another name, as in name=other, or rename that domain" },
-  "bad-kernel": { exitStatus: Exit.USAGE, next: "a bzImage or an ELF file with a PVH note is needed (Linux: CONFIG_PVH)" },
+  "bad-kernel": {
+    exitStatus: Exit.USAGE,
+    next: "a bzImage or an ELF file with a PVH note is needed (Linux: CONFIG_PVH)",
+  },
   "bad-config": { exitStatus: Exit.USAGE, next: "" },
   "bad-state": { exitStatus: Exit.USAGE, next: '"xl list" shows the state of each domain' },
   "not-found": { exitStatus: Exit.USAGE, next: "" },

@@ -36,7 +36,15 @@ describe("what xl.cfg allows", () => {
     ["l = []", { l: [] }],
     ["l = [ ]\nm = 1", { l: [], m: 1 }],
     [`disk = [\n  'a,b', # first\n  "c",\n]`, { disk: ["a,b", "c"] }],
-    [`l = [ [1, 2], ["x", []], ]`, { l: [[1, 2], ["x", []]] }],
+    [
+      `l = [ [1, 2], ["x", []], ]`,
+      {
+        l: [
+          [1, 2],
+          ["x", []],
+        ],
+      },
+    ],
     ["memory = 1\nmemory = 2", { memory: 2 }],
     [`extra = "a"\nextra += " b"`, { extra: "a b" }],
     [`l = ["a"]\nl += ["b", "c"]\nl += "d"`, { l: ["a", "b", "c", "d"] }],
@@ -76,10 +84,7 @@ describe("what it does not allow, and how that is said", () => {
     ],
     ['disk = [ "a"', 't.cfg:1:8: this list has no end: expected "]" before the end of the file'],
     ['disk = [ "a" "b" ]', 't.cfg:1:14: found a string, expected "," or "]" after an item of the list'],
-    [
-      "disk = [ , ]",
-      't.cfg:1:10: found ",", expected a value: a number, a string in quotes, or a list in "[" and "]"',
-    ],
+    ["disk = [ , ]", 't.cfg:1:10: found ",", expected a value: a number, a string in quotes, or a list in "[" and "]"'],
     ["disk = [ a ]", 't.cfg:1:10: found "a", expected a value; if it is a string, put quotes around it: "a"'],
     ['"name" = 1', "t.cfg:1:1: found a string, expected the name of a setting, as in memory = 256"],
     ["= 1", 't.cfg:1:1: found "=", expected the name of a setting, as in memory = 256'],
@@ -131,7 +136,26 @@ describe("settings on the command line", () => {
 });
 
 describe("random text", () => {
-  const words = ["=", "+=", "[", "]", ",", ";", "\n", "#", '"', "'", "\\", "a", "name", "1", "0x", "-", " ", "\u{1F600}"];
+  const words = [
+    "=",
+    "+=",
+    "[",
+    "]",
+    ",",
+    ";",
+    "\n",
+    "#",
+    '"',
+    "'",
+    "\\",
+    "a",
+    "name",
+    "1",
+    "0x",
+    "-",
+    " ",
+    "\u{1F600}",
+  ];
   const texts = fc.oneof(
     fc.string({ unit: "binary", maxLength: 60 }),
     fc.array(fc.constantFrom(...words), { maxLength: 40 }).map((parts) => parts.join("")),

@@ -4,7 +4,17 @@
  */
 import { CfgSyntaxError, type Position } from "./error.js";
 
-export type TokenKind = "name" | "number" | "string" | "=" | "+=" | "[" | "]" | "," | "end-of-statement" | "end-of-file";
+export type TokenKind =
+  | "name"
+  | "number"
+  | "string"
+  | "="
+  | "+="
+  | "["
+  | "]"
+  | ","
+  | "end-of-statement"
+  | "end-of-file";
 
 export interface Token {
   readonly kind: TokenKind;

@@ -5,7 +5,7 @@
 import { appendValue, parseCfg } from "./parser.js";
 import type { Cfg, CfgValue } from "./value.js";
 
-const OVERRIDE = /^([A-Za-z_][A-Za-z0-9_]*)(\+?=)([^]*)$/;
+const OVERRIDE = /^([A-Za-z_][A-Za-z0-9_]*)(\+?=)(.*)$/s;
 const NUMBER = /^-?(0[xX][0-9a-fA-F]+|[0-9]+)$/;
 
 /** Whether an argument is a setting and not a file's name. */

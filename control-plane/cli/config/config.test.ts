@@ -23,7 +23,11 @@ function problems(text: string): readonly string[] {
 describe("what settings mean", () => {
   it("a minimal configuration gets defaults", () => {
     const { settings, kernelPath, ramdiskPath, console } = plan("");
-    expect({ kernelPath, ramdiskPath, console }).toEqual({ kernelPath: "vmlinuz", ramdiskPath: undefined, console: "pv" });
+    expect({ kernelPath, ramdiskPath, console }).toEqual({
+      kernelPath: "vmlinuz",
+      ramdiskPath: undefined,
+      console: "pv",
+    });
     expect(settings).toMatchObject({ name: "web", memoryMiB: 128, vcpus: 1 });
     expect(Object.values(settings.platform!).every((value) => value === false)).toBe(true);
   });
@@ -61,13 +65,22 @@ describe("what settings mean", () => {
 
 describe("mistakes", () => {
   test.each<[string, string[]]>([
-    ["", ['t.cfg: name: missing; expected name = "..."', "t.cfg: kernel: missing; expected kernel = \"FILE\", a bzImage or an ELF file with a PVH note"]],
+    [
+      "",
+      [
+        't.cfg: name: missing; expected name = "..."',
+        't.cfg: kernel: missing; expected kernel = "FILE", a bzImage or an ELF file with a PVH note',
+      ],
+    ],
     [`${MINIMAL}memroy = 5`, ['t.cfg:3:1: memroy: there is no such setting; did you mean "memory"?']],
     [`${MINIMAL}Memory = 5`, ['t.cfg:3:1: Memory: there is no such setting; did you mean "memory"?']],
     [`${MINIMAL}frobnicate = 5`, ["t.cfg:3:1: frobnicate: there is no such setting"]],
     [`${MINIMAL}disk = ["a"]`, ["t.cfg:3:1: disk: not supported yet; remove it to start the domain without"]],
     [`${MINIMAL}memory = 1`, ["t.cfg:3:10: memory: expected a whole number of MiB from 2 to 1048576, found 1"]],
-    [`${MINIMAL}memory = "much"`, ['t.cfg:3:10: memory: expected a whole number of MiB from 2 to 1048576, found "much"']],
+    [
+      `${MINIMAL}memory = "much"`,
+      ['t.cfg:3:10: memory: expected a whole number of MiB from 2 to 1048576, found "much"'],
+    ],
     [`${MINIMAL}memory = [1]`, ["t.cfg:3:10: memory: expected a whole number of MiB from 2 to 1048576, found a list"]],
     [
       `${MINIMAL}memory = 512\nmaxmem = 256`,
@@ -94,7 +107,10 @@ describe("mistakes", () => {
     ['name = "a/b"\nkernel = "k"', ["t.cfg:1:8: name: expected 1 to 128 letters, digits and _ . : + -"]],
     [
       `${MINIMAL}vcpus = 0\nkernle = 'x'`,
-      ['t.cfg:4:1: kernle: there is no such setting; did you mean "kernel"?', "t.cfg:3:9: vcpus: expected a whole number from 1 to 128, found 0"],
+      [
+        't.cfg:4:1: kernle: there is no such setting; did you mean "kernel"?',
+        "t.cfg:3:9: vcpus: expected a whole number from 1 to 128, found 0",
+      ],
     ],
   ])("%j", (text, expected) => {
     expect(problems(text)).toEqual(expected);
@@ -115,7 +131,9 @@ describe("files", () => {
   });
 
   it("absent files are named", async () => {
-    await expect(readPlan("/nowhere/x.cfg", [])).rejects.toThrow('configuration "/nowhere/x.cfg": there is no such file');
+    await expect(readPlan("/nowhere/x.cfg", [])).rejects.toThrow(
+      'configuration "/nowhere/x.cfg": there is no such file',
+    );
     const noRamdisk = await readPlan(join(folder, "web.cfg"), ["ramdisk=nothing"]);
     await expect(loadImages(noRamdisk)).rejects.toThrow('ramdisk "nothing": there is no such file');
   });
@@ -146,6 +164,9 @@ describe("files", () => {
   });
 
   it("sorts arguments", () => {
-    expect(sortArguments(["a.cfg", "memory=1", "b.cfg"])).toEqual({ files: ["a.cfg", "b.cfg"], overrides: ["memory=1"] });
+    expect(sortArguments(["a.cfg", "memory=1", "b.cfg"])).toEqual({
+      files: ["a.cfg", "b.cfg"],
+      overrides: ["memory=1"],
+    });
   });
 });

@@ -35,7 +35,6 @@ export function planFromOverrides(overrides: readonly string[], defaults: Config
   return planOf(() => planDomain(applyOverrides(new Map(), overrides), "command line", ".", defaults));
 }
 
-
 function planOf(work: () => ConfigResult): DomainPlan {
   try {
     const result = work();

@@ -1,6 +1,6 @@
 /** The client's end of the control socket: HostApi over a connection to a host in another process. */
 import { connect, type Socket } from "node:net";
-import { type ConsoleSession, HostError, type HostApi } from "../../api/index.js";
+import { type ConsoleSession, type HostApi, HostError } from "../../api/index.js";
 import { CliError, Exit } from "../errors.js";
 import { Connection } from "./connection.js";
 import { checkSocketFolder } from "./path.js";
@@ -10,6 +10,8 @@ import { type Hello, PROTOCOL_VERSION, type Response } from "./protocol.js";
 export interface RemoteHost extends HostApi {
   /** Ends the host and its domains. */
   stopHost(): Promise<void>;
+  /** Rejects when the connection is lost. */
+  readonly gone: Promise<never>;
   /** The host's process. */
   readonly pid: number;
 }
@@ -27,7 +29,10 @@ export async function connectSocket(address: string): Promise<RemoteHost> {
   const { protocol, pid } = (await caller.call("hello", [PROTOCOL_VERSION])) as Hello;
   if (protocol !== PROTOCOL_VERSION) {
     caller.end();
-    throw new CliError(Exit.HOST, `the running host speaks protocol ${protocol} and this xl ${PROTOCOL_VERSION}: restart the host`);
+    throw new CliError(
+      Exit.HOST,
+      `the running host speaks protocol ${protocol} and this xl ${PROTOCOL_VERSION}: restart the host`,
+    );
   }
   return remoteHost(caller, pid);
 }
@@ -73,8 +78,14 @@ class Caller {
   readonly #streams = new Map<number, (value: unknown) => void>();
   #nextId = 1;
   #gone: Error | null = null;
+  #announceGone = (_: Error): void => {};
+  readonly gone = new Promise<never>((_, reject) => {
+    this.#announceGone = reject;
+  });
 
   constructor(socket: Socket) {
+    // Whoever does not wait for it learns it by the next call.
+    this.gone.catch(() => undefined);
     this.#connection = new Connection(socket, {
       onMessage: (message) => this.#receive(message as Partial<Response> & { method?: string; params?: unknown[] }),
       onClose: (error) => this.#fail(error),
@@ -132,6 +143,7 @@ class Caller {
     for (const { reject } of this.#waiting.values()) reject(this.#gone);
     this.#waiting.clear();
     this.#streams.clear();
+    this.#announceGone(this.#gone);
   }
 }
 
@@ -140,9 +152,13 @@ function remoteHost(caller: Caller, pid: number): RemoteHost {
     (method: string) =>
     (...params: unknown[]): Promise<never> =>
       caller.call(method, params) as Promise<never>;
-  const none = (method: string) => async (...params: unknown[]) => void (await caller.call(method, params));
+  const none =
+    (method: string) =>
+    async (...params: unknown[]) =>
+      void (await caller.call(method, params));
   return {
     pid,
+    gone: caller.gone,
     stopHost: none("stopHost"),
     info: call("info"),
     dmesg: call("dmesg"),

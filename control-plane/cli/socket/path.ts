@@ -42,7 +42,10 @@ export function checkSocketFolder(address: string): void {
   const info = lstatSync(folder, { throwIfNoEntry: false });
   if (!info) return;
   const refuse = (why: string) =>
-    new CliError(Exit.HOST, `the socket's folder "${folder}" ${why}: remove it, or set XENOLITH_SOCKET to a path elsewhere`);
+    new CliError(
+      Exit.HOST,
+      `the socket's folder "${folder}" ${why}: remove it, or set XENOLITH_SOCKET to a path elsewhere`,
+    );
   if (!info.isDirectory()) throw refuse("is not a directory");
   if (info.uid !== process.getuid?.()) throw refuse("belongs to another user");
   if ((info.mode & OTHERS_MASK) !== 0) throw refuse("is open to others (its mode must be 0700)");

@@ -84,7 +84,12 @@ export const METHODS: Readonly<Record<string, readonly ParamKind[]>> = {
 /** Whether `params` are what `method` takes. */
 export function paramsFit(method: string, params: unknown): params is readonly unknown[] {
   const kinds = Object.hasOwn(METHODS, method) ? METHODS[method] : undefined;
-  return Array.isArray(params) && kinds !== undefined && params.length <= kinds.length && kinds.every((kind, index) => fits(kind, params[index]));
+  return (
+    Array.isArray(params) &&
+    kinds !== undefined &&
+    params.length <= kinds.length &&
+    kinds.every((kind, index) => fits(kind, params[index]))
+  );
 }
 
 function fits(kind: ParamKind, value: unknown): boolean {

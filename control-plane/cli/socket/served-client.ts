@@ -6,12 +6,12 @@ import {
   type CreateOptions,
   type DomainConfig,
   type DomId,
-  HostError,
   type HostApi,
+  HostError,
   toHostError,
 } from "../../api/index.js";
 import { Connection } from "./connection.js";
-import { METHODS, paramsFit, PROTOCOL_VERSION, type RpcError, RpcCode } from "./protocol.js";
+import { METHODS, PROTOCOL_VERSION, paramsFit, RpcCode, type RpcError } from "./protocol.js";
 
 /** A client that takes nothing for so long is disconnected: output that nobody reads holds its guest up. */
 const STALL_MS = 30_000;
@@ -76,7 +76,8 @@ export class ServedClient {
     if (!open) return;
     const [first, second] = params;
     if (method === "write" && first instanceof Uint8Array) open.session?.write(first);
-    if (method === "resize" && typeof first === "number" && typeof second === "number") open.session?.resize(first, second);
+    if (method === "resize" && typeof first === "number" && typeof second === "number")
+      open.session?.resize(first, second);
     if (method === "end") {
       this.#streams.delete(stream as number);
       open.end();
@@ -106,7 +107,10 @@ export class ServedClient {
     if (this.#streams.has(stream)) throw new ProtocolError(RpcCode.INVALID_PARAMS, `stream ${stream} is open`);
     const closing = { ended: false };
     // Its client may be gone before the host has answered.
-    this.#streams.set(stream, { end: () => void (closing.ended = true) });
+    const endEarly = () => {
+      closing.ended = true;
+    };
+    this.#streams.set(stream, { end: endEarly });
     try {
       const open = await start((value) => this.#toStream(stream, value));
       if (closing.ended) open.end();

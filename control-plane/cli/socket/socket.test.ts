@@ -5,10 +5,10 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type ConsoleSession, type DomainConfig, type DomId, HostError, type HostApi } from "../../api/index.js";
+import { type ConsoleSession, type DomainConfig, type DomId, type HostApi, HostError } from "../../api/index.js";
+import { encodeFrame, FrameReader } from "./frame.js";
 import { connectSocket, type HostServer, type RemoteHost, serveSocket, socketAddress } from "./index.js";
 import { checkSocketFolder } from "./path.js";
-import { encodeFrame, FrameReader } from "./frame.js";
 
 const DOMID = 1 as DomId;
 const bytes = (text: string) => new Uint8Array(Buffer.from(text));
@@ -147,10 +147,12 @@ describe("streams", () => {
     sessions[1]!.resize(80, 24);
     await once(fake, "typed");
     fake.emit("output", bytes("hello"));
-    await expect.poll(() => heard).toEqual([
-      ["scrollback of pv", "hello"],
-      ["scrollback of pv", "hello"],
-    ]);
+    await expect
+      .poll(() => heard)
+      .toEqual([
+        ["scrollback of pv", "hello"],
+        ["scrollback of pv", "hello"],
+      ]);
     expect(fake.typed).toEqual(["ls\n"]);
     await expect.poll(() => fake.asked).toEqual([[80, 24]]);
     sessions[0]!.detach();
@@ -172,7 +174,9 @@ describe("streams", () => {
 
   it("an unknown console is refused", async () => {
     const host = await client();
-    await expect(host.attachConsole(DOMID, "vga" as "pv", () => undefined)).rejects.toMatchObject({ code: "bad-config" });
+    await expect(host.attachConsole(DOMID, "vga" as "pv", () => undefined)).rejects.toMatchObject({
+      code: "bad-config",
+    });
   });
 
   it("a client learns that the host has ended", async () => {
@@ -232,7 +236,11 @@ describe("garbage", () => {
 
 describe("frames", () => {
   it("come back whole however they are cut", () => {
-    const message = fc.record({ text: fc.string(), data: fc.uint8Array({ maxLength: 50 }), more: fc.array(fc.uint8Array()) });
+    const message = fc.record({
+      text: fc.string(),
+      data: fc.uint8Array({ maxLength: 50 }),
+      more: fc.array(fc.uint8Array()),
+    });
     fc.assert(
       fc.property(fc.array(message, { maxLength: 4 }), fc.array(fc.integer({ min: 1, max: 30 })), (messages, cuts) => {
         const stream = Buffer.concat(messages.flatMap(encodeFrame));
