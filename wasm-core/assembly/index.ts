@@ -1,1 +1,18 @@
-export { runVcpu } from "./run/run";
+/** The core's exports: CoreExports of abi/core-api.ts and nothing else. */
+import { codeCacheInit } from "./decode/cache-init";
+import { Errno } from "./gen/layout";
+import { machineInit as initMachine } from "./xen/domain0";
+
+export {
+  domainAddMapEntry, domainAddRam, domainAddress, domainCreate, domainDestroy, domainPage, domainPause, domainPeek, domainPin, domainQuiescent,
+  domainResume, domainSetPlatform, domainShutdown, domainUnpause, domainUnpin, evtchnAllocUnbound, evtchnBind, evtchnClose, evtchnNotify,
+  evtchnTake, grantMap, grantUnmap, hvmParamGet, hvmParamSet, machineFreeFrames, machineNow, machineTotalFrames, serialNotify, vcpuAddress,
+  vcpuStartPvh, vcpuTrigger, virqRaise,
+} from "./xen/domain0";
+export { pcpuIdleNs, pcpuRun } from "./sched/pcpu";
+
+export function machineInit(maxFrames: u32, pcpus: u32, deterministic: u32, seedLo: u32, seedHi: u32): i32 {
+  const result = initMachine(maxFrames, pcpus, deterministic, seedLo, seedHi);
+  if (result < 0) return result;
+  return codeCacheInit() ? 0 : -Errno.ENOMEM;
+}

@@ -17,7 +17,9 @@ function emitStruct(s: Struct): string {
     if (f.count !== 1) continue;
     const at = `changetype<usize>(this)`;
     lines.push(`  /** ${f.doc} */`);
-    lines.push(`  @inline get ${name}(): ${f.type} { return load<${f.type}>(${at}, ${f.offset}); }`);
+    // Signed 32-bit fields are loaded unsigned: binaryen merges a later unsigned extension into a signed load.
+    const load = f.type === "i32" ? "<i32>load<u32>" : `load<${f.type}>`;
+    lines.push(`  @inline get ${name}(): ${f.type} { return ${load}(${at}, ${f.offset}); }`);
     lines.push(`  @inline set ${name}(v: ${f.type}) { store<${f.type}>(${at}, v, ${f.offset}); }`);
   }
   lines.push("}", "");

@@ -60,7 +60,7 @@ export const CodeCache = struct("CodeCache", "The machine's cache of decoded blo
   builder: u8("Where a block is put together before it is copied to the arena", 48 + 16 * 66, 16),
 });
 export const CODE_BUCKETS = 65536;
-export const CODE_ARENA_BYTES = 48 * 1024 * 1024;
+export const CODE_ARENA_BYTES = 32 * 1024 * 1024;
 
 /** Failure reasons of a page walk are page-fault error code bits. [SDM] 3A 4.7 */
 export const PfError = constants("PfError", "Page-fault error code.", {

@@ -95,7 +95,7 @@ export function pf(cpu: Vcpu): bool {
   return cpu.ccOp < 4 ? (cpu.eflags & Flag.PF) != 0 : (popcnt<u32>(<u32>cpu.ccDst & 0xff) & 1) == 0;
 }
 
-export function of(cpu: Vcpu): bool {
+export function overflow(cpu: Vcpu): bool {
   const op = cpu.ccOp;
   const src = cpu.ccSrc;
   const dst = cpu.ccDst;
@@ -140,7 +140,7 @@ export function materialize(cpu: Vcpu): void {
   if (af(cpu)) bits |= Flag.AF;
   if (zf(cpu)) bits |= Flag.ZF;
   if (sf(cpu)) bits |= Flag.SF;
-  if (of(cpu)) bits |= Flag.OF;
+  if (overflow(cpu)) bits |= Flag.OF;
   setArith(cpu, bits);
 }
 
@@ -168,7 +168,7 @@ export function readFlags(cpu: Vcpu): u32 {
 export function condition(cpu: Vcpu, cc: u32): bool {
   let r: bool;
   switch (cc >> 1) {
-    case 0: r = of(cpu); break;
+    case 0: r = overflow(cpu); break;
     case 1: r = cf(cpu); break;
     case 2: r = zf(cpu); break;
     case 3: r = zf(cpu) || cf(cpu); break;
@@ -187,5 +187,5 @@ export function less(cpu: Vcpu): bool {
     const up = 64 - (<u64>8 << (op & 3));
     return <i64>((cpu.ccDst + cpu.ccSrc) << up) < <i64>(cpu.ccSrc << up);
   }
-  return sf(cpu) != of(cpu);
+  return sf(cpu) != overflow(cpu);
 }

@@ -4,17 +4,20 @@
  * the one it was decoded under; jump caches and the hash find blocks, never decide whether they are valid.
  */
 import {
-  Block, BLOCK_MAX_BYTES, BLOCK_MAX_RECORDS, BLOCK_RECORDS, CODE_BUCKETS, CodeCache, CodeCacheOff, FrameOff, JUMP_ENTRIES, JumpEntry, ModeKey,
+  Block, BLOCK_MAX_BYTES, BLOCK_MAX_RECORDS, BLOCK_RECORDS, CODE_BUCKETS, CodeCache, CodeCacheOff, Domain, FrameOff, JUMP_ENTRIES, JumpEntry, ModeKey,
   RECORD_BYTES, SegIndex, Vcpu,
 } from "../gen/layout";
 import { raiseError, Vector } from "../cpu/faults";
 import { segReg } from "../cpu/regs";
+import { domainVcpu } from "../mem/domains";
 import { frameOf } from "../mem/frames";
 import { isCanonical } from "../mmu/canonical";
 import { markCode } from "../mmu/code";
 import { codeCache } from "../mmu/code-cache";
 import { translateCode } from "../mmu/slow";
+import { emptyJumpCache } from "../mmu/tlb";
 import { spinLock, spinUnlock } from "../util/atomics";
+import { machine } from "../util/host";
 import { Decode, DecodeState, decodeOne, fixRip } from "./decode";
 import { Rec } from "./record";
 
@@ -204,11 +207,17 @@ function publish(cache: CodeCache, head: Block, count: u32, bytes: u32): usize {
   return at;
 }
 
-/** Drops every block. Jump caches may still name old ones: their generations no longer match the bumped epoch's. */
+/** Drops every block, and with them what every jump cache says. */
 function emptyCache(cache: CodeCache): void {
   memory.fill(cache.buckets, 0, <usize>CODE_BUCKETS << 2);
-  // Old heads must never look valid again: their memory is cleared, and generation words at address 0 hold no match.
-  memory.fill(cache.arena, 0, <usize>(cache.arenaEnd - cache.arena));
+  for (let at = machine().domainList; at != 0; ) {
+    const dom = changetype<Domain>(<usize>at);
+    for (let i: u32 = 0; i < dom.maxVcpus; i++) {
+      const cpu = domainVcpu(dom, i);
+      if (changetype<usize>(cpu) != 0) emptyJumpCache(cpu);
+    }
+    at = dom.next;
+  }
   cache.next = cache.arena;
   cache.epoch += 1;
   cache.flushes += 1;

@@ -21,8 +21,14 @@ export class Rec {
   rm: u8;
   index: u8;
   ea: u8;
-  disp: i32;
-  imm: i32;
+  /** Bits of disp and imm. Loaded unsigned: binaryen turns an unsigned extension of a signed 32-bit load into a signed one. */
+  private dispBits: u32;
+  private immBits: u32;
+
+  @inline get disp(): i32 { return <i32>this.dispBits; }
+  @inline set disp(v: i32) { this.dispBits = <u32>v; }
+  @inline get imm(): i32 { return <i32>this.immBits; }
+  @inline set imm(v: i32) { this.immBits = <u32>v; }
 }
 
 export namespace Ea {

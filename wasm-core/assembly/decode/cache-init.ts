@@ -1,0 +1,35 @@
+/** Lays out the cache of decoded blocks when the machine starts. */
+import {
+  CODE_ARENA_BYTES, CODE_BUCKETS, CodeCache, CodeCache_SIZE, MachineOff, TLB_BYTES, Vcpu,
+} from "../gen/layout";
+import { blockEnd } from "../interp/glue";
+import { heapPages } from "../mem/heap";
+import { machine } from "../util/host";
+import { Rec } from "./record";
+
+/** Smallest heap order that holds `bytes`. */
+function orderOf(bytes: u32): u32 {
+  let order: u32 = 0;
+  while (<u32>4096 << order < bytes) order++;
+  return order;
+}
+
+/** Allocates the cache; false when there is no memory. Once, after the heap is ready. */
+export function codeCacheInit(): bool {
+  const at = heapPages(orderOf(<u32>CodeCache_SIZE));
+  const buckets = heapPages(orderOf(<u32>CODE_BUCKETS * 4));
+  const arena = heapPages(orderOf(<u32>CODE_ARENA_BYTES));
+  const empty = heapPages(orderOf(<u32>TLB_BYTES / 2));
+  if (at == 0 || buckets == 0 || arena == 0 || empty == 0) return false;
+  const cache = changetype<CodeCache>(at);
+  cache.buckets = <u32>buckets;
+  cache.arena = <u32>arena;
+  cache.next = <u32>arena;
+  cache.arenaEnd = <u32>arena + <u32>CODE_ARENA_BYTES;
+  memory.fill(empty, 0xff, TLB_BYTES / 2);
+  cache.emptyTlb = <u32>empty;
+  const end: (cpu: Vcpu, rec: Rec) => i32 = blockEnd;
+  cache.endFn = load<u32>(changetype<usize>(end));
+  store<u32>(changetype<usize>(machine()) + MachineOff.run, <u32>at);
+  return true;
+}

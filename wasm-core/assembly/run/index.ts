@@ -1,0 +1,2 @@
+/** Running a vCPU. */
+export { runVcpu } from "./run";
