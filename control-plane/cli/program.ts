@@ -11,7 +11,7 @@ const INTRODUCTION = `An x86-64 hypervisor: boots real, unmodified guests, with 
 
   xl run --default           Debian's Linux to a shell, here
   xl run guest.cfg           a guest of your own
-  xl host --detach           keep a machine running; then create, list, console, ...
+  xl host --detach           keep a machine running for create, list, ...
   xl help VERB               all about a verb`;
 
 /** Runs one command line (without node and script) and resolves to its exit status. */
@@ -49,7 +49,8 @@ function buildProgram(onStatus: (status: number) => void): Command {
   const words = VERB_GROUPS.flatMap(([, verbs]) => verbs.map(({ name }) => name));
   program.argument("[verb]").action((verb?: string) => {
     if (verb === undefined) return program.help({ error: true });
-    say(`there is no verb "${verb}"${didYouMean(verb, words)} "xl --help" lists them`);
+    const suggestion = didYouMean(verb, words);
+    say(`there is no verb "${verb}"${suggestion === "" ? '; "xl --help" lists them' : suggestion}`);
     onStatus(Exit.USAGE);
   });
   return program;

@@ -27,7 +27,7 @@ export class ServedClient {
   constructor(
     socket: Socket,
     private readonly host: HostApi,
-    stopHost: () => void,
+    private readonly stopHost: () => void,
     onGone: () => void,
   ) {
     this.#connection = new Connection(socket, {
@@ -38,7 +38,7 @@ export class ServedClient {
         onGone();
       },
     });
-    this.#calls = { ...plainCalls(host), ...this.#streamCalls(), hello: () => HELLO, stopHost };
+    this.#calls = { ...plainCalls(host), ...this.#streamCalls(), hello: () => HELLO, stopHost: () => null };
   }
 
   disconnect(): void {
@@ -63,6 +63,8 @@ export class ServedClient {
       reply = { error: toRpcError(error) };
     }
     await this.#connection.send({ jsonrpc: "2.0", id, ...reply }).catch(() => undefined);
+    // Answered first: the end takes the connection with it.
+    if (method === "stopHost") this.stopHost();
   }
 
   #call(method: string, params: readonly unknown[]): unknown {

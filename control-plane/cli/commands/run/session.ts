@@ -23,6 +23,9 @@ export interface RunRequest {
 /** Domain0 gets so long to end its threads, ms. */
 const CLOSE_MS = 2000;
 
+/** Lines of the hypervisor's log that are shown after a crash. */
+const LOG_LINES = 12;
+
 /** Why a run ended before its guests did. */
 interface Stop {
   readonly status: number;
@@ -116,7 +119,7 @@ class Run {
     if (exec) await this.terminal.write(exec.end());
     this.terminal.restore();
     if (stop) say(stop.why);
-    else this.#sayHowTheyEnded();
+    else await this.#sayHowTheyEnded();
     if (statsFile !== null) await writeStats(statsFile, await this.#stats(stop));
     if (stop) return stop.status;
     const status = statusOfAll(this.#lines.map((line) => this.#finished.get(line)!.ending));
@@ -125,13 +128,18 @@ class Run {
     return exec.status;
   }
 
-  #sayHowTheyEnded(): void {
+  /** Says who did not end well, with what the hypervisor knows of it. */
+  async #sayHowTheyEnded(): Promise<void> {
+    let failed = false;
     for (const [{ config }, { ending }] of this.#finished) {
       const { reason, restartFailed } = ending;
+      failed ||= restartFailed === true || reason === "crash" || reason === "watchdog";
       if (restartFailed) say(`guest "${config.name}" could not be restarted`);
       else if (reason === "crash") say(`guest "${config.name}" crashed`);
       else if (reason === "watchdog") say(`guest "${config.name}" was ended by its watchdog`);
     }
+    const log = failed ? await within(CLOSE_MS, this.request.host.dmesg()) : null;
+    for (const line of log?.trimEnd().split("\n").slice(-LOG_LINES) ?? []) say(`dmesg: ${line}`);
   }
 
   async #stats(stop: Stop | null): Promise<object> {
