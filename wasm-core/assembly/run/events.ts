@@ -6,7 +6,7 @@ import { lapicAck, lapicInitReset, lapicPending, lapicSipiVector } from "../irq/
 import { tlbFlushAll } from "../mmu/tlb";
 import { deliverInterrupt, deliverNmi } from "../system/delivery";
 import { deliverMachineCheck } from "../system/machine-check";
-import { xenAckVector, xenPendingVector } from "../xen/evtchn/upcall";
+import { reassertUpcall, xenAckVector, xenPendingVector } from "../xen/evtchn/upcall";
 
 /** IA32_APIC_BASE: this is the bootstrap processor. */
 const APIC_BASE_BSP: u64 = 0x100;
@@ -33,17 +33,20 @@ export function takeEvents(cpu: Vcpu): i32 {
     cpu.exitReason = ExitReason.BUDGET;
     return reason == ExitReason.TRIPLE_FAULT ? <i32>reason : <i32>ExitReason.STOP;
   }
+  // INIT and the start-up IPI after it may be taken together: the vector must outlive the reset.
+  const sipiVector = lapicSipiVector(cpu);
   if (events & EventBit.INIT) {
     clear(cpu, EventBit.INIT);
     vcpuInit(cpu);
     tlbFlushAll(cpu);
     lapicInitReset(cpu);
+    reassertUpcall(cpu);
     // The bootstrap processor starts at the reset vector, the others wait.
     cpu.waitForSipi = (cpu.apicBase & APIC_BASE_BSP) != 0 ? 0 : 1;
   }
   if (events & EventBit.SIPI) {
     clear(cpu, EventBit.SIPI);
-    if (cpu.waitForSipi) vcpuStartup(cpu, lapicSipiVector(cpu));
+    if (cpu.waitForSipi) vcpuStartup(cpu, sipiVector);
   }
   if (cpu.waitForSipi) return ExitReason.HALT;
   if (events & EventBit.MCE) {

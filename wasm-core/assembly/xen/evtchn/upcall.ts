@@ -33,6 +33,14 @@ export function assertUpcall(cpu: Vcpu): void {
   vcpuKick(cpu, EventBit.INTERRUPT);
 }
 
+/**
+ * After INIT has emptied the local APIC: events that wait are announced again. The guest prepares an application
+ * processor's vcpu_info and upcall vector before it sends INIT, and upcall_pending would never rise again.
+ */
+export function reassertUpcall(cpu: Vcpu): void {
+  if (atomic.load<u8>(<usize>xenOf(cpu).info, VcpuInfoOff.upcallPending) != 0) assertUpcall(cpu);
+}
+
 /** The vector to inject past the local APIC, -1 when none: level-triggered by upcall_pending, as in Xen. */
 export function xenPendingVector(cpu: Vcpu): i32 {
   const x = xenOf(cpu);
