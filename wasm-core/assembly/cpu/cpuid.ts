@@ -33,14 +33,16 @@ const LEAF1_ECX: u32 =
   (1 << 26) | (1 << 30) | (1 << 31);
 const LEAF1_ECX_MONITOR: u32 = 1 << 3;
 const LEAF1_ECX_OSXSAVE: u32 = 1 << 27;
-/** Leaf 7 EBX: FSGSBASE TSC_ADJUST BMI1 SMEP BMI2 ERMS INVPCID RDSEED ADX SMAP CLFLUSHOPT CLWB SHA. */
+/** Leaf 7 EBX: FSGSBASE TSC_ADJUST BMI1 FDP_EXCPTN_ONLY SMEP BMI2 ERMS INVPCID, no FCS and FDS, RDSEED ADX SMAP CLFLUSHOPT CLWB SHA. */
 const LEAF7_EBX: u32 =
-  0x3 | (1 << 3) | (1 << 7) | (1 << 8) | (1 << 9) | (1 << 10) | (1 << 18) | (1 << 19) | (1 << 20) | (1 << 23) |
+  0x3 | (1 << 3) | (1 << 6) | (1 << 7) | (1 << 8) | (1 << 9) | (1 << 10) | (1 << 13) | (1 << 18) | (1 << 19) | (1 << 20) | (1 << 23) |
   (1 << 24) | (1 << 29);
 /** Leaf 7 ECX: UMIP RDPID. */
 const LEAF7_ECX: u32 = (1 << 2) | (1 << 22);
 /** Leaf 7 EDX: FSRM MD_CLEAR IBRS STIBP ARCH_CAPABILITIES SSBD. */
 const LEAF7_EDX: u32 = (1 << 4) | (1 << 10) | (1 << 26) | (1 << 27) | (1 << 29) | (1 << 31);
+/** Leaf 7.2 EDX: BHI_CTRL, so that a kernel asks for BHI_DIS_S and does not clear branch history by hand. */
+const LEAF7_2_EDX: u32 = 1 << 4;
 /** Leaf DH.1 EAX: XSAVEOPT XSAVEC XGETBV1 XSAVES. */
 const LEAFD1_EAX: u32 = 0xf;
 /** Leaf 80000001H: LAHF LZCNT PREFETCHW in ECX; NX 1-GiB pages RDTSCP LM in EDX, and SYSCALL in 64-bit mode. */
@@ -109,7 +111,8 @@ function basicLeaf(cpu: Vcpu, leaf: u32, sub: u32): void {
     // the APIC timer always runs
     case 6: give(cpu, 4, 0, 0, 0); break;
     case 7:
-      if (sub == 0) give(cpu, 0, LEAF7_EBX, LEAF7_ECX, LEAF7_EDX);
+      if (sub == 0) give(cpu, 2, LEAF7_EBX, LEAF7_ECX, LEAF7_EDX);
+      else if (sub == 2) give(cpu, 0, 0, 0, LEAF7_2_EDX);
       else give(cpu, 0, 0, 0, 0);
       break;
     case 0xb: topologyLeaf(cpu, sub); break;

@@ -16,7 +16,7 @@ import { isCanonical } from "../mmu/canonical";
 import { clacEvict, tlbInvlpg, tlbInvpcid } from "../mmu/tlb";
 import { Access, walk } from "../mmu/walk";
 import {
-  clearTaskSwitched, guestTsc, hypercall, loadMachineStatus, readControl, readDebug, readMsr, writeControl, writeDebug,
+  clearTaskSwitched, giveWay, guestTsc, hypercall, loadMachineStatus, readControl, readDebug, readMsr, writeControl, writeDebug,
   writeMsr,
 } from "../system";
 import { machineRandom } from "../util/host";
@@ -135,6 +135,17 @@ export function flushLine(cpu: Vcpu, rec: Rec): i32 {
 export function fence(cpu: Vcpu, rec: Rec): i32 {
   atomic.or<u32>(changetype<usize>(cpu), 0, VcpuOff.events);
   return Status.NEXT;
+}
+
+/** PAUSE instructions after which a vCPU that spins gives way to those that wait for the pCPU. */
+const PAUSE_WINDOW: u32 = 16;
+
+/** PAUSE: whoever spins may be waiting for a vCPU that waits for this pCPU. [SDM] vol. 3C, 26.1.3 has the same for VMX. */
+export function pause(cpu: Vcpu, rec: Rec): i32 {
+  cpu.pauses += 1;
+  if (cpu.pauses < PAUSE_WINDOW) return Status.NEXT;
+  cpu.pauses = 0;
+  return giveWay(cpu) ? Status.END : Status.NEXT;
 }
 
 export function hint(cpu: Vcpu, rec: Rec): i32 {

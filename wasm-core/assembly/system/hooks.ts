@@ -2,7 +2,9 @@
  * What the processor asks of the rest of the machine: hypercalls, the end of a vCPU, its events. Kept in one place so
  * that the processor's other files import no hypervisor part.
  */
-import { EventBit, ExitReason, Vcpu, VcpuOff } from "../gen/layout";
+import { EventBit, ExitReason, MachineOff, Vcpu, VcpuOff } from "../gen/layout";
+import { machine } from "../util/host";
+import { xenOf } from "../xen/evtchn/upcall";
 
 export { hypercall } from "../xen/hypercall";
 export { writeHypercallPage } from "../xen/hypercall-page";
@@ -21,4 +23,12 @@ export function raiseEvent(cpu: Vcpu, bits: u32): void {
 /** EFLAGS.IF went from 0 to 1: an interrupt that was held may be deliverable. */
 export function interruptFlagRose(cpu: Vcpu): void {
   raiseEvent(cpu, EventBit.INTERRUPT);
+}
+
+/** Ends the slice of a vCPU that spins; false when nobody else wants its pCPU. */
+export function giveWay(cpu: Vcpu): bool {
+  if (atomic.load<u32>(changetype<usize>(machine()), MachineOff.runHead) == 0) return false;
+  xenOf(cpu).yielded = 1;
+  cpu.budget = 0;
+  return true;
 }

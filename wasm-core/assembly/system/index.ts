@@ -8,7 +8,7 @@ export {
 } from "./delivery";
 export { EventKind } from "./event-kind";
 export { farCall, farJump } from "./far";
-export { hypercall, raiseEvent, tripleFault } from "./hooks";
+export { giveWay, hypercall, raiseEvent, tripleFault } from "./hooks";
 export { portAllowed } from "./io-permission";
 export { loadLdt, loadSegment, loadTaskRegister } from "./load-segment";
 export { deliverMachineCheck } from "./machine-check";

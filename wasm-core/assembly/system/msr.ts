@@ -17,7 +17,7 @@ import { readMtrr, writeMtrr } from "./mtrr";
 
 const X2APIC_ENABLED: u64 = 0xc00;
 /** IBRS, STIBP, SSBD */
-const SPEC_CTRL_WRITABLE: u64 = 7;
+const SPEC_CTRL_WRITABLE: u64 = 0x407;
 /** Lock bit: nothing else of IA32_FEATURE_CONTROL exists. */
 const FEATURE_CONTROL_LOCKED: u64 = 1;
 /** LBR and BTF, which have no effect. */

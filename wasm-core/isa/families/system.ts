@@ -28,7 +28,7 @@ export const SYSTEM = family("System", "system", "[SDM] vol. 2", [
   op("SFENCE",       "NP 0F AE F8+", "", "raw f:sse",  "fence"),
   op("PREFETCHW Eb", "0F 0D /r", "", "raw f:prefetchw", "hintRm"),
   ...hints(),
-  op("PAUSE",        "F3 90",    "", "raw",     "hint"),
+  op("PAUSE",        "F3 90",    "", "raw",     "pause"),
   op("RDMSR",        "0F 32",    "", "raw cpl0", "rdmsr"),
   op("WRMSR",        "0F 30",    "", "raw end cpl0", "wrmsr"),
   op("CPUID",        "0F A2",    "", "raw",     "cpuid"),
