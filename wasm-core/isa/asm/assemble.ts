@@ -25,6 +25,8 @@ export interface Image {
 
 const MAX_PASSES = 64;
 const MAX_BYTES = 64 << 20;
+/** Bytes of a branch with a byte of distance. */
+const SHORT_BRANCH = 2;
 
 /** The numeric labels (`1:`, used as 1b and 1f) in the order they stand. */
 class LocalLabels {
@@ -172,12 +174,13 @@ class Layout {
       long: this.#long[i] ?? false,
       movable: (e) => e.symbols.some((n) => this.#isMovable(n)),
     };
-    const before = encodeBest(this.#forms[i], instruction, place);
-    const branch = instruction.operands[0]?.type === "immediate" && before.length > 2;
-    if (branch && !place.long) this.#long[i] = true;
-    return before;
+    const bytes = encodeBest(this.#forms[i], instruction, place);
+    if (bytes.length > SHORT_BRANCH && this.#forms[i].some(isLongBranch)) this.#long[i] = true;
+    return bytes;
   }
 }
+
+const isLongBranch = (f: Form): boolean => f.operands.some((o) => o.kind === "J" && o.size === "z");
 
 function dataBytes(value: bigint, bytes: number): Uint8Array {
   const bits = bytes * 8;
