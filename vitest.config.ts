@@ -1,0 +1,21 @@
+/**
+ * Tests beside their subject and in tests/. `XENOLITH_TESTS` picks the suite: "unit" (default) leaves out what boots
+ * guests or needs the network, "integration" is exactly that.
+ */
+import { defineConfig } from "vitest/config";
+
+const integration = "**/*.integration.test.ts";
+const suite = process.env.XENOLITH_TESTS ?? "unit";
+
+export default defineConfig({
+  test: {
+    include: suite === "integration" ? [integration] : ["**/*.test.ts"],
+    exclude: ["**/node_modules/**", "dist/**", ...(suite === "integration" ? [] : [integration])],
+    testTimeout: 120_000,
+    hookTimeout: 180_000,
+    pool: "threads",
+    maxWorkers: 2,
+    reporters: process.env.CI ? ["default", "junit"] : ["default"],
+    outputFile: { junit: "test-results/junit.xml" },
+  },
+});
