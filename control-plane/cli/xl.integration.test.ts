@@ -76,7 +76,7 @@ describe("xl run", () => {
     const talk = script(["# ", "echo $((6 * 7)).\n"], ["\n42.", "poweroff -f\n"]);
     const { status, out, err } = await xl(["run", "--default", ...timeout, "--stats", stats], talk);
     expect({ status, err }).toEqual({ status: 0, err: "" });
-    expect(out).toContain("Linux version");
+    expect(out).toContain("Run /init as init process");
     const { domains, machine } = JSON.parse(readFileSync(stats, "utf8"));
     expect(domains).toMatchObject([{ name: "debian-cloud", reason: "poweroff" }]);
     expect(domains[0].instructions).toBeGreaterThan(1e6);
