@@ -5,7 +5,7 @@
 import { PlatformFlag } from "../../wasm-core/abi/structs/platform.js";
 import { HvmParam } from "../../wasm-core/abi/structs/xen.js";
 import type { PlatformConfig } from "../api/types.js";
-import { type CoreLink, PAGE_BYTES, vcpuView } from "../core-link/index.js";
+import { type CoreLink, domainView, PAGE_BYTES, vcpuView } from "../core-link/index.js";
 import { err, ok, type Result } from "../util/index.js";
 import { type AcpiPlatform, buildAcpiTables } from "./acpi/index.js";
 import { GuestMemory } from "./guest-memory.js";
@@ -62,11 +62,19 @@ export function createInCore(core: CoreLink, record: DomainRecord): BuildResult 
   if (status === ENOMEM) return outOfMemory("the domain's structures");
   if (status < 0) return err("internal", `the hypervisor refused to create domain ${record.domid} (${status})`);
   record.exists = true;
+  writeHandle(core, record);
   for (const { start, bytes } of layout!.ram) {
     const added = core.calls.domainAddRam(record.domid, start / PAGE_BYTES, bytes / PAGE_BYTES);
     if (added < 0) return outOfMemory("the domain's page table");
   }
   return DONE;
+}
+
+/** XENVER_guest_handle gives the guest its UUID. */
+function writeHandle(core: CoreLink, record: DomainRecord): void {
+  const domain = domainView(core, record.domid)!;
+  const digits = record.uuid.replaceAll("-", "");
+  for (let i = 0; i < 16; i++) domain.set("handle", Number.parseInt(digits.slice(2 * i, 2 * i + 2), 16), i);
 }
 
 export function setPlatform(core: CoreLink, record: DomainRecord): BuildResult {

@@ -24,4 +24,5 @@ export const Lapic = struct("Lapic", "One local APIC.", {
   sipiVector: u32("Vector of the start-up IPI that EventBit.SIPI announces"),
   timerDeadline: u64("Machine time at which the count reaches zero, all ones while the timer stands still"),
   tscDeadline: u64("IA32_TSC_DEADLINE, 0 when disarmed"),
+  latched: u32("Vector to request once the APIC is software-enabled, 0 when none"),
 });

@@ -7,17 +7,25 @@ import { Domain, IoApic, IoApicOff, IOAPIC_PINS, PlatformStateOff } from "../../
 import { Message, sendMessage, wideDestination } from "../message";
 import { platformOf } from "../platform";
 import {
-  DESTINATION_SHIFT, ID_MASK, IOAPIC_VERSION_VALUE, IoApicMmio, IoApicReg, Redirection, REDIRECTION_RESET,
+  DESTINATION_SHIFT,
+  ID_MASK,
+  IOAPIC_VERSION_VALUE,
+  IoApicMmio,
+  IoApicReg,
+  Redirection,
+  REDIRECTION_RESET,
 } from "./regs";
+
 
 @inline
 export function ioapicOf(dom: Domain): IoApic {
   return changetype<IoApic>(changetype<usize>(platformOf(dom)) + PlatformStateOff.ioapic);
 }
 
+
 @inline
 function entryAt(apic: IoApic, pin: u32): usize {
-  return changetype<usize>(apic) + IoApicOff.redirection + (<usize>pin << 3);
+  return changetype<usize>(apic) + IoApicOff.redirection + ((<usize>pin) << 3);
 }
 
 /** Power-up: every pin masked. Lines keep what drives them. */
@@ -69,8 +77,8 @@ export function endOfInterrupt(dom: Domain, vector: u32): void {
   for (let pin: u32 = 0; pin < <u32>IOAPIC_PINS; pin++) {
     const at = entryAt(apic, pin);
     const entry = load<u64>(at);
-    if (!isLevel(entry) || (<u32>entry & Message.VECTOR_MASK) != vector) continue;
-    store<u64>(at, entry & ~<u64>Redirection.REMOTE_IRR);
+    if (!isLevel(entry) || ((<u32>entry) & Message.VECTOR_MASK) != vector) continue;
+    store<u64>(at, entry & ~(<u64>Redirection.REMOTE_IRR));
     serviceLevel(dom, apic, pin);
   }
 }
@@ -81,7 +89,7 @@ function readRegister(apic: IoApic): u32 {
   if (index == IoApicReg.VERSION) return IOAPIC_VERSION_VALUE;
   const half = index - IoApicReg.REDIRECTION;
   if (index < IoApicReg.REDIRECTION || half >= 2 * <u32>IOAPIC_PINS) return 0xffffffff;
-  return load<u32>(entryAt(apic, 0) + (<usize>half << 2));
+  return load<u32>(entryAt(apic, 0) + ((<usize>half) << 2));
 }
 
 function writeRegister(dom: Domain, apic: IoApic, value: u32): void {
@@ -89,7 +97,7 @@ function writeRegister(dom: Domain, apic: IoApic, value: u32): void {
   if (index == IoApicReg.ID) apic.id = value & ID_MASK;
   const half = index - IoApicReg.REDIRECTION;
   if (index < IoApicReg.REDIRECTION || half >= 2 * <u32>IOAPIC_PINS) return;
-  const at = entryAt(apic, 0) + (<usize>half << 2);
+  const at = entryAt(apic, 0) + ((<usize>half) << 2);
   if ((half & 1) != 0) {
     store<u32>(at, value & 0xff000000);
     return;
@@ -105,9 +113,12 @@ function writeRegister(dom: Domain, apic: IoApic, value: u32): void {
 export function ioapicRead(dom: Domain, offset: u32): u32 {
   const apic = ioapicOf(dom);
   switch (offset & IoApicMmio.PAGE_MASK) {
-    case IoApicMmio.IOREGSEL: return apic.select;
-    case IoApicMmio.IOWIN: return readRegister(apic);
-    default: return 0xffffffff;
+    case IoApicMmio.IOREGSEL:
+      return apic.select;
+    case IoApicMmio.IOWIN:
+      return readRegister(apic);
+    default:
+      return 0xffffffff;
   }
 }
 
@@ -115,9 +126,15 @@ export function ioapicRead(dom: Domain, offset: u32): u32 {
 export function ioapicWrite(dom: Domain, offset: u32, value: u32): void {
   const apic = ioapicOf(dom);
   switch (offset & IoApicMmio.PAGE_MASK) {
-    case IoApicMmio.IOREGSEL: apic.select = value & 0xff; break;
-    case IoApicMmio.IOWIN: writeRegister(dom, apic, value); break;
-    case IoApicMmio.EOI: endOfInterrupt(dom, value & Message.VECTOR_MASK); break;
+    case IoApicMmio.IOREGSEL:
+      apic.select = value & 0xff;
+      break;
+    case IoApicMmio.IOWIN:
+      writeRegister(dom, apic, value);
+      break;
+    case IoApicMmio.EOI:
+      endOfInterrupt(dom, value & Message.VECTOR_MASK);
+      break;
   }
 }
 

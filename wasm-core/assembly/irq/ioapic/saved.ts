@@ -7,7 +7,7 @@ import { ID_MASK, Redirection } from "./regs";
 /** "IOAP" */
 const TAG: u32 = 0x50414f49;
 const VERSION: u32 = 1;
-const ENTRY_MASK: u64 = 0xff00000000000000 | <u64>Redirection.WRITABLE_MASK | <u64>Redirection.REMOTE_IRR;
+const ENTRY_MASK: u64 = 0xff00000000000000 | (<u64>Redirection.WRITABLE_MASK) | (<u64>Redirection.REMOTE_IRR);
 
 export const IOAPIC_SAVED_BYTES: u32 = HEADER_BYTES + <u32>IoApic_SIZE;
 

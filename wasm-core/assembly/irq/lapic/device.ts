@@ -7,12 +7,35 @@ import { Lapic, Lapic_SIZE, LapicOff, Vcpu } from "../../gen/layout";
 import { domainOfVcpu, domainVcpu } from "../../mem/domains";
 import { ioapicEoi } from "../ioapic";
 import {
-  acceptMessage, ApicBase, BROADCAST, Dfr, Esr, FIRST_VECTOR, lapicError, lapicOf, lapicX2apic, Message,
-  messageMatches, sendMessage, Svr, vectorWord, wideDestination, x2apicLogicalId,
+  acceptMessage,
+  ApicBase,
+  BROADCAST,
+  Dfr,
+  Esr,
+  FIRST_VECTOR,
+  lapicError,
+  lapicOf,
+  lapicRelease,
+  lapicX2apic,
+  Message,
+  messageMatches,
+  sendMessage,
+  Svr,
+  vectorWord,
+  wideDestination,
+  x2apicLogicalId,
 } from "../message";
 import { arbitrationPriority, highestVector, lapicSetTpr, processorPriority, reconsider } from "./priority";
 import {
-  ERROR_WRITABLE, Icr, LapicReg, LINT_WRITABLE, Lvt, LvtIndex, SENSOR_WRITABLE, TIMER_WRITABLE, VERSION_VALUE,
+  ERROR_WRITABLE,
+  Icr,
+  LapicReg,
+  LINT_WRITABLE,
+  Lvt,
+  LvtIndex,
+  SENSOR_WRITABLE,
+  TIMER_WRITABLE,
+  VERSION_VALUE,
 } from "./regs";
 import { readCurrentCount, stopTimer, writeDivideConfig, writeInitialCount, writeTimerEntry } from "./timer";
 
@@ -35,14 +58,16 @@ export function lapicReset(cpu: Vcpu): void {
   lapicInitReset(cpu);
 }
 
+
 @inline
 function lvtOf(apic: Lapic, index: u32): u32 {
-  return load<u32>(changetype<usize>(apic) + LapicOff.lvt + (<usize>index << 2));
+  return load<u32>(changetype<usize>(apic) + LapicOff.lvt + ((<usize>index) << 2));
 }
+
 
 @inline
 function setLvt(apic: Lapic, index: u32, value: u32): void {
-  store<u32>(changetype<usize>(apic) + LapicOff.lvt + (<usize>index << 2), value);
+  store<u32>(changetype<usize>(apic) + LapicOff.lvt + ((<usize>index) << 2), value);
 }
 
 /** Position in Lapic.lvt of the entry at `offset`, LvtIndex.COUNT when it is none. */
@@ -55,11 +80,15 @@ export function lvtIndex(offset: u32): u32 {
 /** Bits of an LVT entry that software may set. */
 export function lvtWritable(index: u32): u32 {
   switch (index) {
-    case LvtIndex.TIMER: return TIMER_WRITABLE;
+    case LvtIndex.TIMER:
+      return TIMER_WRITABLE;
     case LvtIndex.LINT0:
-    case LvtIndex.LINT1: return LINT_WRITABLE;
-    case LvtIndex.ERROR: return ERROR_WRITABLE;
-    default: return SENSOR_WRITABLE;
+    case LvtIndex.LINT1:
+      return LINT_WRITABLE;
+    case LvtIndex.ERROR:
+      return ERROR_WRITABLE;
+    default:
+      return SENSOR_WRITABLE;
   }
 }
 
@@ -84,8 +113,11 @@ export function lapicRaiseLocal(cpu: Vcpu, offset: u32): void {
 
 function writeSvr(cpu: Vcpu, value: u32): void {
   const apic = lapicOf(cpu);
-  apic.svr = value & Svr.WRITABLE_MASK;
-  if ((value & Svr.ENABLE) != 0) return;
+  atomic.store<u32>(changetype<usize>(apic), value & Svr.WRITABLE_MASK, LapicOff.svr);
+  if ((value & Svr.ENABLE) != 0) {
+    lapicRelease(cpu);
+    return;
+  }
   for (let i: u32 = 0; i < LvtIndex.COUNT; i++) writeLvt(cpu, i, lvtOf(apic, i));
 }
 
@@ -163,22 +195,37 @@ export function lapicRead(cpu: Vcpu, offset: u32): u32 {
   const index = lvtIndex(offset);
   if (index != LvtIndex.COUNT) return lvtOf(apic, index);
   switch (offset) {
-    case LapicReg.ID: return lapicX2apic(cpu) ? cpu.apicId : apic.id;
-    case LapicReg.VERSION: return VERSION_VALUE;
-    case LapicReg.TPR: return apic.tpr;
-    case LapicReg.APR: return arbitrationPriority(apic);
-    case LapicReg.PPR: return processorPriority(apic);
+    case LapicReg.ID:
+      return lapicX2apic(cpu) ? cpu.apicId : apic.id;
+    case LapicReg.VERSION:
+      return VERSION_VALUE;
+    case LapicReg.TPR:
+      return apic.tpr;
+    case LapicReg.APR:
+      return arbitrationPriority(apic);
+    case LapicReg.PPR:
+      return processorPriority(apic);
     case LapicReg.EOI:
-    case LapicReg.RRD: return 0;
-    case LapicReg.LDR: return logicalDestination(cpu);
-    case LapicReg.DFR: return apic.dfr;
-    case LapicReg.SVR: return apic.svr;
-    case LapicReg.ESR: return apic.esr;
-    case LapicReg.ICR_LOW: return apic.icrLow;
-    case LapicReg.ICR_HIGH: return apic.icrHigh;
-    case LapicReg.INITIAL_COUNT: return apic.initialCount;
-    case LapicReg.CURRENT_COUNT: return readCurrentCount(cpu);
-    case LapicReg.DIVIDE_CONFIG: return apic.divideConfig;
+    case LapicReg.RRD:
+      return 0;
+    case LapicReg.LDR:
+      return logicalDestination(cpu);
+    case LapicReg.DFR:
+      return apic.dfr;
+    case LapicReg.SVR:
+      return apic.svr;
+    case LapicReg.ESR:
+      return apic.esr;
+    case LapicReg.ICR_LOW:
+      return apic.icrLow;
+    case LapicReg.ICR_HIGH:
+      return apic.icrHigh;
+    case LapicReg.INITIAL_COUNT:
+      return apic.initialCount;
+    case LapicReg.CURRENT_COUNT:
+      return readCurrentCount(cpu);
+    case LapicReg.DIVIDE_CONFIG:
+      return apic.divideConfig;
     default:
       lapicError(cpu, Esr.ILLEGAL_REGISTER);
       return 0;
@@ -194,18 +241,41 @@ export function lapicWrite(cpu: Vcpu, offset: u32, value: u32): void {
     return;
   }
   switch (offset) {
-    case LapicReg.ID: apic.id = value & 0xff000000; break;
-    case LapicReg.TPR: lapicSetTpr(cpu, value); break;
-    case LapicReg.EOI: lapicEoi(cpu); break;
-    case LapicReg.LDR: apic.ldr = value & 0xff000000; break;
-    case LapicReg.DFR: apic.dfr = value | 0x0fffffff; break;
-    case LapicReg.SVR: writeSvr(cpu, value); break;
-    case LapicReg.ESR: writeEsr(apic); break;
-    case LapicReg.ICR_LOW: writeIcr(cpu, value); break;
-    case LapicReg.ICR_HIGH: apic.icrHigh = value & 0xff000000; break;
-    case LapicReg.INITIAL_COUNT: writeInitialCount(cpu, value); break;
-    case LapicReg.DIVIDE_CONFIG: writeDivideConfig(cpu, value); break;
-    default: ignoreWrite(cpu, offset);
+    case LapicReg.ID:
+      apic.id = value & 0xff000000;
+      break;
+    case LapicReg.TPR:
+      lapicSetTpr(cpu, value);
+      break;
+    case LapicReg.EOI:
+      lapicEoi(cpu);
+      break;
+    case LapicReg.LDR:
+      apic.ldr = value & 0xff000000;
+      break;
+    case LapicReg.DFR:
+      apic.dfr = value | 0x0fffffff;
+      break;
+    case LapicReg.SVR:
+      writeSvr(cpu, value);
+      break;
+    case LapicReg.ESR:
+      writeEsr(apic);
+      break;
+    case LapicReg.ICR_LOW:
+      writeIcr(cpu, value);
+      break;
+    case LapicReg.ICR_HIGH:
+      apic.icrHigh = value & 0xff000000;
+      break;
+    case LapicReg.INITIAL_COUNT:
+      writeInitialCount(cpu, value);
+      break;
+    case LapicReg.DIVIDE_CONFIG:
+      writeDivideConfig(cpu, value);
+      break;
+    default:
+      ignoreWrite(cpu, offset);
   }
 }
 
@@ -217,7 +287,11 @@ function writeIcr(cpu: Vcpu, value: u32): void {
 
 function ignoreWrite(cpu: Vcpu, offset: u32): void {
   const readOnly =
-    (offset >= LapicReg.ISR && offset < LapicReg.ESR) || offset == LapicReg.VERSION || offset == LapicReg.APR ||
-    offset == LapicReg.PPR || offset == LapicReg.RRD || offset == LapicReg.CURRENT_COUNT;
+    (offset >= LapicReg.ISR && offset < LapicReg.ESR) ||
+    offset == LapicReg.VERSION ||
+    offset == LapicReg.APR ||
+    offset == LapicReg.PPR ||
+    offset == LapicReg.RRD ||
+    offset == LapicReg.CURRENT_COUNT;
   if (!readOnly) lapicError(cpu, Esr.ILLEGAL_REGISTER);
 }

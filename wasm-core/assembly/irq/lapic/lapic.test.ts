@@ -53,6 +53,19 @@ describe("interrupt acceptance and priority", () => {
     expect(core.lapicRead(cpu, 0xa0)).toBe(0x40);
   });
 
+  it("holds a latched vector back until the APIC is software-enabled", async () => {
+    const { m, core, cpu } = await one();
+    core.lapicWrite(cpu, 0xf0, 0xff);
+    core.lapicLatch(cpu, 0xf3);
+    expect(core.lapicRead(cpu, 0x270)).toBe(0);
+    core.lapicWrite(cpu, 0xf0, 0x1ff);
+    expect(m.take()).toBe(0xf3);
+    core.lapicEoi(cpu);
+    expect(m.take()).toBe(-1);
+    core.lapicLatch(cpu, 0xf3);
+    expect(m.take()).toBe(0xf3);
+  });
+
   it("coalesces a vector requested twice, and takes one more while it is in service", async () => {
     const { m, core, cpu } = await one();
     core.lapicInject(cpu, 0x55, 0);
@@ -200,7 +213,9 @@ describe("x2APIC and IA32_APIC_BASE", () => {
     expect(write(0x838, 1n << 32n)).toBe(0);
     expect([0x802, 0x803, 0x80a, 0x80d, 0x80e, 0x810, 0x831, 0x839].map((r) => write(r, 0n))).toEqual(Array(8).fill(0));
     expect([0x802, 0x803, 0x830, 0x839].map(core.lapicMsrReadable)).toEqual([1, 1, 1, 1]);
-    expect([0x800, 0x809, 0x80b, 0x80c, 0x80e, 0x831, 0x83f, 0x8ff].map(core.lapicMsrReadable)).toEqual(Array(8).fill(0));
+    expect([0x800, 0x809, 0x80b, 0x80c, 0x80e, 0x831, 0x83f, 0x8ff].map(core.lapicMsrReadable)).toEqual(
+      Array(8).fill(0),
+    );
   });
 
   it("sends itself an interrupt through the self-IPI register", async () => {

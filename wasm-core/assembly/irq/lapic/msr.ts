@@ -9,6 +9,7 @@ import { Icr, LapicReg, LVT_STATUS, LvtIndex, X2APIC_MSR_BASE } from "./regs";
 
 const PHYSICAL_ADDRESS_BITS: u32 = 46;
 
+
 @inline
 function offsetOf(msr: u32): u32 {
   return (msr - X2APIC_MSR_BASE) << 4;
@@ -40,22 +41,29 @@ export function lapicMsrReadable(msr: u32): bool {
 /** RDMSR of a readable x2APIC register. */
 export function lapicMsrRead(cpu: Vcpu, msr: u32): u64 {
   const offset = offsetOf(msr);
-  if (offset == LapicReg.ICR_LOW) return (<u64>lapicOf(cpu).icrHigh << 32) | <u64>lapicOf(cpu).icrLow;
+  if (offset == LapicReg.ICR_LOW) return ((<u64>lapicOf(cpu).icrHigh) << 32) | (<u64>lapicOf(cpu).icrLow);
   return <u64>lapicRead(cpu, offset);
 }
 
 /** Bits that must be zero in a write to `offset`; all ones when the register cannot be written. */
 function reservedBits(offset: u32): u64 {
   const index = lvtIndex(offset);
-  if (index != LvtIndex.COUNT) return ~<u64>(lvtWritable(index) | LVT_STATUS);
+  if (index != LvtIndex.COUNT) return ~(<u64>(lvtWritable(index) | LVT_STATUS));
   switch (offset) {
-    case LapicReg.TPR: return ~<u64>0xff;
-    case LapicReg.SVR: return ~<u64>0x13ff;
-    case LapicReg.SELF_IPI: return ~<u64>0xff;
-    case LapicReg.INITIAL_COUNT: return ~<u64>0xffffffff;
-    case LapicReg.DIVIDE_CONFIG: return ~<u64>0xb;
-    case LapicReg.ICR_LOW: return <u64>(Icr.RESERVED_MASK);
-    default: return ~<u64>0;
+    case LapicReg.TPR:
+      return ~(<u64>0xff);
+    case LapicReg.SVR:
+      return ~(<u64>0x13ff);
+    case LapicReg.SELF_IPI:
+      return ~(<u64>0xff);
+    case LapicReg.INITIAL_COUNT:
+      return ~(<u64>0xffffffff);
+    case LapicReg.DIVIDE_CONFIG:
+      return ~(<u64>0xb);
+    case LapicReg.ICR_LOW:
+      return <u64>Icr.RESERVED_MASK;
+    default:
+      return ~(<u64>0);
   }
 }
 
@@ -67,7 +75,7 @@ function isZeroOnly(offset: u32): bool {
 
 /** True when a register exists for writing. */
 function isWritable(offset: u32): bool {
-  return isZeroOnly(offset) || reservedBits(offset) != ~<u64>0;
+  return isZeroOnly(offset) || reservedBits(offset) != ~(<u64>0);
 }
 
 /** WRMSR of an x2APIC register; false = #GP, nothing was changed. */
@@ -76,11 +84,11 @@ export function lapicMsrWrite(cpu: Vcpu, msr: u32, value: u64): bool {
   if (!isWritable(offset) || (value & reservedBits(offset)) != 0) return false;
   const apic = lapicOf(cpu);
   if (offset == LapicReg.ICR_LOW) {
-    apic.icrLow = <u32>value & Icr.WRITABLE_MASK;
+    apic.icrLow = (<u32>value) & Icr.WRITABLE_MASK;
     apic.icrHigh = <u32>(value >> 32);
     sendCommand(cpu, apic.icrLow, apic.icrHigh);
   } else if (offset == LapicReg.SELF_IPI) {
-    sendCommand(cpu, (<u32>value & Message.VECTOR_MASK) | Icr.SHORTHAND_SELF, 0);
+    sendCommand(cpu, ((<u32>value) & Message.VECTOR_MASK) | Icr.SHORTHAND_SELF, 0);
   } else {
     lapicWrite(cpu, offset, <u32>value);
   }
@@ -93,7 +101,7 @@ export function lapicMsrWrite(cpu: Vcpu, msr: u32, value: u64): bool {
  */
 export function lapicSetBase(cpu: Vcpu, value: u64): bool {
   const modes = <u64>(ApicBase.ENABLE | ApicBase.EXTD);
-  const reserved = ~(((<u64>1 << PHYSICAL_ADDRESS_BITS) - 1) & ~<u64>0xfff) & ~(modes | ApicBase.BSP);
+  const reserved = ~((((<u64>1) << PHYSICAL_ADDRESS_BITS) - 1) & ~(<u64>0xfff)) & ~(modes | ApicBase.BSP);
   if ((value & reserved) != 0) return false;
   const from = cpu.apicBase & modes;
   const to = value & modes;

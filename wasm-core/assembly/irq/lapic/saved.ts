@@ -1,7 +1,7 @@
 /** Saved state of a local APIC: the Lapic struct with the timer as time left. IA32_APIC_BASE belongs to the vCPU. */
 import { Lapic, Lapic_SIZE, LapicOff, Vcpu } from "../../gen/layout";
 import { machineTime } from "../../util/host";
-import { Dfr, lapicOf, Svr } from "../message";
+import { Dfr, FIRST_VECTOR, lapicOf, Message, Svr } from "../message";
 import { checkHeader, deadlineIn, HEADER_BYTES, timeLeft, writeHeader } from "../saved-header";
 import { lvtWritable } from "./device";
 import { reconsider } from "./priority";
@@ -33,10 +33,11 @@ export function lapicRestore(cpu: Vcpu, at: usize, length: u32): bool {
   apic.divideConfig &= 0xb;
   apic.dfr |= Dfr.RESET >> 4;
   for (let i: u32 = 0; i < LvtIndex.COUNT; i++) {
-    const entry = changetype<usize>(apic) + LapicOff.lvt + (<usize>i << 2);
+    const entry = changetype<usize>(apic) + LapicOff.lvt + ((<usize>i) << 2);
     store<u32>(entry, load<u32>(entry) & lvtWritable(i));
   }
   // Vectors below 16 cannot be requested.
+  if (apic.latched < FIRST_VECTOR || apic.latched > Message.VECTOR_MASK) apic.latched = 0;
   store<u16>(changetype<usize>(apic), 0, LapicOff.irr);
   store<u16>(changetype<usize>(apic), 0, LapicOff.isr);
   apic.timerDeadline = deadlineIn(apic.timerDeadline, machineTime());

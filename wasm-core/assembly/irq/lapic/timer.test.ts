@@ -37,7 +37,16 @@ describe("one-shot", () => {
 
   it("divides the 1 GHz bus by 1 to 128", async () => {
     const t = await timer(ONE_SHOT);
-    for (const [config, divisor] of [[0xb, 1], [0, 2], [1, 4], [2, 8], [3, 16], [8, 32], [9, 64], [10, 128]] as const) {
+    for (const [config, divisor] of [
+      [0xb, 1],
+      [0, 2],
+      [1, 4],
+      [2, 8],
+      [3, 16],
+      [8, 32],
+      [9, 64],
+      [10, 128],
+    ] as const) {
       t.reg(0x3e0, config);
       t.reg(0x380, 100);
       expect(t.deadline()).toBe(BigInt(t.m.now + 100 * divisor));

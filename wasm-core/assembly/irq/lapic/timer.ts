@@ -7,10 +7,12 @@ import { machineTime, NEVER } from "../../util/host";
 import { lapicInject, lapicOf, Message } from "../message";
 import { Lvt, LvtIndex } from "./regs";
 
+
 @inline
 function timerEntry(apic: Lapic): u32 {
   return load<u32>(changetype<usize>(apic) + LapicOff.lvt + 4 * LvtIndex.TIMER);
 }
+
 
 @inline
 function modeOf(entry: u32): u32 {
@@ -24,6 +26,7 @@ function divideShift(config: u32): u32 {
   return value == 7 ? 0 : value + 1;
 }
 
+
 @inline
 function isTscDeadline(apic: Lapic): bool {
   return modeOf(timerEntry(apic)) == Lvt.TIMER_TSC_DEADLINE;
@@ -33,7 +36,7 @@ function isTscDeadline(apic: Lapic): bool {
 function remaining(apic: Lapic, now: u64): u32 {
   if (apic.timerDeadline == NEVER || apic.timerDeadline <= now) return 0;
   const shift = divideShift(apic.divideConfig);
-  return <u32>((apic.timerDeadline - now + ((<u64>1 << shift) - 1)) >> shift);
+  return <u32>((apic.timerDeadline - now + (((<u64>1) << shift) - 1)) >> shift);
 }
 
 /** Machine time at which a TSC deadline falls; machine TSC is machine time, the guest's is `tscOffset` later. */
@@ -79,7 +82,7 @@ export function lapicTimerFire(cpu: Vcpu): void {
   if (isTscDeadline(apic)) {
     apic.tscDeadline = 0;
   } else if (modeOf(timerEntry(apic)) == Lvt.TIMER_PERIODIC && apic.initialCount != 0) {
-    const period = <u64>apic.initialCount << divideShift(apic.divideConfig);
+    const period = (<u64>apic.initialCount) << divideShift(apic.divideConfig);
     const late = now - apic.timerDeadline;
     apic.timerDeadline += (late / period + 1) * period;
   } else {
@@ -94,7 +97,7 @@ export function writeInitialCount(cpu: Vcpu, value: u32): void {
   if (isTscDeadline(apic)) return;
   lapicTimerFire(cpu);
   apic.initialCount = value;
-  apic.timerDeadline = value == 0 ? NEVER : machineTime() + (<u64>value << divideShift(apic.divideConfig));
+  apic.timerDeadline = value == 0 ? NEVER : machineTime() + ((<u64>value) << divideShift(apic.divideConfig));
   rearm(cpu);
 }
 
@@ -114,7 +117,7 @@ export function writeDivideConfig(cpu: Vcpu, value: u32): void {
   const left = remaining(apic, now);
   apic.divideConfig = value & 0xb;
   if (left == 0) return;
-  apic.timerDeadline = now + (<u64>left << divideShift(apic.divideConfig));
+  apic.timerDeadline = now + ((<u64>left) << divideShift(apic.divideConfig));
   rearm(cpu);
 }
 

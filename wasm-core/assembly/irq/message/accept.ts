@@ -9,6 +9,7 @@ import { ApicBase, Esr, FIRST_VECTOR, Message, Svr } from "./regs";
 const LVT_ERROR_OFFSET: usize = LapicOff.lvt + 4 * 5;
 const LVT_MASKED: u32 = 0x10000;
 
+
 @inline
 export function lapicOf(cpu: Vcpu): Lapic {
   return changetype<Lapic>(<usize>cpu.lapic);
@@ -67,11 +68,22 @@ export function lapicInject(cpu: Vcpu, vector: u32, level: bool): bool {
 }
 
 /**
- * Requests an interrupt even of an APIC that is software-disabled, as Xen does for its upcall: Linux sets the upcall
- * vector long before it enables the APIC, and an event that came meanwhile must not be lost.
+ * Requests an interrupt; of an APIC that is software-disabled once it is enabled, as Xen does for its upcall: Linux sets
+ * the upcall vector long before it enables the APIC, an event that came meanwhile must not be lost, and a request that
+ * is there before is a stale one to Linux.
  */
 export function lapicLatch(cpu: Vcpu, vector: u32): void {
-  if (lapicPresent(cpu) && vector >= FIRST_VECTOR) request(cpu, vector & Message.VECTOR_MASK, false);
+  if (!lapicPresent(cpu) || vector < FIRST_VECTOR) return;
+  const apic = changetype<usize>(lapicOf(cpu));
+  // Stored first and looked at after: whoever enables the APIC on another pCPU does it the other way round.
+  atomic.store<u32>(apic, vector & Message.VECTOR_MASK, LapicOff.latched);
+  if ((atomic.load<u32>(apic, LapicOff.svr) & Svr.ENABLE) != 0) lapicRelease(cpu);
+}
+
+/** Requests what was latched. */
+export function lapicRelease(cpu: Vcpu): void {
+  const vector = atomic.xchg<u32>(changetype<usize>(lapicOf(cpu)), 0, LapicOff.latched);
+  if (vector != 0) request(cpu, vector, false);
 }
 
 /** Accepts one message of delivery mode `delivery` (a Message bit field). True when the processor took it. */

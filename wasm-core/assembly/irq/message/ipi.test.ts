@@ -16,11 +16,12 @@ async function machine(vcpus = 4) {
     m.core.lapicWrite(m.cpu(from), 0x300, low);
   };
   /** Which vCPUs take a fixed interrupt now. */
-  const takers = () => Array.from({ length: vcpus }, (_, i) => i).filter((i) => {
-    const vector = m.take(i);
-    if (vector >= 0) m.core.lapicEoi(m.cpu(i));
-    return vector >= 0;
-  });
+  const takers = () =>
+    Array.from({ length: vcpus }, (_, i) => i).filter((i) => {
+      const vector = m.take(i);
+      if (vector >= 0) m.core.lapicEoi(m.cpu(i));
+      return vector >= 0;
+    });
   const setLogical = (ids: number[], dfr = 0xffffffff) =>
     ids.forEach((id, i) => {
       m.core.lapicWrite(m.cpu(i), 0xe0, dfr);
@@ -86,7 +87,8 @@ describe("logical destinations", () => {
   it("matches the cluster and bit derived from the id in x2APIC mode", async () => {
     const { m, takers } = await machine(12);
     for (let i = 0; i < 12; i++) m.enterX2apic(i);
-    const icr = (destination: bigint, low: number) => m.core.lapicMsrWrite(m.cpu(0), 0x830, (destination << 32n) | BigInt(low));
+    const icr = (destination: bigint, low: number) =>
+      m.core.lapicMsrWrite(m.cpu(0), 0x830, (destination << 32n) | BigInt(low));
     icr(0x10005n, 0x40 | LOGICAL);
     expect(takers()).toEqual([8, 9]);
     icr(22n, 0x40);
@@ -157,7 +159,10 @@ describe("errors", () => {
   it("notes a vector below 16 at the sender and at the receiver", async () => {
     const { m, send } = await machine();
     send(0x0f, 2);
-    for (const [i, errors] of [[0, 0x20], [1, 0x40]] as const) {
+    for (const [i, errors] of [
+      [0, 0x20],
+      [1, 0x40],
+    ] as const) {
       m.core.lapicWrite(m.cpu(i), 0x280, 0);
       expect(m.core.lapicRead(m.cpu(i), 0x280)).toBe(errors);
     }

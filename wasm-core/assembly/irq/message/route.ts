@@ -11,7 +11,7 @@ import { BROADCAST, Dfr, Message, Svr } from "./regs";
 /** Logical id of a processor in x2APIC mode: cluster in the high half, one bit of sixteen in the low. */
 @inline
 export function x2apicLogicalId(apicId: u32): u32 {
-  return ((apicId >> 4) << 16) | (<u32>1 << (apicId & 15));
+  return ((apicId >> 4) << 16) | ((<u32>1) << (apicId & 15));
 }
 
 function matchesPhysical(cpu: Vcpu, destination: u32): bool {

@@ -8,7 +8,7 @@ import { Control, Mode } from "./regs";
 
 /** The mode, 6 and 7 folded into 2 and 3. */
 export function modeOf(ch: PitChannel): u32 {
-  const mode = (<u32>ch.control >> Control.MODE_SHIFT) & Control.MODE_MASK;
+  const mode = ((<u32>ch.control) >> Control.MODE_SHIFT) & Control.MODE_MASK;
   return mode > 5 ? mode - 4 : mode;
 }
 
@@ -18,10 +18,12 @@ function isTriggered(mode: u32): bool {
   return mode == Mode.ONE_SHOT || mode == Mode.HARDWARE_STROBE;
 }
 
+
 @inline
 function isRepeating(mode: u32): bool {
   return mode == Mode.RATE || mode == Mode.SQUARE;
 }
+
 
 @inline
 function isBcd(ch: PitChannel): bool {
@@ -47,11 +49,16 @@ export function outAt(ch: PitChannel, clock: u64): bool {
   const n = <u64>ch.count;
   const e = elapsed(ch, clock);
   switch (mode) {
-    case Mode.TERMINAL_COUNT: return e >= n;
-    case Mode.ONE_SHOT: return e >= n || clock < ch.start;
-    case Mode.RATE: return ch.gate == 0 || e % n != n - 1;
-    case Mode.SQUARE: return ch.gate == 0 || e % n < highClocks(n);
-    default: return e != n;
+    case Mode.TERMINAL_COUNT:
+      return e >= n;
+    case Mode.ONE_SHOT:
+      return e >= n || clock < ch.start;
+    case Mode.RATE:
+      return ch.gate == 0 || e % n != n - 1;
+    case Mode.SQUARE:
+      return ch.gate == 0 || e % n < highClocks(n);
+    default:
+      return e != n;
   }
 }
 
@@ -89,7 +96,7 @@ export function countAt(ch: PitChannel, clock: u64): u32 {
 function squareCount(n: u64, phase: u64): u64 {
   const high = highClocks(n);
   const inHalf = phase < high ? phase : phase - high;
-  return (n & ~<u64>1) - 2 * inHalf;
+  return (n & ~(<u64>1)) - 2 * inHalf;
 }
 
 function toBcd(value: u32): u32 {

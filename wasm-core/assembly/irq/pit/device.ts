@@ -14,10 +14,12 @@ import { Control, PitReg, PitStatus, PortB, ReadBack, REFRESH_CLOCKS } from "./r
 /** Square wave, both bytes: what firmware leaves behind. */
 const RESET_CONTROL: u32 = 0x36;
 
+
 @inline
 export function pitOf(dom: Domain): Pit {
   return changetype<Pit>(changetype<usize>(platformOf(dom)) + PlatformStateOff.pit);
 }
+
 
 @inline
 function channelAt(pit: Pit, index: u32): PitChannel {
@@ -121,7 +123,7 @@ function writeCounter(ch: PitChannel, value: u32, clock: u64): void {
     default:
       if (ch.writeHigh != 0) {
         ch.writeHigh = 0;
-        setCount(ch, <u32>ch.writeLatch | (value << 8), clock);
+        setCount(ch, (<u32>ch.writeLatch) | (value << 8), clock);
         return;
       }
       ch.writeHigh = 1;
@@ -140,8 +142,10 @@ function readCounter(ch: PitChannel, clock: u64): u32 {
   const value = latched ? <u32>ch.countLatch : countAt(ch, clock);
   if (latched) ch.countLatched--;
   switch (ch.control & Control.ACCESS_MASK) {
-    case Control.ACCESS_LOW: return value & 0xff;
-    case Control.ACCESS_HIGH: return value >> 8;
+    case Control.ACCESS_LOW:
+      return value & 0xff;
+    case Control.ACCESS_HIGH:
+      return value >> 8;
     default: {
       const high = ch.readHigh != 0;
       ch.readHigh = high ? 0 : 1;

@@ -256,7 +256,12 @@ describe("waking", () => {
     m.route(2, 0x30);
     for (const i of [0, 1]) m.view.setBigUint64(m.cpu(i) + Vcpu.off.wakeTime, NEVER, true);
     m.takeEvents(0);
-    for (const [port, value] of [[0x43, 0x34], [0x40, 0xe8], [0x40, 0x03]] as const) m.core.ioWrite(m.cpu(1), port, 1, value);
+    for (const [port, value] of [
+      [0x43, 0x34],
+      [0x40, 0xe8],
+      [0x40, 0x03],
+    ] as const)
+      m.core.ioWrite(m.cpu(1), port, 1, value);
     expect(m.takeEvents(0)).toBe(Number(EventBit.values.INTERRUPT));
     m.put32(m.cpu(0) + Vcpu.off.budget, 777);
     m.outb(0x43, 0xd2);

@@ -72,7 +72,16 @@ async function compile(): Promise<WebAssembly.Module> {
   const layout = await layoutSource();
   let binary: Uint8Array | undefined;
   const { error, stderr } = await asc.main(
-    [relative(process.cwd(), ENTRY), ...OPTIONS.split(" "), "--enable", "simd,threads", "--memoryBase", "65536", "-o", "irq.wasm"],
+    [
+      relative(process.cwd(), ENTRY),
+      ...OPTIONS.split(" "),
+      "--enable",
+      "simd,threads",
+      "--memoryBase",
+      "65536",
+      "-o",
+      "irq.wasm",
+    ],
     {
       readFile: (name: string, base: string) => {
         const path = join(base, name);
