@@ -141,7 +141,10 @@ describe("ACPI PM timer", () => {
 describe("hostile guests", () => {
   it("cannot make any port or address trap", async () => {
     const m = await IrqMachine.create(2, ALL_DEVICES);
-    const port = fc.oneof(fc.constantFrom(0x40, 0x42, 0x43, 0x61, 0x3f8, 0x3f9, 0x3fa, 0x3fb, 0x3fc, 0xe9, 0x608), fc.nat(0xffff));
+    const port = fc.oneof(
+      fc.constantFrom(0x40, 0x42, 0x43, 0x61, 0x3f8, 0x3f9, 0x3fa, 0x3fb, 0x3fc, 0xe9, 0x608),
+      fc.nat(0xffff),
+    );
     const gpa = fc.oneof(
       fc.nat(0xfff).map((o) => 0xfee00000n + BigInt(o)),
       fc.nat(0xff).map((o) => 0xfec00000n + BigInt(o)),

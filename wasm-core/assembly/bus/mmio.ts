@@ -30,7 +30,7 @@ function partOf(register: u32, offset: u32, size: u32): u64 {
   const byte = offset & 15;
   if (byte >= 4) return 0;
   const value = <u64>(register >> (byte << 3));
-  return size >= 8 ? value : value & ((<u64>1 << (size << 3)) - 1);
+  return size >= 8 ? value : value & (((<u64>1) << (size << 3)) - 1);
 }
 
 /** Reads `size` (1, 2, 4 or 8) bytes. */
@@ -44,7 +44,7 @@ export function mmioRead(cpu: Vcpu, gpa: u64, size: u32): u64 {
     unlockPlatform(dom);
     return value;
   }
-  return size >= 8 ? ~<u64>0 : (<u64>1 << (size << 3)) - 1;
+  return size >= 8 ? ~(<u64>0) : ((<u64>1) << (size << 3)) - 1;
 }
 
 /** Writes the low `size` (1, 2, 4 or 8) bytes of `value`; local APIC registers only take aligned dwords. */
@@ -55,7 +55,7 @@ export function mmioWrite(cpu: Vcpu, gpa: u64, size: u32, value: u64): void {
     if (size == 4) lapicWrite(cpu, offset, <u32>value);
   } else if (isIoApicPage(cpu, gpa)) {
     const dom = domainOfVcpu(cpu);
-    const register = size < 4 ? <u32>value & ((<u32>1 << (size << 3)) - 1) : <u32>value;
+    const register = size < 4 ? (<u32>value) & (((<u32>1) << (size << 3)) - 1) : <u32>value;
     lockPlatform(dom);
     // Edges before this write meet the old redirection entries.
     if (hasDevice(dom, PlatformFlag.PIT)) pitSync(dom);

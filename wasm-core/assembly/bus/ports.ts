@@ -4,8 +4,15 @@
  */
 import { Domain, PlatformFlag, PlatformPort, Vcpu } from "../gen/layout";
 import {
-  acpiResetWrite, keyboardCommandWrite, resetControlRead, resetControlWrite, sleepControlWrite, sleepStatusRead,
-  sleepStatusWrite, systemControlARead, systemControlAWrite,
+  acpiResetWrite,
+  keyboardCommandWrite,
+  resetControlRead,
+  resetControlWrite,
+  sleepControlWrite,
+  sleepStatusRead,
+  sleepStatusWrite,
+  systemControlARead,
+  systemControlAWrite,
 } from "../dev/acpi-sleep";
 import { debugconBlocked, debugconRead, debugconWrite } from "../dev/debugcon";
 import { exitPortWrite } from "../dev/exit-port";
@@ -21,6 +28,7 @@ const COM1_PORTS: u32 = 8;
 const PIT_PORTS: u32 = 4;
 const PM_TIMER_PORTS: u32 = 4;
 
+
 @inline
 function isWithin(port: u32, first: u32, count: u32): bool {
   return port - first < count;
@@ -29,7 +37,7 @@ function isWithin(port: u32, first: u32, count: u32): bool {
 /** All ones of an access size of 1, 2 or 4 bytes. */
 @inline
 function onesOf(size: u32): u32 {
-  return size >= 4 ? 0xffffffff : (<u32>1 << (size << 3)) - 1;
+  return size >= 4 ? 0xffffffff : ((<u32>1) << (size << 3)) - 1;
 }
 
 /** Reads `size` (1, 2 or 4) bytes at `port`. */
@@ -87,13 +95,20 @@ function readByte(dom: Domain, port: u32): u32 {
     return (pmTimerRead() >> ((port & 3) << 3)) & 0xff;
   }
   switch (port) {
-    case PlatformPort.SYSTEM_CONTROL_B: return hasDevice(dom, PlatformFlag.PIT) ? portBRead(dom) : ABSENT;
-    case PlatformPort.SYSTEM_CONTROL_A: return systemControlARead(dom);
-    case PlatformPort.DEBUGCON: return hasDevice(dom, PlatformFlag.DEBUGCON) ? debugconRead() : ABSENT;
-    case PlatformPort.ACPI_SLEEP_CONTROL: return 0;
-    case PlatformPort.ACPI_SLEEP_STATUS: return sleepStatusRead(dom);
-    case PlatformPort.ACPI_RESET: return 0;
-    default: return ABSENT;
+    case PlatformPort.SYSTEM_CONTROL_B:
+      return hasDevice(dom, PlatformFlag.PIT) ? portBRead(dom) : ABSENT;
+    case PlatformPort.SYSTEM_CONTROL_A:
+      return systemControlARead(dom);
+    case PlatformPort.DEBUGCON:
+      return hasDevice(dom, PlatformFlag.DEBUGCON) ? debugconRead() : ABSENT;
+    case PlatformPort.ACPI_SLEEP_CONTROL:
+      return 0;
+    case PlatformPort.ACPI_SLEEP_STATUS:
+      return sleepStatusRead(dom);
+    case PlatformPort.ACPI_RESET:
+      return 0;
+    default:
+      return ABSENT;
   }
 }
 
@@ -110,13 +125,23 @@ function writeByte(dom: Domain, port: u32, value: u32): void {
     case PlatformPort.SYSTEM_CONTROL_B:
       if (hasDevice(dom, PlatformFlag.PIT)) portBWrite(dom, value);
       break;
-    case PlatformPort.I8042_COMMAND: keyboardCommandWrite(dom, value); break;
-    case PlatformPort.SYSTEM_CONTROL_A: systemControlAWrite(dom, value); break;
+    case PlatformPort.I8042_COMMAND:
+      keyboardCommandWrite(dom, value);
+      break;
+    case PlatformPort.SYSTEM_CONTROL_A:
+      systemControlAWrite(dom, value);
+      break;
     case PlatformPort.DEBUGCON:
       if (hasDevice(dom, PlatformFlag.DEBUGCON)) debugconWrite(dom, value);
       break;
-    case PlatformPort.ACPI_SLEEP_CONTROL: sleepControlWrite(dom, value); break;
-    case PlatformPort.ACPI_SLEEP_STATUS: sleepStatusWrite(dom, value); break;
-    case PlatformPort.ACPI_RESET: acpiResetWrite(dom, value); break;
+    case PlatformPort.ACPI_SLEEP_CONTROL:
+      sleepControlWrite(dom, value);
+      break;
+    case PlatformPort.ACPI_SLEEP_STATUS:
+      sleepStatusWrite(dom, value);
+      break;
+    case PlatformPort.ACPI_RESET:
+      acpiResetWrite(dom, value);
+      break;
   }
 }

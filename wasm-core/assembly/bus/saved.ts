@@ -1,6 +1,11 @@
 /** Saved state of a domain's platform: the plain registers and the serial rings, then each device in turn. */
 import {
-  Domain, PlatformState, PlatformStateOff, PlatformState_SIZE, SERIAL_IN_BYTES, SERIAL_OUT_BYTES,
+  Domain,
+  PlatformState,
+  PlatformStateOff,
+  PlatformState_SIZE,
+  SERIAL_IN_BYTES,
+  SERIAL_OUT_BYTES,
 } from "../gen/layout";
 import { UART_SAVED_BYTES, uartRestore, uartSave } from "../dev/uart";
 import { IOAPIC_SAVED_BYTES, ioapicRestore, ioapicSave } from "../irq/ioapic";

@@ -15,7 +15,8 @@ async function processor(id = 0, count = 1) {
   return { core, cpu, cpuid, set64 };
 }
 
-const text = (words: number[]) => words.map((w) => String.fromCharCode(w & 255, (w >> 8) & 255, (w >> 16) & 255, w >>> 24)).join("");
+const text = (words: number[]) =>
+  words.map((w) => String.fromCharCode(w & 255, (w >> 8) & 255, (w >> 16) & 255, w >>> 24)).join("");
 
 describe("CPUID", () => {
   it("names the processor and the hypervisor", async () => {
@@ -24,7 +25,9 @@ describe("CPUID", () => {
     expect(max).toBe(0x16);
     expect(text([b, d, c])).toBe("GenuineIntel");
     expect(cpuid(1)[0]).toBe(0x206e6);
-    expect(text([2, 3, 4].flatMap((n) => cpuid(0x80000000 + n))).replace(/\0+$/, "")).toBe("Xenolith Virtual CPU @ 1.00GHz");
+    expect(text([2, 3, 4].flatMap((n) => cpuid(0x80000000 + n))).replace(/\0+$/, "")).toBe(
+      "Xenolith Virtual CPU @ 1.00GHz",
+    );
     const xen = cpuid(0x40000000);
     expect(text(xen.slice(1))).toBe("XenVMMXenVMM");
     expect(xen[0] - 0x40000000).toBeGreaterThanOrEqual(2);
@@ -40,7 +43,8 @@ describe("CPUID", () => {
   it("has what 64-bit Linux and x86-64-v2 need", async () => {
     const { cpuid } = await processor();
     const [, , ecx, edx] = cpuid(1);
-    for (const bit of [0, 3, 4, 5, 6, 8, 11, 13, 15, 16, 19, 23, 24, 25, 26]) expect((edx >>> bit) & 1, `EDX ${bit}`).toBe(1);
+    for (const bit of [0, 3, 4, 5, 6, 8, 11, 13, 15, 16, 19, 23, 24, 25, 26])
+      expect((edx >>> bit) & 1, `EDX ${bit}`).toBe(1);
     for (const bit of [0, 9, 13, 19, 20, 23, 31]) expect((ecx >>> bit) & 1, `ECX ${bit}`).toBe(1);
     const ext = cpuid(0x80000001);
     for (const bit of [20, 26, 27, 29]) expect((ext[3] >>> bit) & 1).toBe(1);

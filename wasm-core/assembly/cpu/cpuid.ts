@@ -29,14 +29,37 @@ const LEAF1_EDX_APIC: u32 = 1 << 9;
 const LEAF1_EDX_HTT: u32 = 1 << 28;
 /** Leaf 1 ECX: SSE3 PCLMULQDQ SSSE3 CX16 PCID SSE4.1 SSE4.2 x2APIC MOVBE POPCNT TSC-deadline AES XSAVE RDRAND hypervisor. */
 const LEAF1_ECX: u32 =
-  0x203 | (1 << 13) | (1 << 17) | (1 << 19) | (1 << 20) | (1 << 21) | (1 << 22) | (1 << 23) | (1 << 24) | (1 << 25) |
-  (1 << 26) | (1 << 30) | (1 << 31);
+  0x203 |
+  (1 << 13) |
+  (1 << 17) |
+  (1 << 19) |
+  (1 << 20) |
+  (1 << 21) |
+  (1 << 22) |
+  (1 << 23) |
+  (1 << 24) |
+  (1 << 25) |
+  (1 << 26) |
+  (1 << 30) |
+  (1 << 31);
 const LEAF1_ECX_MONITOR: u32 = 1 << 3;
 const LEAF1_ECX_OSXSAVE: u32 = 1 << 27;
 /** Leaf 7 EBX: FSGSBASE TSC_ADJUST BMI1 FDP_EXCPTN_ONLY SMEP BMI2 ERMS INVPCID, no FCS and FDS, RDSEED ADX SMAP CLFLUSHOPT CLWB SHA. */
 const LEAF7_EBX: u32 =
-  0x3 | (1 << 3) | (1 << 6) | (1 << 7) | (1 << 8) | (1 << 9) | (1 << 10) | (1 << 13) | (1 << 18) | (1 << 19) | (1 << 20) | (1 << 23) |
-  (1 << 24) | (1 << 29);
+  0x3 |
+  (1 << 3) |
+  (1 << 6) |
+  (1 << 7) |
+  (1 << 8) |
+  (1 << 9) |
+  (1 << 10) |
+  (1 << 13) |
+  (1 << 18) |
+  (1 << 19) |
+  (1 << 20) |
+  (1 << 23) |
+  (1 << 24) |
+  (1 << 29);
 /** Leaf 7 ECX: UMIP RDPID. */
 const LEAF7_ECX: u32 = (1 << 2) | (1 << 22);
 /** Leaf 7 EDX: FSRM MD_CLEAR IBRS STIBP ARCH_CAPABILITIES SSBD. */
@@ -53,9 +76,9 @@ const EXT1_EDX_SYSCALL: u32 = 1 << 11;
 /** "Xenolith Virtual CPU @ 1.00GHz", 48 bytes. */
 // biome-ignore format: text
 const BRAND: usize = memory.data<u8>([
-  0x58, 0x65, 0x6e, 0x6f, 0x6c, 0x69, 0x74, 0x68, 0x20, 0x56, 0x69, 0x72, 0x74, 0x75, 0x61, 0x6c,
-  0x20, 0x43, 0x50, 0x55, 0x20, 0x40, 0x20, 0x31, 0x2e, 0x30, 0x30, 0x47, 0x48, 0x7a, 0, 0,
-  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+  0x58, 0x65, 0x6e, 0x6f, 0x6c, 0x69, 0x74, 0x68, 0x20, 0x56, 0x69, 0x72, 0x74, 0x75, 0x61, 0x6c, 0x20, 0x43, 0x50,
+  0x55, 0x20, 0x40, 0x20, 0x31, 0x2e, 0x30, 0x30, 0x47, 0x48, 0x7a, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+  0,
 ]);
 
 function give(cpu: Vcpu, eax: u32, ebx: u32, ecx: u32, edx: u32): void {
@@ -86,7 +109,7 @@ function maxBasic(cpu: Vcpu): u32 {
   return cpu.miscEnable & MiscEnable.LIMIT_CPUID ? 2 : MAX_BASIC;
 }
 
-// @ts-ignore: decorator
+
 @inline
 function vcpus(cpu: Vcpu): u32 {
   return changetype<Domain>(<usize>cpu.domain).maxVcpus;
@@ -94,7 +117,7 @@ function vcpus(cpu: Vcpu): u32 {
 
 /** Bits that APIC ids take within the one package: those of the last vCPU's id. */
 function packageBits(cpu: Vcpu): u32 {
-  const last = load<u32>(<usize>cpu.domain + DomainOff.vcpus + (<usize>(vcpus(cpu) - 1) << 2));
+  const last = load<u32>(<usize>cpu.domain + DomainOff.vcpus + ((<usize>(vcpus(cpu) - 1)) << 2));
   const id = last == 0 ? cpu.apicId : changetype<Vcpu>(<usize>last).apicId;
   return 32 - clz<u32>(id);
 }
@@ -102,24 +125,45 @@ function packageBits(cpu: Vcpu): u32 {
 function basicLeaf(cpu: Vcpu, leaf: u32, sub: u32): void {
   switch (leaf) {
     // "GenuineIntel"
-    case 0: give(cpu, maxBasic(cpu), 0x756e6547, 0x6c65746e, 0x49656e69); break;
-    case 1: featureLeaf(cpu); break;
+    case 0:
+      give(cpu, maxBasic(cpu), 0x756e6547, 0x6c65746e, 0x49656e69);
+      break;
+    case 1:
+      featureLeaf(cpu);
+      break;
     // caches: see leaf 4; 64-byte prefetch
-    case 2: give(cpu, 0x00ff0001, 0xf0, 0, 0); break;
-    case 4: cacheLeaf(cpu, sub); break;
-    case 5: monitorLeaf(cpu); break;
+    case 2:
+      give(cpu, 0x00ff0001, 0xf0, 0, 0);
+      break;
+    case 4:
+      cacheLeaf(cpu, sub);
+      break;
+    case 5:
+      monitorLeaf(cpu);
+      break;
     // the APIC timer always runs
-    case 6: give(cpu, 4, 0, 0, 0); break;
+    case 6:
+      give(cpu, 4, 0, 0, 0);
+      break;
     case 7:
       if (sub == 0) give(cpu, 2, LEAF7_EBX, LEAF7_ECX, LEAF7_EDX);
       else if (sub == 2) give(cpu, 0, 0, 0, LEAF7_2_EDX);
       else give(cpu, 0, 0, 0, 0);
       break;
-    case 0xb: topologyLeaf(cpu, sub); break;
-    case 0xd: xsaveLeaf(cpu, sub); break;
-    case 0x15: give(cpu, 1, 1, TSC_HZ, 0); break;
-    case 0x16: give(cpu, TSC_MHZ, TSC_MHZ, 100, 0); break;
-    default: give(cpu, 0, 0, 0, 0);
+    case 0xb:
+      topologyLeaf(cpu, sub);
+      break;
+    case 0xd:
+      xsaveLeaf(cpu, sub);
+      break;
+    case 0x15:
+      give(cpu, 1, 1, TSC_HZ, 0);
+      break;
+    case 0x16:
+      give(cpu, TSC_MHZ, TSC_MHZ, 100, 0);
+      break;
+    default:
+      give(cpu, 0, 0, 0, 0);
   }
 }
 
@@ -151,11 +195,20 @@ function cache(cpu: Vcpu, type: u32, level: u32, sharing: u32, ways: u32, sets: 
 
 function cacheLeaf(cpu: Vcpu, sub: u32): void {
   switch (sub) {
-    case 0: cache(cpu, 1, 1, 0, 8, 64); break;
-    case 1: cache(cpu, 2, 1, 0, 4, 128); break;
-    case 2: cache(cpu, 3, 2, 0, 8, 512); break;
-    case 3: cache(cpu, 3, 3, (1 << packageBits(cpu)) - 1, 24, 16384); break;
-    default: give(cpu, 0, 0, 0, 0);
+    case 0:
+      cache(cpu, 1, 1, 0, 8, 64);
+      break;
+    case 1:
+      cache(cpu, 2, 1, 0, 4, 128);
+      break;
+    case 2:
+      cache(cpu, 3, 2, 0, 8, 512);
+      break;
+    case 3:
+      cache(cpu, 3, 3, (1 << packageBits(cpu)) - 1, 24, 16384);
+      break;
+    default:
+      give(cpu, 0, 0, 0, 0);
   }
 }
 
@@ -179,25 +232,36 @@ function xsaveLeaf(cpu: Vcpu, sub: u32): void {
 }
 
 function brandLeaf(cpu: Vcpu, n: u32): void {
-  const p = BRAND + (<usize>n << 4);
+  const p = BRAND + ((<usize>n) << 4);
   give(cpu, load<u32>(p), load<u32>(p, 4), load<u32>(p, 8), load<u32>(p, 12));
 }
 
 function extendedLeaf(cpu: Vcpu, leaf: u32): void {
   switch (leaf & 0xff) {
-    case 0: give(cpu, MAX_EXTENDED, 0, 0, 0); break;
+    case 0:
+      give(cpu, MAX_EXTENDED, 0, 0, 0);
+      break;
     case 1:
       give(cpu, 0, 0, EXT1_ECX, extendedFeatures(cpu));
       break;
     case 2:
     case 3:
-    case 4: brandLeaf(cpu, (leaf & 0xff) - 2); break;
+    case 4:
+      brandLeaf(cpu, (leaf & 0xff) - 2);
+      break;
     // L2: 256 KiB, 8-way, 64-byte lines
-    case 6: give(cpu, 0, 0, (256 << 16) | (6 << 12) | 64, 0); break;
+    case 6:
+      give(cpu, 0, 0, (256 << 16) | (6 << 12) | 64, 0);
+      break;
     // invariant TSC
-    case 7: give(cpu, 0, 0, 0, 1 << 8); break;
-    case 8: give(cpu, PHYSICAL_BITS | (LINEAR_BITS << 8), 0, 0, 0); break;
-    default: give(cpu, 0, 0, 0, 0);
+    case 7:
+      give(cpu, 0, 0, 0, 1 << 8);
+      break;
+    case 8:
+      give(cpu, PHYSICAL_BITS | (LINEAR_BITS << 8), 0, 0, 0);
+      break;
+    default:
+      give(cpu, 0, 0, 0, 0);
   }
 }
 
@@ -210,17 +274,26 @@ function extendedFeatures(cpu: Vcpu): u32 {
 function xenLeaf(cpu: Vcpu, leaf: u32, sub: u32): void {
   switch (leaf) {
     // "XenVMMXenVMM"
-    case XEN_BASE: give(cpu, XEN_MAX, 0x566e6558, 0x65584d4d, 0x4d4d566e); break;
+    case XEN_BASE:
+      give(cpu, XEN_MAX, 0x566e6558, 0x65584d4d, 0x4d4d566e);
+      break;
     // version 4.0
-    case XEN_BASE + 1: give(cpu, 4 << 16, 0, 0, 0); break;
+    case XEN_BASE + 1:
+      give(cpu, 4 << 16, 0, 0, 0);
+      break;
     // one hypercall page, written through MSR 40000000H
-    case XEN_BASE + 2: give(cpu, 1, XEN_BASE, 0, 0); break;
-    case XEN_BASE + 3: xenTimeLeaf(cpu, sub); break;
+    case XEN_BASE + 2:
+      give(cpu, 1, XEN_BASE, 0, 0);
+      break;
+    case XEN_BASE + 3:
+      xenTimeLeaf(cpu, sub);
+      break;
     // x2APIC virtualised, vCPU id, domain id, upcall vector per vCPU
     case XEN_BASE + 4:
       give(cpu, 2 | (1 << 3) | (1 << 4) | (1 << 6), cpu.id, changetype<Domain>(<usize>cpu.domain).domid, 0);
       break;
-    default: give(cpu, 0, 0, 0, 0);
+    default:
+      give(cpu, 0, 0, 0, 0);
   }
 }
 

@@ -23,16 +23,16 @@ export namespace Dr7 {
   export const WRITABLE: u64 = 0xffff23ff;
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function getDr(cpu: Vcpu, n: u32): u64 {
-  return load<u64>(changetype<usize>(cpu) + VcpuOff.dr + (<usize>n << 3));
+  return load<u64>(changetype<usize>(cpu) + VcpuOff.dr + ((<usize>n) << 3));
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function setDr(cpu: Vcpu, n: u32, v: u64): void {
-  store<u64>(changetype<usize>(cpu) + VcpuOff.dr + (<usize>n << 3), v);
+  store<u64>(changetype<usize>(cpu) + VcpuOff.dr + ((<usize>n) << 3), v);
 }
 
 /** Replaces DR6's breakpoint bits by those in `bits` and adds the others; BD, BS and BT are sticky. */

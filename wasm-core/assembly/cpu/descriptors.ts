@@ -28,7 +28,7 @@ export namespace SystemType {
   export const TRAP32: u32 = 15;
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function descBase(d: u64): u64 {
   return ((d >> 16) & 0xffffff) | ((d >> 32) & 0xff000000);
@@ -36,65 +36,62 @@ export function descBase(d: u64): u64 {
 
 /** Limit in bytes, granularity applied. */
 export function descLimit(d: u64): u32 {
-  const raw = (<u32>d & 0xffff) | (<u32>(d >> 32) & 0xf0000);
-  return d & (<u64>1 << 55) ? (raw << 12) | 0xfff : raw;
+  const raw = ((<u32>d) & 0xffff) | ((<u32>(d >> 32)) & 0xf0000);
+  return d & ((<u64>1) << 55) ? (raw << 12) | 0xfff : raw;
 }
 
 /** The attributes as SegmentReg.attr holds them. */
-// @ts-ignore: decorator
 @inline
 export function descAttr(d: u64): u32 {
-  return (<u32>(d >> 40) & 0xff) | (<u32>(d >> 44) & 0xf00);
+  return ((<u32>(d >> 40)) & 0xff) | ((<u32>(d >> 44)) & 0xf00);
 }
 
 /** Type and S: 0-15 for system descriptors, 16-31 for code and data. */
-// @ts-ignore: decorator
 @inline
 export function descType(d: u64): u32 {
-  return <u32>(d >> 40) & 0x1f;
+  return (<u32>(d >> 40)) & 0x1f;
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function descDpl(d: u64): u32 {
-  return <u32>(d >> 45) & 3;
+  return (<u32>(d >> 45)) & 3;
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function descPresent(d: u64): bool {
-  return (d & (<u64>1 << 47)) != 0;
+  return (d & ((<u64>1) << 47)) != 0;
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function descIsCode(d: u64): bool {
-  return (<u32>(d >> 40) & 0x18) == 0x18;
+  return ((<u32>(d >> 40)) & 0x18) == 0x18;
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function descConforming(d: u64): bool {
-  return (d & (<u64>1 << 42)) != 0;
+  return (d & ((<u64>1) << 42)) != 0;
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function descLong(d: u64): bool {
-  return (d & (<u64>1 << 53)) != 0;
+  return (d & ((<u64>1) << 53)) != 0;
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function descBig(d: u64): bool {
-  return (d & (<u64>1 << 54)) != 0;
+  return (d & ((<u64>1) << 54)) != 0;
 }
 
 /** A data segment that can be written: what SS needs. */
-// @ts-ignore: decorator
 @inline
 export function descIsStack(d: u64): bool {
-  return (<u32>(d >> 40) & 0x1a) == 0x12;
+  return ((<u32>(d >> 40)) & 0x1a) == 0x12;
 }
 
 /** Offset of a 16- or 32-bit gate. */
@@ -103,8 +100,8 @@ export function gateOffset(d: u64, wide: bool): u64 {
   return wide ? low | ((d >> 32) & 0xffff0000) : low;
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function gateSelector(d: u64): u32 {
-  return <u32>(d >> 16) & 0xffff;
+  return (<u32>(d >> 16)) & 0xffff;
 }

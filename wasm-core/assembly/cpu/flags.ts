@@ -26,14 +26,13 @@ export namespace Flag {
   export const ARITH: u32 = 0x8d5;
 }
 
-// @ts-ignore: decorator
+
 @inline
 function log2Size<T>(): u32 {
   return sizeof<T>() == 1 ? 0 : sizeof<T>() == 2 ? 1 : sizeof<T>() == 4 ? 2 : 3;
 }
 
 /** Records an operation of size T, an unsigned type: operands arrive zero-extended. */
-// @ts-ignore: decorator
 @inline
 export function setLazy<T>(cpu: Vcpu, op: u32, src: T, dst: T): void {
   cpu.ccOp = (op << 2) | log2Size<T>();
@@ -42,23 +41,22 @@ export function setLazy<T>(cpu: Vcpu, op: u32, src: T, dst: T): void {
 }
 
 /** Flags of a logical result: CF = OF = AF = 0. */
-// @ts-ignore: decorator
 @inline
 export function setLogic<T>(cpu: Vcpu, dst: T): void {
   cpu.ccOp = (CcOp.LOGIC << 2) | log2Size<T>();
   cpu.ccDst = <u64>dst;
 }
 
-// @ts-ignore: decorator
+
 @inline
 function sizeMask(op: u32): u64 {
-  return <u64>-1 >> (64 - (<u64>8 << (op & 3)));
+  return (<u64>-1) >> (64 - ((<u64>8) << (op & 3)));
 }
 
-// @ts-ignore: decorator
+
 @inline
 function signShift(op: u32): u64 {
-  return (<u64>8 << (op & 3)) - 1;
+  return ((<u64>8) << (op & 3)) - 1;
 }
 
 export function cf(cpu: Vcpu): bool {
@@ -66,25 +64,34 @@ export function cf(cpu: Vcpu): bool {
   const src = cpu.ccSrc;
   const dst = cpu.ccDst;
   switch (op >> 2) {
-    case CcOp.EFLAGS: return (cpu.eflags & Flag.CF) != 0;
-    case CcOp.ADD: return dst < src;
-    case CcOp.ADC: return dst <= src;
-    case CcOp.SUB: return ((dst + src) & sizeMask(op)) < src;
-    case CcOp.SBB: return ((dst + src + 1) & sizeMask(op)) <= src;
-    case CcOp.LOGIC: return false;
-    case CcOp.SHL: return ((src >> signShift(op)) & 1) != 0;
-    case CcOp.SHR: return (src & 1) != 0;
-    default: return src != 0;
+    case CcOp.EFLAGS:
+      return (cpu.eflags & Flag.CF) != 0;
+    case CcOp.ADD:
+      return dst < src;
+    case CcOp.ADC:
+      return dst <= src;
+    case CcOp.SUB:
+      return ((dst + src) & sizeMask(op)) < src;
+    case CcOp.SBB:
+      return ((dst + src + 1) & sizeMask(op)) <= src;
+    case CcOp.LOGIC:
+      return false;
+    case CcOp.SHL:
+      return ((src >> signShift(op)) & 1) != 0;
+    case CcOp.SHR:
+      return (src & 1) != 0;
+    default:
+      return src != 0;
   }
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function zf(cpu: Vcpu): bool {
   return cpu.ccOp < 4 ? (cpu.eflags & Flag.ZF) != 0 : cpu.ccDst == 0;
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function sf(cpu: Vcpu): bool {
   const op = cpu.ccOp;
@@ -92,7 +99,7 @@ export function sf(cpu: Vcpu): bool {
 }
 
 export function pf(cpu: Vcpu): bool {
-  return cpu.ccOp < 4 ? (cpu.eflags & Flag.PF) != 0 : (popcnt<u32>(<u32>cpu.ccDst & 0xff) & 1) == 0;
+  return cpu.ccOp < 4 ? (cpu.eflags & Flag.PF) != 0 : (popcnt<u32>((<u32>cpu.ccDst) & 0xff) & 1) == 0;
 }
 
 export function overflow(cpu: Vcpu): bool {
@@ -101,16 +108,30 @@ export function overflow(cpu: Vcpu): bool {
   const dst = cpu.ccDst;
   let bits: u64;
   switch (op >> 2) {
-    case CcOp.EFLAGS: return (cpu.eflags & Flag.OF) != 0;
-    case CcOp.ADD: bits = (src ^ dst) & ((dst - src) ^ dst); break;
-    case CcOp.ADC: bits = (src ^ dst) & ((dst - src - 1) ^ dst); break;
-    case CcOp.SUB: bits = (dst + src ^ src) & (dst + src ^ dst); break;
-    case CcOp.SBB: bits = ((dst + src + 1) ^ src) & ((dst + src + 1) ^ dst); break;
-    case CcOp.LOGIC: return false;
-    case CcOp.INC: return dst == <u64>1 << signShift(op);
-    case CcOp.DEC: return dst == sizeMask(op) >> 1;
-    case CcOp.MUL: return src != 0;
-    default: bits = src ^ dst;
+    case CcOp.EFLAGS:
+      return (cpu.eflags & Flag.OF) != 0;
+    case CcOp.ADD:
+      bits = (src ^ dst) & ((dst - src) ^ dst);
+      break;
+    case CcOp.ADC:
+      bits = (src ^ dst) & ((dst - src - 1) ^ dst);
+      break;
+    case CcOp.SUB:
+      bits = ((dst + src) ^ src) & ((dst + src) ^ dst);
+      break;
+    case CcOp.SBB:
+      bits = ((dst + src + 1) ^ src) & ((dst + src + 1) ^ dst);
+      break;
+    case CcOp.LOGIC:
+      return false;
+    case CcOp.INC:
+      return dst == (<u64>1) << signShift(op);
+    case CcOp.DEC:
+      return dst == sizeMask(op) >> 1;
+    case CcOp.MUL:
+      return src != 0;
+    default:
+      bits = src ^ dst;
   }
   return ((bits >> signShift(op)) & 1) != 0;
 }
@@ -120,14 +141,22 @@ export function af(cpu: Vcpu): bool {
   const src = cpu.ccSrc;
   const dst = cpu.ccDst;
   switch (op >> 2) {
-    case CcOp.EFLAGS: return (cpu.eflags & Flag.AF) != 0;
-    case CcOp.ADD: return ((dst - src) ^ src ^ dst) & 0x10 ? true : false;
-    case CcOp.ADC: return ((dst - src - 1) ^ src ^ dst) & 0x10 ? true : false;
-    case CcOp.SUB: return ((dst + src) ^ src ^ dst) & 0x10 ? true : false;
-    case CcOp.SBB: return ((dst + src + 1) ^ src ^ dst) & 0x10 ? true : false;
-    case CcOp.INC: return (dst & 15) == 0;
-    case CcOp.DEC: return (dst & 15) == 15;
-    default: return false;
+    case CcOp.EFLAGS:
+      return (cpu.eflags & Flag.AF) != 0;
+    case CcOp.ADD:
+      return ((dst - src) ^ src ^ dst) & 0x10 ? true : false;
+    case CcOp.ADC:
+      return ((dst - src - 1) ^ src ^ dst) & 0x10 ? true : false;
+    case CcOp.SUB:
+      return ((dst + src) ^ src ^ dst) & 0x10 ? true : false;
+    case CcOp.SBB:
+      return ((dst + src + 1) ^ src ^ dst) & 0x10 ? true : false;
+    case CcOp.INC:
+      return (dst & 15) == 0;
+    case CcOp.DEC:
+      return (dst & 15) == 15;
+    default:
+      return false;
   }
 }
 
@@ -145,7 +174,6 @@ export function materialize(cpu: Vcpu): void {
 }
 
 /** Sets all six arithmetic flags to `bits`. */
-// @ts-ignore: decorator
 @inline
 export function setArith(cpu: Vcpu, bits: u32): void {
   cpu.eflags = (cpu.eflags & ~Flag.ARITH) | bits;
@@ -168,14 +196,30 @@ export function readFlags(cpu: Vcpu): u32 {
 export function condition(cpu: Vcpu, cc: u32): bool {
   let r: bool;
   switch (cc >> 1) {
-    case 0: r = overflow(cpu); break;
-    case 1: r = cf(cpu); break;
-    case 2: r = zf(cpu); break;
-    case 3: r = zf(cpu) || cf(cpu); break;
-    case 4: r = sf(cpu); break;
-    case 5: r = pf(cpu); break;
-    case 6: r = less(cpu); break;
-    default: r = zf(cpu) || less(cpu); break;
+    case 0:
+      r = overflow(cpu);
+      break;
+    case 1:
+      r = cf(cpu);
+      break;
+    case 2:
+      r = zf(cpu);
+      break;
+    case 3:
+      r = zf(cpu) || cf(cpu);
+      break;
+    case 4:
+      r = sf(cpu);
+      break;
+    case 5:
+      r = pf(cpu);
+      break;
+    case 6:
+      r = less(cpu);
+      break;
+    default:
+      r = zf(cpu) || less(cpu);
+      break;
   }
   return r != ((cc & 1) != 0);
 }
@@ -184,7 +228,7 @@ export function condition(cpu: Vcpu, cc: u32): bool {
 export function less(cpu: Vcpu): bool {
   const op = cpu.ccOp;
   if (op >> 2 == CcOp.SUB) {
-    const up = 64 - (<u64>8 << (op & 3));
+    const up = 64 - ((<u64>8) << (op & 3));
     return <i64>((cpu.ccDst + cpu.ccSrc) << up) < <i64>(cpu.ccSrc << up);
   }
   return sf(cpu) != overflow(cpu);

@@ -54,7 +54,6 @@ export function updateFpuSummary(cpu: Vcpu): void {
 }
 
 /** FCW as the processor keeps it: reserved bits do not stick. */
-// @ts-ignore: decorator
 @inline
 export function legalFcw(value: u16): u16 {
   return (value & FCW_MASK) | FCW_ONE;
@@ -74,10 +73,9 @@ export function fpuInit(cpu: Vcpu): void {
 }
 
 /** Address of physical register `n`. */
-// @ts-ignore: decorator
 @inline
 export function fprSlot(cpu: Vcpu, n: u32): usize {
-  return changetype<usize>(cpu) + VcpuOff.fpr + (<usize>n << 4);
+  return changetype<usize>(cpu) + VcpuOff.fpr + ((<usize>n) << 4);
 }
 
 /** Tag of the contents of physical register `n`: 0 valid, 1 zero, 2 special (NaN, infinity, denormal, unsupported). */
@@ -108,7 +106,7 @@ export function setFullTagWord(cpu: Vcpu, tags: u32): void {
 /** The abridged tag word of FXSAVE and XSAVE: a bit for each register in use. */
 export function abridgedTagWord(cpu: Vcpu): u32 {
   let bits: u32 = 0;
-  for (let n: u32 = 0; n < 8; n++) if (((cpu.ftw >> <u16>(n * 2)) & 3) != 3) bits |= 1 << n;
+  for (let n: u32 = 0; n < 8; n++) if (((cpu.ftw >> (<u16>(n * 2))) & 3) != 3) bits |= 1 << n;
   return bits;
 }
 

@@ -8,40 +8,37 @@ import { Flag } from "./flags";
 import { segReg } from "./regs";
 import { SegAttr } from "./segments";
 
-// @ts-ignore: decorator
+
 @inline
 export function isReal(cpu: Vcpu): bool {
   return !(cpu.cr0 & Cr0.PE);
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function isVm86(cpu: Vcpu): bool {
   return (cpu.eflags & Flag.VM) != 0;
 }
 
 /** Protected mode proper: descriptors rule. */
-// @ts-ignore: decorator
 @inline
 export function isProtected(cpu: Vcpu): bool {
   return (cpu.modeKey & ModeKey.PROTECTED) != 0;
 }
 
 /** IA-32e mode, 64-bit or compatibility. */
-// @ts-ignore: decorator
 @inline
 export function isLong(cpu: Vcpu): bool {
   return (cpu.efer & Efer.LMA) != 0;
 }
 
 /** 64-bit mode. */
-// @ts-ignore: decorator
 @inline
 export function is64(cpu: Vcpu): bool {
   return (cpu.modeKey & ModeKey.CODE_MASK) == ModeKey.CODE64;
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function iopl(cpu: Vcpu): u32 {
   return (cpu.eflags >> 12) & 3;
@@ -61,7 +58,7 @@ export function updateModeKey(cpu: Vcpu): void {
     }
   }
   if (cs & SegAttr.BIG) key |= ModeKey.CODE32;
-  if (<u32>segReg(cpu, SegIndex.SS).attr & SegAttr.BIG) key |= ModeKey.STACK32;
+  if ((<u32>segReg(cpu, SegIndex.SS).attr) & SegAttr.BIG) key |= ModeKey.STACK32;
   if (cpu.eflags & Flag.VM) key |= ModeKey.VM86;
   else if (cpu.cr0 & Cr0.PE) key |= ModeKey.PROTECTED;
   cpu.modeKey = key;

@@ -18,13 +18,13 @@ export namespace Gpr {
   export const R11: usize = 88;
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function getReg<T>(cpu: Vcpu, off: usize): T {
   return load<T>(changetype<usize>(cpu) + off);
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function setReg<T>(cpu: Vcpu, off: usize, v: T): void {
   if (sizeof<T>() == 4) store<u64>(changetype<usize>(cpu) + off, <u64>(<u32>v));
@@ -32,8 +32,7 @@ export function setReg<T>(cpu: Vcpu, off: usize, v: T): void {
 }
 
 /** The segment register with index `seg` (SegIndex). */
-// @ts-ignore: decorator
 @inline
 export function segReg(cpu: Vcpu, seg: u32): SegmentReg {
-  return changetype<SegmentReg>(changetype<usize>(cpu) + VcpuOff.seg + (<usize>seg << 4));
+  return changetype<SegmentReg>(changetype<usize>(cpu) + VcpuOff.seg + ((<usize>seg) << 4));
 }

@@ -128,7 +128,7 @@ function clearTransient(cpu: Vcpu): void {
 
 /** Start-up IPI: real mode at page `vector`. [SDM] vol. 3A, 10.4.4. */
 export function vcpuStartup(cpu: Vcpu, vector: u32): void {
-  setSegment(cpu, SegIndex.CS, vector << 8, <u64>vector << 12, 0xffff, ATTR_REAL_CODE);
+  setSegment(cpu, SegIndex.CS, vector << 8, (<u64>vector) << 12, 0xffff, ATTR_REAL_CODE);
   cpu.rip = 0;
   cpu.waitForSipi = 0;
   cpu.online = 1;

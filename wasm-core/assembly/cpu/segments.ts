@@ -34,7 +34,7 @@ export const ATTR_FLAT_CODE: u32 = 0x89b;
 /** Flat 32-bit data, DPL 0. */
 export const ATTR_FLAT_DATA: u32 = 0xc93;
 
-// @ts-ignore: decorator
+
 @inline
 export function attrDpl(attr: u32): u32 {
   return (attr >> SegAttr.DPL_SHIFT) & 3;
@@ -57,13 +57,13 @@ export function setNullSegment(cpu: Vcpu, seg: u32, selector: u32): void {
 export function setRealSegment(cpu: Vcpu, seg: u32, selector: u32): void {
   const s = segReg(cpu, seg);
   s.selector = <u16>selector;
-  s.base = <u64>(selector & 0xffff) << 4;
-  s.attr = <u16>((<u32>s.attr & (SegAttr.BIG | SegAttr.GRANULAR)) | ATTR_REAL);
+  s.base = (<u64>(selector & 0xffff)) << 4;
+  s.attr = <u16>(((<u32>s.attr) & (SegAttr.BIG | SegAttr.GRANULAR)) | ATTR_REAL);
 }
 
 /** Loads in virtual-8086 mode: everything is implied by the selector. */
 export function setVm86Segment(cpu: Vcpu, seg: u32, selector: u32): void {
-  setSegment(cpu, seg, selector, <u64>(selector & 0xffff) << 4, 0xffff, ATTR_VM86);
+  setSegment(cpu, seg, selector, (<u64>(selector & 0xffff)) << 4, 0xffff, ATTR_VM86);
 }
 
 /** The flat code and stack segments of SYSCALL, SYSENTER and their returns. */
@@ -73,13 +73,13 @@ export function setFlatCodeAndStack(cpu: Vcpu, cs: u32, ss: u32, dpl: u32, long:
   setSegment(cpu, SegIndex.SS, ss, 0, 0xffffffff, ATTR_FLAT_DATA | level);
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function csReg(cpu: Vcpu): SegmentReg {
   return segReg(cpu, SegIndex.CS);
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function ssReg(cpu: Vcpu): SegmentReg {
   return segReg(cpu, SegIndex.SS);

@@ -2,14 +2,36 @@
 import { Domain, DomainOff, Vcpu, Vcpu_SIZE } from "../gen/layout";
 import { cpuid as identify } from "./cpuid";
 import {
-  descAttr, descBase, descDpl, descIsCode, descIsStack, descLimit, descPresent, descType, gateOffset, gateSelector,
+  descAttr,
+  descBase,
+  descDpl,
+  descIsCode,
+  descIsStack,
+  descLimit,
+  descPresent,
+  descType,
+  gateOffset,
+  gateSelector,
 } from "./descriptors";
 import { setDr } from "./debug";
 import { checkDataBreakpoint, checkIoBreakpoint, hasDataBreakpoints, instructionBreakpoints } from "./watch";
 
 export {
-  checkDataBreakpoint, checkIoBreakpoint, descAttr, descBase, descDpl, descIsCode, descIsStack, descLimit, descPresent,
-  descType, gateOffset, gateSelector, hasDataBreakpoints, instructionBreakpoints, setDr,
+  checkDataBreakpoint,
+  checkIoBreakpoint,
+  descAttr,
+  descBase,
+  descDpl,
+  descIsCode,
+  descIsStack,
+  descLimit,
+  descPresent,
+  descType,
+  gateOffset,
+  gateSelector,
+  hasDataBreakpoints,
+  instructionBreakpoints,
+  setDr,
 };
 
 const DOMAIN_AT: usize = 0x80000;
@@ -25,7 +47,7 @@ export function makeVcpu(id: u32, count: u32): usize {
     cpu.domain = <u32>DOMAIN_AT;
     cpu.id = i;
     cpu.apicId = 2 * i;
-    store<u32>(DOMAIN_AT + DomainOff.vcpus + (<usize>i << 2), <u32>changetype<usize>(cpu));
+    store<u32>(DOMAIN_AT + DomainOff.vcpus + ((<usize>i) << 2), <u32>changetype<usize>(cpu));
   }
   return VCPU_AT + <usize>id * Vcpu_SIZE;
 }

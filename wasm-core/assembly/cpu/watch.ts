@@ -16,23 +16,22 @@ namespace Watch {
   export const ACCESS: u32 = 3;
 }
 
-// @ts-ignore: decorator
+
 @inline
 function enabled(dr7: u64, n: u32): bool {
-  return ((dr7 >> (<u64>n << 1)) & 3) != 0;
+  return ((dr7 >> ((<u64>n) << 1)) & 3) != 0;
 }
 
-// @ts-ignore: decorator
+
 @inline
 function watchKind(dr7: u64, n: u32): u32 {
-  return <u32>(dr7 >> (16 + (<u64>n << 2))) & 3;
+  return (<u32>(dr7 >> (16 + ((<u64>n) << 2)))) & 3;
 }
 
 /** LEN field: 1, 2, 8 or 4 bytes. */
-// @ts-ignore: decorator
 @inline
 function watchBytes(dr7: u64, n: u32): u64 {
-  const len = <u32>(dr7 >> (18 + (<u64>n << 2))) & 3;
+  const len = (<u32>(dr7 >> (18 + ((<u64>n) << 2)))) & 3;
   return len == 2 ? 8 : <u64>len + 1;
 }
 
@@ -69,7 +68,7 @@ export function checkDataBreakpoint(cpu: Vcpu, lin: u64, size: u32, write: bool)
     if (!enabled(dr7, n)) continue;
     const kind = watchKind(dr7, n);
     if (kind == Watch.ACCESS || (kind == Watch.WRITE && write)) {
-      if (overlaps(cpu, dr7, n, lin, size)) cpu.pendingDr6 |= <u8>1 << <u8>n;
+      if (overlaps(cpu, dr7, n, lin, size)) cpu.pendingDr6 |= (<u8>1) << (<u8>n);
     }
   }
 }
@@ -80,7 +79,7 @@ export function checkIoBreakpoint(cpu: Vcpu, port: u32, size: u32): void {
   const dr7 = getDr(cpu, 7);
   for (let n: u32 = 0; n < 4; n++) {
     if (enabled(dr7, n) && watchKind(dr7, n) == Watch.IO && overlaps(cpu, dr7, n, <u64>port, size)) {
-      cpu.pendingDr6 |= <u8>1 << <u8>n;
+      cpu.pendingDr6 |= (<u8>1) << (<u8>n);
     }
   }
 }
@@ -92,7 +91,7 @@ export function instructionBreakpoints(cpu: Vcpu): u64 {
   const lin = cpu.rip + segReg(cpu, SegIndex.CS).base;
   let hit: u64 = 0;
   for (let n: u32 = 0; n < 4; n++) {
-    if (enabled(dr7, n) && watchKind(dr7, n) == Watch.EXECUTE && getDr(cpu, n) == lin) hit |= 1 << <u64>n;
+    if (enabled(dr7, n) && watchKind(dr7, n) == Watch.EXECUTE && getDr(cpu, n) == lin) hit |= 1 << (<u64>n);
   }
   return hit;
 }

@@ -4,8 +4,21 @@
  * the one it was decoded under; jump caches and the hash find blocks, never decide whether they are valid.
  */
 import {
-  Block, BLOCK_MAX_BYTES, BLOCK_MAX_RECORDS, BLOCK_RECORDS, CODE_BUCKETS, CodeCache, CodeCacheOff, Domain, FrameOff, JUMP_ENTRIES, JumpEntry, ModeKey,
-  RECORD_BYTES, SegIndex, Vcpu,
+  Block,
+  BLOCK_MAX_BYTES,
+  BLOCK_MAX_RECORDS,
+  BLOCK_RECORDS,
+  CODE_BUCKETS,
+  CodeCache,
+  CodeCacheOff,
+  Domain,
+  FrameOff,
+  JUMP_ENTRIES,
+  JumpEntry,
+  ModeKey,
+  RECORD_BYTES,
+  SegIndex,
+  Vcpu,
 } from "../gen/layout";
 import { raiseError, Vector } from "../cpu/faults";
 import { segReg } from "../cpu/regs";
@@ -24,28 +37,26 @@ import { Rec } from "./record";
 const NO_BLOCK: usize = 0;
 const LONGEST: u32 = 15;
 
-// @ts-ignore: decorator
+
 @inline
 function genAddress(host: usize): usize {
   return changetype<usize>(frameOf(<u32>(host >> 12))) + FrameOff.codeGen;
 }
 
 /** Key of the jump cache: address space, mode, privilege. */
-// @ts-ignore: decorator
 @inline
 function jumpKey(cpu: Vcpu): u32 {
-  return <u32>cpu.ctx | (cpu.modeKey << 12) | (cpu.cpl == 3 ? 1 << 20 : 0);
+  return (<u32>cpu.ctx) | (cpu.modeKey << 12) | (cpu.cpl == 3 ? 1 << 20 : 0);
 }
 
-// @ts-ignore: decorator
+
 @inline
 function jumpEntry(cpu: Vcpu, rip: u64): JumpEntry {
-  const h = <u32>rip ^ (<u32>rip >> 12);
-  return changetype<JumpEntry>(<usize>cpu.jumpCache + ((<usize>h & (JUMP_ENTRIES - 1)) << 4));
+  const h = (<u32>rip) ^ ((<u32>rip) >> 12);
+  return changetype<JumpEntry>(<usize>cpu.jumpCache + (((<usize>h) & (JUMP_ENTRIES - 1)) << 4));
 }
 
 /** The block at cpu.rip, or 0 after a fault of the fetch. */
-// @ts-ignore: decorator
 @inline
 export function blockAtRip(cpu: Vcpu): usize {
   const rip = cpu.rip;
@@ -79,11 +90,11 @@ function findBlock(cpu: Vcpu, e: JumpEntry): usize {
   return block;
 }
 
-// @ts-ignore: decorator
+
 @inline
 function bucket(cache: CodeCache, host: usize, key: u32): usize {
   const h = (<u32>host * 0x9e3779b1) ^ (key * 0x85ebca6b);
-  return <usize>cache.buckets + ((<usize>(h >> 16) & (CODE_BUCKETS - 1)) << 2);
+  return <usize>cache.buckets + (((<usize>(h >> 16)) & (CODE_BUCKETS - 1)) << 2);
 }
 
 /** A valid block for the machine address, or 0. */
@@ -129,7 +140,7 @@ function buildLocked(cpu: Vcpu, cache: CodeCache, host: usize, lin: u64): usize 
   const head = changetype<Block>(changetype<usize>(cache) + CodeCacheOff.builder);
   const d = changetype<DecodeState>(changetype<usize>(cache) + CodeCacheOff.decode);
   const records = changetype<usize>(head) + BLOCK_RECORDS;
-  const pageRoom: u32 = 4096 - (<u32>host & 4095);
+  const pageRoom: u32 = 4096 - ((<u32>host) & 4095);
   const room = min<u32>(pageRoom, segmentRoom(cpu));
   const limit: u32 = cpu.modeKey & ModeKey.SINGLE ? 1 : <u32>BLOCK_MAX_RECORDS;
   memory.fill(changetype<usize>(head), 0, BLOCK_RECORDS);
@@ -149,7 +160,7 @@ function buildLocked(cpu: Vcpu, cache: CodeCache, host: usize, lin: u64): usize 
       if (r == Decode.LONG || room < pageRoom) return fetchFault(cpu);
       return buildCrossing(cpu, cache, head, d, lin, pageRoom);
     }
-    pos += <u32>r & 0xff;
+    pos += (<u32>r) & 0xff;
     rec.next = <u8>pos;
     fixRip(d, rec);
     count++;
@@ -180,7 +191,7 @@ function buildCrossing(cpu: Vcpu, cache: CodeCache, head: Block, d: DecodeState,
   const rec = changetype<Rec>(changetype<usize>(head) + BLOCK_RECORDS);
   const r = decodeOne(d, fetch, min<u32>(LONGEST, segmentRoom(cpu)), cpu.modeKey, rec);
   if (r <= 0) return fetchFault(cpu);
-  const length = <u32>r & 0xff;
+  const length = (<u32>r) & 0xff;
   rec.next = <u8>length;
   fixRip(d, rec);
   return publish(cache, head, 1, length);
@@ -209,8 +220,8 @@ function publish(cache: CodeCache, head: Block, count: u32, bytes: u32): usize {
 
 /** Drops every block, and with them what every jump cache says. */
 function emptyCache(cache: CodeCache): void {
-  memory.fill(cache.buckets, 0, <usize>CODE_BUCKETS << 2);
-  for (let at = machine().domainList; at != 0; ) {
+  memory.fill(cache.buckets, 0, (<usize>CODE_BUCKETS) << 2);
+  for (let at = machine().domainList; at != 0;) {
     const dom = changetype<Domain>(<usize>at);
     for (let i: u32 = 0; i < dom.maxVcpus; i++) {
       const cpu = domainVcpu(dom, i);

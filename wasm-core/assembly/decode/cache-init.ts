@@ -1,7 +1,5 @@
 /** Lays out the cache of decoded blocks when the machine starts. */
-import {
-  CODE_ARENA_BYTES, CODE_BUCKETS, CodeCache, CodeCache_SIZE, MachineOff, TLB_BYTES, Vcpu,
-} from "../gen/layout";
+import { CODE_ARENA_BYTES, CODE_BUCKETS, CodeCache, CodeCache_SIZE, MachineOff, TLB_BYTES, Vcpu } from "../gen/layout";
 import { blockEnd } from "../interp/glue";
 import { heapPages } from "../mem/heap";
 import { machine } from "../util/host";
@@ -10,7 +8,7 @@ import { Rec } from "./record";
 /** Smallest heap order that holds `bytes`. */
 function orderOf(bytes: u32): u32 {
   let order: u32 = 0;
-  while (<u32>4096 << order < bytes) order++;
+  while ((<u32>4096) << order < bytes) order++;
   return order;
 }
 

@@ -4,9 +4,41 @@
  */
 import { ModeKey, SegIndex, VcpuOff } from "../gen/layout";
 import {
-  IMM_ENTER, IMM_FAR, IMM_IB, IMM_IB_IB, IMM_IS, IMM_IV, IMM_IW, IMM_IZ, IMM_MOFFS, IMM_NONE, LEAF_ALWAYS_LOCK, LEAF_D64, LEAF_ENDS,
-  LEAF_F64, LEAF_LOCK, LEAF_MODRM, LEAF_PM, LEAF_REP, LEAF_SIZE_V, LEAF_SIZE_Y, LEAF_TWO_FORMS, LEAF_VVVV_GPR, LEAF_VVVV_VEC,
-  LEAVES, MAP_0F, MAP_0F38, MAP_0F3A, MAP_VEX_0F, MAP_VEX_0F38, MAP_VEX_0F3A, REG_GPR, REG_GPR8, REG_NONE, REG_NUMBER, TREE,
+  IMM_ENTER,
+  IMM_FAR,
+  IMM_IB,
+  IMM_IB_IB,
+  IMM_IS,
+  IMM_IV,
+  IMM_IW,
+  IMM_IZ,
+  IMM_MOFFS,
+  IMM_NONE,
+  LEAF_ALWAYS_LOCK,
+  LEAF_D64,
+  LEAF_ENDS,
+  LEAF_F64,
+  LEAF_LOCK,
+  LEAF_MODRM,
+  LEAF_PM,
+  LEAF_REP,
+  LEAF_SIZE_V,
+  LEAF_SIZE_Y,
+  LEAF_TWO_FORMS,
+  LEAF_VVVV_GPR,
+  LEAF_VVVV_VEC,
+  LEAVES,
+  MAP_0F,
+  MAP_0F38,
+  MAP_0F3A,
+  MAP_VEX_0F,
+  MAP_VEX_0F38,
+  MAP_VEX_0F3A,
+  REG_GPR,
+  REG_GPR8,
+  REG_NONE,
+  REG_NUMBER,
+  TREE,
 } from "../gen/decode-tables";
 import { HANDLERS } from "../gen/handlers";
 import { Ea, Rec } from "./record";
@@ -56,16 +88,16 @@ export class DecodeState {
 
 /** Table index of the handler of variant `variant`: what a record's fn holds. */
 export function handlerIndex(variant: u32): u16 {
-  return <u16>load<u32>(load<usize>(changetype<usize>(HANDLERS) + (<usize>variant << 2)));
+  return <u16>load<u32>(load<usize>(changetype<usize>(HANDLERS) + ((<usize>variant) << 2)));
 }
 
-// @ts-ignore: decorator
+
 @inline
 function has(d: DecodeState, n: u32): bool {
   return d.pos + n <= d.avail;
 }
 
-// @ts-ignore: decorator
+
 @inline
 function peek(d: DecodeState): u32 {
   return load<u8>(d.src + d.pos);
@@ -84,18 +116,41 @@ function prefixes(d: DecodeState): bool {
       continue;
     }
     switch (b) {
-      case 0x26: if (!is64) d.seg = SegIndex.ES; break;
-      case 0x2e: if (!is64) d.seg = SegIndex.CS; break;
-      case 0x36: if (!is64) d.seg = SegIndex.SS; break;
-      case 0x3e: if (!is64) d.seg = SegIndex.DS; break;
-      case 0x64: d.seg = SegIndex.FS; break;
-      case 0x65: d.seg = SegIndex.GS; break;
-      case 0x66: d.osz66 = 1; break;
-      case 0x67: d.asz67 = 1; break;
-      case 0xf0: d.lock = 1; break;
-      case 0xf2: d.rep = 2; break;
-      case 0xf3: d.rep = 1; break;
-      default: return true;
+      case 0x26:
+        if (!is64) d.seg = SegIndex.ES;
+        break;
+      case 0x2e:
+        if (!is64) d.seg = SegIndex.CS;
+        break;
+      case 0x36:
+        if (!is64) d.seg = SegIndex.SS;
+        break;
+      case 0x3e:
+        if (!is64) d.seg = SegIndex.DS;
+        break;
+      case 0x64:
+        d.seg = SegIndex.FS;
+        break;
+      case 0x65:
+        d.seg = SegIndex.GS;
+        break;
+      case 0x66:
+        d.osz66 = 1;
+        break;
+      case 0x67:
+        d.asz67 = 1;
+        break;
+      case 0xf0:
+        d.lock = 1;
+        break;
+      case 0xf2:
+        d.rep = 2;
+        break;
+      case 0xf3:
+        d.rep = 1;
+        break;
+      default:
+        return true;
     }
     // A REX prefix that is not the last one counts for nothing.
     d.rex = 0;
@@ -104,7 +159,7 @@ function prefixes(d: DecodeState): bool {
   }
 }
 
-// @ts-ignore: decorator
+
 @inline
 function mapped(base: u32, opcode: u32): u32 {
   return load<u16>(TREE + ((base + opcode) << 1));
@@ -310,11 +365,22 @@ function immediate(d: DecodeState, rec: Rec, kind: u32, size: u32): bool {
   d.pos += bytes;
   const self = changetype<usize>(rec);
   switch (kind) {
-    case IMM_IB: rec.imm = <i32>load<u8>(at); break;
-    case IMM_IS: rec.imm = <i32>load<i8>(at); break;
-    case IMM_IW: case IMM_IB_IB: rec.imm = <i32>load<u16>(at); break;
-    case IMM_IZ: rec.imm = bytes == 2 ? <i32>load<i16>(at) : load<i32>(at); break;
-    case IMM_ENTER: rec.imm = <i32>load<u16>(at) | (<i32>load<u8>(at, 2) << 16); break;
+    case IMM_IB:
+      rec.imm = <i32>load<u8>(at);
+      break;
+    case IMM_IS:
+      rec.imm = <i32>load<i8>(at);
+      break;
+    case IMM_IW:
+    case IMM_IB_IB:
+      rec.imm = <i32>load<u16>(at);
+      break;
+    case IMM_IZ:
+      rec.imm = bytes == 2 ? <i32>load<i16>(at) : load<i32>(at);
+      break;
+    case IMM_ENTER:
+      rec.imm = (<i32>load<u16>(at)) | ((<i32>load<u8>(at, 2)) << 16);
+      break;
     case IMM_FAR:
       rec.disp = bytes == 4 ? <i32>load<u16>(at) : load<i32>(at);
       rec.imm = <i32>load<u16>(at + bytes - 2);
@@ -345,7 +411,7 @@ function variantOf(d: DecodeState, leaf: usize, flags: u32, size: u32): i32 {
 function undefined(d: DecodeState, rec: Rec): i32 {
   rec.fn = handlerIndex(0);
   rec.len = <u8>d.pos;
-  return <i32>d.pos | Decode.ENDS | Decode.UNDEFINED;
+  return (<i32>d.pos) | Decode.ENDS | Decode.UNDEFINED;
 }
 
 function start(d: DecodeState, src: usize, avail: u32, mode: u32): void {
@@ -358,7 +424,6 @@ function start(d: DecodeState, src: usize, avail: u32, mode: u32): void {
 }
 
 /** Out of bytes: the caller's, or the fifteen that an instruction may have. */
-// @ts-ignore: decorator
 @inline
 function ranOut(avail: u32): i32 {
   return avail >= MAX_LENGTH ? Decode.LONG : Decode.SHORT;
@@ -415,13 +480,13 @@ function operands(d: DecodeState, rec: Rec, leaf: usize, flags: u32, avail: u32)
   if (imm != IMM_NONE && !immediate(d, rec, imm, size)) return ranOut(avail);
   if (flags & (LEAF_VVVV_GPR | LEAF_VVVV_VEC)) {
     const v = flags & LEAF_VVVV_GPR ? d.vvvv << 3 : d.vvvv;
-    rec.imm = (rec.imm & 0xffffff) | <i32>(v << 24);
+    rec.imm = (rec.imm & 0xffffff) | (<i32>(v << 24));
   } else if (d.vex && d.vvvv != 0) return undefined(d, rec);
   const variant = variantOf(d, leaf, flags, size);
   if (variant < 0) return undefined(d, rec);
   rec.fn = handlerIndex(<u32>variant);
   rec.len = <u8>d.pos;
-  return <i32>d.pos | (flags & LEAF_ENDS ? Decode.ENDS : 0);
+  return (<i32>d.pos) | (flags & LEAF_ENDS ? Decode.ENDS : 0);
 }
 
 /** Makes a RIP-relative displacement relative to the block, once `rec.next` is known. */

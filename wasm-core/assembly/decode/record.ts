@@ -12,6 +12,7 @@
  */
 import { Vcpu } from "../gen/layout";
 
+
 @unmanaged
 export class Rec {
   fn: u16;
@@ -25,10 +26,22 @@ export class Rec {
   private dispBits: u32;
   private immBits: u32;
 
-  @inline get disp(): i32 { return <i32>this.dispBits; }
-  @inline set disp(v: i32) { this.dispBits = <u32>v; }
-  @inline get imm(): i32 { return <i32>this.immBits; }
-  @inline set imm(v: i32) { this.immBits = <u32>v; }
+
+  @inline get disp(): i32 {
+    return <i32>this.dispBits;
+  }
+
+  @inline set disp(v: i32) {
+    this.dispBits = <u32>v;
+  }
+
+  @inline get imm(): i32 {
+    return <i32>this.immBits;
+  }
+
+  @inline set imm(v: i32) {
+    this.immBits = <u32>v;
+  }
 }
 
 export namespace Ea {
@@ -39,21 +52,18 @@ export namespace Ea {
 }
 
 /** RIP of the instruction after `rec`, which runs now. */
-// @ts-ignore: decorator
 @inline
 export function nextRip(cpu: Vcpu, rec: Rec): u64 {
   return cpu.blockRip + <u64>rec.next;
 }
 
 /** RIP of the instruction of `rec`, which runs now. */
-// @ts-ignore: decorator
 @inline
 export function thisRip(cpu: Vcpu, rec: Rec): u64 {
   return cpu.blockRip + <u64>rec.next - <u64>rec.len;
 }
 
 /** 64-bit immediate or moffs. */
-// @ts-ignore: decorator
 @inline
 export function imm64(rec: Rec): u64 {
   return load<u64>(changetype<usize>(rec), 8);

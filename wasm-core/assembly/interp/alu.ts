@@ -7,7 +7,7 @@ import { Rec } from "../decode/record";
 import { Door, memAddr, memAligned, memDone, memRW, memSeg } from "../mmu/access";
 import { canLock, splitLock, splitUnlock } from "./glue";
 
-// @ts-ignore: decorator
+
 @inline
 export function add<T>(cpu: Vcpu, a: T, b: T): T {
   const r = (a + b) as T;
@@ -15,7 +15,7 @@ export function add<T>(cpu: Vcpu, a: T, b: T): T {
   return r;
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function sub<T>(cpu: Vcpu, a: T, b: T): T {
   const r = (a - b) as T;
@@ -23,7 +23,7 @@ export function sub<T>(cpu: Vcpu, a: T, b: T): T {
   return r;
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function cmp<T>(cpu: Vcpu, a: T, b: T): void {
   setLazy<T>(cpu, CcOp.SUB, b, (a - b) as T);
@@ -43,7 +43,7 @@ export function sbb<T>(cpu: Vcpu, a: T, b: T): T {
   return r;
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function and<T>(cpu: Vcpu, a: T, b: T): T {
   const r = (a & b) as T;
@@ -51,7 +51,7 @@ export function and<T>(cpu: Vcpu, a: T, b: T): T {
   return r;
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function or<T>(cpu: Vcpu, a: T, b: T): T {
   const r = (a | b) as T;
@@ -59,7 +59,7 @@ export function or<T>(cpu: Vcpu, a: T, b: T): T {
   return r;
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function xor<T>(cpu: Vcpu, a: T, b: T): T {
   const r = (a ^ b) as T;
@@ -67,13 +67,13 @@ export function xor<T>(cpu: Vcpu, a: T, b: T): T {
   return r;
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function test<T>(cpu: Vcpu, a: T, b: T): void {
   setLogic<T>(cpu, (a & b) as T);
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function not<T>(cpu: Vcpu, a: T): T {
   return ~a as T;
@@ -146,8 +146,8 @@ export function cmpxchgPair<T>(cpu: Vcpu, rec: Rec, isLock: bool): i32 {
   if (m == 0) return Status.FAULT;
   let equal: bool;
   if (sizeof<T>() == 4) {
-    const expected = <u64>getReg<u32>(cpu, Gpr.RAX) | (<u64>getReg<u32>(cpu, Gpr.RDX) << 32);
-    const wanted = <u64>getReg<u32>(cpu, Gpr.RBX) | (<u64>getReg<u32>(cpu, Gpr.RCX) << 32);
+    const expected = (<u64>getReg<u32>(cpu, Gpr.RAX)) | ((<u64>getReg<u32>(cpu, Gpr.RDX)) << 32);
+    const wanted = (<u64>getReg<u32>(cpu, Gpr.RBX)) | ((<u64>getReg<u32>(cpu, Gpr.RCX)) << 32);
     let old: u64;
     if (canLock(cpu, m, 8)) old = atomic.cmpxchg<u64>(m, expected, wanted);
     else {
@@ -254,7 +254,7 @@ function asciiAdjust(cpu: Vcpu, step: i32): i32 {
 export function aam(cpu: Vcpu, rec: Rec, base: u8): i32 {
   if (base == 0) return raise(cpu, Vector.DE);
   const al = getReg<u8>(cpu, Gpr.RAX);
-  const r = <u16>(al % base) | (<u16>(al / base) << 8);
+  const r = (<u16>(al % base)) | ((<u16>(al / base)) << 8);
   setReg<u16>(cpu, Gpr.RAX, r);
   byteFlags(cpu, <u8>r, false, false);
   return Status.NEXT;

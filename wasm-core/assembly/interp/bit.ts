@@ -14,13 +14,13 @@ namespace Bit {
   export const COMPLEMENT: u32 = 3;
 }
 
-// @ts-ignore: decorator
+
 @inline
 function changed<T>(v: T, mask: T, what: u32): T {
   return what == Bit.SET ? ((v | mask) as T) : what == Bit.RESET ? ((v & ~mask) as T) : ((v ^ mask) as T);
 }
 
-// @ts-ignore: decorator
+
 @inline
 function bitMask<T>(index: u32): T {
   return ((1 as T) << ((index & (sizeof<T>() * 8 - 1)) as T)) as T;
@@ -51,7 +51,13 @@ function bitOp<T>(cpu: Vcpu, rec: Rec, isMem: bool, isLock: bool, what: u32): i3
     setCarry(cpu, (v & mask) != 0);
     return Status.NEXT;
   }
-  const m = segAccess(cpu, memSeg(rec), unitOffset<T>(cpu, rec, index), sizeof<T>(), what == Bit.TEST ? Door.READ : Door.UPDATE);
+  const m = segAccess(
+    cpu,
+    memSeg(rec),
+    unitOffset<T>(cpu, rec, index),
+    sizeof<T>(),
+    what == Bit.TEST ? Door.READ : Door.UPDATE,
+  );
   if (m == 0) return Status.FAULT;
   let old = load<T>(m);
   if (what != Bit.TEST) {
@@ -149,7 +155,7 @@ export function popCount<T>(cpu: Vcpu, a: T): T {
 
 function crcBytes(crc: u32, v: u64, bytes: u32): u32 {
   for (let i: u32 = 0; i < bytes; i++) {
-    crc ^= <u32>v & 0xff;
+    crc ^= (<u32>v) & 0xff;
     for (let k = 0; k < 8; k++) crc = (crc >> 1) ^ (0x82f63b78 & (0 - (crc & 1)));
     v >>= 8;
   }
@@ -205,17 +211,17 @@ export function blsi<T>(cpu: Vcpu, a: T): T {
 }
 
 export function bextr<T>(cpu: Vcpu, a: T, control: T): T {
-  const start = <u32>control & 0xff;
-  const length = (<u32>control >> 8) & 0xff;
-  let r: u64 = start >= sizeof<T>() * 8 ? 0 : <u64>a >> start;
-  if (length < 64) r &= (<u64>1 << length) - 1;
+  const start = (<u32>control) & 0xff;
+  const length = ((<u32>control) >> 8) & 0xff;
+  let r: u64 = start >= sizeof<T>() * 8 ? 0 : (<u64>a) >> start;
+  if (length < 64) r &= ((<u64>1) << length) - 1;
   fieldFlags<T>(cpu, r as T, false);
   return r as T;
 }
 
 export function bzhi<T>(cpu: Vcpu, a: T, index: T): T {
-  const n = <u32>index & 0xff;
-  const r = n >= sizeof<T>() * 8 ? a : (((<u64>a & ((<u64>1 << n) - 1))) as T);
+  const n = (<u32>index) & 0xff;
+  const r = n >= sizeof<T>() * 8 ? a : (((<u64>a) & (((<u64>1) << n) - 1)) as T);
   fieldFlags<T>(cpu, r, n > sizeof<T>() * 8 - 1);
   return r;
 }
@@ -224,7 +230,7 @@ export function pext<T>(cpu: Vcpu, a: T, mask: T): T {
   let r: u64 = 0;
   let m = <u64>mask;
   for (let k: u64 = 0; m != 0; k++) {
-    if (<u64>a & m & (0 - m)) r |= <u64>1 << k;
+    if ((<u64>a) & m & (0 - m)) r |= (<u64>1) << k;
     m &= m - 1;
   }
   return r as T;
@@ -234,7 +240,7 @@ export function pdep<T>(cpu: Vcpu, a: T, mask: T): T {
   let r: u64 = 0;
   let m = <u64>mask;
   for (let k: u64 = 0; m != 0; k++) {
-    if ((<u64>a >> k) & 1) r |= m & (0 - m);
+    if (((<u64>a) >> k) & 1) r |= m & (0 - m);
     m &= m - 1;
   }
   return r as T;

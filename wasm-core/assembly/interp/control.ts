@@ -8,7 +8,6 @@ import { isCanonical } from "../mmu/canonical";
 import { dropStack, peekStack, push } from "./stack";
 
 /** Whether execution may go on at `target`. */
-// @ts-ignore: decorator
 @inline
 function validTarget(cpu: Vcpu, target: u64): bool {
   if ((cpu.modeKey & ModeKey.CODE_MASK) == ModeKey.CODE64) return isCanonical(target);
@@ -16,7 +15,6 @@ function validTarget(cpu: Vcpu, target: u64): bool {
 }
 
 /** Sets RIP to `target`, or raises #GP(0). */
-// @ts-ignore: decorator
 @inline
 function branchTo(cpu: Vcpu, target: u64): i32 {
   if (!validTarget(cpu, target)) return raiseError(cpu, Vector.GP, 0);
@@ -24,7 +22,7 @@ function branchTo(cpu: Vcpu, target: u64): i32 {
   return Status.BRANCH;
 }
 
-// @ts-ignore: decorator
+
 @inline
 function relativeTarget<T>(cpu: Vcpu, rec: Rec): u64 {
   return <u64>((nextRip(cpu, rec) + <u64>rec.imm) as T);
@@ -78,10 +76,9 @@ export function retPop<T>(cpu: Vcpu, rec: Rec, extra: u16): i32 {
 
 // --- loops count in the address size's part of RCX
 
-// @ts-ignore: decorator
 @inline
 function asize(rec: Rec): u32 {
-  return <u32>rec.ea >> Ea.ASIZE_SHIFT;
+  return (<u32>rec.ea) >> Ea.ASIZE_SHIFT;
 }
 
 function counter(cpu: Vcpu, rec: Rec): u64 {

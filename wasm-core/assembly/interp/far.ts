@@ -7,12 +7,12 @@ import { farCall, farJump, farReturn, interruptReturn, loadSegment, transferStat
 
 /** JMP ptr16:16 or ptr16:32: the offset is in disp, the selector in imm. */
 export function jmpFar<T>(cpu: Vcpu, rec: Rec): i32 {
-  return transferStatus(cpu, farJump(cpu, <u32>rec.imm & 0xffff, <u64>(<u32>rec.disp), nextRip(cpu, rec)));
+  return transferStatus(cpu, farJump(cpu, (<u32>rec.imm) & 0xffff, <u64>(<u32>rec.disp), nextRip(cpu, rec)));
 }
 
 export function callFar<T>(cpu: Vcpu, rec: Rec): i32 {
   const next = nextRip(cpu, rec);
-  return transferStatus(cpu, farCall(cpu, <u32>rec.imm & 0xffff, <u64>(<u32>rec.disp), sizeof<T>(), next));
+  return transferStatus(cpu, farCall(cpu, (<u32>rec.imm) & 0xffff, <u64>(<u32>rec.disp), sizeof<T>(), next));
 }
 
 export function jmpFarMem<T>(cpu: Vcpu, rec: Rec): i32 {
@@ -34,7 +34,7 @@ export function retFar<T>(cpu: Vcpu, rec: Rec): i32 {
 
 /** RETF imm16: releases that many bytes of parameters. */
 export function retFarPop<T>(cpu: Vcpu, rec: Rec): i32 {
-  return transferStatus(cpu, farReturn(cpu, sizeof<T>(), <u32>rec.imm & 0xffff));
+  return transferStatus(cpu, farReturn(cpu, sizeof<T>(), (<u32>rec.imm) & 0xffff));
 }
 
 export function iret<T>(cpu: Vcpu, rec: Rec): i32 {

@@ -12,7 +12,14 @@
 import { FPR_STRIDE, Status, VEC_STRIDE, Vcpu, VcpuOff } from "../gen/layout";
 import { Cr0 } from "../cpu/control-bits";
 import {
-  FCW_INIT, TAGS_EMPTY, abridgedTagWord, fprSlot, fpuInit, legalFcw, setAbridgedTagWord, updateFpuSummary,
+  FCW_INIT,
+  TAGS_EMPTY,
+  abridgedTagWord,
+  fprSlot,
+  fpuInit,
+  legalFcw,
+  setAbridgedTagWord,
+  updateFpuSummary,
 } from "../cpu/fpu-state";
 import { Vector, raise, raiseError } from "../cpu/faults";
 import { is64 } from "../cpu/modes";
@@ -35,13 +42,13 @@ const FOP_MASK: u16 = 0x7ff;
 /** Sign and exponent: the used half of a register's upper eight bytes. */
 const F80_HIGH: u64 = 0xffff;
 
-// @ts-ignore: decorator
+
 @inline
 function vec(cpu: Vcpu, n: u32): usize {
   return changetype<usize>(cpu) + VcpuOff.vec + <usize>n * VEC_STRIDE;
 }
 
-// @ts-ignore: decorator
+
 @inline
 function top(cpu: Vcpu): u32 {
   return (cpu.fsw >> 11) & 7;
@@ -49,9 +56,9 @@ function top(cpu: Vcpu): u32 {
 
 /** x87 state into the area, bytes 0-23 and 32-159. `wide` is REX.W. */
 export function saveX87(cpu: Vcpu, seg: u32, off: u64, wide: bool): bool {
-  const words = <u64>cpu.fcw | (<u64>cpu.fsw << 16) | (<u64>abridgedTagWord(cpu) << 32) | (<u64>cpu.fop << 48);
-  const fip = wide ? cpu.fip : (cpu.fip & 0xffffffff) | (<u64>cpu.fcs << 32);
-  const fdp = wide ? cpu.fdp : (cpu.fdp & 0xffffffff) | (<u64>cpu.fds << 32);
+  const words = (<u64>cpu.fcw) | ((<u64>cpu.fsw) << 16) | ((<u64>abridgedTagWord(cpu)) << 32) | ((<u64>cpu.fop) << 48);
+  const fip = wide ? cpu.fip : (cpu.fip & 0xffffffff) | ((<u64>cpu.fcs) << 32);
+  const fdp = wide ? cpu.fdp : (cpu.fdp & 0xffffffff) | ((<u64>cpu.fds) << 32);
   if (!put128(cpu, seg, off, words, fip) || !put64(cpu, seg, off + Legacy.FDP, fdp)) return false;
   for (let i: u32 = 0; i < 8; i++) {
     const p = fprSlot(cpu, (top(cpu) + i) & 7);
@@ -71,8 +78,8 @@ export function loadX87(cpu: Vcpu, seg: u32, off: u64, wide: bool): bool {
   const fdp = load<u64>(p);
   cpu.fcw = legalFcw(<u16>words);
   cpu.fsw = <u16>(words >> 16);
-  setAbridgedTagWord(cpu, <u32>(words >> 32) & 0xff);
-  cpu.fop = <u16>(words >> 48) & FOP_MASK;
+  setAbridgedTagWord(cpu, (<u32>(words >> 32)) & 0xff);
+  cpu.fop = (<u16>(words >> 48)) & FOP_MASK;
   cpu.fip = wide ? fip : fip & 0xffffffff;
   cpu.fdp = wide ? fdp : fdp & 0xffffffff;
   updateFpuSummary(cpu);
@@ -94,7 +101,7 @@ export function initX87(cpu: Vcpu): void {
 /** False in the initial configuration. */
 export function x87InUse(cpu: Vcpu): bool {
   if (cpu.fcw != FCW_INIT || cpu.fsw != 0 || cpu.ftw != TAGS_EMPTY || cpu.fop != 0) return true;
-  if ((cpu.fip | cpu.fdp | <u64>cpu.fcs | <u64>cpu.fds) != 0) return true;
+  if ((cpu.fip | cpu.fdp | (<u64>cpu.fcs) | (<u64>cpu.fds)) != 0) return true;
   let low: u64 = 0;
   let high: u64 = 0;
   for (let i: u32 = 0; i < 8; i++) {
@@ -105,7 +112,7 @@ export function x87InUse(cpu: Vcpu): bool {
   return (low | high) != 0;
 }
 
-// @ts-ignore: decorator
+
 @inline
 function xmmCount(cpu: Vcpu): u32 {
   return is64(cpu) ? 16 : 8;
@@ -140,7 +147,7 @@ export function xmmInUse(cpu: Vcpu): bool {
 }
 
 export function saveMxcsr(cpu: Vcpu, seg: u32, off: u64): bool {
-  return put64(cpu, seg, off + Legacy.MXCSR, <u64>cpu.mxcsr | (<u64>MXCSR_MASK << 32));
+  return put64(cpu, seg, off + Legacy.MXCSR, (<u64>cpu.mxcsr) | ((<u64>MXCSR_MASK) << 32));
 }
 
 /** Sets MXCSR; #GP(0) and false when a reserved bit is set. */

@@ -15,14 +15,12 @@ export function blockEnd(cpu: Vcpu, rec: Rec): i32 {
 }
 
 /** NEXT becomes END. */
-// @ts-ignore: decorator
 @inline
 export function endBlock(status: i32): i32 {
   return status == Status.NEXT ? Status.END : status;
 }
 
 /** Whether a locked access of `size` bytes at `p` can be one wasm atomic: aligned, and memory itself. */
-// @ts-ignore: decorator
 @inline
 export function canLock(cpu: Vcpu, p: usize, size: u32): bool {
   return (p & (size - 1)) == 0 && p != changetype<usize>(cpu) + VcpuOff.bounce;

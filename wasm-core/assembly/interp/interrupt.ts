@@ -10,7 +10,15 @@ import { iopl, isReal, isVm86 } from "../cpu/modes";
 import { getReg } from "../cpu/regs";
 import { nextRip, Rec } from "../decode/record";
 import { memR } from "../mmu/access";
-import { deliverIcebp, EventKind, raiseEvent, setFlags, softwareInterrupt, USER_FLAGS, USER_FLAGS_WIDE } from "../system";
+import {
+  deliverIcebp,
+  EventKind,
+  raiseEvent,
+  setFlags,
+  softwareInterrupt,
+  USER_FLAGS,
+  USER_FLAGS_WIDE,
+} from "../system";
 import { dropStack, peekStack, push } from "./stack";
 
 export function int3(cpu: Vcpu, rec: Rec): i32 {
@@ -41,7 +49,7 @@ export function bound<T>(cpu: Vcpu, rec: Rec): i32 {
   return Status.NEXT;
 }
 
-// @ts-ignore: decorator
+
 @inline
 function signed<T>(v: T): i64 {
   return sizeof<T>() == 2 ? <i64>(<i16>v) : <i64>(<i32>v);

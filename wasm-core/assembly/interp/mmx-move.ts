@@ -186,7 +186,7 @@ export function mmxPshufb(cpu: Vcpu, d: usize, s: usize): void {
   put(cpu, d, v128.swizzle(at(d), v128.and(at(s), i8x16.splat(<i8>0x87))));
 }
 
-// @ts-ignore: decorator
+
 @inline
 function wordAt(s: usize, selector: u32): u64 {
   return load<u16>(s + ((selector & 3) << 1));
@@ -225,8 +225,8 @@ export function mmxPmovmskb(cpu: Vcpu, s: usize): u32 {
 /** MASKMOVQ: the bytes whose mask has its top bit set; as MASKMOVDQU, it touches only the span that is selected. */
 export function maskmovq(cpu: Vcpu, rec: Rec): i32 {
   const fpr = changetype<usize>(cpu) + VcpuOff.fpr;
-  const data = fpr + (<usize>rec.reg << 4);
-  const mask = <u32>i8x16.bitmask(at(fpr + (<usize>rec.rm << 4)));
+  const data = fpr + ((<usize>rec.reg) << 4);
+  const mask = <u32>i8x16.bitmask(at(fpr + ((<usize>rec.rm) << 4)));
   if (mask != 0) {
     const first: u32 = ctz<u32>(mask);
     const last: u32 = 31 - clz<u32>(mask);

@@ -2,20 +2,19 @@
 import { Vcpu } from "../gen/layout";
 import { enterMmx } from "./sse-mmx";
 
-// @ts-ignore: decorator
+
 @inline
 export function at(p: usize): v128 {
   return v128.load64_zero(p);
 }
 
 /** Two operands in one vector: d low, s high. */
-// @ts-ignore: decorator
 @inline
 export function pair(d: usize, s: usize): v128 {
   return i64x2.replace_lane(at(d), 1, load<i64>(s));
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function putWord(cpu: Vcpu, d: usize, v: u64): void {
   store<u64>(d, v);
@@ -23,7 +22,7 @@ export function putWord(cpu: Vcpu, d: usize, v: u64): void {
   enterMmx(cpu);
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function put(cpu: Vcpu, d: usize, v: v128): void {
   putWord(cpu, d, i64x2.extract_lane(v, 0));

@@ -151,7 +151,6 @@ export function mmxPabsd(cpu: Vcpu, d: usize, s: usize): void {
 }
 
 /** `a` negated, kept or cleared by the sign of `b`, lane by lane. */
-// @ts-ignore: decorator
 @inline
 function applySign<T>(a: v128, b: v128): v128 {
   const zero = v128.splat<T>(<T>0);
@@ -174,7 +173,6 @@ export function mmxPsignd(cpu: Vcpu, d: usize, s: usize): void {
 
 // Products and sums.
 
-// @ts-ignore: decorator
 @inline
 function oddWords(v: v128): v128 {
   return v128.shuffle<i16>(v, v, 1, 3, 5, 7, 1, 3, 5, 7);
@@ -222,19 +220,18 @@ export function mmxPsadbw(cpu: Vcpu, d: usize, s: usize): void {
 }
 
 /** Even and odd lanes of d, then of s: what horizontal operations combine. */
-// @ts-ignore: decorator
 @inline
 function evenOf16(v: v128): v128 {
   return v128.shuffle<i16>(v, v, 0, 2, 4, 6, 0, 2, 4, 6);
 }
 
-// @ts-ignore: decorator
+
 @inline
 function evenOf32(v: v128): v128 {
   return v128.shuffle<i32>(v, v, 0, 2, 0, 2);
 }
 
-// @ts-ignore: decorator
+
 @inline
 function oddOf32(v: v128): v128 {
   return v128.shuffle<i32>(v, v, 1, 3, 1, 3);

@@ -5,40 +5,40 @@ import { getReg, Gpr, setReg } from "../cpu/regs";
 import { Ea, Rec } from "../decode/record";
 import { memAddr, memSeg, segR } from "../mmu/access";
 
-// @ts-ignore: decorator
+
 @inline
 export function mov<T>(cpu: Vcpu, v: T): T {
   return v;
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function movzxByte<T>(cpu: Vcpu, v: u8): T {
   return <T>v;
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function movzxWord<T>(cpu: Vcpu, v: u16): T {
   return <T>v;
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function movsxByte<T>(cpu: Vcpu, v: u8): T {
-  return <i64>(<i8>v) as T;
+  return (<i64>(<i8>v)) as T;
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function movsxWord<T>(cpu: Vcpu, v: u16): T {
-  return <i64>(<i16>v) as T;
+  return (<i64>(<i16>v)) as T;
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function movsxd<T>(cpu: Vcpu, v: u32): T {
-  return <i64>(<i32>v) as T;
+  return (<i64>(<i32>v)) as T;
 }
 
 export function xchg<T>(cpu: Vcpu, rec: Rec, a: T, b: T): T {
@@ -71,7 +71,7 @@ export function lea<T>(cpu: Vcpu, rec: Rec): i32 {
 
 /** Truncates an offset to the record's address size. */
 function truncate(rec: Rec, off: u64): u64 {
-  const asize = <u32>rec.ea >> Ea.ASIZE_SHIFT;
+  const asize = (<u32>rec.ea) >> Ea.ASIZE_SHIFT;
   return asize == 2 ? off : asize == 1 ? off & 0xffffffff : off & 0xffff;
 }
 
@@ -93,7 +93,7 @@ export function convertAccumulator<T>(cpu: Vcpu, rec: Rec): i32 {
 
 /** CWD, CDQ, CQO. */
 export function signExtendIntoDx<T>(cpu: Vcpu, rec: Rec): i32 {
-  const negative = (<u64>getReg<T>(cpu, Gpr.RAX) >> (sizeof<T>() * 8 - 1)) != 0;
+  const negative = (<u64>getReg<T>(cpu, Gpr.RAX)) >> (sizeof<T>() * 8 - 1) != 0;
   setReg<T>(cpu, Gpr.RDX, (negative ? <u64>-1 : 0) as T);
   return Status.NEXT;
 }
@@ -130,7 +130,7 @@ export function lahf(cpu: Vcpu, rec: Rec): i32 {
 }
 
 export function sahf(cpu: Vcpu, rec: Rec): i32 {
-  setSome(cpu, Flag.SF | Flag.ZF | Flag.AF | Flag.PF | Flag.CF, <u32>getReg<u8>(cpu, 1) & 0xd5);
+  setSome(cpu, Flag.SF | Flag.ZF | Flag.AF | Flag.PF | Flag.CF, (<u32>getReg<u8>(cpu, 1)) & 0xd5);
   return Status.NEXT;
 }
 

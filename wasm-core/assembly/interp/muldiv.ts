@@ -23,7 +23,7 @@ export function mulHighSigned(a: i64, b: i64): i64 {
 
 /** Writes a double-width product: AX for bytes, rDX:rAX otherwise. */
 function setProduct<T>(cpu: Vcpu, lo: T, hi: T): void {
-  if (sizeof<T>() == 1) setReg<u16>(cpu, Gpr.RAX, <u16>lo | (<u16>hi << 8));
+  if (sizeof<T>() == 1) setReg<u16>(cpu, Gpr.RAX, (<u16>lo) | ((<u16>hi) << 8));
   else {
     setReg<T>(cpu, Gpr.RAX, lo);
     setReg<T>(cpu, Gpr.RDX, hi);
@@ -37,24 +37,23 @@ function productFlags<T>(cpu: Vcpu, lo: T, overflow: bool): void {
 export function mul<T>(cpu: Vcpu, rec: Rec, a: T): i32 {
   const b = getReg<T>(cpu, Gpr.RAX);
   const lo = (a * b) as T;
-  const hi = sizeof<T>() == 8 ? (mulHigh(<u64>a, <u64>b) as T) : ((<u64>a * <u64>b >> (sizeof<T>() * 8)) as T);
+  const hi = sizeof<T>() == 8 ? (mulHigh(<u64>a, <u64>b) as T) : (((<u64>a * <u64>b) >> (sizeof<T>() * 8)) as T);
   setProduct<T>(cpu, lo, hi);
   productFlags<T>(cpu, lo, hi != 0);
   return Status.NEXT;
 }
 
 /** Sign-extends the low sizeof<T> bytes. */
-// @ts-ignore: decorator
 @inline
 function signed<T>(a: T): i64 {
-  return <i64>(<u64>a << (64 - sizeof<T>() * 8)) >> (64 - sizeof<T>() * 8);
+  return (<i64>((<u64>a) << (64 - sizeof<T>() * 8))) >> (64 - sizeof<T>() * 8);
 }
 
 export function imul<T>(cpu: Vcpu, rec: Rec, a: T): i32 {
   const x = signed<T>(a);
   const y = signed<T>(getReg<T>(cpu, Gpr.RAX));
   const lo = (x * y) as T;
-  const hi = sizeof<T>() == 8 ? (mulHighSigned(x, y) as T) : ((x * y >> (sizeof<T>() * 8)) as T);
+  const hi = sizeof<T>() == 8 ? (mulHighSigned(x, y) as T) : (((x * y) >> (sizeof<T>() * 8)) as T);
   setProduct<T>(cpu, lo, hi);
   productFlags<T>(cpu, lo, signed<T>(hi) != signed<T>(lo) >> 63);
   return Status.NEXT;
@@ -73,14 +72,16 @@ export function imul2<T>(cpu: Vcpu, a: T, b: T): T {
 /** MULX: no flags; the low half goes to VEX.vvvv first, so that one register for both keeps the high half. */
 export function mulx<T>(cpu: Vcpu, rec: Rec, b: T, a: T): T {
   const src = getReg<T>(cpu, Gpr.RDX);
-  setReg<T>(cpu, <usize>(<u32>rec.imm >> 24), (a * src) as T);
-  return sizeof<T>() == 8 ? (mulHigh(<u64>a, <u64>src) as T) : ((<u64>a * <u64>src >> 32) as T);
+  setReg<T>(cpu, <usize>((<u32>rec.imm) >> 24), (a * src) as T);
+  return sizeof<T>() == 8 ? (mulHigh(<u64>a, <u64>src) as T) : (((<u64>a * <u64>src) >> 32) as T);
 }
 
 export function div<T>(cpu: Vcpu, rec: Rec, a: T): i32 {
   if (a == 0) return raise(cpu, Vector.DE);
   if (sizeof<T>() == 8) return div128(cpu, <u64>a);
-  const n = sizeof<T>() == 1 ? <u64>getReg<u16>(cpu, Gpr.RAX) : <u64>getReg<T>(cpu, Gpr.RAX) | (<u64>getReg<T>(cpu, Gpr.RDX) << (sizeof<T>() * 8));
+  const width: u64 = sizeof<T>() * 8;
+  const pair = (<u64>getReg<T>(cpu, Gpr.RAX)) | ((<u64>getReg<T>(cpu, Gpr.RDX)) << width);
+  const n = sizeof<T>() == 1 ? <u64>getReg<u16>(cpu, Gpr.RAX) : pair;
   const q = n / <u64>a;
   if (q > <u64>(<T>(<u64>-1))) return raise(cpu, Vector.DE);
   setProduct<T>(cpu, q as T, (n % <u64>a) as T);
@@ -91,11 +92,12 @@ export function idiv<T>(cpu: Vcpu, rec: Rec, a: T): i32 {
   if (a == 0) return raise(cpu, Vector.DE);
   const d = signed<T>(a);
   if (sizeof<T>() == 8) return idiv128(cpu, d);
-  const n = sizeof<T>() == 1
-    ? <i64>(<i16>getReg<u16>(cpu, Gpr.RAX))
-    : sizeof<T>() == 2
-      ? <i64>(<i32>(<u32>getReg<u16>(cpu, Gpr.RAX) | (<u32>getReg<u16>(cpu, Gpr.RDX) << 16)))
-      : <i64>(<u64>getReg<u32>(cpu, Gpr.RAX) | (<u64>getReg<u32>(cpu, Gpr.RDX) << 32));
+  const n =
+    sizeof<T>() == 1
+      ? <i64>(<i16>getReg<u16>(cpu, Gpr.RAX))
+      : sizeof<T>() == 2
+        ? <i64>(<i32>((<u32>getReg<u16>(cpu, Gpr.RAX)) | ((<u32>getReg<u16>(cpu, Gpr.RDX)) << 16)))
+        : <i64>((<u64>getReg<u32>(cpu, Gpr.RAX)) | ((<u64>getReg<u32>(cpu, Gpr.RDX)) << 32));
   // The one signed division that a processor cannot represent.
   if (d == -1 && n == i64.MIN_VALUE) return raise(cpu, Vector.DE);
   const q = n / d;
@@ -127,7 +129,7 @@ function idiv128(cpu: Vcpu, d: i64): i32 {
   const q = hi == 0 ? lo / m : divideWide(hi, lo, m);
   const r = lo - q * m;
   const opposite = negative != d < 0;
-  if (q > (opposite ? <u64>1 << 63 : 0x7fffffffffffffff)) return raise(cpu, Vector.DE);
+  if (q > (opposite ? (<u64>1) << 63 : 0x7fffffffffffffff)) return raise(cpu, Vector.DE);
   setReg<u64>(cpu, Gpr.RAX, opposite ? 0 - q : q);
   setReg<u64>(cpu, Gpr.RDX, negative ? 0 - r : r);
   return Status.NEXT;

@@ -29,11 +29,11 @@ function output<T>(cpu: Vcpu, port: u32): i32 {
 }
 
 export function inByteImm(cpu: Vcpu, rec: Rec): i32 {
-  return input<u8>(cpu, <u32>rec.imm & 0xff);
+  return input<u8>(cpu, (<u32>rec.imm) & 0xff);
 }
 
 export function outByteImm(cpu: Vcpu, rec: Rec): i32 {
-  return output<u8>(cpu, <u32>rec.imm & 0xff);
+  return output<u8>(cpu, (<u32>rec.imm) & 0xff);
 }
 
 export function inByte(cpu: Vcpu, rec: Rec): i32 {
@@ -46,12 +46,12 @@ export function outByte(cpu: Vcpu, rec: Rec): i32 {
 
 /** IN and OUT move at most 32 bits, whatever REX.W says. */
 export function inImm<T>(cpu: Vcpu, rec: Rec): i32 {
-  const port = <u32>rec.imm & 0xff;
+  const port = (<u32>rec.imm) & 0xff;
   return sizeof<T>() == 2 ? input<u16>(cpu, port) : input<u32>(cpu, port);
 }
 
 export function outImm<T>(cpu: Vcpu, rec: Rec): i32 {
-  const port = <u32>rec.imm & 0xff;
+  const port = (<u32>rec.imm) & 0xff;
   return sizeof<T>() == 2 ? output<u16>(cpu, port) : output<u32>(cpu, port);
 }
 
@@ -67,10 +67,9 @@ export function outDx<T>(cpu: Vcpu, rec: Rec): i32 {
 
 // --- string forms: one element a visit, as each may be a device's
 
-// @ts-ignore: decorator
 @inline
 function addressSize(rec: Rec): u32 {
-  return <u32>rec.ea >> Ea.ASIZE_SHIFT;
+  return (<u32>rec.ea) >> Ea.ASIZE_SHIFT;
 }
 
 function indexReg(cpu: Vcpu, rec: Rec, reg: usize): u64 {
@@ -86,10 +85,10 @@ function addIndex(cpu: Vcpu, rec: Rec, reg: usize, by: i64): void {
   else setReg<u16>(cpu, reg, <u16>v);
 }
 
-// @ts-ignore: decorator
+
 @inline
 function step<T>(cpu: Vcpu): i64 {
-  return cpu.eflags & Flag.DF ? -<i64>sizeof<T>() : <i64>sizeof<T>();
+  return cpu.eflags & Flag.DF ? -(<i64>sizeof<T>()) : <i64>sizeof<T>();
 }
 
 /** Counts one element of a repeated form. */

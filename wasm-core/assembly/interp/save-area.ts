@@ -8,7 +8,7 @@ import { memDone, segBase, segR, segW } from "../mmu/access";
 
 /** Checks that the area starts at a multiple of `align` in linear memory; else raises #GP(0). */
 export function alignedArea(cpu: Vcpu, seg: u32, off: u64, align: u32): bool {
-  if (((segBase(cpu, seg) + off) & <u64>(align - 1)) == 0) return true;
+  if (((segBase(cpu, seg) + off) & (<u64>(align - 1))) == 0) return true;
   raiseError(cpu, Vector.GP, 0);
   return false;
 }
@@ -23,7 +23,7 @@ export function probeArea(cpu: Vcpu, seg: u32, off: u64, size: u32, write: bool)
   let at: u32 = 0;
   while (at < last) {
     if (!probe(cpu, seg, off + at, write)) return false;
-    at += 0x1000 - (<u32>(segBase(cpu, seg) + off + at) & 0xfff);
+    at += 0x1000 - ((<u32>(segBase(cpu, seg) + off + at)) & 0xfff);
   }
   return probe(cpu, seg, off + last, write);
 }

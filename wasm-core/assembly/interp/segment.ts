@@ -11,9 +11,7 @@ import { getReg, Gpr, segReg, setReg } from "../cpu/regs";
 import { Rec } from "../decode/record";
 import { memDone, memR, memRW, memW } from "../mmu/access";
 import { isCanonical } from "../mmu/canonical";
-import {
-  accessRights, loadLdt, loadSegment, loadTaskRegister, Probe, segmentLimit, verifySegment,
-} from "../system";
+import { accessRights, loadLdt, loadSegment, loadTaskRegister, Probe, segmentLimit, verifySegment } from "../system";
 import { shadow } from "./interrupt";
 import { dropStack, peekStack, push } from "./stack";
 
@@ -144,7 +142,7 @@ export function sidt(cpu: Vcpu, rec: Rec): i32 {
 /** Reads the base for LGDT and LIDT; a 16-bit operand size takes 24 bits. All ones after a fault. */
 function tableBase<T>(cpu: Vcpu, p: usize): u64 {
   if (is64(cpu)) return load<u64>(p, 2);
-  return <u64>load<u32>(p, 2) & (sizeof<T>() == 2 ? 0xffffff : 0xffffffff);
+  return (<u64>load<u32>(p, 2)) & (sizeof<T>() == 2 ? 0xffffff : 0xffffffff);
 }
 
 export function lgdt<T>(cpu: Vcpu, rec: Rec): i32 {
@@ -218,7 +216,7 @@ export function arpl(cpu: Vcpu, rec: Rec, isMem: bool): i32 {
   const p = isMem ? memRW(cpu, rec, 2) : changetype<usize>(cpu) + rec.rm;
   if (p == 0) return Status.FAULT;
   const selector = <u32>load<u16>(p);
-  const rpl = <u32>getReg<u16>(cpu, rec.reg) & 3;
+  const rpl = (<u32>getReg<u16>(cpu, rec.reg)) & 3;
   const raised = (selector & 3) < rpl;
   if (raised) store<u16>(p, <u16>((selector & 0xfffc) | rpl));
   if (isMem) memDone(cpu, p);

@@ -50,7 +50,6 @@ const SHIFT_ROWS: usize = 5;
 const INVERSE_SHIFT_ROWS: usize = 13;
 
 /** Substitutes each byte of the state at `s` through `box` and shifts the rows. */
-// @ts-ignore: decorator
 @inline
 function substitute(cpu: Vcpu, s: usize, box: usize, stride: usize): v128 {
   const t = fpTemp(cpu);
@@ -59,14 +58,12 @@ function substitute(cpu: Vcpu, s: usize, box: usize, stride: usize): v128 {
 }
 
 /** Each byte times x in GF(2^8). */
-// @ts-ignore: decorator
 @inline
 function timesX(a: v128): v128 {
   return v128.xor(i8x16.shl(a, 1), v128.and(i8x16.shr_s(a, 7), i8x16.splat(0x1b)));
 }
 
 /** Each column turned by two bytes. */
-// @ts-ignore: decorator
 @inline
 function turn2(a: v128): v128 {
   return v128.shuffle<i16>(a, a, 1, 0, 3, 2, 5, 4, 7, 6);
@@ -109,10 +106,10 @@ export function aesimc(cpu: Vcpu, d: usize, s: usize): void {
 
 function substituteWord(v: u32): u32 {
   return (
-    <u32>load<u8>(SBOX + (v & 0xff)) |
-    (<u32>load<u8>(SBOX + ((v >> 8) & 0xff)) << 8) |
-    (<u32>load<u8>(SBOX + ((v >> 16) & 0xff)) << 16) |
-    (<u32>load<u8>(SBOX + (v >> 24)) << 24)
+    (<u32>load<u8>(SBOX + (v & 0xff))) |
+    ((<u32>load<u8>(SBOX + ((v >> 8) & 0xff))) << 8) |
+    ((<u32>load<u8>(SBOX + ((v >> 16) & 0xff))) << 16) |
+    ((<u32>load<u8>(SBOX + (v >> 24))) << 24)
   );
 }
 

@@ -7,7 +7,17 @@ import { Rec } from "../decode/record";
 import { fAdd, fCompare, fDiv, fMul, fSqrt, fSub, flushInput, Order } from "../softfloat";
 import { noteProduct, noteSum } from "./sse-exact";
 import {
-  FpOp, beginFp, commitFp, denormals, finites, fpTemp, hostMode, infinity, isDenormalHost, minNormal, stickyPrecision,
+  FpOp,
+  beginFp,
+  commitFp,
+  denormals,
+  finites,
+  fpTemp,
+  hostMode,
+  infinity,
+  isDenormalHost,
+  minNormal,
+  stickyPrecision,
 } from "./sse-fp";
 
 /** MIN and MAX: the second operand when either is a NaN or both are zeros. A NaN of any kind raises IE. */
@@ -57,7 +67,6 @@ function softScalar<T>(cpu: Vcpu, op: i32, d: usize, s: usize): i32 {
 }
 
 /** Lanes that the host computed as the guest's processor would: F is f32 or f64, `op` a constant. */
-// @ts-ignore: decorator
 @inline
 function goodLanes<F>(op: i32, a: v128, b: v128, r: v128): v128 {
   if (op == FpOp.SQRT) return v128.andnot(finites<F>(r), denormals<F>(b));
@@ -70,7 +79,7 @@ function goodLanes<F>(op: i32, a: v128, b: v128, r: v128): v128 {
   return v128.andnot(v128.and(finites<F>(r), v128.or(normal, fromZero)), tiny);
 }
 
-// @ts-ignore: decorator
+
 @inline
 function hostPacked<F>(op: i32, a: v128, b: v128): v128 {
   if (op == FpOp.ADD) return v128.add<F>(a, b);
@@ -82,7 +91,6 @@ function hostPacked<F>(op: i32, a: v128, b: v128): v128 {
 }
 
 /** What ADD, SUB and ADDSUB add to the first operand. */
-// @ts-ignore: decorator
 @inline
 function addend<F>(op: i32, b: v128): v128 {
   if (op == FpOp.ADD) return b;
@@ -99,7 +107,6 @@ function noteInexact<F>(cpu: Vcpu, op: i32, a: v128, b: v128, r: v128): bool {
 }
 
 /** A packed operation on `a` and `b` into `d`. F is f32 or f64, T the unsigned integer of its size. */
-// @ts-ignore: decorator
 @inline
 function packed<F, T>(cpu: Vcpu, op: i32, d: usize, a: v128, b: v128): i32 {
   if (hostMode(cpu)) {
@@ -112,7 +119,7 @@ function packed<F, T>(cpu: Vcpu, op: i32, d: usize, a: v128, b: v128): i32 {
   return softPacked<T>(cpu, op, d, a, b);
 }
 
-// @ts-ignore: decorator
+
 @inline
 function hostScalar<F>(op: i32, a: F, b: F): F {
   if (op == FpOp.ADD) return a + b;
@@ -122,7 +129,7 @@ function hostScalar<F>(op: i32, a: F, b: F): F {
   return sqrt<F>(b);
 }
 
-// @ts-ignore: decorator
+
 @inline
 function goodScalar<F>(op: i32, a: F, b: F, r: F): bool {
   if (!(abs<F>(r) < infinity<F>()) || isDenormalHost<F>(b)) return false;
@@ -136,7 +143,7 @@ function noteScalar<F>(cpu: Vcpu, op: i32, a: F, b: F, r: F): bool {
   return noteInexact<F>(cpu, op, v128.splat<F>(a), v128.splat<F>(b), v128.splat<F>(r));
 }
 
-// @ts-ignore: decorator
+
 @inline
 function scalar<F, T>(cpu: Vcpu, op: i32, d: usize, s: usize): i32 {
   if (hostMode(cpu)) {
@@ -152,7 +159,6 @@ function scalar<F, T>(cpu: Vcpu, op: i32, d: usize, s: usize): i32 {
 }
 
 /** Lanes whose minimum or maximum raises nothing. */
-// @ts-ignore: decorator
 @inline
 function plainLanes<F>(a: v128, b: v128): v128 {
   const ordered = v128.and(v128.eq<F>(a, a), v128.eq<F>(b, b));
@@ -160,7 +166,6 @@ function plainLanes<F>(a: v128, b: v128): v128 {
 }
 
 /** MIN and MAX: wasm's pseudo-minimum with its operands exchanged is x86's. */
-// @ts-ignore: decorator
 @inline
 function packedSelect<F, T>(cpu: Vcpu, op: i32, d: usize, s: usize): i32 {
   const a = v128.load(d);
@@ -172,7 +177,7 @@ function packedSelect<F, T>(cpu: Vcpu, op: i32, d: usize, s: usize): i32 {
   return softPacked<T>(cpu, op, d, a, b);
 }
 
-// @ts-ignore: decorator
+
 @inline
 function scalarSelect<F, T>(cpu: Vcpu, op: i32, d: usize, s: usize): i32 {
   const a = load<F>(d);

@@ -23,9 +23,7 @@ function lowProduct(a: u64, b: u64): u64 {
   const r1 = (a0 * b1) ^ (a1 * b0) ^ (a2 * b3) ^ (a3 * b2);
   const r2 = (a0 * b2) ^ (a1 * b1) ^ (a2 * b0) ^ (a3 * b3);
   const r3 = (a0 * b3) ^ (a1 * b2) ^ (a2 * b1) ^ (a3 * b0);
-  return (
-    (r0 & EVERY_FOURTH) | (r1 & (EVERY_FOURTH << 1)) | (r2 & (EVERY_FOURTH << 2)) | (r3 & (EVERY_FOURTH << 3))
-  );
+  return (r0 & EVERY_FOURTH) | (r1 & (EVERY_FOURTH << 1)) | (r2 & (EVERY_FOURTH << 2)) | (r3 & (EVERY_FOURTH << 3));
 }
 
 function reverseBits(v: u64): u64 {

@@ -38,7 +38,6 @@ function softPacked<T>(cpu: Vcpu, d: usize, s: usize, imm: u32): i32 {
 }
 
 /** Host comparison for lanes that are ordered and not denormal. */
-// @ts-ignore: decorator
 @inline
 function hostPacked<F>(a: v128, b: v128, imm: u32): v128 {
   const predicate = imm & 3;
@@ -50,7 +49,7 @@ function hostPacked<F>(a: v128, b: v128, imm: u32): v128 {
   return (imm & 4) != 0 ? v128.not(r) : r;
 }
 
-// @ts-ignore: decorator
+
 @inline
 function packed<F, T>(cpu: Vcpu, d: usize, s: usize, imm: u32): i32 {
   const a = v128.load(d);
@@ -69,20 +68,20 @@ function softScalar<T>(cpu: Vcpu, d: usize, s: usize, imm: u32): i32 {
 }
 
 /** True when a comparison of the two raises nothing. */
-// @ts-ignore: decorator
 @inline
 function comparesPlainly<F>(cpu: Vcpu, x: F, y: F): bool {
   return hostMode(cpu) && x == x && y == y && !isDenormalHost<F>(x) && !isDenormalHost<F>(y);
 }
 
-// @ts-ignore: decorator
+
 @inline
 function scalar<F, T>(cpu: Vcpu, d: usize, s: usize, imm: u32): i32 {
   const a = load<F>(d);
   const b = load<F>(s);
   if (!comparesPlainly<F>(cpu, a, b)) return softScalar<T>(cpu, d, s, imm);
   const predicate = imm & 3;
-  const holds = predicate == Predicate.EQ ? a == b : predicate == Predicate.LT ? a < b : predicate == Predicate.LE && a <= b;
+  const holds =
+    predicate == Predicate.EQ ? a == b : predicate == Predicate.LT ? a < b : predicate == Predicate.LE && a <= b;
   store<T>(d, holds != ((imm & 4) != 0) ? <T>-1 : <T>0);
   return Status.NEXT;
 }
@@ -104,13 +103,12 @@ export function cmpsd(cpu: Vcpu, rec: Rec, d: usize, s: usize, imm: u32): i32 {
 }
 
 /** ZF, PF and CF of an Order; OF, SF and AF are cleared. */
-// @ts-ignore: decorator
 @inline
 function setOrder(cpu: Vcpu, order: i32): void {
   setArith(cpu, order == Order.UNORDERED ? 0x45 : order == Order.LESS ? 1 : order == Order.EQUAL ? 0x40 : 0);
 }
 
-// @ts-ignore: decorator
+
 @inline
 function ordering<F, T>(cpu: Vcpu, a: usize, b: usize, signalling: bool): i32 {
   const x = load<F>(a);

@@ -8,12 +8,21 @@ import { Rec } from "../decode/record";
 import { Fp, f32ToF64, f64ToF32, fFromInt, fToInt } from "../softfloat";
 import { fitsPrecision } from "./sse-exact";
 import {
-  beginFp, commitFp, denormals, endFp, finites, fpTemp, hostMode, infinity, isDenormalHost, minNormal, stickyPrecision,
+  beginFp,
+  commitFp,
+  denormals,
+  endFp,
+  finites,
+  fpTemp,
+  hostMode,
+  infinity,
+  isDenormalHost,
+  minNormal,
+  stickyPrecision,
 } from "./sse-fp";
 
 // Between the formats.
 
-// @ts-ignore: decorator
 @inline
 function narrowsPlainly(v: f64, r: f32): bool {
   return (abs(r) > minNormal<f32>() && abs(r) < infinity<f32>()) || v == 0;
@@ -86,7 +95,6 @@ function sameNumbers(v: v128, r: v128): bool {
 }
 
 /** Notes PE when `v` has more significant bits than `precision`. */
-// @ts-ignore: decorator
 @inline
 function noteInteger(cpu: Vcpu, v: i64, precision: u64): void {
   if (!stickyPrecision(cpu) && !fitsPrecision(<u64>(v < 0 ? 0 - v : v), precision)) cpu.mxcsr |= Fp.PE;
@@ -114,23 +122,23 @@ export function cvtdq2pd(cpu: Vcpu, d: usize, s: usize): void {
 /** T is u32 or u64, the integer's size. */
 export function cvtsi2ss<T>(cpu: Vcpu, rec: Rec, d: usize, v: T): i32 {
   if (hostMode(cpu)) {
-    noteInteger(cpu, sizeof<T>() == 4 ? <i64><i32>v : <i64>v, 24);
-    store<f32>(d, sizeof<T>() == 4 ? <f32><i32>v : <f32><i64>v);
+    noteInteger(cpu, sizeof<T>() == 4 ? <i64>(<i32>v) : <i64>v, 24);
+    store<f32>(d, sizeof<T>() == 4 ? <f32>(<i32>v) : <f32>(<i64>v));
     return Status.NEXT;
   }
   const st = beginFp(cpu);
-  store<u32>(fpTemp(cpu), fFromInt<u32, i64>(st, sizeof<T>() == 4 ? <i64><i32>v : <i64>v));
+  store<u32>(fpTemp(cpu), fFromInt<u32, i64>(st, sizeof<T>() == 4 ? <i64>(<i32>v) : <i64>v));
   return commitFp(cpu, d, 4);
 }
 
 export function cvtsi2sd<T>(cpu: Vcpu, rec: Rec, d: usize, v: T): i32 {
   if (sizeof<T>() == 4) {
-    store<f64>(d, <f64><i32>v);
+    store<f64>(d, <f64>(<i32>v));
     return Status.NEXT;
   }
   if (hostMode(cpu)) {
     noteInteger(cpu, <i64>v, 53);
-    store<f64>(d, <f64><i64>v);
+    store<f64>(d, <f64>(<i64>v));
     return Status.NEXT;
   }
   const st = beginFp(cpu);
@@ -152,7 +160,6 @@ function packedToInt<T>(cpu: Vcpu, d: usize, s: usize, truncate: bool): i32 {
 }
 
 /** Four single-precision numbers that fit go through the host; a lost fraction raises PE, which is masked. */
-// @ts-ignore: decorator
 @inline
 function singlesToInt(cpu: Vcpu, d: usize, s: usize, truncate: bool): i32 {
   const v = v128.load(s);
@@ -172,7 +179,7 @@ export function cvttps2dq(cpu: Vcpu, rec: Rec, d: usize, s: usize): i32 {
   return singlesToInt(cpu, d, s, true);
 }
 
-// @ts-ignore: decorator
+
 @inline
 function doublesToInt(cpu: Vcpu, d: usize, s: usize, truncate: bool): i32 {
   const v = v128.load(s);
@@ -193,7 +200,6 @@ export function cvttpd2dq(cpu: Vcpu, rec: Rec, d: usize, s: usize): i32 {
 }
 
 /** A scalar at `s` to a general register. F is the number's type, T its bits, I the signed integer, R its bits. */
-// @ts-ignore: decorator
 @inline
 function scalarToInt<F, T, I, R>(cpu: Vcpu, rec: Rec, s: usize, truncate: bool): i32 {
   const v = load<F>(s);
@@ -201,7 +207,7 @@ function scalarToInt<F, T, I, R>(cpu: Vcpu, rec: Rec, s: usize, truncate: bool):
   if (hostMode(cpu) && abs<F>(v) < limit) {
     const r = truncate ? trunc<F>(v) : nearest<F>(v);
     if (r != v) cpu.mxcsr |= Fp.PE;
-    setReg<R>(cpu, rec.reg, <R><I>r);
+    setReg<R>(cpu, rec.reg, <R>(<I>r));
     return Status.NEXT;
   }
   const r = fToInt<T, I>(beginFp(cpu), load<T>(s), truncate);

@@ -9,33 +9,34 @@ import { Fp } from "../softfloat";
 import { FpOp } from "./sse-fp";
 
 /** Largest and smallest magnitudes for which residues are exact. */
-// @ts-ignore: decorator
 @inline
 function highLimit<F>(): v128 {
-  return sizeof<F>() == 4 ? f32x4.splat(reinterpret<f32>(0x71800000)) : f64x2.splat(reinterpret<f64>(0x7830000000000000));
+  return sizeof<F>() == 4
+    ? f32x4.splat(reinterpret<f32>(0x71800000))
+    : f64x2.splat(reinterpret<f64>(0x7830000000000000));
 }
 
-// @ts-ignore: decorator
+
 @inline
 function lowLimit<F>(): v128 {
-  return sizeof<F>() == 4 ? f32x4.splat(reinterpret<f32>(0x1c800000)) : f64x2.splat(reinterpret<f64>(0x07b0000000000000));
+  return sizeof<F>() == 4
+    ? f32x4.splat(reinterpret<f32>(0x1c800000))
+    : f64x2.splat(reinterpret<f64>(0x07b0000000000000));
 }
 
 /** 2 to the power of half the precision, plus one. */
-// @ts-ignore: decorator
 @inline
 function splitter<F>(): v128 {
   return sizeof<F>() == 4 ? f32x4.splat(4097) : f64x2.splat(134217729);
 }
 
-// @ts-ignore: decorator
+
 @inline
 function belowLimit<F>(a: v128): v128 {
   return v128.lt<F>(v128.abs<F>(a), highLimit<F>());
 }
 
 /** Lanes whose products have an exact residue. */
-// @ts-ignore: decorator
 @inline
 function withinLimits<F>(a: v128): v128 {
   const nonzero = v128.gt<F>(v128.abs<F>(a), lowLimit<F>());
@@ -43,7 +44,6 @@ function withinLimits<F>(a: v128): v128 {
 }
 
 /** a + b - r. */
-// @ts-ignore: decorator
 @inline
 function sumResidue<F>(a: v128, b: v128, r: v128): v128 {
   const fromB = v128.sub<F>(r, a);
@@ -52,7 +52,6 @@ function sumResidue<F>(a: v128, b: v128, r: v128): v128 {
 }
 
 /** The upper half of each lane's significand. */
-// @ts-ignore: decorator
 @inline
 function upperHalf<F>(a: v128): v128 {
   const c = v128.mul<F>(a, splitter<F>());
@@ -60,7 +59,6 @@ function upperHalf<F>(a: v128): v128 {
 }
 
 /** a * b - r. */
-// @ts-ignore: decorator
 @inline
 function productResidue<F>(a: v128, b: v128, r: v128): v128 {
   const ah = upperHalf<F>(a);
@@ -72,14 +70,13 @@ function productResidue<F>(a: v128, b: v128, r: v128): v128 {
   return v128.add<F>(middle, v128.mul<F>(al, bl));
 }
 
-// @ts-ignore: decorator
+
 @inline
 function nonzero<F>(a: v128): v128 {
   return v128.ne<F>(a, v128.splat<F>(<F>0));
 }
 
 /** Lanes in which q * b is not exactly `a`. */
-// @ts-ignore: decorator
 @inline
 function quotientInexact<F>(a: v128, b: v128, q: v128): v128 {
   const p = v128.mul<F>(q, b);
@@ -87,7 +84,6 @@ function quotientInexact<F>(a: v128, b: v128, q: v128): v128 {
 }
 
 /** Notes PE when some lane of `r`, the sum of `a` and `b`, was rounded. False when it cannot be told. */
-// @ts-ignore: decorator
 @inline
 export function noteSum<F>(cpu: Vcpu, a: v128, b: v128, r: v128): bool {
   const known = v128.and(v128.and(belowLimit<F>(a), belowLimit<F>(b)), belowLimit<F>(r));
@@ -97,7 +93,6 @@ export function noteSum<F>(cpu: Vcpu, a: v128, b: v128, r: v128): bool {
 }
 
 /** The same for a product, a quotient, or the square root of `b`, by `op`. */
-// @ts-ignore: decorator
 @inline
 export function noteProduct<F>(cpu: Vcpu, op: i32, a: v128, b: v128, r: v128): bool {
   const known = v128.and(v128.and(withinLimits<F>(a), withinLimits<F>(b)), withinLimits<F>(r));
@@ -110,14 +105,13 @@ export function noteProduct<F>(cpu: Vcpu, op: i32, a: v128, b: v128, r: v128): b
   return true;
 }
 
-// @ts-ignore: decorator
+
 @inline
 function allLanes<F>(mask: v128): bool {
   return sizeof<F>() == 4 ? i32x4.all_true(mask) : i64x2.all_true(mask);
 }
 
 /** Whether an integer of magnitude `m` has at most `precision` significant bits. */
-// @ts-ignore: decorator
 @inline
 export function fitsPrecision(m: u64, precision: u64): bool {
   return m == 0 || 64 - clz<u64>(m) - ctz<u64>(m) <= precision;

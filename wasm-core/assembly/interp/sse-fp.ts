@@ -53,7 +53,6 @@ export function endFp(cpu: Vcpu): i32 {
 }
 
 /** Sixteen aligned bytes for the first operand and then the result; the second operand's follow. */
-// @ts-ignore: decorator
 @inline
 export function fpTemp(cpu: Vcpu): usize {
   return changetype<usize>(cpu) + VcpuOff.sseTemp;
@@ -71,41 +70,36 @@ export function commitFp(cpu: Vcpu, d: usize, size: usize): i32 {
 }
 
 /** True when the host rounds as the guest does and no exception is visible but PE. */
-// @ts-ignore: decorator
 @inline
 export function hostMode(cpu: Vcpu): bool {
   return (cpu.mxcsr & HOST_BITS) == Fp.MASKS;
 }
 
 /** PE is sticky already: in hostMode, inexact results leave no trace. */
-// @ts-ignore: decorator
 @inline
 export function stickyPrecision(cpu: Vcpu): bool {
   return (cpu.mxcsr & Fp.PE) != 0;
 }
 
 /** Both at once. */
-// @ts-ignore: decorator
 @inline
 export function hostInexact(cpu: Vcpu): bool {
   return (cpu.mxcsr & (HOST_BITS | Fp.PE)) == (Fp.MASKS | Fp.PE);
 }
 
 /** Smallest normal number. */
-// @ts-ignore: decorator
 @inline
 export function minNormal<F>(): F {
   return sizeof<F>() == 4 ? <F>reinterpret<f32>(0x00800000) : <F>reinterpret<f64>(0x0010000000000000);
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function infinity<F>(): F {
   return sizeof<F>() == 4 ? <F>reinterpret<f32>(0x7f800000) : <F>reinterpret<f64>(0x7ff0000000000000);
 }
 
 /** All ones in the lanes of `a` that hold a denormal. */
-// @ts-ignore: decorator
 @inline
 export function denormals<F>(a: v128): v128 {
   const tiny = v128.lt<F>(v128.abs<F>(a), v128.splat<F>(minNormal<F>()));
@@ -113,13 +107,12 @@ export function denormals<F>(a: v128): v128 {
 }
 
 /** All ones in the lanes of `a` that hold neither infinity nor NaN. */
-// @ts-ignore: decorator
 @inline
 export function finites<F>(a: v128): v128 {
   return v128.lt<F>(v128.abs<F>(a), v128.splat<F>(infinity<F>()));
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function isDenormalHost<F>(a: F): bool {
   return abs<F>(a) < minNormal<F>() && a != <F>0;

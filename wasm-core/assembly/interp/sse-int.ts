@@ -203,7 +203,6 @@ export function pabsd(cpu: Vcpu, d: usize, s: usize): void {
 }
 
 /** Negates `a` where the sign mask is set and clears it where `b` is zero. */
-// @ts-ignore: decorator
 @inline
 function applySign<T>(a: v128, b: v128): v128 {
   const zero = i64x2.splat(0);
@@ -226,26 +225,25 @@ export function psignd(cpu: Vcpu, d: usize, s: usize): void {
 // Shifts. A count beyond the lane clears it, or fills it with the sign.
 
 /** The shift count in the low quadword at `s`, at most 255. */
-// @ts-ignore: decorator
 @inline
 function countAt(s: usize): u32 {
   const n = load<u64>(s);
   return n > 255 ? 255 : <u32>n;
 }
 
-// @ts-ignore: decorator
+
 @inline
 function shiftLeft<T>(d: usize, n: u32): void {
   v128.store(d, n < sizeof<T>() * 8 ? v128.shl<T>(v128.load(d), n) : i64x2.splat(0));
 }
 
-// @ts-ignore: decorator
+
 @inline
 function shiftRight<T>(d: usize, n: u32): void {
   v128.store(d, n < sizeof<T>() * 8 ? v128.shr<T>(v128.load(d), n) : i64x2.splat(0));
 }
 
-// @ts-ignore: decorator
+
 @inline
 function shiftArithmetic<T>(d: usize, n: u32): void {
   v128.store(d, v128.shr<T>(v128.load(d), n < sizeof<T>() * 8 ? n : sizeof<T>() * 8 - 1));
@@ -316,7 +314,6 @@ export function psradImm(cpu: Vcpu, d: usize, imm: u32): void {
 }
 
 /** Lane numbers 0 to 15: added to a distance they index a byte-wise shift, and what leaves 0..15 reads as zero. */
-// @ts-ignore: decorator
 @inline
 export function byteIndices(): v128 {
   return i8x16(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);

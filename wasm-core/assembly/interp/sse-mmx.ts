@@ -28,8 +28,8 @@ export function cvtpi2ps(cpu: Vcpu, rec: Rec, d: usize, s: usize): i32 {
 
 /** Exact: no exception. */
 export function cvtpi2pdMem(cpu: Vcpu, d: usize, v: u64): void {
-  store<f64>(d, <f64><i32>v);
-  store<f64>(d, <f64><i32>(v >> 32), 8);
+  store<f64>(d, <f64>(<i32>v));
+  store<f64>(d, <f64>(<i32>(v >> 32)), 8);
 }
 
 export function cvtpi2pd(cpu: Vcpu, d: usize, s: usize): void {
@@ -37,7 +37,7 @@ export function cvtpi2pd(cpu: Vcpu, d: usize, s: usize): void {
   enterMmx(cpu);
 }
 
-// @ts-ignore: decorator
+
 @inline
 function toMmx<T>(cpu: Vcpu, d: usize, s: usize, truncate: bool): i32 {
   const st = beginFp(cpu);

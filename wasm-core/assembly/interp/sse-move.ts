@@ -114,13 +114,13 @@ export function movdq2q(cpu: Vcpu, d: usize, s: usize): void {
 export function maskDestination(cpu: Vcpu, rec: Rec): u64 {
   const rdi = load<u64>(changetype<usize>(cpu), Gpr.RDI);
   if (<u32>rec.ea < Ea.FULL) return rdi;
-  const asize = <u32>rec.ea >> Ea.ASIZE_SHIFT;
+  const asize = (<u32>rec.ea) >> Ea.ASIZE_SHIFT;
   return asize == 2 ? rdi : asize == 1 ? rdi & 0xffffffff : rdi & 0xffff;
 }
 
 /** DS or the segment of the override. */
 export function maskSegment(rec: Rec): u32 {
-  return <u32>rec.ea < Ea.FULL ? SegIndex.DS : (<u32>rec.ea >> Ea.SEG_SHIFT) & 7;
+  return <u32>rec.ea < Ea.FULL ? SegIndex.DS : ((<u32>rec.ea) >> Ea.SEG_SHIFT) & 7;
 }
 
 /**
@@ -129,8 +129,8 @@ export function maskSegment(rec: Rec): u32 {
  */
 export function maskmovdqu(cpu: Vcpu, rec: Rec): i32 {
   const vec = changetype<usize>(cpu) + VcpuOff.vec;
-  const data = vec + (<usize>rec.reg << 5);
-  const mask = <u32>i8x16.bitmask(v128.load(vec + (<usize>rec.rm << 5)));
+  const data = vec + ((<usize>rec.reg) << 5);
+  const mask = <u32>i8x16.bitmask(v128.load(vec + ((<usize>rec.rm) << 5)));
   if (mask == 0) return Status.NEXT;
   const first: u32 = ctz<u32>(mask);
   const last: u32 = 31 - clz<u32>(mask);

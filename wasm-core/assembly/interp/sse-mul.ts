@@ -39,7 +39,6 @@ export function pmulhrsw(cpu: Vcpu, d: usize, s: usize): void {
 }
 
 /** The even doublewords of `a`, packed into the low half. */
-// @ts-ignore: decorator
 @inline
 function evenDwords(a: v128): v128 {
   return v128.shuffle<i32>(a, a, 0, 2, 0, 2);
@@ -87,8 +86,8 @@ export function mpsadbw(cpu: Vcpu, d: usize, s: usize, imm: u32): void {
   let low: u64 = 0;
   let high: u64 = 0;
   for (let i: usize = 0; i < 4; i++) {
-    low |= <u64>absDifference4(window + i, block) << (<u64>i << 4);
-    high |= <u64>absDifference4(window + i + 4, block) << (<u64>i << 4);
+    low |= (<u64>absDifference4(window + i, block)) << ((<u64>i) << 4);
+    high |= (<u64>absDifference4(window + i + 4, block)) << ((<u64>i) << 4);
   }
   store<u64>(d, low);
   store<u64>(d, high, 8);
@@ -110,25 +109,24 @@ export function phminposuw(cpu: Vcpu, d: usize, s: usize): void {
 
 // Horizontal sums: the destination's pairs make the low half of the result.
 
-// @ts-ignore: decorator
 @inline
 function evenWords(d: usize, s: usize): v128 {
   return v128.shuffle<i16>(v128.load(d), v128.load(s), 0, 2, 4, 6, 8, 10, 12, 14);
 }
 
-// @ts-ignore: decorator
+
 @inline
 function oddWords(d: usize, s: usize): v128 {
   return v128.shuffle<i16>(v128.load(d), v128.load(s), 1, 3, 5, 7, 9, 11, 13, 15);
 }
 
-// @ts-ignore: decorator
+
 @inline
 function evenPairs(d: usize, s: usize): v128 {
   return v128.shuffle<i32>(v128.load(d), v128.load(s), 0, 2, 4, 6);
 }
 
-// @ts-ignore: decorator
+
 @inline
 function oddPairs(d: usize, s: usize): v128 {
   return v128.shuffle<i32>(v128.load(d), v128.load(s), 1, 3, 5, 7);

@@ -8,13 +8,10 @@
 import { Status, Vcpu } from "../gen/layout";
 import { Rec } from "../decode/record";
 import { Fp, fAdd, fMul, fRoundToIntegral } from "../softfloat";
-import {
-  beginFp, commitFp, denormals, endFp, finites, fpTemp, hostInexact, hostMode, minNormal,
-} from "./sse-fp";
+import { beginFp, commitFp, denormals, endFp, finites, fpTemp, hostInexact, hostMode, minNormal } from "./sse-fp";
 
 // Rounding. imm: 1:0 rounding control, 2 take MXCSR's, 3 suppress PE.
 
-// @ts-ignore: decorator
 @inline
 function hostRound<F>(v: v128, imm: u32): v128 {
   const rc = (imm & 4) != 0 ? 0 : imm & 3;
@@ -30,7 +27,7 @@ function softRound<T>(cpu: Vcpu, d: usize, s: usize, imm: u32): i32 {
   return commitFp(cpu, d, 16);
 }
 
-// @ts-ignore: decorator
+
 @inline
 function round<F, T>(cpu: Vcpu, d: usize, s: usize, imm: u32): i32 {
   const v = v128.load(s);
@@ -49,7 +46,7 @@ export function roundpd(cpu: Vcpu, rec: Rec, d: usize, s: usize, imm: u32): i32 
   return round<f64, u64>(cpu, d, s, imm);
 }
 
-// @ts-ignore: decorator
+
 @inline
 function roundScalar<F, T>(cpu: Vcpu, d: usize, s: usize, imm: u32): i32 {
   const v = load<F>(s);
@@ -74,14 +71,13 @@ export function roundsd(cpu: Vcpu, rec: Rec, d: usize, s: usize, imm: u32): i32 
 
 // Dot products. Lanes that the high half of imm leaves out count as +0; the low half says where the sum goes.
 
-// @ts-ignore: decorator
 @inline
 function singleMask(imm: u32): v128 {
   const bits = i32x4(1, 2, 4, 8);
   return i32x4.eq(v128.and(i32x4.splat(imm), bits), bits);
 }
 
-// @ts-ignore: decorator
+
 @inline
 function doubleMask(imm: u32): v128 {
   const bits = i64x2(1, 2);
@@ -89,7 +85,6 @@ function doubleMask(imm: u32): v128 {
 }
 
 /** Lanes whose host product is exact or raises PE alone. */
-// @ts-ignore: decorator
 @inline
 function goodProducts<F>(a: v128, b: v128, p: v128): v128 {
   const zero = v128.splat<F>(<F>0);

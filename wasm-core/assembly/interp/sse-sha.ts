@@ -5,19 +5,18 @@
 import { Vcpu, VcpuOff } from "../gen/layout";
 
 /** Doubleword `i` at `p`. */
-// @ts-ignore: decorator
 @inline
 function dword(p: usize, i: usize): u32 {
   return load<u32>(p + (i << 2));
 }
 
-// @ts-ignore: decorator
+
 @inline
 function choose(x: u32, y: u32, z: u32): u32 {
   return (x & y) ^ (~x & z);
 }
 
-// @ts-ignore: decorator
+
 @inline
 function majority(x: u32, y: u32, z: u32): u32 {
   return (x & y) ^ (x & z) ^ (y & z);
@@ -117,7 +116,7 @@ export function sha256msg1(cpu: Vcpu, d: usize, s: usize): void {
   v128.store(d, i32x4.add(a, v128.xor(v128.xor(r7, r18), i32x4.shr_u(w, 3))));
 }
 
-// @ts-ignore: decorator
+
 @inline
 function smallSigma1(w: u32): u32 {
   return rotr<u32>(w, 17) ^ rotr<u32>(w, 19) ^ (w >> 10);

@@ -24,7 +24,10 @@ export function punpcklqdq(cpu: Vcpu, d: usize, s: usize): void {
 }
 
 export function punpckhbw(cpu: Vcpu, d: usize, s: usize): void {
-  v128.store(d, v128.shuffle<i8>(v128.load(d), v128.load(s), 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31));
+  v128.store(
+    d,
+    v128.shuffle<i8>(v128.load(d), v128.load(s), 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31),
+  );
 }
 
 export function punpckhwd(cpu: Vcpu, d: usize, s: usize): void {
@@ -68,7 +71,10 @@ export function pmovsxbd(cpu: Vcpu, d: usize, s: usize): void {
 }
 
 export function pmovsxbq(cpu: Vcpu, d: usize, s: usize): void {
-  v128.store(d, i64x2.extend_low_i32x4_s(i32x4.extend_low_i16x8_s(i16x8.extend_low_i8x16_s(i16x8.splat(load<i16>(s))))));
+  v128.store(
+    d,
+    i64x2.extend_low_i32x4_s(i32x4.extend_low_i16x8_s(i16x8.extend_low_i8x16_s(i16x8.splat(load<i16>(s))))),
+  );
 }
 
 export function pmovsxwd(cpu: Vcpu, d: usize, s: usize): void {
@@ -92,7 +98,10 @@ export function pmovzxbd(cpu: Vcpu, d: usize, s: usize): void {
 }
 
 export function pmovzxbq(cpu: Vcpu, d: usize, s: usize): void {
-  v128.store(d, i64x2.extend_low_i32x4_u(i32x4.extend_low_i16x8_u(i16x8.extend_low_i8x16_u(i16x8.splat(load<i16>(s))))));
+  v128.store(
+    d,
+    i64x2.extend_low_i32x4_u(i32x4.extend_low_i16x8_u(i16x8.extend_low_i8x16_u(i16x8.splat(load<i16>(s))))),
+  );
 }
 
 export function pmovzxwd(cpu: Vcpu, d: usize, s: usize): void {
@@ -113,22 +122,22 @@ export function pshufb(cpu: Vcpu, d: usize, s: usize): void {
   v128.store(d, v128.swizzle(v128.load(d), v128.and(v128.load(s), i8x16.splat(<i8>0x8f))));
 }
 
-// @ts-ignore: decorator
+
 @inline
 function dwordAt(p: usize, selector: u32): u32 {
   return load<u32>(p + ((selector & 3) << 2));
 }
 
 export function pshufd(cpu: Vcpu, d: usize, s: usize, imm: u32): void {
-  const low = <u64>dwordAt(s, imm) | (<u64>dwordAt(s, imm >> 2) << 32);
-  const high = <u64>dwordAt(s, imm >> 4) | (<u64>dwordAt(s, imm >> 6) << 32);
+  const low = (<u64>dwordAt(s, imm)) | ((<u64>dwordAt(s, imm >> 2)) << 32);
+  const high = (<u64>dwordAt(s, imm >> 4)) | ((<u64>dwordAt(s, imm >> 6)) << 32);
   store<u64>(d, low);
   store<u64>(d, high, 8);
 }
 
 export function shufps(cpu: Vcpu, d: usize, s: usize, imm: u32): void {
-  const low = <u64>dwordAt(d, imm) | (<u64>dwordAt(d, imm >> 2) << 32);
-  const high = <u64>dwordAt(s, imm >> 4) | (<u64>dwordAt(s, imm >> 6) << 32);
+  const low = (<u64>dwordAt(d, imm)) | ((<u64>dwordAt(d, imm >> 2)) << 32);
+  const high = (<u64>dwordAt(s, imm >> 4)) | ((<u64>dwordAt(s, imm >> 6)) << 32);
   store<u64>(d, low);
   store<u64>(d, high, 8);
 }
@@ -144,8 +153,8 @@ export function shufpd(cpu: Vcpu, d: usize, s: usize, imm: u32): void {
 function shuffleWords(v: u64, imm: u32): u64 {
   let r: u64 = 0;
   for (let i: u32 = 0; i < 4; i++) {
-    const word = (v >> <u64>(((imm >> (i << 1)) & 3) << 4)) & 0xffff;
-    r |= word << <u64>(i << 4);
+    const word = (v >> (<u64>(((imm >> (i << 1)) & 3) << 4))) & 0xffff;
+    r |= word << (<u64>(i << 4));
   }
   return r;
 }
@@ -174,13 +183,12 @@ export function palignr(cpu: Vcpu, d: usize, s: usize, imm: u32): void {
 // Blends: a set mask bit takes the source.
 
 /** All ones in each lane of T whose bit in `imm` is set; `bits` holds each lane's own bit. */
-// @ts-ignore: decorator
 @inline
 function laneMask<T>(imm: u32, bits: v128): v128 {
   return v128.eq<T>(v128.and(v128.splat<T>(<T>imm), bits), bits);
 }
 
-// @ts-ignore: decorator
+
 @inline
 function blend(d: usize, s: usize, mask: v128): void {
   v128.store(d, v128.bitselect(v128.load(s), v128.load(d), mask));
@@ -199,7 +207,6 @@ export function pblendw(cpu: Vcpu, d: usize, s: usize, imm: u32): void {
 }
 
 /** XMM0, the implicit mask. */
-// @ts-ignore: decorator
 @inline
 function xmm0(cpu: Vcpu): v128 {
   return v128.load(changetype<usize>(cpu), VcpuOff.vec);

@@ -22,14 +22,13 @@ namespace Aggregation {
   export const ORDERED: u32 = 3;
 }
 
-// @ts-ignore: decorator
+
 @inline
 function elementCount(imm: u32): u32 {
   return (imm & Control.WORDS) != 0 ? 8 : 16;
 }
 
 /** A bit for each of the first `n` elements. */
-// @ts-ignore: decorator
 @inline
 function firstBits(n: u32): u32 {
   return ((<u32>1) << n) - 1;
@@ -50,7 +49,6 @@ function explicitLength(length: i64, imm: u32): u32 {
 }
 
 /** Elements of `b` that equal some element of the string at `a`. */
-// @ts-ignore: decorator
 @inline
 function equalAny<T>(a: usize, la: u32, b: v128): u32 {
   let hits = i64x2.splat(0);
@@ -59,7 +57,6 @@ function equalAny<T>(a: usize, la: u32, b: v128): u32 {
 }
 
 /** Elements of `b` that lie in one of the ranges at `a`: pairs of first and last. */
-// @ts-ignore: decorator
 @inline
 function inRanges<T>(a: usize, la: u32, b: v128): u32 {
   let hits = i64x2.splat(0);
@@ -72,14 +69,13 @@ function inRanges<T>(a: usize, la: u32, b: v128): u32 {
 }
 
 /** Positions at which the string at `a` stands in `b`, as far as both fit: what lies past the operand counts as equal. */
-// @ts-ignore: decorator
 @inline
 function matchesAt<T>(a: usize, la: u32, b: v128, lb: u32): u32 {
   const past = ~firstBits(16 / sizeof<T>());
   let hits: u32 = 0xffffffff;
   for (let i: u32 = 0; i < la; i++) {
-    const equal = <u32>v128.bitmask<T>(v128.eq<T>(b, v128.splat<T>(load<T>(a + i * sizeof<T>())))) & firstBits(lb);
-    hits &= <u32>(<i32>(equal | past) >> i);
+    const equal = (<u32>v128.bitmask<T>(v128.eq<T>(b, v128.splat<T>(load<T>(a + i * sizeof<T>()))))) & firstBits(lb);
+    hits &= <u32>((<i32>(equal | past)) >> i);
   }
   return hits;
 }
@@ -148,12 +144,11 @@ function writeMask(cpu: Vcpu, r: u32, imm: u32): void {
 }
 
 /** RAX and RDX hold the lengths, EAX and EDX without REX.W. T is u32 or u64. */
-// @ts-ignore: decorator
 @inline
 function compareExplicit<T>(cpu: Vcpu, a: usize, b: usize, rax: T, imm: u32): u32 {
   const rdx = load<T>(changetype<usize>(cpu), Gpr.RDX);
-  const la = explicitLength(sizeof<T>() == 8 ? <i64>rax : <i64><i32>rax, imm);
-  const lb = explicitLength(sizeof<T>() == 8 ? <i64>rdx : <i64><i32>rdx, imm);
+  const la = explicitLength(sizeof<T>() == 8 ? <i64>rax : <i64>(<i32>rax), imm);
+  const lb = explicitLength(sizeof<T>() == 8 ? <i64>rdx : <i64>(<i32>rdx), imm);
   return compareStrings(cpu, a, la, b, lb, imm);
 }
 

@@ -7,7 +7,7 @@ import { getReg, Gpr, setReg } from "../cpu/regs";
 import { Rec } from "../decode/record";
 import { linR, linW, memDone, memW, segAccess, Door } from "../mmu/access";
 
-// @ts-ignore: decorator
+
 @inline
 function is64(cpu: Vcpu): bool {
   return (cpu.modeKey & ModeKey.CODE_MASK) == ModeKey.CODE64;
@@ -27,7 +27,6 @@ export function setStack(cpu: Vcpu, v: u64): void {
 }
 
 /** Pointer to `size` bytes at RSP + `skip`, 0 after a fault. */
-// @ts-ignore: decorator
 @inline
 export function peekStack(cpu: Vcpu, skip: u32, size: u32): usize {
   const rsp = getReg<u64>(cpu, Gpr.RSP);
@@ -36,18 +35,18 @@ export function peekStack(cpu: Vcpu, skip: u32, size: u32): usize {
 }
 
 /** RSP += bytes. */
-// @ts-ignore: decorator
 @inline
 export function dropStack(cpu: Vcpu, bytes: u32): void {
   setStack(cpu, getReg<u64>(cpu, Gpr.RSP) + bytes);
 }
 
 /** Pushes `v`; false after a fault, with nothing changed. */
-// @ts-ignore: decorator
 @inline
 export function push<T>(cpu: Vcpu, v: T): bool {
   const to = getReg<u64>(cpu, Gpr.RSP) - sizeof<T>();
-  const p = is64(cpu) ? linW(cpu, to, sizeof<T>(), true) : segAccess(cpu, SegIndex.SS, stackOffset(cpu, to), sizeof<T>(), Door.WRITE);
+  const p = is64(cpu)
+    ? linW(cpu, to, sizeof<T>(), true)
+    : segAccess(cpu, SegIndex.SS, stackOffset(cpu, to), sizeof<T>(), Door.WRITE);
   if (p == 0) return false;
   store<T>(p, v);
   memDone(cpu, p);
@@ -109,7 +108,7 @@ export function popAll<T>(cpu: Vcpu, rec: Rec): i32 {
   for (let i: u32 = 0; i < 8; i++) {
     const p = peekStack(cpu, i * sizeof<T>(), sizeof<T>());
     if (p == 0) return Status.FAULT;
-    if (i != 3) setReg<T>(cpu, <usize>(7 - i) << 3, load<T>(p));
+    if (i != 3) setReg<T>(cpu, (<usize>(7 - i)) << 3, load<T>(p));
   }
   dropStack(cpu, 8 * sizeof<T>());
   return Status.NEXT;
@@ -117,8 +116,8 @@ export function popAll<T>(cpu: Vcpu, rec: Rec): i32 {
 
 /** ENTER size, level. [SDM] vol. 1, 6.6.1. */
 export function enter<T>(cpu: Vcpu, rec: Rec): i32 {
-  const size = <u32>rec.imm & 0xffff;
-  const level = ((<u32>rec.imm >> 16) & 0xff) & 31;
+  const size = (<u32>rec.imm) & 0xffff;
+  const level = ((<u32>rec.imm) >> 16) & 0xff & 31;
   const rsp = getReg<u64>(cpu, Gpr.RSP);
   const rbp = getReg<u64>(cpu, Gpr.RBP);
   if (!push<T>(cpu, getReg<T>(cpu, Gpr.RBP))) return Status.FAULT;

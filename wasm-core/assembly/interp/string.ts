@@ -19,47 +19,46 @@ namespace Rep {
 /** Elements that one visit works through at most. */
 const VISIT: u64 = 4096;
 
-// @ts-ignore: decorator
+
 @inline
 function mask(rec: Rec): u64 {
-  const a = <u32>rec.ea >> Ea.ASIZE_SHIFT;
+  const a = (<u32>rec.ea) >> Ea.ASIZE_SHIFT;
   return a == 2 ? <u64>-1 : a == 1 ? 0xffffffff : 0xffff;
 }
 
 /** Sets the part of a register that the address size covers; a 32-bit part clears the upper half. */
 function setPart(cpu: Vcpu, rec: Rec, reg: usize, v: u64): void {
-  const a = <u32>rec.ea >> Ea.ASIZE_SHIFT;
+  const a = (<u32>rec.ea) >> Ea.ASIZE_SHIFT;
   if (a == 2) setReg<u64>(cpu, reg, v);
   else if (a == 1) setReg<u32>(cpu, reg, <u32>v);
   else setReg<u16>(cpu, reg, <u16>v);
 }
 
-// @ts-ignore: decorator
+
 @inline
 function advance(cpu: Vcpu, rec: Rec, reg: usize, step: u64): void {
   setPart(cpu, rec, reg, getReg<u64>(cpu, reg) + step);
 }
 
-// @ts-ignore: decorator
+
 @inline
 function step<T>(cpu: Vcpu): u64 {
-  return cpu.eflags & Flag.DF ? <u64>(-<i64>sizeof<T>()) : sizeof<T>();
+  return cpu.eflags & Flag.DF ? <u64>-(<i64>sizeof<T>()) : sizeof<T>();
 }
 
-// @ts-ignore: decorator
+
 @inline
 function source<T>(cpu: Vcpu, rec: Rec): usize {
   return segAccess(cpu, memSeg(rec), getReg<u64>(cpu, Gpr.RSI) & mask(rec), sizeof<T>(), Door.READ);
 }
 
-// @ts-ignore: decorator
+
 @inline
 function destination<T>(cpu: Vcpu, rec: Rec, door: u32): usize {
   return segAccess(cpu, SegIndex.ES, getReg<u64>(cpu, Gpr.RDI) & mask(rec), sizeof<T>(), door);
 }
 
 /** Elements left, 1 without a repeat prefix. */
-// @ts-ignore: decorator
 @inline
 function left(cpu: Vcpu, rec: Rec, rep: u32): u64 {
   return rep == Rep.NONE ? 1 : getReg<u64>(cpu, Gpr.RCX) & mask(rec);
@@ -85,17 +84,20 @@ function leaveFault(cpu: Vcpu, rec: Rec, rep: u32, total: u64, done: u64): i32 {
 }
 
 /** Elements of `bytes` bytes that lie, going up from `off`, before the end of its page. */
-// @ts-ignore: decorator
 @inline
 function inPage(off: u64, bytes: u64): u64 {
   return (4096 - (off & 4095)) / bytes;
 }
 
 /** Whether a bulk path may be tried: going up in flat 64-bit mode, at full speed. */
-// @ts-ignore: decorator
 @inline
 function bulk(cpu: Vcpu, rec: Rec, n: u64): bool {
-  return n >= 8 && !(cpu.eflags & Flag.DF) && <u32>rec.ea >> Ea.ASIZE_SHIFT == 2 && (cpu.modeKey & ModeKey.CODE_MASK) == ModeKey.CODE64;
+  return (
+    n >= 8 &&
+    !(cpu.eflags & Flag.DF) &&
+    (<u32>rec.ea) >> Ea.ASIZE_SHIFT == 2 &&
+    (cpu.modeKey & ModeKey.CODE_MASK) == ModeKey.CODE64
+  );
 }
 
 /**
@@ -130,7 +132,6 @@ function bulkStore<T>(cpu: Vcpu, rec: Rec, n: u64): u64 {
 }
 
 /** A device or a fault: the slow path meets it again, element by element. */
-// @ts-ignore: decorator
 @inline
 function isBounce(cpu: Vcpu, p: usize): bool {
   return p - changetype<usize>(cpu) < 65536;
@@ -202,7 +203,6 @@ export function lods<T>(cpu: Vcpu, rec: Rec, rep: u32): i32 {
 }
 
 /** REPE goes on while equal, REPNE while different. */
-// @ts-ignore: decorator
 @inline
 function ended(cpu: Vcpu, rep: u32): bool {
   return rep == Rep.REPE ? !zf(cpu) : rep == Rep.REPNE ? zf(cpu) : true;

@@ -23,11 +23,11 @@ export function syscall(cpu: Vcpu, rec: Rec): i32 {
   const flags = readFlags(cpu);
   setReg<u64>(cpu, Gpr.RCX, nextRip(cpu, rec));
   setReg<u64>(cpu, Gpr.R11, flags & ~Flag.RF);
-  const selector = <u32>(cpu.star >> 32) & 0xfffc;
+  const selector = (<u32>(cpu.star >> 32)) & 0xfffc;
   setFlatCodeAndStack(cpu, selector, (selector + 8) & 0xffff, 0, true);
   cpu.rip = cpu.lstar;
   cpu.cpl = 0;
-  setFlags(cpu, flags & ~(<u32>cpu.fmask | Flag.RF));
+  setFlags(cpu, flags & ~((<u32>cpu.fmask) | Flag.RF));
   // A single-step trap after SYSCALL is the handler's only if TF survived the mask.
   if (!(cpu.eflags & Flag.TF)) cpu.tfTrap = 0;
   updateMode(cpu);
@@ -54,7 +54,7 @@ export function sysret<T>(cpu: Vcpu, rec: Rec): i32 {
 export function sysenter(cpu: Vcpu, rec: Rec): i32 {
   if (isReal(cpu) || !(cpu.sysenterCs & 0xfffc)) return gp(cpu);
   const long = isLong(cpu);
-  const selector = <u32>cpu.sysenterCs & 0xfffc;
+  const selector = (<u32>cpu.sysenterCs) & 0xfffc;
   const flags = readFlags(cpu) & ~(Flag.VM | Flag.IF | Flag.RF);
   setFlatCodeAndStack(cpu, selector, (selector + 8) & 0xffff, 0, long);
   setReg<u64>(cpu, Gpr.RSP, long ? cpu.sysenterEsp : cpu.sysenterEsp & 0xffffffff);
@@ -71,7 +71,7 @@ export function sysexit<T>(cpu: Vcpu, rec: Rec): i32 {
   const rip = long ? getReg<u64>(cpu, Gpr.RDX) : <u64>getReg<u32>(cpu, Gpr.RDX);
   const rsp = long ? getReg<u64>(cpu, Gpr.RCX) : <u64>getReg<u32>(cpu, Gpr.RCX);
   if (!isCanonical(rip) || !isCanonical(rsp)) return gp(cpu);
-  const selector = <u32>cpu.sysenterCs & 0xfffc;
+  const selector = (<u32>cpu.sysenterCs) & 0xfffc;
   const cs = ((selector + (long ? 32 : 16)) & 0xffff) | 3;
   setFlatCodeAndStack(cpu, cs, ((selector + (long ? 40 : 24)) & 0xffff) | 3, 3, long);
   setReg<u64>(cpu, Gpr.RSP, rsp);

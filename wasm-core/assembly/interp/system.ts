@@ -16,7 +16,16 @@ import { isCanonical } from "../mmu/canonical";
 import { clacEvict, tlbInvlpg, tlbInvpcid } from "../mmu/tlb";
 import { Access, walk } from "../mmu/walk";
 import {
-  clearTaskSwitched, giveWay, guestTsc, hypercall, loadMachineStatus, readControl, readDebug, readMsr, writeControl, writeDebug,
+  clearTaskSwitched,
+  giveWay,
+  guestTsc,
+  hypercall,
+  loadMachineStatus,
+  readControl,
+  readDebug,
+  readMsr,
+  writeControl,
+  writeDebug,
   writeMsr,
 } from "../system";
 import { machineRandom } from "../util/host";
@@ -165,7 +174,7 @@ export function rdmsr(cpu: Vcpu, rec: Rec): i32 {
 }
 
 export function wrmsr(cpu: Vcpu, rec: Rec): i32 {
-  const value = (<u64>getReg<u32>(cpu, Gpr.RDX) << 32) | <u64>getReg<u32>(cpu, Gpr.RAX);
+  const value = ((<u64>getReg<u32>(cpu, Gpr.RDX)) << 32) | (<u64>getReg<u32>(cpu, Gpr.RAX));
   return writeMsr(cpu, getReg<u32>(cpu, Gpr.RCX), value) ? Status.NEXT : gp(cpu);
 }
 
@@ -210,7 +219,7 @@ export function rdpid(cpu: Vcpu, rec: Rec): i32 {
 
 export function rdrand<T>(cpu: Vcpu, rec: Rec): i32 {
   let value = <u64>machineRandom();
-  if (sizeof<T>() == 8) value |= <u64>machineRandom() << 32;
+  if (sizeof<T>() == 8) value |= (<u64>machineRandom()) << 32;
   setReg<T>(cpu, rec.rm, <T>value);
   setArith(cpu, RANDOM_OK);
   return Status.NEXT;

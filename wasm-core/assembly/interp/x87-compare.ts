@@ -3,14 +3,37 @@ import { Status, Vcpu } from "../gen/layout";
 import { cf, pf, setArith, zf } from "../cpu/flags";
 import { Fsw } from "../cpu/fpu-state";
 import { Rec } from "../decode/record";
-import { Order, Fp, f80Compare, f80Copy, f80FromF, f80FromInt, isInf80, isNan80, isUnsupported, isZero80, exponentOf, negativeOf, putZero } from "../softfloat";
 import {
-  X87Temp, beginX87, endResult, endX87, isEmpty, popStackTimes, setConditions, stackSlot, stackUnderflow, statusOf,
+  Order,
+  Fp,
+  f80Compare,
+  f80Copy,
+  f80FromF,
+  f80FromInt,
+  isInf80,
+  isNan80,
+  isUnsupported,
+  isZero80,
+  exponentOf,
+  negativeOf,
+  putZero,
+} from "../softfloat";
+import {
+  X87Temp,
+  beginX87,
+  endResult,
+  endX87,
+  isEmpty,
+  popStackTimes,
+  setConditions,
+  stackSlot,
+  stackUnderflow,
+  statusOf,
 } from "./x87-unit";
 
 const UNORDERED: u32 = Fsw.C0 | Fsw.C2 | Fsw.C3;
 
-// @ts-ignore: decorator
+
 @inline
 function conditionsOf(order: i32): u32 {
   if (order == Order.UNORDERED) return UNORDERED;

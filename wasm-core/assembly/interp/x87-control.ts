@@ -7,7 +7,13 @@ import { ModeKey, Status, Vcpu } from "../gen/layout";
 import { Cr0 } from "../cpu/control-bits";
 import { Vector, raise } from "../cpu/faults";
 import {
-  Fsw, fpuInit, fullTagWord, legalFcw, setFullTagWord, updateFpuBlocked, updateFpuSummary,
+  Fsw,
+  fpuInit,
+  fullTagWord,
+  legalFcw,
+  setFullTagWord,
+  updateFpuBlocked,
+  updateFpuSummary,
 } from "../cpu/fpu-state";
 import { Rec } from "../decode/record";
 import { memDone, memR, memW } from "../mmu/access";
@@ -70,13 +76,13 @@ export function fdecstp(cpu: Vcpu, rec: Rec): i32 {
   return rotate(cpu, rec, 7);
 }
 
-// @ts-ignore: decorator
+
 @inline
 function isReal(cpu: Vcpu): bool {
   return (cpu.modeKey & ModeKey.PROTECTED) == 0;
 }
 
-// @ts-ignore: decorator
+
 @inline
 function envSize<T>(): u32 {
   return sizeof<T>() == 2 ? 14 : 28;
@@ -98,7 +104,7 @@ function storeEnv16(cpu: Vcpu, p: usize): void {
 function storeEnv32(cpu: Vcpu, p: usize): void {
   const fip = <u32>cpu.fip;
   const fdp = <u32>cpu.fdp;
-  const fop = <u32>cpu.fop & FOP_MASK;
+  const fop = (<u32>cpu.fop) & FOP_MASK;
   store<u32>(p, RESERVED_HIGH | cpu.fcw);
   store<u32>(p, RESERVED_HIGH | cpu.fsw, 4);
   store<u32>(p, RESERVED_HIGH | fullTagWord(cpu), 8);
@@ -115,7 +121,7 @@ function storeEnv32(cpu: Vcpu, p: usize): void {
   }
 }
 
-// @ts-ignore: decorator
+
 @inline
 function storeEnv<T>(cpu: Vcpu, p: usize): void {
   if (sizeof<T>() == 2) storeEnv16(cpu, p);
@@ -128,7 +134,7 @@ function loadPointers16(cpu: Vcpu, p: usize): void {
   if (isReal(cpu)) {
     const mixed = <u32>load<u16>(p, 8);
     fip |= (mixed & 0xf000) << 4;
-    fdp |= (<u32>load<u16>(p, 12) & 0xf000) << 4;
+    fdp |= ((<u32>load<u16>(p, 12)) & 0xf000) << 4;
     cpu.fop = <u16>(mixed & FOP_MASK);
   }
   cpu.fip = fip;

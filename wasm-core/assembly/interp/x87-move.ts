@@ -6,12 +6,39 @@ import { Status, Vcpu } from "../gen/layout";
 import { Rec } from "../decode/record";
 import { memDone, memW } from "../mmu/access";
 import {
-  F80_EXP_MAX, F80_QUIET, Fp, Rc, f80Copy, f80FromBcd, f80FromF, f80FromInt, f80ToBcd, f80ToF, f80ToInt,
-  isSignalling80, put, putDefaultNan, raiseFp, roundingOf,
+  F80_EXP_MAX,
+  F80_QUIET,
+  Fp,
+  Rc,
+  f80Copy,
+  f80FromBcd,
+  f80FromF,
+  f80FromInt,
+  f80ToBcd,
+  f80ToF,
+  f80ToInt,
+  isSignalling80,
+  put,
+  putDefaultNan,
+  raiseFp,
+  roundingOf,
 } from "../softfloat";
 import {
-  X87Temp, beginX87, blocksStore, endPush, endResult, endX87, freeStack, isEmpty, popStack, popStackTimes, setStack,
-  stackOverflow, stackSlot, stackUnderflow, statusOf,
+  X87Temp,
+  beginX87,
+  blocksStore,
+  endPush,
+  endResult,
+  endX87,
+  freeStack,
+  isEmpty,
+  popStack,
+  popStackTimes,
+  setStack,
+  stackOverflow,
+  stackSlot,
+  stackUnderflow,
+  statusOf,
 } from "./x87-unit";
 
 /** Pushes RESULT, unless the stack is full. */
@@ -128,12 +155,13 @@ export function fldln2(cpu: Vcpu, rec: Rec): i32 {
 
 /** Ends a store of `v`, of size T: memory, then flags, then the pop. */
 function storeValue<T>(cpu: Vcpu, rec: Rec, v: T, pops: u32): i32 {
+  // The memory is checked even when an unmasked exception keeps the result from it.
+  const p = memW(cpu, rec, sizeof<T>());
+  if (p == 0) return Status.FAULT;
   if (blocksStore(statusOf(cpu))) {
     endX87(cpu, rec);
     return Status.NEXT;
   }
-  const p = memW(cpu, rec, sizeof<T>());
-  if (p == 0) return Status.FAULT;
   store<T>(p, v);
   memDone(cpu, p);
   endX87(cpu, rec);
@@ -167,7 +195,8 @@ export function fstpM64(cpu: Vcpu, rec: Rec): i32 {
 
 function storeInt<T>(cpu: Vcpu, rec: Rec, truncate: bool, pops: u32): i32 {
   const st = beginX87(cpu);
-  let v = <T>((<u64>1) << (sizeof<T>() * 8 - 1));
+  const top: u64 = sizeof<T>() * 8 - 1;
+  let v = <T>((<u64>1) << top);
   if (isEmpty(cpu, 0)) stackUnderflow(cpu, st);
   else v = <T>f80ToInt(st, stackSlot(cpu, 0), sizeof<T>() * 8, truncate);
   return storeValue<T>(cpu, rec, v, pops);
@@ -207,12 +236,12 @@ export function fisttpM64(cpu: Vcpu, rec: Rec): i32 {
 
 /** Stores the ten bytes at RESULT and pops. */
 function storeTen(cpu: Vcpu, rec: Rec, st: usize): i32 {
+  const p = memW(cpu, rec, 10);
+  if (p == 0) return Status.FAULT;
   if (blocksStore(st)) {
     endX87(cpu, rec);
     return Status.NEXT;
   }
-  const p = memW(cpu, rec, 10);
-  if (p == 0) return Status.FAULT;
   f80Copy(p, st + X87Temp.RESULT);
   memDone(cpu, p);
   endX87(cpu, rec);

@@ -4,7 +4,16 @@ import { Fsw } from "../cpu/fpu-state";
 import { Rec } from "../decode/record";
 import { Trig, f80Atan, f80Copy, f80Exp2m1, f80Trig, f80Yl2x, f80Yl2xp1 } from "../softfloat";
 import {
-  X87Temp, beginX87, endResult, endX87, isEmpty, pushStack, setConditions, setStack, stackOverflow, stackSlot,
+  X87Temp,
+  beginX87,
+  endResult,
+  endX87,
+  isEmpty,
+  pushStack,
+  setConditions,
+  setStack,
+  stackOverflow,
+  stackSlot,
   stackUnderflow,
 } from "./x87-unit";
 
@@ -44,7 +53,7 @@ export function fpatan(cpu: Vcpu, rec: Rec): i32 {
 /** C2 for an argument out of range, which then stays. */
 function endOutOfRange(cpu: Vcpu, rec: Rec): i32 {
   endX87(cpu, rec);
-  setConditions(cpu, (<u32>cpu.fsw & (Fsw.C0 | Fsw.C3)) | Fsw.C2);
+  setConditions(cpu, ((<u32>cpu.fsw) & (Fsw.C0 | Fsw.C3)) | Fsw.C2);
   return Status.NEXT;
 }
 

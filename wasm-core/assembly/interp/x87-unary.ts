@@ -4,9 +4,30 @@
 import { Status, Vcpu } from "../gen/layout";
 import { Fsw } from "../cpu/fpu-state";
 import { Rec } from "../decode/record";
-import { Fp, REM_INCOMPLETE, REM_NONE, f80Copy, f80Extract, f80Rem, f80RoundToIntegral, f80Scale, f80Sqrt } from "../softfloat";
 import {
-  STACK_FAULT, X87Temp, beginX87, endResult, endX87, isEmpty, pushStack, setConditions, setStack, stackOverflow, stackSlot, stackUnderflow,
+  Fp,
+  REM_INCOMPLETE,
+  REM_NONE,
+  f80Copy,
+  f80Extract,
+  f80Rem,
+  f80RoundToIntegral,
+  f80Scale,
+  f80Sqrt,
+} from "../softfloat";
+import {
+  STACK_FAULT,
+  X87Temp,
+  beginX87,
+  endResult,
+  endX87,
+  isEmpty,
+  pushStack,
+  setConditions,
+  setStack,
+  stackOverflow,
+  stackSlot,
+  stackUnderflow,
 } from "./x87-unit";
 
 /** Flips or clears the sign of the stack top: no exception but an empty register. */
@@ -58,7 +79,7 @@ function remainder(cpu: Vcpu, rec: Rec, nearest: bool): i32 {
   // Quotient bits 2, 1, 0 go to C0, C3, C1; without a quotient C0 and C3 stay.
   if ((q & 1) != 0) store<u32>(st, load<u32>(st) | Fp.C1);
   let cc = (q & REM_INCOMPLETE ? Fsw.C2 : 0) | (q & 4 ? Fsw.C0 : 0) | (q & 2 ? Fsw.C3 : 0);
-  if (q == REM_NONE) cc = <u32>cpu.fsw & (Fsw.C0 | Fsw.C3);
+  if (q == REM_NONE) cc = (<u32>cpu.fsw) & (Fsw.C0 | Fsw.C3);
   const status = endResult(cpu, rec, 0, 0);
   setConditions(cpu, cc);
   return status;

@@ -25,14 +25,12 @@ export const STACK_FAULT: u32 = 0x100000;
 const PRE_COMPUTATION: u32 = Fp.IE | Fp.DE | Fp.ZE;
 
 /** Address of the status word, laid out by Fp. */
-// @ts-ignore: decorator
 @inline
 export function statusOf(cpu: Vcpu): usize {
   return changetype<usize>(cpu) + VcpuOff.x87Env;
 }
 
 /** Opens an instruction: makes its status word from FCW and returns the address. */
-// @ts-ignore: decorator
 @inline
 export function beginX87(cpu: Vcpu): usize {
   const st = statusOf(cpu);
@@ -41,44 +39,40 @@ export function beginX87(cpu: Vcpu): usize {
   return st;
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function topOf(cpu: Vcpu): u32 {
-  return (<u32>cpu.fsw >> Fsw.TOP_SHIFT) & 7;
+  return ((<u32>cpu.fsw) >> Fsw.TOP_SHIFT) & 7;
 }
 
 /** Address of ST(i). */
-// @ts-ignore: decorator
 @inline
 export function stackSlot(cpu: Vcpu, i: u32): usize {
   return fprSlot(cpu, (topOf(cpu) + i) & 7);
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function isEmpty(cpu: Vcpu, i: u32): bool {
-  return ((<u32>cpu.ftw >> (((topOf(cpu) + i) & 7) * 2)) & 3) == 3;
+  return (((<u32>cpu.ftw) >> (((topOf(cpu) + i) & 7) * 2)) & 3) == 3;
 }
 
 /** Marks ST(i) empty. */
-// @ts-ignore: decorator
 @inline
 export function freeStack(cpu: Vcpu, i: u32): void {
-  cpu.ftw = <u16>(<u32>cpu.ftw | (3 << (((topOf(cpu) + i) & 7) * 2)));
+  cpu.ftw = <u16>((<u32>cpu.ftw) | (3 << (((topOf(cpu) + i) & 7) * 2)));
 }
 
 /** Marks ST(i) in use. */
-// @ts-ignore: decorator
 @inline
 export function useStack(cpu: Vcpu, i: u32): void {
-  cpu.ftw = <u16>(<u32>cpu.ftw & ~(3 << (((topOf(cpu) + i) & 7) * 2)));
+  cpu.ftw = <u16>((<u32>cpu.ftw) & ~(3 << (((topOf(cpu) + i) & 7) * 2)));
 }
 
 /** Adds `n` (modulo 8) to TOP. */
-// @ts-ignore: decorator
 @inline
 export function moveTop(cpu: Vcpu, n: u32): void {
-  cpu.fsw = <u16>((<u32>cpu.fsw & ~Fsw.TOP_MASK) | (((topOf(cpu) + n) & 7) << Fsw.TOP_SHIFT));
+  cpu.fsw = <u16>(((<u32>cpu.fsw) & ~Fsw.TOP_MASK) | (((topOf(cpu) + n) & 7) << Fsw.TOP_SHIFT));
 }
 
 export function popStack(cpu: Vcpu): void {
@@ -114,7 +108,6 @@ export function stackOverflow(cpu: Vcpu, st: usize): void {
 }
 
 /** Flags of this instruction that are unmasked. */
-// @ts-ignore: decorator
 @inline
 export function unmaskedOf(st: usize): u32 {
   const status = load<u32>(st);
@@ -122,7 +115,6 @@ export function unmaskedOf(st: usize): u32 {
 }
 
 /** True when an unmasked exception keeps a result from being stored in memory. */
-// @ts-ignore: decorator
 @inline
 export function blocksStore(st: usize): bool {
   return (unmaskedOf(st) & (PRE_COMPUTATION | Fp.OE | Fp.UE)) != 0;
@@ -135,7 +127,7 @@ export function blocksStore(st: usize): bool {
 export function endX87(cpu: Vcpu, rec: Rec): bool {
   const st = statusOf(cpu);
   const status = load<u32>(st);
-  let fsw = (<u32>cpu.fsw & ~Fsw.C1) | (status & Fp.FLAGS);
+  let fsw = ((<u32>cpu.fsw) & ~Fsw.C1) | (status & Fp.FLAGS);
   if ((status & Fp.C1) != 0) fsw |= Fsw.C1;
   if ((status & STACK_FAULT) != 0) fsw |= Fsw.SF;
   cpu.fsw = <u16>fsw;
@@ -165,10 +157,9 @@ export function endPush(cpu: Vcpu, rec: Rec): i32 {
 }
 
 /** Sets the condition codes C3, C2, C0 (C1 is endX87's). */
-// @ts-ignore: decorator
 @inline
 export function setConditions(cpu: Vcpu, cc: u32): void {
-  cpu.fsw = <u16>((<u32>cpu.fsw & ~(Fsw.C0 | Fsw.C2 | Fsw.C3)) | cc);
+  cpu.fsw = <u16>(((<u32>cpu.fsw) & ~(Fsw.C0 | Fsw.C2 | Fsw.C3)) | cc);
 }
 
 function codeByte(cpu: Vcpu, rip: u64): u32 {

@@ -27,7 +27,10 @@ beforeAll(async () => {
 }, 120_000);
 
 const formNamed = (mnemonic: string, encoding?: string) => {
-  const f = core.forms.find((x) => x.row.mnemonic === mnemonic && (encoding === undefined || x.row.encoding === encoding) && x.variant.size !== 16);
+  const f = core.forms.find(
+    (x) =>
+      x.row.mnemonic === mnemonic && (encoding === undefined || x.row.encoding === encoding) && x.variant.size !== 16,
+  );
   if (f === undefined) throw new Error(mnemonic);
   return f;
 };
@@ -65,7 +68,12 @@ describe("recorded on a processor", () => {
  * Runs an instruction on ST(0) and ST(1) and returns the stack top, of FPTAN the register below the 1 it pushes, as
  * hexadecimal sign and exponent, significand, and FSW.
  */
-function onStack(mnemonic: string, st0: readonly string[], st1: readonly string[], fcw = 0x37f): [string, string, number] {
+function onStack(
+  mnemonic: string,
+  st0: readonly string[],
+  st1: readonly string[],
+  fcw = 0x37f,
+): [string, string, number] {
   resetCpu(core);
   core.view.setUint16(CPU + off.fcw, fcw, true);
   core.view.setUint16(CPU + off.fsw, 6 << 11, true);
@@ -84,9 +92,13 @@ function onStack(mnemonic: string, st0: readonly string[], st1: readonly string[
 describe("transcendental instructions", () => {
   it("are correctly rounded", () => {
     const wrong: string[] = [];
-    for (const [mnemonic, ase, asig, bse, bsig, se, sig] of recorded.transcendental as readonly [string, ...string[]][]) {
+    for (const [mnemonic, ase, asig, bse, bsig, se, sig] of recorded.transcendental as readonly [
+      string,
+      ...string[],
+    ][]) {
       const got = onStack(mnemonic, [ase!, asig!], [bse!, bsig!]);
-      if (got[0] !== se || got[1] !== sig) wrong.push(`${mnemonic} ${ase} ${asig} ${bse} ${bsig}: ${got[0]} ${got[1]}, not ${se} ${sig}`);
+      if (got[0] !== se || got[1] !== sig)
+        wrong.push(`${mnemonic} ${ase} ${asig} ${bse} ${bsig}: ${got[0]} ${got[1]}, not ${se} ${sig}`);
     }
     expect(wrong).toEqual([]);
     expect(recorded.transcendental.length).toBeGreaterThan(300);
@@ -147,7 +159,8 @@ describe("state", () => {
 });
 
 describe("MMX with memory", () => {
-  const memoryForm = (mnemonic: string, size = 0) => core.forms.find((f) => f.row.mnemonic === mnemonic && f.variant.form === "mem" && f.variant.size === size)!.index;
+  const memoryForm = (mnemonic: string, size = 0) =>
+    core.forms.find((f) => f.row.mnemonic === mnemonic && f.variant.form === "mem" && f.variant.size === size)!.index;
 
   /** MM0 = a, MM1 = b, [RDI] at `at`. */
   function start(at: number, a: bigint, b: bigint): void {
@@ -192,7 +205,9 @@ describe("MMX with memory", () => {
       core.view.setBigUint64(MEM, 0n, true);
     }
     start(MEM, 0x8877665544332211n, 0n);
-    const store = core.forms.find((f) => f.row.encoding === "NP 0F 7E /r" && f.variant.form === "mem" && f.variant.size === 32)!;
+    const store = core.forms.find(
+      (f) => f.row.encoding === "NP 0F 7E /r" && f.variant.form === "mem" && f.variant.size === 32,
+    )!;
     expect(core.run(store.index)).toBe(0);
     expect(core.view.getBigUint64(MEM, true)).toBe(0x44332211n);
   });

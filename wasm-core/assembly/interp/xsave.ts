@@ -13,8 +13,18 @@ import { Rec } from "../decode/record";
 import { memAddr, memSeg } from "../mmu/access";
 import { alignedArea, get128, probeArea, put64 } from "./save-area";
 import {
-  LEGACY_SIZE, MXCSR_INIT, initX87, initXmm, loadMxcsr, loadX87, loadXmm, saveMxcsr, saveX87,
-  saveXmm, x87InUse, xmmInUse,
+  LEGACY_SIZE,
+  MXCSR_INIT,
+  initX87,
+  initXmm,
+  loadMxcsr,
+  loadX87,
+  loadXmm,
+  saveMxcsr,
+  saveX87,
+  saveXmm,
+  x87InUse,
+  xmmInUse,
 } from "./fxsave";
 
 export namespace Xcr0 {
@@ -41,7 +51,7 @@ export function xinuse(cpu: Vcpu): u64 {
 
 /** EDX:EAX. */
 function requested(cpu: Vcpu): u64 {
-  return <u64>getReg<u32>(cpu, Gpr.RAX) | (<u64>getReg<u32>(cpu, Gpr.RDX) << 32);
+  return (<u64>getReg<u32>(cpu, Gpr.RAX)) | ((<u64>getReg<u32>(cpu, Gpr.RDX)) << 32);
 }
 
 /** Whether the XSAVE feature set may run; raises what says no. */

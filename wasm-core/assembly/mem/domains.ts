@@ -4,7 +4,16 @@
  * domid that tell that the domain is gone.
  */
 import {
-  CrashReason, Domain, DomainOff, DomainState, EventBit, MachineOff, ShutdownReason, TraceCode, Vcpu, VcpuOff,
+  CrashReason,
+  Domain,
+  DomainOff,
+  DomainState,
+  EventBit,
+  MachineOff,
+  ShutdownReason,
+  TraceCode,
+  Vcpu,
+  VcpuOff,
 } from "../gen/layout";
 import { ring } from "../util/atomics";
 import { machine, trace } from "../util/host";
@@ -14,7 +23,7 @@ const DOMID_SLOTS: u32 = 32768;
 /** The domain of that number; a null pointer when there is none. */
 export function domainOf(domid: u32): Domain {
   if (domid >= DOMID_SLOTS) return changetype<Domain>(0);
-  return changetype<Domain>(<usize>atomic.load<u32>(<usize>machine().domainTable + (<usize>domid << 2)));
+  return changetype<Domain>(<usize>atomic.load<u32>(<usize>machine().domainTable + ((<usize>domid) << 2)));
 }
 
 /** True when `dom` still is the live domain `domid`. Meaningful under one of its locks. */
@@ -26,7 +35,7 @@ export function isLive(dom: Domain, domid: u32): bool {
 /** A vCPU by number; a null pointer when there is none. */
 export function domainVcpu(dom: Domain, id: u32): Vcpu {
   if (id >= dom.maxVcpus) return changetype<Vcpu>(0);
-  return changetype<Vcpu>(<usize>load<u32>(changetype<usize>(dom) + DomainOff.vcpus + (<usize>id << 2)));
+  return changetype<Vcpu>(<usize>load<u32>(changetype<usize>(dom) + DomainOff.vcpus + ((<usize>id) << 2)));
 }
 
 /** The domain of a vCPU. */
@@ -38,7 +47,7 @@ export function domainOfVcpu(cpu: Vcpu): Domain {
 /** Adds to a DomainStat. */
 @inline
 export function count(dom: Domain, stat: u32, by: u64 = 1): void {
-  atomic.add<u64>(changetype<usize>(dom) + DomainOff.stats + (<usize>stat << 3), by);
+  atomic.add<u64>(changetype<usize>(dom) + DomainOff.stats + ((<usize>stat) << 3), by);
 }
 
 /** Makes every vCPU of the domain leave the run loop at its next block. */

@@ -16,8 +16,8 @@ export function heapPages(order: u32): usize {
   if (order >= <u32>HEAP_ORDERS) return 0;
   const m = machine();
   const lock = changetype<usize>(m) + MachineOff.frameLock;
-  const slot = changetype<usize>(m) + MachineOff.heapOrders + (<usize>order << 2);
-  const bytes = <usize>4096 << order;
+  const slot = changetype<usize>(m) + MachineOff.heapOrders + ((<usize>order) << 2);
+  const bytes = (<usize>4096) << order;
   spinLock(lock);
   const block = <usize>load<u32>(slot);
   if (block != 0) {
@@ -52,13 +52,14 @@ export function heapFreePages(block: usize, order: u32): void {
   if (block == 0) return;
   const m = machine();
   const lock = changetype<usize>(m) + MachineOff.frameLock;
-  const slot = changetype<usize>(m) + MachineOff.heapOrders + (<usize>order << 2);
+  const slot = changetype<usize>(m) + MachineOff.heapOrders + ((<usize>order) << 2);
   spinLock(lock);
   store<u32>(block, load<u32>(slot));
   store<u32>(slot, <u32>block);
   m.freeFrames += 1 << order;
   spinUnlock(lock);
 }
+
 
 @inline
 function slabClass(size: u32): u32 {
@@ -71,8 +72,8 @@ export function heapAlloc(size: u32): usize {
   const m = machine();
   const cls = slabClass(size);
   const lock = changetype<usize>(m) + MachineOff.heapLock;
-  const slot = changetype<usize>(m) + MachineOff.heapSlabs + (<usize>cls << 2);
-  const bytes = <usize>1 << (cls + SLAB_MIN_SHIFT);
+  const slot = changetype<usize>(m) + MachineOff.heapSlabs + ((<usize>cls) << 2);
+  const bytes = (<usize>1) << (cls + SLAB_MIN_SHIFT);
   spinLock(lock);
   if (load<u32>(slot) == 0) refill(slot, bytes);
   const object = <usize>load<u32>(slot);
@@ -98,7 +99,7 @@ export function heapFree(object: usize, size: u32): void {
   if (object == 0) return;
   const m = machine();
   const lock = changetype<usize>(m) + MachineOff.heapLock;
-  const slot = changetype<usize>(m) + MachineOff.heapSlabs + (<usize>slabClass(size) << 2);
+  const slot = changetype<usize>(m) + MachineOff.heapSlabs + ((<usize>slabClass(size)) << 2);
   spinLock(lock);
   store<u32>(object, load<u32>(slot));
   store<u32>(slot, <u32>object);

@@ -3,7 +3,16 @@
  * constants, the frame table, the table of domains and the log, then the frames that the allocators hand out.
  */
 import {
-  Frame_SIZE, FrameType, LOG_BYTES, Machine_SIZE, MACHINE_BASE, MACHINE_MAGIC, MAX_PCPUS, Pcpu, Pcpu_SIZE, PCPU_BASE,
+  Frame_SIZE,
+  FrameType,
+  LOG_BYTES,
+  Machine_SIZE,
+  MACHINE_BASE,
+  MACHINE_MAGIC,
+  MAX_PCPUS,
+  Pcpu,
+  Pcpu_SIZE,
+  PCPU_BASE,
 } from "../gen/layout";
 import { hostTime, machine, NEVER } from "../util/host";
 import { frameOf } from "./frames";
@@ -14,6 +23,7 @@ const DOMID_SLOTS: usize = 32768;
 const OVERHEAD_FRAMES: u32 = 8192;
 /** Instructions per microsecond assumed before the first measurement. */
 const FIRST_RATE: u32 = 50;
+
 
 @inline
 function pageUp(address: usize): usize {

@@ -100,7 +100,9 @@ describe("locks", () => {
       Array.from({ length: threads }, () => {
         const workerData = { module: core.module, memory: core.memory, words, rounds };
         const worker = new Worker(source, { eval: true, workerData });
-        return new Promise((resolve, reject) => worker.once("message", resolve).once("error", reject)).then(() => worker.terminate());
+        return new Promise((resolve, reject) => worker.once("message", resolve).once("error", reject)).then(() =>
+          worker.terminate(),
+        );
       }),
     );
     expect(core.u32(words + 64)).toBe(threads * rounds);
@@ -157,7 +159,9 @@ describe("p2m", () => {
     const core = await started();
     fc.assert(
       fc.property(
-        fc.array(fc.record({ gfn: fc.integer({ min: 0, max: (1 << 30) - 1 }), op: fc.integer({ min: 0, max: 2 }) }), { maxLength: 40 }),
+        fc.array(fc.record({ gfn: fc.integer({ min: 0, max: (1 << 30) - 1 }), op: fc.integer({ min: 0, max: 2 }) }), {
+          maxLength: 40,
+        }),
         (steps) => {
           const free = core.call.freeFrames();
           const dom = core.call.makeDomain(9, 0, 1000);

@@ -3,9 +3,7 @@
  * levels, ten bits each; nodes are frames, made when first needed and kept until the domain dies, so that lookups take
  * no lock. An empty entry inside a RAM range means "populate on demand"; a hole that the guest made there is BALLOON.
  */
-import {
-  Access, CrashReason, Domain, DomainOff, DomainStat, FrameFlag, FrameType, P2m, P2mKind,
-} from "../gen/layout";
+import { Access, CrashReason, Domain, DomainOff, DomainStat, FrameFlag, FrameType, P2m, P2mKind } from "../gen/layout";
 import { flushDomainTlb } from "../cpu/shootdown";
 import { spinLock, spinUnlock } from "../util/atomics";
 import { count, domainCrash } from "./domains";
@@ -20,10 +18,12 @@ export function p2mEntry(mfn: u32, kind: u32, rights: u32): u32 {
   return mfn | (kind << P2m.KIND_SHIFT) | rights;
 }
 
+
 @inline
 export function p2mKind(entry: u32): u32 {
   return (entry >> P2m.KIND_SHIFT) & P2m.KIND_MASK;
 }
+
 
 @inline
 export function p2mMfn(entry: u32): u32 {
@@ -95,7 +95,7 @@ export function p2mResolve(dom: Domain, gfn: u64, access: u32): u32 {
   else if (kind == P2mKind.COW && access == Access.WRITE) entry = unshare(dom, <u32>gfn);
   if (access == Access.WRITE && p2mHasFrame(entry)) {
     const f = frameOf(p2mMfn(entry));
-    if ((f.flags & <u8>FrameFlag.DIRTY) == 0) f.flags |= <u8>FrameFlag.DIRTY;
+    if ((f.flags & (<u8>FrameFlag.DIRTY)) == 0) f.flags |= <u8>FrameFlag.DIRTY;
   }
   return entry;
 }

@@ -9,8 +9,19 @@ import { machine } from "../util/host";
 import { spinLock, spinTryLock, spinUnlock } from "../util/atomics";
 
 export {
-  frameAlloc, frameGet, framePut, freeFrames, heapAlloc, heapFree, heapFreePages, heapPages, p2mEntry, p2mRelease,
-  spinLock, spinTryLock, spinUnlock,
+  frameAlloc,
+  frameGet,
+  framePut,
+  freeFrames,
+  heapAlloc,
+  heapFree,
+  heapFreePages,
+  heapPages,
+  p2mEntry,
+  p2mRelease,
+  spinLock,
+  spinTryLock,
+  spinUnlock,
 };
 
 export function start(frames: u32): i32 {
@@ -18,8 +29,12 @@ export function start(frames: u32): i32 {
   machineReady();
   return result;
 }
-export function frameAddressOf(mfn: u32): usize { return changetype<usize>(frameOf(mfn)); }
-export function retire(mfn: u32): void { frameRetire(frameOf(mfn)); }
+export function frameAddressOf(mfn: u32): usize {
+  return changetype<usize>(frameOf(mfn));
+}
+export function retire(mfn: u32): void {
+  frameRetire(frameOf(mfn));
+}
 
 /** A bare domain with a p2m and `count` pages of RAM from gfn 0. */
 export function makeDomain(domid: u32, count: u32, maxPages: u32): Domain {
@@ -32,15 +47,33 @@ export function makeDomain(domid: u32, count: u32, maxPages: u32): Domain {
   p2mInit(dom);
   return dom;
 }
-export function get(dom: Domain, gfn: u64): u32 { return p2mGet(dom, gfn); }
-export function resolve(dom: Domain, gfn: u64, access: u32): u32 { return p2mResolve(dom, gfn, access); }
-export function set(dom: Domain, gfn: u32, entry: u32): u32 { return p2mSet(dom, gfn, entry); }
-export function replace(dom: Domain, gfn: u32, old: u32, entry: u32): u32 { return p2mReplace(dom, gfn, old, entry); }
-export function makePod(dom: Domain, gfn: u32): bool { return p2mMakePod(dom, gfn); }
-export function destroy(dom: Domain): void { p2mDestroy(dom); }
-export function domainSize(): usize { return Domain_SIZE; }
-export function freshFrame(): u32 { return machine().freshFrame; }
-export function lookup(domid: u32): usize { return changetype<usize>(domainOf(domid)); }
+export function get(dom: Domain, gfn: u64): u32 {
+  return p2mGet(dom, gfn);
+}
+export function resolve(dom: Domain, gfn: u64, access: u32): u32 {
+  return p2mResolve(dom, gfn, access);
+}
+export function set(dom: Domain, gfn: u32, entry: u32): u32 {
+  return p2mSet(dom, gfn, entry);
+}
+export function replace(dom: Domain, gfn: u32, old: u32, entry: u32): u32 {
+  return p2mReplace(dom, gfn, old, entry);
+}
+export function makePod(dom: Domain, gfn: u32): bool {
+  return p2mMakePod(dom, gfn);
+}
+export function destroy(dom: Domain): void {
+  p2mDestroy(dom);
+}
+export function domainSize(): usize {
+  return Domain_SIZE;
+}
+export function freshFrame(): u32 {
+  return machine().freshFrame;
+}
+export function lookup(domid: u32): usize {
+  return changetype<usize>(domainOf(domid));
+}
 
 /** Adds to a plain word under a lock, and takes and gives frames: what several threads may do at once. */
 export function contend(lock: usize, word: usize, rounds: u32): void {

@@ -19,53 +19,50 @@ export { Door } from "./door";
 export { copyFromGuest, copyToGuest, sysR, sysRW, sysW } from "./slow";
 export { physR } from "./physical";
 
-// @ts-ignore: decorator
+
 @inline
 function tagOf(cpu: Vcpu, lin: u64, size: u32): u64 {
   return ((lin + <u64>(size - 1)) & ~0xfff) | cpu.ctx;
 }
 
 /** Reads of `size` bytes at linear address `lin`; `ss` says that a non-canonical address is #SS. */
-// @ts-ignore: decorator
 @inline
 export function linR(cpu: Vcpu, lin: u64, size: u32, ss: bool): usize {
   const e = tlbSlot(cpu.tlb, lin);
-  if (e.tagR == tagOf(cpu, lin, size)) return <usize>e.host + <usize>(<u32>lin & 0xfff);
+  if (e.tagR == tagOf(cpu, lin, size)) return <usize>e.host + <usize>((<u32>lin) & 0xfff);
   return slowAccess(cpu, lin, size, Door.READ, ss);
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function linW(cpu: Vcpu, lin: u64, size: u32, ss: bool): usize {
   const e = tlbSlot(cpu.tlb, lin);
-  if (e.tagW == tagOf(cpu, lin, size)) return <usize>e.host + <usize>(<u32>lin & 0xfff);
+  if (e.tagW == tagOf(cpu, lin, size)) return <usize>e.host + <usize>((<u32>lin) & 0xfff);
   return slowAccess(cpu, lin, size, Door.WRITE, ss);
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function linRW(cpu: Vcpu, lin: u64, size: u32, ss: bool): usize {
   const e = tlbSlot(cpu.tlb, lin);
-  if (e.tagW == tagOf(cpu, lin, size)) return <usize>e.host + <usize>(<u32>lin & 0xfff);
+  if (e.tagW == tagOf(cpu, lin, size)) return <usize>e.host + <usize>((<u32>lin) & 0xfff);
   return slowAccess(cpu, lin, size, Door.UPDATE, ss);
 }
 
 /** Ends a write through `p`. */
-// @ts-ignore: decorator
 @inline
 export function memDone(cpu: Vcpu, p: usize): void {
   if (p == changetype<usize>(cpu) + VcpuOff.bounce) commitBounce(cpu);
 }
 
-// @ts-ignore: decorator
+
 @inline
 function plainAddress(cpu: Vcpu, rec: Rec): u64 {
   const base = changetype<usize>(cpu);
-  return load<u64>(base + rec.rm) + (load<u64>(base + rec.index) << <u64>rec.ea) + <u64>rec.disp;
+  return load<u64>(base + rec.rm) + (load<u64>(base + rec.index) << (<u64>rec.ea)) + <u64>rec.disp;
 }
 
 /** In plain addressing the stack segment is implied by an RSP or RBP base. */
-// @ts-ignore: decorator
 @inline
 function stackBase(rec: Rec): bool {
   return rec.rm == 32 || rec.rm == 40;
@@ -75,7 +72,7 @@ function stackBase(rec: Rec): bool {
 export function memAddr(cpu: Vcpu, rec: Rec): u64 {
   const ea = <u32>rec.ea;
   const base = changetype<usize>(cpu);
-  const sum = load<u64>(base + rec.rm) + (load<u64>(base + rec.index) << <u64>(ea & 3)) + <u64>rec.disp;
+  const sum = load<u64>(base + rec.rm) + (load<u64>(base + rec.index) << (<u64>(ea & 3))) + <u64>rec.disp;
   if (ea < Ea.FULL) return sum;
   const asize = ea >> Ea.ASIZE_SHIFT;
   return asize == 2 ? sum : asize == 1 ? sum & 0xffffffff : sum & 0xffff;
@@ -88,35 +85,35 @@ export function memSeg(rec: Rec): u32 {
   return stackBase(rec) ? SegIndex.SS : SegIndex.DS;
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function memR(cpu: Vcpu, rec: Rec, size: u32): usize {
   if (<u32>rec.ea < Ea.FULL) {
     const lin = plainAddress(cpu, rec);
     const e = tlbSlot(cpu.tlb, lin);
-    if (e.tagR == tagOf(cpu, lin, size)) return <usize>e.host + <usize>(<u32>lin & 0xfff);
+    if (e.tagR == tagOf(cpu, lin, size)) return <usize>e.host + <usize>((<u32>lin) & 0xfff);
   }
   return slowMem(cpu, rec, size, Door.READ);
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function memW(cpu: Vcpu, rec: Rec, size: u32): usize {
   if (<u32>rec.ea < Ea.FULL) {
     const lin = plainAddress(cpu, rec);
     const e = tlbSlot(cpu.tlb, lin);
-    if (e.tagW == tagOf(cpu, lin, size)) return <usize>e.host + <usize>(<u32>lin & 0xfff);
+    if (e.tagW == tagOf(cpu, lin, size)) return <usize>e.host + <usize>((<u32>lin) & 0xfff);
   }
   return slowMem(cpu, rec, size, Door.WRITE);
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function memRW(cpu: Vcpu, rec: Rec, size: u32): usize {
   if (<u32>rec.ea < Ea.FULL) {
     const lin = plainAddress(cpu, rec);
     const e = tlbSlot(cpu.tlb, lin);
-    if (e.tagW == tagOf(cpu, lin, size)) return <usize>e.host + <usize>(<u32>lin & 0xfff);
+    if (e.tagW == tagOf(cpu, lin, size)) return <usize>e.host + <usize>((<u32>lin) & 0xfff);
   }
   return slowMem(cpu, rec, size, Door.UPDATE);
 }
@@ -151,7 +148,11 @@ export function segAccess(cpu: Vcpu, seg: u32, off: u64, size: u32, door: u32): 
     if (lin == NO_LINEAR) return 0;
   }
   const ss = seg == SegIndex.SS;
-  return door == Door.READ ? linR(cpu, lin, size, ss) : door == Door.WRITE ? linW(cpu, lin, size, ss) : linRW(cpu, lin, size, ss);
+  return door == Door.READ
+    ? linR(cpu, lin, size, ss)
+    : door == Door.WRITE
+      ? linW(cpu, lin, size, ss)
+      : linRW(cpu, lin, size, ss);
 }
 
 export function segR(cpu: Vcpu, seg: u32, off: u64, size: u32): usize {

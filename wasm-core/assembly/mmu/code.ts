@@ -11,24 +11,23 @@ import { codeCache } from "./code-cache";
 const CHUNK_SHIFT: u32 = 7;
 
 /** Bits of the chunks that bytes [off, off + size) of a frame touch. */
-// @ts-ignore: decorator
 @inline
 export function chunks(off: u32, size: u32): u32 {
   const first = off >> CHUNK_SHIFT;
   const last = (off + size - 1) >> CHUNK_SHIFT;
-  return (<u32>-1 << first) & (<u32>-1 >> (31 - min<u32>(last, 31)));
+  return ((<u32>-1) << first) & ((<u32>-1) >> (31 - min<u32>(last, 31)));
 }
 
 /** Marks bytes of a frame as decoded; from now on no TLB lets the frame be written unseen. */
 export function markCode(cpu: Vcpu, host: usize, size: u32): void {
   const frame = frameOf(<u32>(host >> 12));
   const old = frame.codeMap;
-  frame.codeMap = old | chunks(<u32>host & 4095, size);
+  frame.codeMap = old | chunks((<u32>host) & 4095, size);
   if (old != 0) return;
   const domain = changetype<Domain>(cpu.domain);
   for (let i: u32 = 0; i < domain.maxVcpus; i++) {
     const other = domainVcpu(domain, i);
-    if (changetype<usize>(other) != 0) tlbProtectFrame(other, <u32>host & ~4095);
+    if (changetype<usize>(other) != 0) tlbProtectFrame(other, (<u32>host) & ~4095);
   }
 }
 

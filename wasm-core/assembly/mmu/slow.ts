@@ -21,7 +21,7 @@ const DEVICE: usize = 1;
 const BOUNCE_BYTES: u32 = 128;
 const CR0_AM: u64 = 1 << 18;
 
-// @ts-ignore: decorator
+
 @inline
 function bounceAt(cpu: Vcpu): usize {
   return changetype<usize>(cpu) + VcpuOff.bounce;
@@ -34,7 +34,7 @@ export function slowAccess(cpu: Vcpu, lin: u64, size: u32, door: u32, ss: bool):
     return 0;
   }
   const user = cpu.cpl == 3;
-  if (user && cpu.cr0 & CR0_AM && cpu.eflags & Flag.AC && lin & <u64>(alignmentOf(size) - 1)) {
+  if (user && cpu.cr0 & CR0_AM && cpu.eflags & Flag.AC && lin & (<u64>(alignmentOf(size) - 1))) {
     raiseError(cpu, Vector.AC, 0);
     return 0;
   }
@@ -71,7 +71,7 @@ export function sysRW(cpu: Vcpu, lin: u64, size: u32): usize {
 
 function accessAt(cpu: Vcpu, lin: u64, size: u32, door: u32, user: bool, implicit: bool): usize {
   const access = door == Door.READ ? Access.READ : Access.WRITE;
-  const room: u32 = 4096 - (<u32>lin & 4095);
+  const room: u32 = 4096 - ((<u32>lin) & 4095);
   if (size > room) return crossing(cpu, lin, size, room, door, user, implicit);
   const p = translate(cpu, lin, size, access, user, implicit);
   if (p > DEVICE) return p;
@@ -95,7 +95,7 @@ function translate(cpu: Vcpu, lin: u64, size: u32, access: u32, user: bool, impl
   if (!isMemory(entry) || (access == Access.WRITE && !(entry & ENTRY_W))) return DEVICE;
   const host = (entry & ENTRY_MFN) << 12;
   const frame = frameOf(entry & ENTRY_MFN);
-  const off = <u32>gpa & 4095;
+  const off = (<u32>gpa) & 4095;
   if (access == Access.WRITE && frame.codeMap != 0) writeToCode(cpu, frame, off, size);
   const writable = entry & ENTRY_W && frame.codeMap == 0;
   if (!implicit) fill(cpu, lin, host, access, user, writable != 0);
@@ -126,7 +126,7 @@ export function translateCode(cpu: Vcpu, lin: u64): usize {
   const user = cpu.cpl == 3;
   const e = tlbSlot(tlbTable(cpu, user), lin);
   const tag = (lin & ~0xfff) | cpu.ctx;
-  if (e.tagX == tag) return <usize>e.host + <usize>(<u32>lin & 4095);
+  if (e.tagX == tag) return <usize>e.host + <usize>((<u32>lin) & 4095);
   const fault = walk(cpu, lin, Access.EXEC, user, false);
   if (fault != WALK_OK) {
     raisePageFault(cpu, lin, <u32>fault);
@@ -146,7 +146,7 @@ export function translateCode(cpu: Vcpu, lin: u64): usize {
   e.tagX = tag;
   if (cpu.walkBits & WalkBit.LARGE) noteLargePage(cpu, lin, cpu.walkPage);
   if (!user && cpu.walkBits & WalkBit.USER) noteUserPage(cpu, e);
-  return <usize>(host + (<u32>lin & 4095));
+  return <usize>(host + ((<u32>lin) & 4095));
 }
 
 /** An access in two pages: both are translated before anything happens, then gathered. */
@@ -220,7 +220,7 @@ export function copyGuest(cpu: Vcpu, gva: u64, host: usize, size: u32, toGuest: 
   const vector = cpu.faultVector;
   const cr2 = cpu.cr2;
   while (size != 0) {
-    const n = min<u32>(size, 4096 - (<u32>gva & 4095));
+    const n = min<u32>(size, 4096 - ((<u32>gva) & 4095));
     const p = isCanonical(gva) ? translate(cpu, gva, n, access, false, true) : 0;
     if (p <= DEVICE) {
       cpu.faultVector = vector;

@@ -3,9 +3,7 @@
  * that one compare decides and everything unusual is a miss. Tags carry an address-space number: flushing is taking a
  * fresh number. [SDM] vol. 3A, 4.10.
  */
-import {
-  JUMP_CACHE_BYTES, PfError, TLB_BYTES, TLB_ENTRIES, TlbEntry, TlbEntryOff, Vcpu, VcpuOff,
-} from "../gen/layout";
+import { JUMP_CACHE_BYTES, PfError, TLB_BYTES, TLB_ENTRIES, TlbEntry, TlbEntryOff, Vcpu, VcpuOff } from "../gen/layout";
 import { Flag } from "../cpu/flags";
 import { codeCache } from "./code-cache";
 
@@ -18,21 +16,19 @@ const CR4_PCIDE: u64 = 1 << 17;
 const CR3_PCID_MASK: u64 = 0xfff;
 
 /** The entry that may hold linear address `lin`. The sum keeps neighbouring pages apart, see doors.ts. */
-// @ts-ignore: decorator
 @inline
 export function tlbSlot(table: usize, lin: u64): TlbEntry {
   const page = <u32>(lin >> 12);
-  return changetype<TlbEntry>(table + ((<usize>(page + (page >> 10)) & (TLB_ENTRIES - 1)) << 5));
+  return changetype<TlbEntry>(table + (((<usize>(page + (page >> 10))) & (TLB_ENTRIES - 1)) << 5));
 }
 
 /** The supervisor table; the user table follows it. */
-// @ts-ignore: decorator
 @inline
 function tables(cpu: Vcpu): usize {
   return <usize>cpu.tlbBase;
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function tlbTable(cpu: Vcpu, user: bool): usize {
   return tables(cpu) + (user ? TLB_BYTES >> 1 : 0);
@@ -67,7 +63,7 @@ function useAsid(cpu: Vcpu, asid: u32): void {
   cpu.ctx = <u64>asid;
 }
 
-// @ts-ignore: decorator
+
 @inline
 function pcidSlot(cpu: Vcpu, pcid: u32): usize {
   return changetype<usize>(cpu) + VcpuOff.pcidAsid + ((pcid & (PCID_SLOTS - 1)) << 2);
@@ -111,7 +107,7 @@ export function tlbUpdateContext(cpu: Vcpu): void {
   cpu.tlb = watched ? codeCache().emptyTlb : <u32>tlbTable(cpu, user);
 }
 
-// @ts-ignore: decorator
+
 @inline
 function clearEntry(e: TlbEntry): void {
   e.tagR = EMPTY_TAG;
@@ -146,17 +142,16 @@ export function tlbInvpcid(cpu: Vcpu, type: u32, pcid: u32, lin: u64): void {
 
 // --- large pages: a Bloom filter of 2 MiB areas; a 1 GiB page is filed under its first area
 
-// @ts-ignore: decorator
 @inline
 function largeWord(cpu: Vcpu, area: u32): usize {
-  const hash = area * 0x9e3779b1 >> 21;
-  return changetype<usize>(cpu) + VcpuOff.largePages + (<usize>(hash >> 6) << 3);
+  const hash = (area * 0x9e3779b1) >> 21;
+  return changetype<usize>(cpu) + VcpuOff.largePages + ((<usize>(hash >> 6)) << 3);
 }
 
-// @ts-ignore: decorator
+
 @inline
 function largeBit(area: u32): u64 {
-  return <u64>1 << <u64>((area * 0x9e3779b1 >> 21) & 63);
+  return (<u64>1) << (<u64>(((area * 0x9e3779b1) >> 21) & 63));
 }
 
 /** Remembers that a fragment of the large page of `bytes` bytes around `lin` was put in the TLB. */
@@ -213,7 +208,6 @@ export function tlbReset(cpu: Vcpu): void {
 }
 
 /** Error code of a fault by an access: 0 read, 1 write, 2 execute. */
-// @ts-ignore: decorator
 @inline
 export function accessError(access: u32, user: bool): u32 {
   return (access == 1 ? PfError.W : 0) | (user ? PfError.U : 0);

@@ -53,11 +53,10 @@ export function walk(cpu: Vcpu, lin: u64, access: u32, user: bool, implicit: boo
 }
 
 /** Guest-physical address of a 64-bit entry's machine copy, or 0 when there is no memory. */
-// @ts-ignore: decorator
 @inline
 function entryAt(cpu: Vcpu, table: u64, index: u64): usize {
   const page = frameAddress(cpu, table);
-  return page == 0 ? 0 : page + (<usize>index << 3);
+  return page == 0 ? 0 : page + ((<usize>index) << 3);
 }
 
 function errorCode(cpu: Vcpu, bits: u32, access: u32, user: bool): i32 {
@@ -88,7 +87,7 @@ function walkLevels(cpu: Vcpu, lin: u64, root: u64, level: u32, access: u32, use
       table = entry & PTE_ADDR;
       continue;
     }
-    const bytes = <u64>1 << shift;
+    const bytes = (<u64>1) << shift;
     if (level > 1 && (level == 4 || (entry & (bytes - 1) & 0x3fffe000) != 0)) {
       return errorCode(cpu, PfError.P | PfError.RSVD, access, user);
     }
@@ -104,7 +103,7 @@ function walkLevels(cpu: Vcpu, lin: u64, root: u64, level: u32, access: u32, use
 function walkPae(cpu: Vcpu, lin: u64, access: u32, user: bool, implicit: bool): i32 {
   const page = frameAddress(cpu, cpu.cr3 & 0xfffff000);
   if (page == 0) return errorCode(cpu, PfError.P | PfError.RSVD, access, user);
-  const entry = load<u64>(page + <usize>(cpu.cr3 & 0xfe0) + (<usize>((lin >> 30) & 3) << 3));
+  const entry = load<u64>(page + <usize>(cpu.cr3 & 0xfe0) + ((<usize>((lin >> 30) & 3)) << 3));
   if (!(entry & PTE_P)) return errorCode(cpu, 0, access, user);
   if (entry & (PTE_HIGH_RSVD | PTE_NX | 0x1e6)) return errorCode(cpu, PfError.P | PfError.RSVD, access, user);
   return walkLevels(cpu, lin & 0xffffffff, entry & PTE_ADDR, 2, access, user, implicit);
@@ -114,19 +113,19 @@ function walkPae(cpu: Vcpu, lin: u64, access: u32, user: bool, implicit: bool): 
 function walk32(cpu: Vcpu, lin: u64, access: u32, user: bool, implicit: bool): i32 {
   const directory = frameAddress(cpu, cpu.cr3 & 0xfffff000);
   if (directory == 0) return errorCode(cpu, PfError.P, access, user);
-  const pdeAt = directory + (<usize>((lin >> 22) & 1023) << 2);
+  const pdeAt = directory + ((<usize>((lin >> 22) & 1023)) << 2);
   const pde = load<u32>(pdeAt);
   if (!(pde & 1)) return errorCode(cpu, 0, access, user);
-  const large = (pde & <u32>PTE_PS) != 0 && (cpu.cr4 & CR4_PSE) != 0;
+  const large = (pde & (<u32>PTE_PS)) != 0 && (cpu.cr4 & CR4_PSE) != 0;
   if (large && pde & (1 << 21)) return errorCode(cpu, PfError.P | PfError.RSVD, access, user);
   let at = pdeAt;
   let entry = pde;
-  let rights = <u64>pde & (PTE_W | PTE_U);
+  let rights = (<u64>pde) & (PTE_W | PTE_U);
   if (!large) {
-    if (!(pde & <u32>PTE_A)) setBits32(pdeAt, pde, <u32>PTE_A);
+    if (!(pde & (<u32>PTE_A))) setBits32(pdeAt, pde, <u32>PTE_A);
     const table = frameAddress(cpu, <u64>(pde & 0xfffff000));
     if (table == 0) return errorCode(cpu, PfError.P, access, user);
-    at = table + (<usize>((lin >> 12) & 1023) << 2);
+    at = table + ((<usize>((lin >> 12) & 1023)) << 2);
     entry = load<u32>(at);
     if (!(entry & 1)) return errorCode(cpu, 0, access, user);
     rights &= <u64>entry;
@@ -136,9 +135,9 @@ function walk32(cpu: Vcpu, lin: u64, access: u32, user: bool, implicit: bool): i
   const want = access == Access.WRITE ? <u32>(PTE_A | PTE_D) : <u32>PTE_A;
   if ((entry & want) != want) setBits32(at, entry, want);
   const base = large
-    ? <u64>(entry & 0xffc00000) | (<u64>((entry >> 13) & 0xff) << 32) | (lin & 0x3ff000)
+    ? (<u64>(entry & 0xffc00000)) | ((<u64>((entry >> 13) & 0xff)) << 32) | (lin & 0x3ff000)
     : <u64>(entry & 0xfffff000);
-  const dirty = access == Access.WRITE || (entry & <u32>PTE_D) != 0;
+  const dirty = access == Access.WRITE || (entry & (<u32>PTE_D)) != 0;
   finish(cpu, lin, base | (lin & 4095), large ? 0x400000 : 4096, rights, false, <u64>entry, dirty);
   return WALK_OK;
 }

@@ -2,7 +2,17 @@
  * The run loop: finds the block at RIP and walks its records until a handler ends it; between blocks looks at events.
  * [SDM] vol. 3A, 6.9 gives the order in which simultaneous events are taken.
  */
-import { Block, BLOCK_RECORDS, EventBit, ExitReason, ModeKey, RECORD_BYTES, Status, Vcpu, VcpuOff } from "../gen/layout";
+import {
+  Block,
+  BLOCK_RECORDS,
+  EventBit,
+  ExitReason,
+  ModeKey,
+  RECORD_BYTES,
+  Status,
+  Vcpu,
+  VcpuOff,
+} from "../gen/layout";
 import { blockAtRip } from "../decode/block";
 import { Rec } from "../decode/record";
 import { deliverFault } from "../system/delivery";
@@ -32,7 +42,6 @@ export function runVcpu(cpu: Vcpu): u32 {
 }
 
 /** Walks the records of a block and settles RIP, the instruction count and a fault. */
-// @ts-ignore: decorator
 @inline
 export function runBlock(cpu: Vcpu, block: usize): void {
   const first = block + BLOCK_RECORDS;
@@ -48,7 +57,6 @@ export function runBlock(cpu: Vcpu, block: usize): void {
 }
 
 /** After `n` records, the last of which ended the block with `status`. */
-// @ts-ignore: decorator
 @inline
 function settle(cpu: Vcpu, rec: Rec, n: u32, status: i32): void {
   cpu.curBlock = 0;

@@ -4,8 +4,17 @@
  * timers fire on time without a clock in the run loop. DESIGN 5.
  */
 import {
-  BlockMode, CrashReason, EventBit, ExitReason, MachineOff, Pcpu, PcpuExit, RunState,
-  Vcpu, VcpuOff, VcpuRunState,
+  BlockMode,
+  CrashReason,
+  EventBit,
+  ExitReason,
+  MachineOff,
+  Pcpu,
+  PcpuExit,
+  RunState,
+  Vcpu,
+  VcpuOff,
+  VcpuRunState,
 } from "../gen/layout";
 import { Flag } from "../cpu/flags";
 import { domainCrash, domainOfVcpu, notifyDomain0 } from "../mem/domains";
@@ -51,6 +60,7 @@ export function pcpuIdleNs(id: u32): f64 {
   const now = machineTime();
   return m.deterministic || at <= now ? 0 : <f64>(at - now);
 }
+
 
 @inline
 function nextWake(): u64 {
@@ -109,9 +119,14 @@ function slice(p: Pcpu, cpu: Vcpu): void {
 /** What a reason to leave means for the vCPU: true when it could run on. */
 function goesOn(cpu: Vcpu, reason: u32): bool {
   switch (reason) {
-    case ExitReason.TRIPLE_FAULT: domainCrash(domainOfVcpu(cpu), CrashReason.TRIPLE_FAULT); return false;
-    case ExitReason.INTERNAL: domainCrash(domainOfVcpu(cpu), CrashReason.INTERNAL); return false;
-    default: return shouldRun(cpu);
+    case ExitReason.TRIPLE_FAULT:
+      domainCrash(domainOfVcpu(cpu), CrashReason.TRIPLE_FAULT);
+      return false;
+    case ExitReason.INTERNAL:
+      domainCrash(domainOfVcpu(cpu), CrashReason.INTERNAL);
+      return false;
+    default:
+      return shouldRun(cpu);
   }
 }
 
@@ -135,7 +150,7 @@ function tick(p: Pcpu, cpu: Vcpu, now: u64): void {
   if (spent >= MEASURE_NS && retired >= 1000) {
     p.rate = <u32>max<u64>((<u64>p.rate * 3 + (retired * 1000) / spent) / 4, 1);
   }
-  atomic.and<u32>(changetype<usize>(cpu), ~<u32>EventBit.STOP, VcpuOff.events);
+  atomic.and<u32>(changetype<usize>(cpu), ~(<u32>EventBit.STOP), VcpuOff.events);
 }
 
 /** Whether the vCPU has something to do, by its own state and its event bits. */

@@ -3,7 +3,16 @@
  * with Machine.schedLock held. Also kept here, because every change of a vCPU's state passes by: the runstate clock.
  */
 import {
-  Domain, DomainState, Machine, MachineOff, RunState, Vcpu, VcpuOff, VcpuRunState, XenVcpu, XenVcpuOff,
+  Domain,
+  DomainState,
+  Machine,
+  MachineOff,
+  RunState,
+  Vcpu,
+  VcpuOff,
+  VcpuRunState,
+  XenVcpu,
+  XenVcpuOff,
 } from "../gen/layout";
 import { spinLock, spinUnlock } from "../util/atomics";
 import { machine, machineTime } from "../util/host";
@@ -27,7 +36,7 @@ export function mayRun(dom: Domain): bool {
 export function enterRunstate(cpu: Vcpu, state: u32): void {
   const x = changetype<XenVcpu>(<usize>cpu.xen);
   const now = machineTime();
-  const slot = changetype<usize>(x) + XenVcpuOff.runstateTime + (<usize>x.runstate << 3);
+  const slot = changetype<usize>(x) + XenVcpuOff.runstateTime + ((<usize>x.runstate) << 3);
   store<u64>(slot, load<u64>(slot) + (now - x.runstateEntry));
   x.runstateEntry = now;
   x.runstate = state;

@@ -28,7 +28,11 @@ function start(g: Guest, how: number): void {
 /** The host's clock runs while the stand-in guest "runs": each look costs 10 us. */
 function ticking(core: TestCore, ns = 10_000): void {
   let now = core.clock.ns;
-  Object.defineProperty(core.clock, "ns", { get: () => (now += ns), set: (v: number) => (now = v), configurable: true });
+  Object.defineProperty(core.clock, "ns", {
+    get: () => (now += ns),
+    set: (v: number) => (now = v),
+    configurable: true,
+  });
 }
 
 describe("the scheduler", () => {
@@ -42,7 +46,10 @@ describe("the scheduler", () => {
   });
 
   it("shares a pCPU between vCPUs that spin", async () => {
-    const [core, a, b] = await machineWith([[1, 64], [1, 64]]);
+    const [core, a, b] = await machineWith([
+      [1, 64],
+      [1, 64],
+    ]);
     ticking(core);
     start(a as Guest, 0);
     start(b as Guest, 0);
@@ -53,7 +60,10 @@ describe("the scheduler", () => {
   });
 
   it("blocks a halted vCPU until an event, and does not spin for a masked one", async () => {
-    const [core, a, b] = await machineWith([[1, 64], [1, 64]]);
+    const [core, a, b] = await machineWith([
+      [1, 64],
+      [1, 64],
+    ]);
     const [g, other] = [a as Guest, b as Guest];
     start(g, 1);
     expect(core.call.pcpuRun(0)).toBe(IDLE);
@@ -78,7 +88,17 @@ describe("the scheduler", () => {
     g.unmask(port);
     expect(core.call.pcpuRun(0)).toBe(IDLE);
     const now = core.call.machineNow();
-    expect(g.call(24, 8, 0, g.struct([[8, now + 3 * MS], [4, 0]]))).toBe(0);
+    expect(
+      g.call(
+        24,
+        8,
+        0,
+        g.struct([
+          [8, now + 3 * MS],
+          [4, 0],
+        ]),
+      ),
+    ).toBe(0);
     core.call.vcpuTrigger(1, 0, 4);
     expect(core.call.pcpuRun(0)).toBe(IDLE);
     expect(core.call.pcpuIdleNs(0)).toBe(3 * MS);
@@ -99,7 +119,10 @@ describe("the scheduler", () => {
   });
 
   it("ends a poll by port or by time", async () => {
-    const [core, a, b] = await machineWith([[1, 64], [1, 64]]);
+    const [core, a, b] = await machineWith([
+      [1, 64],
+      [1, 64],
+    ]);
     const [g, other] = [a as Guest, b as Guest];
     start(g, 0);
     ticking(core, 100_000);
@@ -107,7 +130,15 @@ describe("the scheduler", () => {
     const far = other.bindInterdomain(g.domid, port);
     const poll = (timeout: bigint) => {
       g.put(LIST, 4, port);
-      return g.call(29, 3, g.struct([[8, LIST], [4, 1], [8, timeout]]));
+      return g.call(
+        29,
+        3,
+        g.struct([
+          [8, LIST],
+          [4, 1],
+          [8, timeout],
+        ]),
+      );
     };
     expect(poll(0n)).toBe(0);
     expect(core.u32(g.xen() + XenVcpu.off.block)).toBe(2);
@@ -115,12 +146,35 @@ describe("the scheduler", () => {
     expect(poll(0n)).toBe(0);
     expect(core.u32(g.xen() + XenVcpu.off.block)).toBe(0);
     g.put(LIST, 4, 4000);
-    expect(g.call(29, 3, g.struct([[8, LIST], [4, 1], [8, 0]]))).toBe(-22);
-    expect(g.call(29, 3, g.struct([[8, LIST], [4, 129], [8, 0]]))).toBe(-22);
+    expect(
+      g.call(
+        29,
+        3,
+        g.struct([
+          [8, LIST],
+          [4, 1],
+          [8, 0],
+        ]),
+      ),
+    ).toBe(-22);
+    expect(
+      g.call(
+        29,
+        3,
+        g.struct([
+          [8, LIST],
+          [4, 129],
+          [8, 0],
+        ]),
+      ),
+    ).toBe(-22);
   });
 
   it("stops a paused domain and one that crashed, and says when it is out", async () => {
-    const [core, a, b] = await machineWith([[1, 64], [1, 64]]);
+    const [core, a, b] = await machineWith([
+      [1, 64],
+      [1, 64],
+    ]);
     ticking(core);
     start(a as Guest, 0);
     start(b as Guest, 3);

@@ -2,14 +2,13 @@
  * Waking vCPUs and the pCPUs that sleep. A vCPU that waits is woken by whoever set one of its event bits; it looks for
  * itself whether there is something to do and blocks again when there is not, so a wake too many is harmless.
  */
-import {
-  Domain, Machine, MachineOff, MAX_PCPUS, PcpuOff, Vcpu, VcpuOff, VcpuRunState,
-} from "../gen/layout";
+import { Domain, Machine, MachineOff, MAX_PCPUS, PcpuOff, Vcpu, VcpuOff, VcpuRunState } from "../gen/layout";
 import { domainVcpu } from "../mem/domains";
 import { pcpuOf } from "../mem/machine";
 import { ring } from "../util/atomics";
 import { NEVER } from "../util/host";
 import { block, dropDomain, enqueue, lockSched, mayRun, unlockSched } from "./queue";
+
 
 @inline
 function runStateOf(cpu: Vcpu): u32 {
@@ -30,7 +29,7 @@ function takeIdle(m: Machine): i32 {
 }
 
 export function setIdle(m: Machine, pcpu: u32, idle: bool): void {
-  const word = changetype<usize>(m) + MachineOff.idlePcpus + ((<usize>pcpu >> 5) << 2);
+  const word = changetype<usize>(m) + MachineOff.idlePcpus + (((<usize>pcpu) >> 5) << 2);
   const bit: u32 = 1 << (pcpu & 31);
   store<u32>(word, idle ? load<u32>(word) | bit : load<u32>(word) & ~bit);
 }
@@ -88,7 +87,11 @@ export function wakeDue(now: u64): void {
   const m = lockSched();
   let next = NEVER;
   let woken = 0;
-  for (let d = changetype<Domain>(<usize>m.domainList); changetype<usize>(d) != 0; d = changetype<Domain>(<usize>d.next)) {
+  for (
+    let d = changetype<Domain>(<usize>m.domainList);
+    changetype<usize>(d) != 0;
+    d = changetype<Domain>(<usize>d.next)
+  ) {
     if (!mayRun(d)) continue;
     for (let i: u32 = 0; i < d.maxVcpus; i++) {
       const cpu = domainVcpu(d, i);

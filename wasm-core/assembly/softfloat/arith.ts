@@ -4,34 +4,48 @@
  * provably the same: round to nearest, normal operands and result, and the only flag that could appear, PE, already set.
  */
 import {
-  absOf, biasOf, expMax, expOf, flushInput, fracBits, hiddenBit, infBits, invalid, isDenormal, isInf, isNan, isZero,
-  normalExp, normalSig, propagateNan, roundPack, signBit, signOf,
+  absOf,
+  biasOf,
+  expMax,
+  expOf,
+  flushInput,
+  fracBits,
+  hiddenBit,
+  infBits,
+  invalid,
+  isDenormal,
+  isInf,
+  isNan,
+  isZero,
+  normalExp,
+  normalSig,
+  propagateNan,
+  roundPack,
+  signBit,
+  signOf,
 } from "./binary";
 import { Fp, Rc, raiseFp, raiseStops, roundingOf } from "./status";
 import { divWide, highOf, lowOf, mulHigh, shiftRightJam, sqrtWide } from "./wide";
 
 /** True when the host may compute: PE is masked and set, rounding is to nearest. */
-// @ts-ignore: decorator
 @inline
 function hostRounds(st: usize): bool {
   return (load<u32>(st) & (Fp.RC_MASK | Fp.PM | Fp.PE)) == (Fp.PM | Fp.PE);
 }
 
-// @ts-ignore: decorator
+
 @inline
 function isNormal<T>(a: T): bool {
-  return <u32>(expOf<T>(<u64>a) - 1) < <u32>(expMax<T>() - 1);
+  return <u32>(expMax<T>() - 1) > <u32>(expOf<T>(<u64>a) - 1);
 }
 
 /** Finite and far enough from the denormals that no tiny value was rounded up to it. */
-// @ts-ignore: decorator
 @inline
 function isSafeResult<T>(r: T): bool {
-  return <u32>(expOf<T>(<u64>r) - 2) < <u32>(expMax<T>() - 2);
+  return <u32>(expMax<T>() - 2) > <u32>(expOf<T>(<u64>r) - 2);
 }
 
 /** Denormal operands: DE, unless DAZ already made them zeros. True when the operation ends there. */
-// @ts-ignore: decorator
 @inline
 function denormalStops<T>(st: usize, a: u64, b: u64): bool {
   return (isDenormal<T>(a) || isDenormal<T>(b)) && raiseStops(st, Fp.DE);
@@ -40,9 +54,10 @@ function denormalStops<T>(st: usize, a: u64, b: u64): bool {
 /** a + b. */
 export function fAdd<T>(st: usize, a: T, b: T): T {
   if (hostRounds(st) && isNormal<T>(a) && isNormal<T>(b)) {
-    const r = sizeof<T>() == 8
-      ? <T>reinterpret<u64>(reinterpret<f64>(<u64>a) + reinterpret<f64>(<u64>b))
-      : <T>reinterpret<u32>(reinterpret<f32>(<u32>a) + reinterpret<f32>(<u32>b));
+    const r =
+      sizeof<T>() == 8
+        ? <T>reinterpret<u64>(reinterpret<f64>(<u64>a) + reinterpret<f64>(<u64>b))
+        : <T>reinterpret<u32>(reinterpret<f32>(<u32>a) + reinterpret<f32>(<u32>b));
     if (isSafeResult<T>(r)) return r;
   }
   return <T>addSigned<T>(st, <u64>a, <u64>b, 0);
@@ -51,9 +66,10 @@ export function fAdd<T>(st: usize, a: T, b: T): T {
 /** a - b. */
 export function fSub<T>(st: usize, a: T, b: T): T {
   if (hostRounds(st) && isNormal<T>(a) && isNormal<T>(b)) {
-    const r = sizeof<T>() == 8
-      ? <T>reinterpret<u64>(reinterpret<f64>(<u64>a) - reinterpret<f64>(<u64>b))
-      : <T>reinterpret<u32>(reinterpret<f32>(<u32>a) - reinterpret<f32>(<u32>b));
+    const r =
+      sizeof<T>() == 8
+        ? <T>reinterpret<u64>(reinterpret<f64>(<u64>a) - reinterpret<f64>(<u64>b))
+        : <T>reinterpret<u32>(reinterpret<f32>(<u32>a) - reinterpret<f32>(<u32>b));
     if (isSafeResult<T>(r)) return r;
   }
   return <T>addSigned<T>(st, <u64>a, <u64>b, signBit<T>());
@@ -73,7 +89,6 @@ function addSigned<T>(st: usize, a: u64, b: u64, flip: u64): u64 {
 }
 
 /** Significand at bit 62 without normalising a denormal, to go with max(exponent, 1). */
-// @ts-ignore: decorator
 @inline
 function rawSig<T>(a: u64): u64 {
   const frac = a & (hiddenBit<T>() - 1);
@@ -110,9 +125,10 @@ function subMagnitudes<T>(st: usize, a: u64, b: u64): u64 {
 /** a * b. */
 export function fMul<T>(st: usize, a: T, b: T): T {
   if (hostRounds(st) && isNormal<T>(a) && isNormal<T>(b)) {
-    const r = sizeof<T>() == 8
-      ? <T>reinterpret<u64>(reinterpret<f64>(<u64>a) * reinterpret<f64>(<u64>b))
-      : <T>reinterpret<u32>(reinterpret<f32>(<u32>a) * reinterpret<f32>(<u32>b));
+    const r =
+      sizeof<T>() == 8
+        ? <T>reinterpret<u64>(reinterpret<f64>(<u64>a) * reinterpret<f64>(<u64>b))
+        : <T>reinterpret<u32>(reinterpret<f32>(<u32>a) * reinterpret<f32>(<u32>b));
     if (isSafeResult<T>(r)) return r;
   }
   return <T>mulBits<T>(st, <u64>a, <u64>b);
@@ -141,9 +157,10 @@ function mulBits<T>(st: usize, a: u64, b: u64): u64 {
 /** a / b. */
 export function fDiv<T>(st: usize, a: T, b: T): T {
   if (hostRounds(st) && isNormal<T>(a) && isNormal<T>(b)) {
-    const r = sizeof<T>() == 8
-      ? <T>reinterpret<u64>(reinterpret<f64>(<u64>a) / reinterpret<f64>(<u64>b))
-      : <T>reinterpret<u32>(reinterpret<f32>(<u32>a) / reinterpret<f32>(<u32>b));
+    const r =
+      sizeof<T>() == 8
+        ? <T>reinterpret<u64>(reinterpret<f64>(<u64>a) / reinterpret<f64>(<u64>b))
+        : <T>reinterpret<u32>(reinterpret<f32>(<u32>a) / reinterpret<f32>(<u32>b));
     if (isSafeResult<T>(r)) return r;
   }
   return <T>divBits<T>(st, <u64>a, <u64>b);

@@ -1,11 +1,27 @@
 /** FPATAN: the angle of the point (x, y), by a table of eighths and the arctangent series. [SDM] vol. 2, FPATAN */
-import {
-  F80_BIAS, isDenormal80, isInf80, isNotNumber, isZero80, negativeOf, propagateNan80, putZero,
-} from "./f80";
+import { F80_BIAS, isDenormal80, isInf80, isNotNumber, isZero80, negativeOf, propagateNan80, putZero } from "./f80";
 import { Fp, raiseStops } from "./status";
 import {
-  ONE_HIGH, fixedDiv, fixedMul, fixedOne, fixedSub, slotOf, xAdd, xCopy, xDiv, xExp, xFromF80, xFromFixed, xFromInt, xHigh, xMul,
-  xScale, xSet, xSub, xToF80, xToFixed,
+  ONE_HIGH,
+  fixedDiv,
+  fixedMul,
+  fixedOne,
+  fixedSub,
+  slotOf,
+  xAdd,
+  xCopy,
+  xDiv,
+  xExp,
+  xFromF80,
+  xFromFixed,
+  xFromInt,
+  xHigh,
+  xMul,
+  xScale,
+  xSet,
+  xSub,
+  xToF80,
+  xToFixed,
 } from "./extended";
 import { highOf, lowOf, wide } from "./wide";
 
@@ -16,14 +32,30 @@ const LAST_TERM: i32 = 27;
 
 /** atan(j / 8) for j = 1 to 8: exponent, significand. */
 const ATAN_TABLE: usize = memory.data<u64>([
-  <u64>-4, 0xfeadd4d5617b6e32, 0xc897989f3e888ef8,
-  <u64>-3, 0xfadbafc96406eb15, 0x6dc79ef5f7a217e6,
-  <u64>-2, 0xb7b0ca0f26f78473, 0x8aa32122dcfe4483,
-  <u64>-2, 0xed63382b0dda7b45, 0x6fe445ecbc3a8d03,
-  <u64>-1, 0x8f005d5ef7f59f9b, 0x5c835e1665c43748,
-  <u64>-1, 0xa4bc7d1934f70924, 0x19a87f2a457dac9f,
-  <u64>-1, 0xb8053e2bc2319e73, 0xcb2da55210a4443d,
-  <u64>-1, 0xc90fdaa22168c234, 0xc4c6628b80dc1cd1,
+  <u64>-4,
+  0xfeadd4d5617b6e32,
+  0xc897989f3e888ef8,
+  <u64>-3,
+  0xfadbafc96406eb15,
+  0x6dc79ef5f7a217e6,
+  <u64>-2,
+  0xb7b0ca0f26f78473,
+  0x8aa32122dcfe4483,
+  <u64>-2,
+  0xed63382b0dda7b45,
+  0x6fe445ecbc3a8d03,
+  <u64>-1,
+  0x8f005d5ef7f59f9b,
+  0x5c835e1665c43748,
+  <u64>-1,
+  0xa4bc7d1934f70924,
+  0x19a87f2a457dac9f,
+  <u64>-1,
+  0xb8053e2bc2319e73,
+  0xcb2da55210a4443d,
+  <u64>-1,
+  0xc90fdaa22168c234,
+  0xc4c6628b80dc1cd1,
 ]);
 
 /** Working slots. */
@@ -65,7 +97,7 @@ function atanOfRatio(st: usize): void {
 
 function nearestEighth(t: usize): i32 {
   const v = xToFixed(t);
-  return <i32>((highOf(v) >> 59) + 1) >> 1;
+  return (<i32>((highOf(v) >> 59) + 1)) >> 1;
 }
 
 /** 1 - z/3 + z^2/5 - ..., never quite 1. */

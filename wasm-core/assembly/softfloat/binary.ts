@@ -6,105 +6,103 @@
 import { Fp, Rc, raiseFp, roundIncrement, roundingOf } from "./status";
 import { shiftRightJam } from "./wide";
 
-// @ts-ignore: decorator
+
 @inline
 export function fracBits<T>(): i32 {
   return sizeof<T>() == 8 ? 52 : 23;
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function expMax<T>(): i32 {
   return sizeof<T>() == 8 ? 0x7ff : 0xff;
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function biasOf<T>(): i32 {
   return sizeof<T>() == 8 ? 1023 : 127;
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function signBit<T>(): u64 {
   return sizeof<T>() == 8 ? 0x8000000000000000 : 0x80000000;
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function hiddenBit<T>(): u64 {
   return (<u64>1) << fracBits<T>();
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function quietBit<T>(): u64 {
   return hiddenBit<T>() >> 1;
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function infBits<T>(): u64 {
-  return <u64>expMax<T>() << fracBits<T>();
+  return (<u64>expMax<T>()) << fracBits<T>();
 }
 
 /** The default NaN: negative, quiet, payload zero. */
-// @ts-ignore: decorator
 @inline
 export function defaultNan<T>(): u64 {
   return signBit<T>() | infBits<T>() | quietBit<T>();
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function signOf<T>(a: u64): u32 {
   return <u32>(a >> (sizeof<T>() * 8 - 1));
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function expOf<T>(a: u64): i32 {
-  return <i32>(a >> fracBits<T>()) & expMax<T>();
+  return (<i32>(a >> fracBits<T>())) & expMax<T>();
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function absOf<T>(a: u64): u64 {
   return a & (signBit<T>() - 1);
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function isNan<T>(a: u64): bool {
   return absOf<T>(a) > infBits<T>();
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function isSignalling<T>(a: u64): bool {
   return isNan<T>(a) && (a & quietBit<T>()) == 0;
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function isInf<T>(a: u64): bool {
   return absOf<T>(a) == infBits<T>();
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function isZero<T>(a: u64): bool {
   return absOf<T>(a) == 0;
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function isDenormal<T>(a: u64): bool {
   return absOf<T>(a) - 1 < hiddenBit<T>() - 1;
 }
 
 /** Replaces a denormal by a zero of its sign under DAZ. */
-// @ts-ignore: decorator
 @inline
 export function flushInput<T>(status: u32, a: u64): u64 {
   return (status & Fp.DAZ) != 0 && isDenormal<T>(a) ? a & signBit<T>() : a;
@@ -135,14 +133,13 @@ export function normalSig<T>(a: u64): u64 {
   return frac << (clz(frac) - 1);
 }
 
-// @ts-ignore: decorator
+
 @inline
 function pack<T>(sign: u32, exp: i32, sig: u64): u64 {
-  return (sign != 0 ? signBit<T>() : 0) + (<u64>exp << fracBits<T>()) + sig;
+  return (sign != 0 ? signBit<T>() : 0) + ((<u64>exp) << fracBits<T>()) + sig;
 }
 
 /** Drops the low bits of a significand under a rounding increment; ties go to even. */
-// @ts-ignore: decorator
 @inline
 function roundOff<T>(sig: u64, inc: u64, rc: u32): u64 {
   const drop = 62 - fracBits<T>();
@@ -161,7 +158,7 @@ function overflow<T>(st: usize, sign: u32, rc: u32, inexact: bool): u64 {
 function underflow<T>(st: usize, status: u32, sign: u32, exp: i32, sig: u64, inc: u64): u64 {
   const rc = roundingOf(status);
   const mask = ((<u64>1) << (62 - fracBits<T>())) - 1;
-  const tiny = exp < 0 || (roundOff<T>(sig, inc, rc) >> (fracBits<T>() + 1)) == 0;
+  const tiny = exp < 0 || roundOff<T>(sig, inc, rc) >> (fracBits<T>() + 1) == 0;
   if (tiny && (status & Fp.UM) == 0) {
     raiseFp(st, (sig & mask) != 0 ? Fp.UE | Fp.PE : Fp.UE);
     return pack<T>(sign, 0, 0);

@@ -25,5 +25,5 @@ export function fCompare<T>(st: usize, a: T, b: T, signalling: bool): i32 {
   if (x == y || (isZero<T>(x) && isZero<T>(y))) return Order.EQUAL;
   const negative = signOf<T>(x);
   if (negative != signOf<T>(y)) return negative ? Order.LESS : Order.GREATER;
-  return (x < y) == (negative == 0) ? Order.LESS : Order.GREATER;
+  return x < y == (negative == 0) ? Order.LESS : Order.GREATER;
 }

@@ -3,8 +3,23 @@
  * T is u32 or u64 (bit patterns), I is i32 or i64. An integer that does not fit becomes the integer indefinite with IE.
  */
 import {
-  absOf, biasOf, expMax, expOf, flushInput, fracBits, hiddenBit, isDenormal, isNan, isSignalling, normalExp, normalSig,
-  quietBit, roundPack, signBit, signOf, propagateNan,
+  absOf,
+  biasOf,
+  expMax,
+  expOf,
+  flushInput,
+  fracBits,
+  hiddenBit,
+  isDenormal,
+  isNan,
+  isSignalling,
+  normalExp,
+  normalSig,
+  quietBit,
+  roundPack,
+  signBit,
+  signOf,
+  propagateNan,
 } from "./binary";
 import { Fp, Rc, raiseFp, raiseStops, roundIncrement, roundingOf } from "./status";
 import { shiftRightJam } from "./wide";
@@ -12,7 +27,7 @@ import { shiftRightJam } from "./wide";
 /** binary32 to binary64: exact. */
 export function f32ToF64(st: usize, a: u32): u64 {
   let v = <u64>a;
-  const sign = <u64>signOf<u32>(v) << 63;
+  const sign = (<u64>signOf<u32>(v)) << 63;
   if (isNan<u32>(v)) {
     if (isSignalling<u32>(v)) raiseFp(st, Fp.IE);
     return sign | 0x7ff8000000000000 | ((v & 0x7fffff) << 29);
@@ -27,7 +42,7 @@ export function f64ToF32(st: usize, a: u64): u32 {
   const sign = signOf<u64>(a) << 31;
   if (isNan<u64>(a)) {
     if (isSignalling<u64>(a)) raiseFp(st, Fp.IE);
-    return sign | 0x7fc00000 | (<u32>(a >> 29) & 0x3fffff);
+    return sign | 0x7fc00000 | ((<u32>(a >> 29)) & 0x3fffff);
   }
   a = flushInput<u64>(load<u32>(st), a);
   if (isDenormal<u64>(a) && raiseStops(st, Fp.DE)) return sign;
@@ -59,11 +74,12 @@ export function fToInt<T, I>(st: usize, a: T, truncate: bool): I {
   const status = load<u32>(st);
   const v = flushInput<T>(status, <u64>a);
   const negative = signOf<T>(v);
-  const limit = ((<u64>1) << (sizeof<I>() * 8 - 1)) - u64(negative == 0);
+  const top: u64 = sizeof<I>() * 8 - 1;
+  const limit = ((<u64>1) << top) - u64(negative == 0);
   const m = isNan<T>(v) ? U64.MAX_VALUE : magnitude<T>(st, v, truncate ? Rc.ZERO : roundingOf(status));
   if (m > limit) {
     store<u32>(st, status | Fp.IE);
-    return <I>((<u64>1) << (sizeof<I>() * 8 - 1));
+    return <I>((<u64>1) << top);
   }
   return <I>(negative ? 0 - m : m);
 }
@@ -72,7 +88,7 @@ export function fToInt<T, I>(st: usize, a: T, truncate: bool): I {
 export function fFromInt<T, I>(st: usize, v: I): T {
   if (v == 0) return 0;
   const negative = u32(v < 0);
-  const m = negative ? 0 - <u64><i64>v : <u64><i64>v;
+  const m = negative ? 0 - <u64>(<i64>v) : <u64>(<i64>v);
   const shift = <i32>clz(m);
   const sig = shift == 0 ? shiftRightJam(m, 1) : m << (shift - 1);
   return <T>roundPack<T>(st, negative, biasOf<T>() + 63 - shift, sig);
@@ -91,6 +107,7 @@ export function fRoundToIntegral<T>(st: usize, a: T, imm: u32): T {
   const sign = v & signBit<T>();
   if (m == 0) return <T>sign;
   const top = 63 - <i32>clz(m);
-  const frac = (m << (fracBits<T>() - top)) & (hiddenBit<T>() - 1);
-  return <T>(sign | (<u64>(top + biasOf<T>()) << fracBits<T>()) | frac);
+  const up = fracBits<T>() - top;
+  const frac = (m << up) & (hiddenBit<T>() - 1);
+  return <T>(sign | ((<u64>(top + biasOf<T>())) << fracBits<T>()) | frac);
 }

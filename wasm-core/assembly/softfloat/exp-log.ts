@@ -3,13 +3,45 @@
  * tangent; powers as the series of e^t - 1. [SDM] vol. 1, 8.3.9; vol. 2, F2XM1, FYL2X, FYL2XP1
  */
 import {
-  F80_BIAS, INTEGER_BIT, exponentOf, f80Copy, invalid80, isDenormal80, isInf80, isNotNumber, isZero80, negativeOf,
-  propagateNan80, put, putInf, putZero, sigOf,
+  F80_BIAS,
+  INTEGER_BIT,
+  exponentOf,
+  f80Copy,
+  invalid80,
+  isDenormal80,
+  isInf80,
+  isNotNumber,
+  isZero80,
+  negativeOf,
+  propagateNan80,
+  put,
+  putInf,
+  putZero,
+  sigOf,
 } from "./f80";
 import { Fp, raiseFp, raiseStops } from "./status";
 import {
-  ONE_HIGH, fixedAdd, fixedDiv, fixedMul, fixedOne, fixedSub, slotOf, xAdd, xDiv, xExp, xFromF80, xFromFixed, xFromInt, xHigh, xMul,
-  xScale, xSet, xSign, xSub, xToF80, xToFixed,
+  ONE_HIGH,
+  fixedAdd,
+  fixedDiv,
+  fixedMul,
+  fixedOne,
+  fixedSub,
+  slotOf,
+  xAdd,
+  xDiv,
+  xExp,
+  xFromF80,
+  xFromFixed,
+  xFromInt,
+  xHigh,
+  xMul,
+  xScale,
+  xSet,
+  xSign,
+  xSub,
+  xToF80,
+  xToFixed,
 } from "./extended";
 
 const LN2_HIGH: u64 = 0xb17217f7d1cf79ab;
@@ -23,12 +55,30 @@ const LOG_TERMS: i32 = 27;
 
 /** log2(c / 8) for c = 6 to 11: sign, exponent, significand. */
 const LOG2_TABLE: usize = memory.data<u64>([
-  1, <u64>-2, 0xd47fcb8c0852f0c0, 0xbfe9dbebf2e8a45e,
-  1, <u64>-3, 0xc544c055fde99333, 0x54dbf16fb0695ee3,
-  0, 0, 0, 0,
-  0, <u64>-3, 0xae00d1cfdeb43cfd, 0x00589050345d6e89,
-  0, <u64>-2, 0xa4d3c25e68dc57f2, 0x495fb7fa6d7eda67,
-  0, <u64>-2, 0xeb3a9f01975077f1, 0xf5f0cc82aaa9ad7e,
+  1,
+  <u64>-2,
+  0xd47fcb8c0852f0c0,
+  0xbfe9dbebf2e8a45e,
+  1,
+  <u64>-3,
+  0xc544c055fde99333,
+  0x54dbf16fb0695ee3,
+  0,
+  0,
+  0,
+  0,
+  0,
+  <u64>-3,
+  0xae00d1cfdeb43cfd,
+  0x00589050345d6e89,
+  0,
+  <u64>-2,
+  0xa4d3c25e68dc57f2,
+  0x495fb7fa6d7eda67,
+  0,
+  <u64>-2,
+  0xeb3a9f01975077f1,
+  0xf5f0cc82aaa9ad7e,
 ]);
 
 /** Working slots. */
@@ -74,7 +124,7 @@ function log2Of(st: usize): bool {
   const high = xHigh(x) > 0xb504f333f9de6484;
   if (high) n++;
   store<i32>(x, high ? -1 : 0, 16);
-  const c = <i32>((xHigh(x) >> (high ? 60 : 59)) + 1) >> 1;
+  const c = (<i32>((xHigh(x) >> (high ? 60 : 59)) + 1)) >> 1;
   const nearest = slotOf(st, Slot.C);
   xFromInt(nearest, c);
   xScale(nearest, -3);
@@ -95,13 +145,12 @@ function putProduct(st: usize, d: usize, y: usize, exact: bool): void {
 }
 
 /** Sign of log2(x) for x >= 0: negative below 1. */
-// @ts-ignore: decorator
 @inline
 function belowOne(x: usize): u32 {
   return u32(exponentOf(x) < F80_BIAS);
 }
 
-// @ts-ignore: decorator
+
 @inline
 function isOne(x: usize): bool {
   return exponentOf(x) == F80_BIAS && sigOf(x) == INTEGER_BIT;

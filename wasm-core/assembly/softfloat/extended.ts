@@ -14,7 +14,6 @@ const SLOTS: usize = 96;
 const SLOT_SIZE: usize = 32;
 
 /** Address of working slot n, 0 to 12. */
-// @ts-ignore: decorator
 @inline
 export function slotOf(st: usize, n: usize): usize {
   return st + SLOTS + n * SLOT_SIZE;
@@ -23,7 +22,6 @@ export function slotOf(st: usize, n: usize): usize {
 export const ONE_HIGH: u64 = 0x8000000000000000;
 
 /** 1 in Q1.127. */
-// @ts-ignore: decorator
 @inline
 export function fixedOne(): v128 {
   return wide(ONE_HIGH, 0);
@@ -67,25 +65,25 @@ export function fixedSub(a: v128, b: v128): v128 {
   return wide(highOf(a) - highOf(b) - u64(lowOf(a) < lowOf(b)), lowOf(a) - lowOf(b));
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function xHigh(a: usize): u64 {
   return load<u64>(a);
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function xExp(a: usize): i32 {
   return load<i32>(a, 16);
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function xSign(a: usize): u32 {
   return load<u32>(a, 20);
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function xSet(d: usize, sign: u32, exp: i32, hi: u64, lo: u64): void {
   store<u64>(d, hi);
@@ -191,7 +189,6 @@ export function xDiv(d: usize, a: usize, b: usize): void {
 }
 
 /** Multiplies by 2^n. */
-// @ts-ignore: decorator
 @inline
 export function xScale(a: usize, n: i32): void {
   store<i32>(a, xExp(a) + n, 16);

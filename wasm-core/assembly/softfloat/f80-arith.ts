@@ -1,13 +1,30 @@
 /** Add, subtract, multiply, divide, square root and compare on 80-bit numbers, rounded by precision control. */
 import { Order } from "./compare";
 import {
-  F80_BIAS, exponentOf, f80Copy, invalid80, isDenormal80, isInf80, isNotNumber, isSignalling80, isUnsupported, isZero80,
-  negativeOf, normalExp80, normalSig80, precisionOf, propagateNan80, putInf, putZero, roundPack80, sigOf,
+  F80_BIAS,
+  exponentOf,
+  f80Copy,
+  invalid80,
+  isDenormal80,
+  isInf80,
+  isNotNumber,
+  isSignalling80,
+  isUnsupported,
+  isZero80,
+  negativeOf,
+  normalExp80,
+  normalSig80,
+  precisionOf,
+  propagateNan80,
+  putInf,
+  putZero,
+  roundPack80,
+  sigOf,
 } from "./f80";
 import { Fp, Rc, raiseFp, raiseStops, roundingOf } from "./status";
 import { divWide, highOf, lowOf, mulHigh, sqrtWide, wideShiftLeft, wideShiftRightJam } from "./wide";
 
-// @ts-ignore: decorator
+
 @inline
 function denormalStops(st: usize, a: usize, b: usize): bool {
   return (isDenormal80(a) || isDenormal80(b) || (load<u32>(st) & Fp.DIN) != 0) && raiseStops(st, Fp.DE);

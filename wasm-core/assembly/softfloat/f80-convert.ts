@@ -4,8 +4,25 @@
  */
 import { absOf, biasOf, expMax, expOf, fracBits, hiddenBit, infBits, quietBit, roundPack, signBit } from "./binary";
 import {
-  F80_BIAS, F80_EXP_MAX, INTEGER_BIT, exponentOf, f80Copy, isDenormal80, isInf80, isNan80, isNotNumber, isSignalling80,
-  isUnsupported, isZero80, negativeOf, normalExp80, normalSig80, propagateNan80, put, putZero, sigOf,
+  F80_BIAS,
+  F80_EXP_MAX,
+  INTEGER_BIT,
+  exponentOf,
+  f80Copy,
+  isDenormal80,
+  isInf80,
+  isNan80,
+  isNotNumber,
+  isSignalling80,
+  isUnsupported,
+  isZero80,
+  negativeOf,
+  normalExp80,
+  normalSig80,
+  propagateNan80,
+  put,
+  putZero,
+  sigOf,
 } from "./f80";
 import { Fp, Rc, raiseFp, raiseStops, roundingOf } from "./status";
 import { shiftRightJam } from "./wide";
@@ -77,9 +94,10 @@ function magnitude80(st: usize, a: usize, rc: u32): u64 {
   const whole = e < 0 ? 0 : sig >> (63 - e);
   const rest = e < 0 ? shiftRightJam(sig, min(-1 - e, 100)) : sig << (1 + e);
   if (rest == 0) return whole;
-  const up = rc == Rc.NEAREST
-    ? rest > INTEGER_BIT || (rest == INTEGER_BIT && (whole & 1) != 0)
-    : rc != Rc.ZERO && (rc == Rc.UP) == (negativeOf(a) == 0);
+  const up =
+    rc == Rc.NEAREST
+      ? rest > INTEGER_BIT || (rest == INTEGER_BIT && (whole & 1) != 0)
+      : rc != Rc.ZERO && (rc == Rc.UP) == (negativeOf(a) == 0);
   raiseFp(st, up ? Fp.PE | Fp.C1 : Fp.PE);
   return whole + u64(up);
 }
@@ -132,7 +150,7 @@ export function f80ToBcd(st: usize, p: usize, a: usize): void {
 
 /** FBLD: from ten bytes of packed BCD; exact. Digits above 9 count as their value. */
 export function f80FromBcd(d: usize, p: usize): void {
-  const sign = <u32>load<u8>(p, 9) >> 7;
+  const sign = (<u32>load<u8>(p, 9)) >> 7;
   let m: u64 = 0;
   for (let i: i32 = 8; i >= 0; i--) {
     const byte = <u64>load<u8>(p + i);

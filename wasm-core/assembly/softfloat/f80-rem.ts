@@ -1,7 +1,22 @@
 /** Partial remainder, scale and extract on 80-bit numbers: exact operations that precision control does not touch. */
 import {
-  F80_BIAS, exponentOf, f80Copy, invalid80, isDenormal80, isInf80, isNotNumber, isZero80, negativeOf,
-  normalExp80, normalSig80, propagateNan80, put, putInf, putZero, roundPack80, sigOf,
+  F80_BIAS,
+  exponentOf,
+  f80Copy,
+  invalid80,
+  isDenormal80,
+  isInf80,
+  isNotNumber,
+  isZero80,
+  negativeOf,
+  normalExp80,
+  normalSig80,
+  propagateNan80,
+  put,
+  putInf,
+  putZero,
+  roundPack80,
+  sigOf,
 } from "./f80";
 import { f80FromInt } from "./f80-convert";
 import { Fp, raiseFp, raiseStops } from "./status";

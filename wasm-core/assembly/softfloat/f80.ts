@@ -18,39 +18,38 @@ export const F80_QUIET: u64 = 0x4000000000000000;
 /** Added to the exponent of a result whose underflow is unmasked, and taken away on overflow. [SDM] 1 8.5.4 */
 const WRAP: i32 = 0x6000;
 
-// @ts-ignore: decorator
+
 @inline
 export function sigOf(a: usize): u64 {
   return load<u64>(a);
 }
 
 /** Sign and exponent. */
-// @ts-ignore: decorator
 @inline
 export function seOf(a: usize): u32 {
   return load<u16>(a, 8);
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function exponentOf(a: usize): i32 {
   return <i32>(load<u16>(a, 8) & 0x7fff);
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function negativeOf(a: usize): u32 {
-  return <u32>load<u16>(a, 8) >> 15;
+  return (<u32>load<u16>(a, 8)) >> 15;
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function put(d: usize, sign: u32, exp: i32, sig: u64): void {
   store<u64>(d, sig);
-  store<u16>(d, <u16>((sign << 15) | <u32>exp), 8);
+  store<u16>(d, <u16>((sign << 15) | (<u32>exp)), 8);
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function f80Copy(d: usize, a: usize): void {
   const se = load<u16>(a, 8);
@@ -58,78 +57,74 @@ export function f80Copy(d: usize, a: usize): void {
   store<u16>(d, se, 8);
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function isUnsupported(a: usize): bool {
   return exponentOf(a) != 0 && <i64>sigOf(a) >= 0;
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function isNan80(a: usize): bool {
   return exponentOf(a) == F80_EXP_MAX && sigOf(a) > INTEGER_BIT;
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function isSignalling80(a: usize): bool {
   return isNan80(a) && (sigOf(a) & F80_QUIET) == 0;
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function isInf80(a: usize): bool {
   return exponentOf(a) == F80_EXP_MAX && sigOf(a) == INTEGER_BIT;
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function isZero80(a: usize): bool {
   return exponentOf(a) == 0 && sigOf(a) == 0;
 }
 
 /** Denormal or pseudo-denormal: raises DE as an operand. */
-// @ts-ignore: decorator
 @inline
 export function isDenormal80(a: usize): bool {
   return exponentOf(a) == 0 && sigOf(a) != 0;
 }
 
 /** NaN or unsupported: the operation has no number to work on. */
-// @ts-ignore: decorator
 @inline
 export function isNotNumber(a: usize): bool {
   return isNan80(a) || isUnsupported(a);
 }
 
 /** Biased exponent of a nonzero finite number whose significand is shifted up to the integer bit. */
-// @ts-ignore: decorator
 @inline
 export function normalExp80(a: usize): i32 {
   return max(exponentOf(a), 1) - <i32>clz(sigOf(a));
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function normalSig80(a: usize): u64 {
   const sig = sigOf(a);
   return sig << clz(sig);
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function putZero(d: usize, sign: u32): void {
   put(d, sign, 0, 0);
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function putInf(d: usize, sign: u32): void {
   put(d, sign, F80_EXP_MAX, INTEGER_BIT);
 }
 
 /** The real indefinite. */
-// @ts-ignore: decorator
 @inline
 export function putDefaultNan(d: usize): void {
   put(d, 1, F80_EXP_MAX, INTEGER_BIT | F80_QUIET);

@@ -12,14 +12,35 @@ export { fAdd, fDiv, fMul, fSqrt, fSub } from "./arith";
 export { Order, fCompare } from "./compare";
 export { f32ToF64, f64ToF32, fFromInt, fRoundToIntegral, fToInt } from "./convert";
 export {
-  defaultNan, flushInput, infBits, isDenormal, isInf, isNan, isSignalling, isZero, propagateNan, quietBit, signBit,
+  defaultNan,
+  flushInput,
+  infBits,
+  isDenormal,
+  isInf,
+  isNan,
+  isSignalling,
+  isZero,
+  propagateNan,
+  quietBit,
+  signBit,
 } from "./binary";
 export { f80Add, f80Compare, f80Div, f80Mul, f80Sqrt, f80Sub } from "./f80-arith";
 export { f80FromBcd, f80FromF, f80FromInt, f80RoundToIntegral, f80ToBcd, f80ToF, f80ToInt } from "./f80-convert";
 export { REM_INCOMPLETE, REM_NONE, f80Extract, f80Rem, f80Scale } from "./f80-rem";
 export {
-  F80_EXP_MAX, F80_QUIET, exponentOf, f80Copy, isInf80, isNan80, isSignalling80, isUnsupported, isZero80, negativeOf,
-  put, putDefaultNan, putZero,
+  F80_EXP_MAX,
+  F80_QUIET,
+  exponentOf,
+  f80Copy,
+  isInf80,
+  isNan80,
+  isSignalling80,
+  isUnsupported,
+  isZero80,
+  negativeOf,
+  put,
+  putDefaultNan,
+  putZero,
 } from "./f80";
 export { Trig, f80Trig } from "./trig";
 export { f80Exp2m1, f80Yl2x, f80Yl2xp1 } from "./exp-log";

@@ -28,16 +28,19 @@ let view: DataView;
 
 beforeAll(async () => {
   let binary: Uint8Array | undefined;
-  const { error, stderr } = await asc.main([ENTRY, "-O0", "--runtime", "stub", "--noAssert", "--enable", "simd", "--memoryBase", "65536", "-o", "out.wasm"], {
-    readFile: (name, base) => {
-      const path = join(base, name);
-      return existsSync(path) ? readFileSync(path, "utf8") : null;
+  const { error, stderr } = await asc.main(
+    [ENTRY, "-O0", "--runtime", "stub", "--noAssert", "--enable", "simd", "--memoryBase", "65536", "-o", "out.wasm"],
+    {
+      readFile: (name, base) => {
+        const path = join(base, name);
+        return existsSync(path) ? readFileSync(path, "utf8") : null;
+      },
+      writeFile: (_name, contents) => {
+        if (typeof contents !== "string") binary = contents;
+      },
+      listFiles: () => [],
     },
-    writeFile: (_name, contents) => {
-      if (typeof contents !== "string") binary = contents;
-    },
-    listFiles: () => [],
-  });
+  );
   if (error || binary === undefined) throw new Error(stderr.toString());
   const { instance } = await WebAssembly.instantiate(binary as Uint8Array<ArrayBuffer>, {});
   core = instance.exports as unknown as Exports;
@@ -61,8 +64,13 @@ it("agrees with the recorded results and flags", () => {
     const after = file.readUInt32LE(at + 27);
     const [r, status] = run(op, mxcsr, a, b);
     const faults = after >= 0x80000000;
-    const agrees = faults ? status === after - 0x80000000 && (status & FLAGS & ~(mxcsr >> 7)) !== 0 : r === want && status === after;
-    if (!agrees) wrong.push(`${op} ${mxcsr.toString(16)} ${a.toString(16)} ${b.toString(16)}: ${r.toString(16)} ${status.toString(16)}`);
+    const agrees = faults
+      ? status === after - 0x80000000 && (status & FLAGS & ~(mxcsr >> 7)) !== 0
+      : r === want && status === after;
+    if (!agrees)
+      wrong.push(
+        `${op} ${mxcsr.toString(16)} ${a.toString(16)} ${b.toString(16)}: ${r.toString(16)} ${status.toString(16)}`,
+      );
   }
   expect(wrong).toEqual([]);
   expect(file.length / VECTOR_SIZE).toBeGreaterThan(2000);
@@ -70,11 +78,13 @@ it("agrees with the recorded results and flags", () => {
 
 it("takes the host's arithmetic only where it makes no difference", () => {
   // With PE already sticky the host computes; from clear flags the soft path does.
-  const doubles = [1.5, -2.25, 0.1, 1e300, 3e-300, 1 / 3, 4.9e-324, 0, -0, 1.7e308, 2.2250738585072014e-308].map((x) => {
-    const b = new DataView(new ArrayBuffer(8));
-    b.setFloat64(0, x);
-    return b.getBigUint64(0);
-  });
+  const doubles = [1.5, -2.25, 0.1, 1e300, 3e-300, 1 / 3, 4.9e-324, 0, -0, 1.7e308, 2.2250738585072014e-308].map(
+    (x) => {
+      const b = new DataView(new ArrayBuffer(8));
+      b.setFloat64(0, x);
+      return b.getBigUint64(0);
+    },
+  );
   for (const op of [0, 1, 2, 3, 4]) {
     for (const a of doubles) {
       for (const b of doubles) {

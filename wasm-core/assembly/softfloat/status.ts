@@ -41,21 +41,19 @@ export namespace Rc {
   export const ZERO: u32 = 3;
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function roundingOf(status: u32): u32 {
   return (status >> Fp.RC_SHIFT) & 3;
 }
 
 /** Accumulates exception flags. */
-// @ts-ignore: decorator
 @inline
 export function raiseFp(st: usize, flags: u32): void {
   store<u32>(st, load<u32>(st) | flags);
 }
 
 /** Accumulates flags; true when one of them is unmasked, so that a pre-computation fault ends the operation. */
-// @ts-ignore: decorator
 @inline
 export function raiseStops(st: usize, flags: u32): bool {
   const status = load<u32>(st) | flags;
@@ -64,7 +62,6 @@ export function raiseStops(st: usize, flags: u32): bool {
 }
 
 /** What to add to a significand before its low bits (`mask`) are dropped. */
-// @ts-ignore: decorator
 @inline
 export function roundIncrement(rc: u32, sign: u32, mask: u64): u64 {
   if (rc == Rc.NEAREST) return (mask >> 1) + 1;

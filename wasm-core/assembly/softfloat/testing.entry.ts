@@ -1,5 +1,17 @@
 /** What softfloat.test.ts drives. Compiled by it alone. */
-import { fAdd, fCompare, fDiv, fFromInt, fMul, fRoundToIntegral, fSqrt, fSub, fToInt, f32ToF64, f64ToF32 } from "./index";
+import {
+  fAdd,
+  fCompare,
+  fDiv,
+  fFromInt,
+  fMul,
+  fRoundToIntegral,
+  fSqrt,
+  fSub,
+  fToInt,
+  f32ToF64,
+  f64ToF32,
+} from "./index";
 
 /** Operation `op` on T: the numbers are those of the recorded file. */
 function compute<T>(op: u32, st: usize, a: u64, b: u64): u64 {

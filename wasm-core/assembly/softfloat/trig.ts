@@ -3,12 +3,38 @@
  * both functions are summed as Taylor series on [0, pi/4]. [SDM] vol. 1, 8.3.8; vol. 2, FSIN
  */
 import {
-  F80_BIAS, INTEGER_BIT, exponentOf, f80Copy, invalid80, isDenormal80, isInf80, isNotNumber, isZero80, negativeOf,
-  normalExp80, normalSig80, propagateNan80, put, putZero,
+  F80_BIAS,
+  INTEGER_BIT,
+  exponentOf,
+  f80Copy,
+  invalid80,
+  isDenormal80,
+  isInf80,
+  isNotNumber,
+  isZero80,
+  negativeOf,
+  normalExp80,
+  normalSig80,
+  propagateNan80,
+  put,
+  putZero,
 } from "./f80";
 import { Fp, raiseStops } from "./status";
 import {
-  fixedDiv, fixedMul, fixedOne, fixedSub, slotOf, xCopy, xDiv, xExp, xFromF80, xFromFixed, xMul, xSign, xToF80, xToFixed,
+  fixedDiv,
+  fixedMul,
+  fixedOne,
+  fixedSub,
+  slotOf,
+  xCopy,
+  xDiv,
+  xExp,
+  xFromF80,
+  xFromFixed,
+  xMul,
+  xSign,
+  xToF80,
+  xToFixed,
 } from "./extended";
 import { highOf, wide } from "./wide";
 

@@ -3,19 +3,18 @@
  * that must be returned travels as a v128 (lane 0 low, lane 1 high), which costs no memory.
  */
 
-// @ts-ignore: decorator
 @inline
 export function wide(hi: u64, lo: u64): v128 {
   return i64x2.replace_lane(i64x2.splat(lo), 1, hi);
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function lowOf(v: v128): u64 {
   return i64x2.extract_lane(v, 0);
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function highOf(v: v128): u64 {
   return i64x2.extract_lane(v, 1);
@@ -59,7 +58,6 @@ export function divWide(hi: u64, lo: u64, d: u64): u64 {
 }
 
 /** Shift right; a bit that falls out stays as a sticky lowest bit. */
-// @ts-ignore: decorator
 @inline
 export function shiftRightJam(v: u64, n: u32): u64 {
   if (n == 0) return v;
@@ -72,7 +70,7 @@ export function wideShiftRightJam(hi: u64, lo: u64, n: u32): v128 {
   if (n == 0) return wide(hi, lo);
   if (n < 64) return wide(hi >> n, (hi << (64 - n)) | (lo >> n) | u64(lo << (64 - n) != 0));
   if (n == 64) return wide(0, hi | u64(lo != 0));
-  if (n < 128) return wide(0, (hi >> (n - 64)) | u64((hi << (128 - n)) != 0 || lo != 0));
+  if (n < 128) return wide(0, (hi >> (n - 64)) | u64(hi << (128 - n) != 0 || lo != 0));
   return wide(0, u64((hi | lo) != 0));
 }
 
@@ -107,5 +105,5 @@ export function sqrtWide(hi: u64, lo: u64): v128 {
     }
   }
   const aboveHalf = top != 0 || rem > root;
-  return wide(root, (<u64>aboveHalf << 63) | u64((rem | top) != 0));
+  return wide(root, ((<u64>aboveHalf) << 63) | u64((rem | top) != 0));
 }

@@ -4,7 +4,15 @@
  */
 import { SegIndex, Vcpu } from "../gen/layout";
 import {
-  descAttr, descBase, descBig, descConforming, descDpl, descIsCode, descLimit, descLong, descPresent,
+  descAttr,
+  descBase,
+  descBig,
+  descConforming,
+  descDpl,
+  descIsCode,
+  descLimit,
+  descLong,
+  descPresent,
 } from "../cpu/descriptors";
 import { Vector } from "../cpu/faults";
 import { isLong } from "../cpu/modes";
@@ -68,7 +76,6 @@ export function targetOk(cpu: Vcpu, desc: u64, rip: u64): bool {
 }
 
 /** Level at which code `desc` runs when it is reached from the current one. */
-// @ts-ignore: decorator
 @inline
 export function levelOf(cpu: Vcpu, desc: u64): u32 {
   return descConforming(desc) ? <u32>cpu.cpl : descDpl(desc);

@@ -45,7 +45,7 @@ function stopPaging(cpu: Vcpu): bool {
 
 /** CS.L, which has no effect until long mode is on. */
 function codeIsLong(cpu: Vcpu): bool {
-  return (<u32>csReg(cpu).attr & SegAttr.LONG) != 0;
+  return ((<u32>csReg(cpu).attr) & SegAttr.LONG) != 0;
 }
 
 export function setCr4(cpu: Vcpu, value: u64): bool {
@@ -75,7 +75,7 @@ export function setEfer(cpu: Vcpu, value: u64): bool {
 export function loadMachineStatus(cpu: Vcpu, value: u32): bool {
   const low = Cr0.PE | Cr0.MP | Cr0.EM | Cr0.TS;
   const pe = cpu.cr0 & Cr0.PE;
-  return setCr0(cpu, (cpu.cr0 & ~low) | (<u64>value & low) | pe);
+  return setCr0(cpu, (cpu.cr0 & ~low) | ((<u64>value) & low) | pe);
 }
 
 /** CLTS. */

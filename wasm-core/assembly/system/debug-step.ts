@@ -32,7 +32,7 @@ export function debugAfter(cpu: Vcpu): i32 {
     cpu.debugShadow--;
     if (cpu.debugShadow) return Status.NEXT;
   }
-  let bits = <u64>cpu.pendingDr6 & Dr6.B_MASK;
+  let bits = (<u64>cpu.pendingDr6) & Dr6.B_MASK;
   if (cpu.tfTrap) bits |= Dr6.BS;
   cpu.pendingDr6 = 0;
   cpu.tfTrap = 0;

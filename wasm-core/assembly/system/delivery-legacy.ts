@@ -36,7 +36,7 @@ export function deliverLegacy(cpu: Vcpu, vector: u32, kind: u32, hasError: bool,
 function deliverTask(cpu: Vcpu, selector: u32, hasError: bool, error: u32): bool {
   if (!switchThroughTaskGate(cpu, selector, TaskReason.EVENT)) return false;
   if (!hasError) return true;
-  const size: u32 = <u32>segReg(cpu, SegIndex.TR).attr & 8 ? 4 : 2;
+  const size: u32 = (<u32>segReg(cpu, SegIndex.TR).attr) & 8 ? 4 : 2;
   const v = openStack(cpu);
   if (!pushSized(cpu, v, size, <u64>error)) return false;
   commitStack(cpu, v);

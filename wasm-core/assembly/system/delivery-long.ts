@@ -33,7 +33,7 @@ export function deliverLong(cpu: Vcpu, vector: u32, kind: u32, hasError: bool, e
   const desc = cpu.descLow;
   const lin = cpu.descLin;
   const cpl = levelOf(cpu, desc);
-  if (!openHandlerStack(cpu, <u32>(gate >> 32) & 7, cpl)) return false;
+  if (!openHandlerStack(cpu, (<u32>(gate >> 32)) & 7, cpl)) return false;
   if (!isCanonical(rip)) return failGp(cpu);
   if (!markAccessed(cpu, lin, desc) || !pushFrame(cpu, hasError, error)) return false;
   commitStack(cpu, currentView(cpu));

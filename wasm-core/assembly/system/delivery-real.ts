@@ -53,7 +53,7 @@ function redirectionBit(cpu: Vcpu, vector: u32): u32 {
     return 2;
   }
   const q = sysR(cpu, tr.base + <u64>offset, 1);
-  return q == 0 ? 2 : (<u32>load<u8>(q) >> (vector & 7)) & 1;
+  return q == 0 ? 2 : ((<u32>load<u8>(q)) >> (vector & 7)) & 1;
 }
 
 /** INT n in virtual-8086 mode. Status.NEXT when it takes the protected-mode IDT. */

@@ -15,17 +15,28 @@ import { tripleFault } from "./hooks";
 
 /** Exceptions of the fault class: the saved RFLAGS image has RF set. #DB sets RF itself where it wants it. */
 const FAULT_CLASS: u32 =
-  (1 << Vector.DE) | (1 << Vector.BR) | (1 << Vector.UD) | (1 << Vector.NM) | (1 << Vector.TS) | (1 << Vector.NP) |
-  (1 << Vector.SS) | (1 << Vector.GP) | (1 << Vector.PF) | (1 << Vector.MF) | (1 << Vector.AC) | (1 << Vector.XM);
-const CONTRIBUTORY: u32 =
-  (1 << Vector.DE) | (1 << Vector.TS) | (1 << Vector.NP) | (1 << Vector.SS) | (1 << Vector.GP);
+  (1 << Vector.DE) |
+  (1 << Vector.BR) |
+  (1 << Vector.UD) |
+  (1 << Vector.NM) |
+  (1 << Vector.TS) |
+  (1 << Vector.NP) |
+  (1 << Vector.SS) |
+  (1 << Vector.GP) |
+  (1 << Vector.PF) |
+  (1 << Vector.MF) |
+  (1 << Vector.AC) |
+  (1 << Vector.XM);
+const CONTRIBUTORY: u32 = (1 << Vector.DE) | (1 << Vector.TS) | (1 << Vector.NP) | (1 << Vector.SS) | (1 << Vector.GP);
 
 /** One attempt at delivery. False when it faulted; the fault stands in the vCPU. */
 function attempt(cpu: Vcpu, vector: u32, kind: u32, hasError: bool, error: u32): bool {
   cpu.extEvent = kind == EventKind.EXTERNAL ? 1 : 0;
   const ok = isLong(cpu)
     ? deliverLong(cpu, vector, kind, hasError, error)
-    : isReal(cpu) ? deliverReal(cpu, vector) : deliverLegacy(cpu, vector, kind, hasError, error);
+    : isReal(cpu)
+      ? deliverReal(cpu, vector)
+      : deliverLegacy(cpu, vector, kind, hasError, error);
   cpu.extEvent = 0;
   return ok;
 }

@@ -11,9 +11,7 @@ import { getReg, Gpr } from "../cpu/regs";
 import { csReg, setRealSegment, setVm86Segment, ssReg } from "../cpu/segments";
 import { directCodeOk, levelOf, readGateCode, setCode, targetOk } from "./code-segment";
 import { updateMode } from "./modes";
-import {
-  commitStack, currentView, openInnerStack, openStack, openTss64Stack, pushSized, StackView,
-} from "./stack";
+import { commitStack, currentView, openInnerStack, openStack, openTss64Stack, pushSized, StackView } from "./stack";
 import { segR } from "../mmu/access";
 import { failGp, failSelector, markAccessed, readDescriptor, readUpperHalf } from "./tables";
 import { switchTask, switchThroughTaskGate, TaskReason } from "./tasks";
@@ -124,7 +122,7 @@ function callSystem(cpu: Vcpu, selector: u32, gate: u64, nextRip: u64): bool {
   const desc = cpu.descLow;
   const lin = cpu.descLin;
   if (levelOf(cpu, desc) == <u32>cpu.cpl) return callSameLevel(cpu, target, desc, lin, offset, size, nextRip);
-  return callInner(cpu, target, desc, lin, offset, size, <u32>(gate >> 32) & 31, nextRip);
+  return callInner(cpu, target, desc, lin, offset, size, (<u32>(gate >> 32)) & 31, nextRip);
 }
 
 /** A call gate to a more privileged level: stack switch, parameters copied from the old stack. */

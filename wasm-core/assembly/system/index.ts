@@ -3,7 +3,13 @@ export { setCr3 } from "./address-space";
 export { clearTaskSwitched, loadMachineStatus, setCr0, setCr4, setEfer } from "./control-regs";
 export { debugAfter, debugBefore } from "./debug-step";
 export {
-  deliverDebugTrap, deliverException, deliverFault, deliverIcebp, deliverInterrupt, deliverNmi, softwareInterrupt,
+  deliverDebugTrap,
+  deliverException,
+  deliverFault,
+  deliverIcebp,
+  deliverInterrupt,
+  deliverNmi,
+  softwareInterrupt,
   transferStatus,
 } from "./delivery";
 export { EventKind } from "./event-kind";

@@ -12,7 +12,7 @@ const TYPE_WIDE: u32 = 8;
 export function portAllowed(cpu: Vcpu, port: u32, size: u32): bool {
   if (isReal(cpu) || (!isVm86(cpu) && <u32>cpu.cpl <= iopl(cpu))) return true;
   const tr = segReg(cpu, SegIndex.TR);
-  if (!(<u32>tr.attr & TYPE_WIDE) || tr.limit < IO_MAP_BASE + 1) return failGp(cpu);
+  if (!((<u32>tr.attr) & TYPE_WIDE) || tr.limit < IO_MAP_BASE + 1) return failGp(cpu);
   const p = sysR(cpu, tr.base + IO_MAP_BASE, 2);
   if (p == 0) return false;
   const at = <u32>load<u16>(p) + (port >> 3);
@@ -21,5 +21,5 @@ export function portAllowed(cpu: Vcpu, port: u32, size: u32): bool {
   const q = sysR(cpu, tr.base + <u64>at, 2);
   if (q == 0) return false;
   const wanted = ((1 << size) - 1) << (port & 7);
-  return (<u32>load<u16>(q) & wanted) == 0 || failGp(cpu);
+  return ((<u32>load<u16>(q)) & wanted) == 0 || failGp(cpu);
 }

@@ -4,7 +4,14 @@
  */
 import { ModeKey, SegIndex, Status, Vcpu } from "../gen/layout";
 import {
-  descAttr, descBase, descDpl, descIsStack, descLimit, descPresent, descType, SystemType,
+  descAttr,
+  descBase,
+  descDpl,
+  descIsStack,
+  descLimit,
+  descPresent,
+  descType,
+  SystemType,
 } from "../cpu/descriptors";
 import { Vector } from "../cpu/faults";
 import { is64, isLong, isProtected, isVm86, updateModeKey } from "../cpu/modes";
@@ -18,7 +25,9 @@ const TYPE_BUSY: u32 = 2;
 /** Loads ES, SS, DS, FS or GS with `selector`. Returns a Status: NEXT or FAULT. */
 export function loadSegment(cpu: Vcpu, seg: u32, selector: u32): i32 {
   const ok = isProtected(cpu)
-    ? seg == SegIndex.SS ? loadStackSegment(cpu, selector) : loadDataSegment(cpu, seg, selector)
+    ? seg == SegIndex.SS
+      ? loadStackSegment(cpu, selector)
+      : loadDataSegment(cpu, seg, selector)
     : loadWithoutDescriptor(cpu, seg, selector);
   return ok ? Status.NEXT : Status.FAULT;
 }
@@ -38,7 +47,8 @@ function loadStackSegment(cpu: Vcpu, selector: u32): bool {
   }
   if (!readDescriptor(cpu, selector, Vector.GP)) return false;
   const desc = cpu.descLow;
-  if ((selector & 3) != cpl || descDpl(desc) != cpl || !descIsStack(desc)) return failSelector(cpu, Vector.GP, selector);
+  if ((selector & 3) != cpl || descDpl(desc) != cpl || !descIsStack(desc))
+    return failSelector(cpu, Vector.GP, selector);
   if (!descPresent(desc)) return failSelector(cpu, Vector.SS, selector);
   if (!markAccessed(cpu, cpu.descLin, desc)) return false;
   setFromDescriptor(cpu, SegIndex.SS, selector, desc);

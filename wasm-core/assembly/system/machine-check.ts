@@ -20,16 +20,16 @@ const MCG_STATUS_WRITABLE: u64 = 7;
 /** Corrected-error threshold and CMCI enable. */
 const CTL2_WRITABLE: u64 = 0x40007fff;
 
-// @ts-ignore: decorator
+
 @inline
 function bankRegister(cpu: Vcpu, n: u32): usize {
-  return changetype<usize>(cpu) + VcpuOff.mcBank + (<usize>n << 3);
+  return changetype<usize>(cpu) + VcpuOff.mcBank + ((<usize>n) << 3);
 }
 
-// @ts-ignore: decorator
+
 @inline
 function ctl2(cpu: Vcpu, bank: u32): usize {
-  return changetype<usize>(cpu) + VcpuOff.mcCtl2 + (<usize>bank << 3);
+  return changetype<usize>(cpu) + VcpuOff.mcCtl2 + ((<usize>bank) << 3);
 }
 
 /** RDMSR of a machine-check register; false when `msr` is none. */

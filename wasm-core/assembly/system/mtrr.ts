@@ -13,7 +13,7 @@ const DEF_TYPE_WRITABLE: u64 = 0xcff;
 const ADDRESS: u64 = 0x00003ffffffff000;
 const VALID: u64 = 0x800;
 
-// @ts-ignore: decorator
+
 @inline
 function typeOk(type: u32): bool {
   return type <= 6 && type != 2 && type != 3;
@@ -26,10 +26,10 @@ function fixedIndex(msr: u32): u32 {
   return msr - Msr.MTRR_FIX4K < 8 ? 3 + msr - Msr.MTRR_FIX4K : NONE;
 }
 
-// @ts-ignore: decorator
+
 @inline
 function slot(cpu: Vcpu, off: usize, n: u32): usize {
-  return changetype<usize>(cpu) + off + (<usize>n << 3);
+  return changetype<usize>(cpu) + off + ((<usize>n) << 3);
 }
 
 /** RDMSR of an MTRR; false when `msr` is none. */
@@ -47,14 +47,14 @@ export function readMtrr(cpu: Vcpu, msr: u32): bool {
 export function writeMtrr(cpu: Vcpu, msr: u32, value: u64): bool {
   const fixed = fixedIndex(msr);
   if (msr == Msr.MTRR_DEF_TYPE) {
-    if (value & ~DEF_TYPE_WRITABLE || !typeOk(<u32>value & 0xff)) return false;
+    if (value & ~DEF_TYPE_WRITABLE || !typeOk((<u32>value) & 0xff)) return false;
     cpu.mtrrDefType = value;
   } else if (msr - Msr.MTRR_PHYS_BASE0 < VARIABLE_REGISTERS) {
     const mask = (msr & 1) != 0;
-    if (value & ~(ADDRESS | (mask ? VALID : 0xff)) || (!mask && !typeOk(<u32>value & 0xff))) return false;
+    if (value & ~(ADDRESS | (mask ? VALID : 0xff)) || (!mask && !typeOk((<u32>value) & 0xff))) return false;
     store<u64>(slot(cpu, VcpuOff.mtrrVar, msr - Msr.MTRR_PHYS_BASE0), value);
   } else if (fixed != NONE) {
-    for (let i: u64 = 0; i < 64; i += 8) if (!typeOk(<u32>(value >> i) & 0xff)) return false;
+    for (let i: u64 = 0; i < 64; i += 8) if (!typeOk((<u32>(value >> i)) & 0xff)) return false;
     store<u64>(slot(cpu, VcpuOff.mtrrFixed, fixed), value);
   } else return false;
   return true;

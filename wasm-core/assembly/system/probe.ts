@@ -17,13 +17,22 @@ export namespace Probe {
 
 /** System types that LAR reports, a bit each: TSSs, LDT, call gates, task gate; fewer in long mode. */
 const LAR_TYPES: u32 =
-  (1 << SystemType.TSS16) | (1 << SystemType.LDT) | (1 << SystemType.TSS16_BUSY) | (1 << SystemType.CALL16) |
-  (1 << SystemType.TASK_GATE) | (1 << SystemType.TSS32) | (1 << SystemType.TSS32_BUSY) | (1 << SystemType.CALL32);
+  (1 << SystemType.TSS16) |
+  (1 << SystemType.LDT) |
+  (1 << SystemType.TSS16_BUSY) |
+  (1 << SystemType.CALL16) |
+  (1 << SystemType.TASK_GATE) |
+  (1 << SystemType.TSS32) |
+  (1 << SystemType.TSS32_BUSY) |
+  (1 << SystemType.CALL32);
 const LONG_LAR_TYPES: u32 =
   (1 << SystemType.LDT) | (1 << SystemType.TSS32) | (1 << SystemType.TSS32_BUSY) | (1 << SystemType.CALL32);
 /** Those that have a limit for LSL. */
 const LSL_TYPES: u32 =
-  (1 << SystemType.TSS16) | (1 << SystemType.LDT) | (1 << SystemType.TSS16_BUSY) | (1 << SystemType.TSS32) |
+  (1 << SystemType.TSS16) |
+  (1 << SystemType.LDT) |
+  (1 << SystemType.TSS16_BUSY) |
+  (1 << SystemType.TSS32) |
   (1 << SystemType.TSS32_BUSY);
 const LONG_LSL_TYPES: u32 = (1 << SystemType.LDT) | (1 << SystemType.TSS32) | (1 << SystemType.TSS32_BUSY);
 

@@ -15,26 +15,34 @@ import { failGp } from "./tables";
 /** Value of CR0, CR2, CR3, CR4 or CR8. */
 export function readControl(cpu: Vcpu, n: u32): u64 {
   switch (n) {
-    case 0: return cpu.cr0;
-    case 2: return cpu.cr2;
-    case 3: return cpu.cr3;
-    case 4: return cpu.cr4;
-    default: return <u64>(lapicTpr(cpu) >> 4);
+    case 0:
+      return cpu.cr0;
+    case 2:
+      return cpu.cr2;
+    case 3:
+      return cpu.cr3;
+    case 4:
+      return cpu.cr4;
+    default:
+      return <u64>(lapicTpr(cpu) >> 4);
   }
 }
 
 /** Writes CR0, CR2, CR3, CR4 or CR8; false for #GP(0). */
 export function writeControl(cpu: Vcpu, n: u32, value: u64): bool {
   switch (n) {
-    case 0: return setCr0(cpu, value);
+    case 0:
+      return setCr0(cpu, value);
     case 2:
       cpu.cr2 = value;
       return true;
-    case 3: return setCr3(cpu, value);
-    case 4: return setCr4(cpu, value);
+    case 3:
+      return setCr3(cpu, value);
+    case 4:
+      return setCr4(cpu, value);
     default:
       if (value > 15) return false;
-      lapicSetTpr(cpu, <u32>value << 4);
+      lapicSetTpr(cpu, (<u32>value) << 4);
       return true;
   }
 }
@@ -56,7 +64,7 @@ function debugAccess(cpu: Vcpu, n: u32): bool {
   return true;
 }
 
-// @ts-ignore: decorator
+
 @inline
 function aliased(n: u32): u32 {
   return (n & 6) == 4 ? n + 2 : n;

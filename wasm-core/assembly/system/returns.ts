@@ -32,7 +32,7 @@ export function farReturn(cpu: Vcpu, size: u32, release: u32): bool {
   if (!popSized(cpu, v, size)) return false;
   const rip = cpu.popped;
   if (!popSized(cpu, v, size)) return false;
-  const selector = <u32>cpu.popped & 0xffff;
+  const selector = (<u32>cpu.popped) & 0xffff;
   if (!isProtected(cpu)) {
     if (!enterRealCode(cpu, selector, rip)) return false;
     v.sp = advance(v, release);
@@ -51,7 +51,7 @@ export function farReturn(cpu: Vcpu, size: u32, release: u32): bool {
   if (!popSized(cpu, v, size)) return false;
   const sp = cpu.popped;
   if (!popSized(cpu, v, size)) return false;
-  if (!returnOuter(cpu, selector, desc, lin, rip, <u32>cpu.popped & 0xffff, sp)) return false;
+  if (!returnOuter(cpu, selector, desc, lin, rip, (<u32>cpu.popped) & 0xffff, sp)) return false;
   const outer = openStack(cpu);
   outer.sp = advance(outer, release);
   commitStack(cpu, outer);
@@ -146,10 +146,10 @@ function iret64(cpu: Vcpu, size: u32): bool {
   const p = linR(cpu, sp, 5 * size, true);
   if (p == 0) return false;
   const rip = field(p, 0, size);
-  const selector = <u32>field(p, 1, size) & 0xffff;
+  const selector = (<u32>field(p, 1, size)) & 0xffff;
   const image = <u32>field(p, 2, size);
   const newSp = field(p, 3, size);
-  const ss = <u32>field(p, 4, size) & 0xffff;
+  const ss = (<u32>field(p, 4, size)) & 0xffff;
   if (!readReturnCode(cpu, selector)) return false;
   const flags = returnedFlags(cpu, image, size, privilegedFlags(cpu, size));
   if (!returnOuter(cpu, selector, cpu.descLow, cpu.descLin, rip, ss, newSp)) return false;
@@ -167,7 +167,7 @@ function iretReal(cpu: Vcpu, size: u32, extra: u32): bool {
   if (!popSized(cpu, v, size)) return false;
   const rip = cpu.popped;
   if (!popSized(cpu, v, size)) return false;
-  const selector = <u32>cpu.popped & 0xffff;
+  const selector = (<u32>cpu.popped) & 0xffff;
   if (!popSized(cpu, v, size)) return false;
   const flags = returnedFlags(cpu, <u32>cpu.popped, size, extra);
   if (!enterRealCode(cpu, selector, rip)) return false;
@@ -184,7 +184,7 @@ function iretVm86(cpu: Vcpu, size: u32): bool {
   if (!popSized(cpu, v, 2)) return false;
   const rip = cpu.popped;
   if (!popSized(cpu, v, 2)) return false;
-  const selector = <u32>cpu.popped & 0xffff;
+  const selector = (<u32>cpu.popped) & 0xffff;
   if (!popSized(cpu, v, 2)) return false;
   const image = <u32>cpu.popped;
   if (image & Flag.TF || (image & Flag.IF && cpu.eflags & Flag.VIP)) return failGp(cpu);
@@ -200,7 +200,7 @@ function iretProtected(cpu: Vcpu, size: u32): bool {
   if (!popSized(cpu, v, size)) return false;
   const rip = cpu.popped;
   if (!popSized(cpu, v, size)) return false;
-  const selector = <u32>cpu.popped & 0xffff;
+  const selector = (<u32>cpu.popped) & 0xffff;
   if (!popSized(cpu, v, size)) return false;
   const image = <u32>cpu.popped;
   if (image & Flag.VM && size == 4 && cpu.cpl == 0 && !isLong(cpu)) return returnToVm86(cpu, v, rip, selector, image);
@@ -216,7 +216,7 @@ function iretProtected(cpu: Vcpu, size: u32): bool {
     if (!popSized(cpu, v, size)) return false;
     const sp = cpu.popped;
     if (!popSized(cpu, v, size)) return false;
-    if (!returnOuter(cpu, selector, desc, lin, rip, <u32>cpu.popped & 0xffff, sp)) return false;
+    if (!returnOuter(cpu, selector, desc, lin, rip, (<u32>cpu.popped) & 0xffff, sp)) return false;
   }
   setFlags(cpu, flags);
   return true;
@@ -235,9 +235,9 @@ function returnToVm86(cpu: Vcpu, v: StackView, rip: u64, selector: u32, image: u
   }
   setVm86Segment(cpu, SegIndex.CS, selector);
   setVm86Segment(cpu, SegIndex.SS, ss);
-  setVm86Segment(cpu, SegIndex.ES, <u32>segments & 0xffff);
-  setVm86Segment(cpu, SegIndex.DS, <u32>(segments >> 16) & 0xffff);
-  setVm86Segment(cpu, SegIndex.FS, <u32>(segments >> 32) & 0xffff);
+  setVm86Segment(cpu, SegIndex.ES, (<u32>segments) & 0xffff);
+  setVm86Segment(cpu, SegIndex.DS, (<u32>(segments >> 16)) & 0xffff);
+  setVm86Segment(cpu, SegIndex.FS, (<u32>(segments >> 32)) & 0xffff);
   setVm86Segment(cpu, SegIndex.GS, <u32>(segments >> 48));
   setReg<u64>(cpu, Gpr.RSP, sp);
   cpu.rip = rip & 0xffff;

@@ -73,7 +73,7 @@ export function openTss64Stack(cpu: Vcpu, index: u32, cpl: u32): bool {
 /** The stack of level `cpl` that a 16- or 32-bit TSS names, with all checks of SS. False when it faults. */
 export function openInnerStack(cpu: Vcpu, cpl: u32): bool {
   const tr = segReg(cpu, SegIndex.TR);
-  const wide = (<u32>tr.attr & 8) != 0;
+  const wide = ((<u32>tr.attr) & 8) != 0;
   const p = wide ? tssR(cpu, 4 + (cpl << 3), 6) : tssR(cpu, 2 + (cpl << 2), 4);
   if (p == 0) return false;
   const sp = wide ? <u64>load<u32>(p) : <u64>load<u16>(p);
@@ -104,7 +104,7 @@ function readInnerSs(cpu: Vcpu, ss: u32, cpl: u32): bool {
 function inLimit(v: StackView, off: u64, size: u32): bool {
   const last = off + <u64>(size - 1);
   if (v.mask == MASK64) return true;
-  if (<u32>v.attr & SegAttr.CONFORMING) return off > <u64>v.limit && last <= maskOf(v.attr);
+  if ((<u32>v.attr) & SegAttr.CONFORMING) return off > <u64>v.limit && last <= maskOf(v.attr);
   return last <= <u64>v.limit;
 }
 

@@ -16,13 +16,13 @@ const BUSY: u64 = 1 << 41;
 
 /** Raises `vector` with error code `selector` (without its RPL) and the EXT bit of the event under way; returns false. */
 export function failSelector(cpu: Vcpu, vector: u32, selector: u32): bool {
-  raiseError(cpu, vector, (selector & 0xfffc) | <u32>cpu.extEvent);
+  raiseError(cpu, vector, (selector & 0xfffc) | (<u32>cpu.extEvent));
   return false;
 }
 
 /** Raises `vector` for entry `index` of the IDT: bit 1 of the error code says so. Returns false. */
 export function failGate(cpu: Vcpu, vector: u32, index: u32): bool {
-  raiseError(cpu, vector, (index << 3) | 2 | <u32>cpu.extEvent);
+  raiseError(cpu, vector, (index << 3) | 2 | (<u32>cpu.extEvent));
   return false;
 }
 
@@ -79,7 +79,7 @@ export function readUpperHalf(cpu: Vcpu, selector: u32, vector: u32): bool {
 function changeDescriptor(cpu: Vcpu, lin: u64, clear: u64, set: u64): bool {
   const p = sysRW(cpu, lin + 4, 4);
   if (p == 0) return false;
-  store<u32>(p, (load<u32>(p) & ~(<u32>(clear >> 32))) | <u32>(set >> 32));
+  store<u32>(p, (load<u32>(p) & ~(<u32>(clear >> 32))) | (<u32>(set >> 32)));
   memDone(cpu, p);
   return true;
 }

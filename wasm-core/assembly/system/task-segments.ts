@@ -13,9 +13,9 @@ import { failGp, failSelector, markAccessed, readDescriptor } from "./tables";
 
 /** `selectors` holds ES, CS, SS, DS from its low end; `fsGs` FS and GS. */
 export function loadTaskSegments(cpu: Vcpu, selectors: u64, fsGs: u32, ldt: u32): bool {
-  const es = <u32>selectors & 0xffff;
-  const cs = <u32>(selectors >> 16) & 0xffff;
-  const ss = <u32>(selectors >> 32) & 0xffff;
+  const es = (<u32>selectors) & 0xffff;
+  const cs = (<u32>(selectors >> 16)) & 0xffff;
+  const ss = (<u32>(selectors >> 32)) & 0xffff;
   const ds = <u32>(selectors >> 48);
   nameSelectors(cpu, es, cs, ss, ds, fsGs);
   if (isVm86(cpu)) {
@@ -68,7 +68,8 @@ function loadTaskStack(cpu: Vcpu, selector: u32): bool {
   if (!readDescriptor(cpu, selector, Vector.TS)) return false;
   const desc = cpu.descLow;
   const cpl = <u32>cpu.cpl;
-  if ((selector & 3) != cpl || descDpl(desc) != cpl || !descIsStack(desc)) return failSelector(cpu, Vector.TS, selector);
+  if ((selector & 3) != cpl || descDpl(desc) != cpl || !descIsStack(desc))
+    return failSelector(cpu, Vector.TS, selector);
   if (!descPresent(desc)) return failSelector(cpu, Vector.SS, selector);
   if (!markAccessed(cpu, cpu.descLin, desc)) return false;
   setFromDescriptor(cpu, SegIndex.SS, selector, desc);

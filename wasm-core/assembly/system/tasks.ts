@@ -119,7 +119,7 @@ function putSystem(cpu: Vcpu, lin: u64, size: u32, value: u32): bool {
 function putAll(cpu: Vcpu, base: u64, size: u32, segments: u64): bool {
   for (let i: u32 = 0; i < 8; i++) {
     const at = base + <u64>(i * size);
-    if (!putSystem(cpu, at, size, getReg<u32>(cpu, <usize>i << 3))) return false;
+    if (!putSystem(cpu, at, size, getReg<u32>(cpu, (<usize>i) << 3))) return false;
   }
   const count: u32 = size == 4 ? 6 : 4;
   for (let i: u32 = 0; i < count; i++) {
@@ -134,14 +134,18 @@ function saveTask(cpu: Vcpu, reason: u32): bool {
   const base = tr.base;
   let flags = readFlags(cpu);
   if (reason == TaskReason.IRET) flags &= ~Flag.NT;
-  if (<u32>tr.attr & TYPE_WIDE) {
-    return putSystem(cpu, base + Tss32.EIP, 4, <u32>cpu.rip)
-      && putSystem(cpu, base + Tss32.EFLAGS, 4, flags)
-      && putAll(cpu, base + Tss32.GPRS, 4, base + Tss32.SEGMENTS);
+  if ((<u32>tr.attr) & TYPE_WIDE) {
+    return (
+      putSystem(cpu, base + Tss32.EIP, 4, <u32>cpu.rip) &&
+      putSystem(cpu, base + Tss32.EFLAGS, 4, flags) &&
+      putAll(cpu, base + Tss32.GPRS, 4, base + Tss32.SEGMENTS)
+    );
   }
-  return putSystem(cpu, base + Tss16.IP, 2, <u32>cpu.rip)
-    && putSystem(cpu, base + Tss16.FLAGS, 2, flags)
-    && putAll(cpu, base + Tss16.GPRS, 2, base + Tss16.SEGMENTS);
+  return (
+    putSystem(cpu, base + Tss16.IP, 2, <u32>cpu.rip) &&
+    putSystem(cpu, base + Tss16.FLAGS, 2, flags) &&
+    putAll(cpu, base + Tss16.GPRS, 2, base + Tss16.SEGMENTS)
+  );
 }
 
 function getSystem(cpu: Vcpu, lin: u64, size: u32): u32 {
@@ -162,9 +166,10 @@ function loadTask32(cpu: Vcpu, base: u64, nested: bool): bool {
   const cr3 = getSystem(cpu, base + Tss32.CR3, 4);
   const rip = getSystem(cpu, base + Tss32.EIP, 4);
   const flags = getSystem(cpu, base + Tss32.EFLAGS, 4);
-  for (let i: u32 = 0; i < 8; i++) setReg<u32>(cpu, <usize>i << 3, getSystem(cpu, base + Tss32.GPRS + <u64>(i << 2), 4));
+  for (let i: u32 = 0; i < 8; i++)
+    setReg<u32>(cpu, (<usize>i) << 3, getSystem(cpu, base + Tss32.GPRS + <u64>(i << 2), 4));
   let selectors: u64 = 0;
-  for (let i: u64 = 0; i < 4; i++) selectors |= <u64>(getSystem(cpu, base + Tss32.SEGMENTS + (i << 2), 2)) << (i << 4);
+  for (let i: u64 = 0; i < 4; i++) selectors |= (<u64>getSystem(cpu, base + Tss32.SEGMENTS + (i << 2), 2)) << (i << 4);
   const fsGs = getSystem(cpu, base + Tss32.SEGMENTS + 16, 2) | (getSystem(cpu, base + Tss32.SEGMENTS + 20, 2) << 16);
   const ldt = getSystem(cpu, base + Tss32.LDT, 2);
   const trap = getSystem(cpu, base + Tss32.TRAP, 2) & 1;
@@ -181,10 +186,10 @@ function loadTask16(cpu: Vcpu, base: u64, nested: bool): bool {
   const rip = getSystem(cpu, base + Tss16.IP, 2);
   const flags = getSystem(cpu, base + Tss16.FLAGS, 2);
   for (let i: u32 = 0; i < 8; i++) {
-    setReg<u32>(cpu, <usize>i << 3, getSystem(cpu, base + Tss16.GPRS + <u64>(i << 1), 2) | 0xffff0000);
+    setReg<u32>(cpu, (<usize>i) << 3, getSystem(cpu, base + Tss16.GPRS + <u64>(i << 1), 2) | 0xffff0000);
   }
   let selectors: u64 = 0;
-  for (let i: u64 = 0; i < 4; i++) selectors |= <u64>(getSystem(cpu, base + Tss16.SEGMENTS + (i << 1), 2)) << (i << 4);
+  for (let i: u64 = 0; i < 4; i++) selectors |= (<u64>getSystem(cpu, base + Tss16.SEGMENTS + (i << 1), 2)) << (i << 4);
   const ldt = getSystem(cpu, base + Tss16.LDT, 2);
   commit(cpu, flags, nested);
   cpu.rip = <u64>rip;

@@ -5,9 +5,13 @@
  */
 import { Machine, MachineOff, MACHINE_BASE, Pcpu, PCPU_BASE, Vcpu } from "../gen/layout";
 
+
 @external("env", "hostNow") declare function hostNow(): f64;
+
 @external("env", "hostWallClock") declare function hostWallClock(): f64;
+
 @external("env", "hostRandom") declare function hostRandom(): u32;
+
 @external("env", "hostTrace") declare function hostTrace(code: u32, a: u32, b: u32): void;
 
 /** Deterministic mode: machine time per instruction, in ns. */
@@ -15,6 +19,7 @@ export const NS_PER_INSTRUCTION: u64 = 2;
 /** Deterministic mode: wall clock at machine time 0, ns since 1970 (2024-01-01). */
 const DETERMINISTIC_EPOCH: u64 = 1_704_067_200_000_000_000;
 export const NEVER: u64 = u64.MAX_VALUE;
+
 
 @inline
 export function machine(): Machine {

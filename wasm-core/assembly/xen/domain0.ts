@@ -3,8 +3,19 @@
  * all the same; unknown domains answer -ESRCH.
  */
 import {
-  Access, Domain, DomainOff, Errno, EventBit, GrantStatus, HVM_PARAMS, MAX_E820, MAX_RAM_RANGES, P2m, P2mKind,
-  ShutdownReason, VcpuTrigger,
+  Access,
+  Domain,
+  DomainOff,
+  Errno,
+  EventBit,
+  GrantStatus,
+  HVM_PARAMS,
+  MAX_E820,
+  MAX_RAM_RANGES,
+  P2m,
+  P2mKind,
+  ShutdownReason,
+  VcpuTrigger,
 } from "../gen/layout";
 import { platformSerialNotify } from "../bus";
 import { vcpuStartPvh as startPvh } from "../cpu/reset";
@@ -24,13 +35,14 @@ import { createDomain, destroyDomain, pauseDomain, resumeDomain, unpauseDomain }
 const ESRCH: i32 = -Errno.ESRCH;
 const EINVAL: i32 = -Errno.EINVAL;
 
+
 @inline
 function isNull(dom: Domain): bool {
   return changetype<usize>(dom) == 0;
 }
 
 export function machineInit(maxFrames: u32, pcpus: u32, deterministic: u32, seedLo: u32, seedHi: u32): i32 {
-  const result = layoutMachine(maxFrames, pcpus, deterministic != 0, (<u64>seedHi << 32) | <u64>seedLo);
+  const result = layoutMachine(maxFrames, pcpus, deterministic != 0, ((<u64>seedHi) << 32) | (<u64>seedLo));
   if (result < 0) return result;
   const made = createDomain(0, 0, 0);
   if (made < 0) return made;
@@ -189,7 +201,7 @@ export function hvmParamSet(domid: u32, index: u32, lo: u32, hi: u32): i32 {
   const dom = domainOf(domid);
   if (isNull(dom)) return ESRCH;
   if (index >= <u32>HVM_PARAMS) return EINVAL;
-  setParam(dom, index, <u64>lo | (<u64>hi << 32));
+  setParam(dom, index, (<u64>lo) | ((<u64>hi) << 32));
   return 0;
 }
 
@@ -226,12 +238,18 @@ const TRIGGER_UNKNOWN: u32 = 0xffffffff;
 
 function triggerBits(trigger: u32): u32 {
   switch (trigger) {
-    case VcpuTrigger.NMI: return EventBit.NMI;
-    case VcpuTrigger.INIT: return EventBit.INIT;
-    case VcpuTrigger.SIPI: return EventBit.SIPI;
-    case VcpuTrigger.MCE: return EventBit.MCE;
-    case VcpuTrigger.WAKE: return EventBit.INTERRUPT;
-    default: return TRIGGER_UNKNOWN;
+    case VcpuTrigger.NMI:
+      return EventBit.NMI;
+    case VcpuTrigger.INIT:
+      return EventBit.INIT;
+    case VcpuTrigger.SIPI:
+      return EventBit.SIPI;
+    case VcpuTrigger.MCE:
+      return EventBit.MCE;
+    case VcpuTrigger.WAKE:
+      return EventBit.INTERRUPT;
+    default:
+      return TRIGGER_UNKNOWN;
   }
 }
 

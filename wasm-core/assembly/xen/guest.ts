@@ -16,14 +16,16 @@ const SLICE: u32 = 256;
 /** Instructions that an item of a long operation counts for. */
 const ITEM_COST: i32 = 20;
 
+
 @inline
 export function arg(x: XenVcpu, n: u32): u64 {
-  return load<u64>(changetype<usize>(x) + XenVcpuOff.args + (<usize>n << 3));
+  return load<u64>(changetype<usize>(x) + XenVcpuOff.args + ((<usize>n) << 3));
 }
+
 
 @inline
 export function setArg(x: XenVcpu, n: u32, v: u64): void {
-  store<u64>(changetype<usize>(x) + XenVcpuOff.args + (<usize>n << 3), v);
+  store<u64>(changetype<usize>(x) + XenVcpuOff.args + ((<usize>n) << 3), v);
 }
 
 /** Copies a structure into the scratch page: its address, 0 when the guest's pointer is bad. */
@@ -41,7 +43,7 @@ export function isSelf(cpu: Vcpu, domid: u32): bool {
 export function shouldYield(cpu: Vcpu, done: u32): bool {
   if ((done & 31) != 0 || done == 0) return false;
   if (done >= SLICE) return true;
-  return (atomic.load<u32>(changetype<usize>(cpu), VcpuOff.events) & ~<u32>EventBit.SHADOW) != 0;
+  return (atomic.load<u32>(changetype<usize>(cpu), VcpuOff.events) & ~(<u32>EventBit.SHADOW)) != 0;
 }
 
 /** Books a continuation on the vCPU's slice. */

@@ -1,7 +1,5 @@
 /** HYPERVISOR_hvm_op(cmd, structure), as a guest may use it. [XEN] hvm/hvm_op.h, hvm/params.h */
-import {
-  Domain, DomainOff, Errno, Hypercall, HVM_PARAMS, HvmParam, Vcpu, VcpuInfoOff, XenVcpu,
-} from "../gen/layout";
+import { Domain, DomainOff, Errno, Hypercall, HVM_PARAMS, HvmParam, Vcpu, VcpuInfoOff, XenVcpu } from "../gen/layout";
 import { flushDomainTlb } from "../cpu/shootdown";
 import { domainOfVcpu, domainVcpu } from "../mem/domains";
 import { copyToGuest } from "../mmu/access";
@@ -9,13 +7,19 @@ import { machineTime } from "../util/host";
 import { assertUpcall, xenOf } from "./evtchn/upcall";
 import { arg, getStruct, isSelf, unknownOp } from "./guest";
 
-const SET_PARAM = 0, GET_PARAM = 1, FLUSH_TLBS = 5, PAGETABLE_DYING = 9, GET_TIME = 10, SET_UPCALL_VECTOR = 23;
+const SET_PARAM = 0,
+  GET_PARAM = 1,
+  FLUSH_TLBS = 5,
+  PAGETABLE_DYING = 9,
+  GET_TIME = 10,
+  SET_UPCALL_VECTOR = 23;
 /** Vectors below are exceptions. */
 const FIRST_VECTOR: u32 = 16;
 
+
 @inline
 function slot(dom: Domain, index: u32): usize {
-  return changetype<usize>(dom) + DomainOff.hvmParams + (<usize>index << 3);
+  return changetype<usize>(dom) + DomainOff.hvmParams + ((<usize>index) << 3);
 }
 
 /** Value of a parameter; index below HVM_PARAMS. */
@@ -44,23 +48,36 @@ function guestMaySet(index: u32): bool {
 
 function guestMayGet(index: u32): bool {
   switch (index) {
-    case HvmParam.CALLBACK_IRQ: case HvmParam.VM86_TSS: case HvmParam.ACPI_S_STATE: case HvmParam.STORE_PFN:
-    case HvmParam.STORE_EVTCHN: case HvmParam.CONSOLE_PFN: case HvmParam.CONSOLE_EVTCHN:
-    case HvmParam.ACPI_IOPORTS_LOCATION: return true;
-    default: return false;
+    case HvmParam.CALLBACK_IRQ:
+    case HvmParam.VM86_TSS:
+    case HvmParam.ACPI_S_STATE:
+    case HvmParam.STORE_PFN:
+    case HvmParam.STORE_EVTCHN:
+    case HvmParam.CONSOLE_PFN:
+    case HvmParam.CONSOLE_EVTCHN:
+    case HvmParam.ACPI_IOPORTS_LOCATION:
+      return true;
+    default:
+      return false;
   }
 }
 
 export function hvmOp(cpu: Vcpu, x: XenVcpu): i64 {
   const cmd = <u32>arg(x, 0);
   switch (cmd) {
-    case SET_PARAM: case GET_PARAM: return param(cpu, x, cmd);
-    case SET_UPCALL_VECTOR: return setUpcallVector(cpu, x);
-    case FLUSH_TLBS: flushDomainTlb(domainOfVcpu(cpu)); return 0;
+    case SET_PARAM:
+    case GET_PARAM:
+      return param(cpu, x, cmd);
+    case SET_UPCALL_VECTOR:
+      return setUpcallVector(cpu, x);
+    case FLUSH_TLBS:
+      flushDomainTlb(domainOfVcpu(cpu));
+      return 0;
     case GET_TIME:
       store<u64>(<usize>x.scratch, machineTime());
       return copyToGuest(cpu, arg(x, 1), <usize>x.scratch, 8) ? 0 : -Errno.EFAULT;
-    case PAGETABLE_DYING: return -Errno.ENOSYS;
+    case PAGETABLE_DYING:
+      return -Errno.ENOSYS;
     default:
       unknownOp(cpu, Hypercall.HVM_OP, cmd);
       return -Errno.ENOSYS;

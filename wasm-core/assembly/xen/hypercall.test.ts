@@ -15,11 +15,22 @@ async function one(vcpus = 1, pages = 512): Promise<Guest> {
   const [, g] = await machineWith([[vcpus, pages]]);
   return g as Guest;
 }
-const stat = (g: Guest, n: number | bigint) => g.core.view().getBigUint64(g.dom + Domain.off.stats + Number(n) * 8, true);
+const stat = (g: Guest, n: number | bigint) =>
+  g.core.view().getBigUint64(g.dom + Domain.off.stats + Number(n) * 8, true);
 
 describe("memory_op", () => {
   const reservation = (g: Guest, cmd: number, n: number, order = 0) =>
-    g.call(12, cmd, g.struct([[8, LIST], [8, n], [4, order], [4, 0], [2, SELF]]));
+    g.call(
+      12,
+      cmd,
+      g.struct([
+        [8, LIST],
+        [8, n],
+        [4, order],
+        [4, 0],
+        [2, SELF],
+      ]),
+    );
 
   it("takes pages back and gives them again, exactly as counted", async () => {
     const g = await one();
@@ -42,7 +53,13 @@ describe("memory_op", () => {
   it("goes on where it was interrupted", async () => {
     const g = await one(1, 2048);
     for (let i = 0; i < 600; i++) g.put(LIST + BigInt(i * 8), 8, 1000 + i);
-    const args = g.struct([[8, LIST], [8, 600], [4, 0], [4, 0], [2, SELF]]);
+    const args = g.struct([
+      [8, LIST],
+      [8, 600],
+      [4, 0],
+      [4, 0],
+      [2, SELF],
+    ]);
     expect(g.core.call.callOnce(g.vcpu(), 12, 1n, args, 0n)).toBe(-(1n << 63n));
     const left = g.core.view().getBigUint64(g.xen() + XenVcpu.off.args, true);
     expect(left & 63n).toBe(1n);
@@ -68,7 +85,18 @@ describe("memory_op", () => {
 
   it("places shared_info where the guest wants it, and nothing else's pages", async () => {
     const g = await one();
-    const add = (space: number, idx: bigint, gfn: bigint) => g.call(12, 7, g.struct([[2, SELF], [2, 0], [4, space], [8, idx], [8, gfn]]));
+    const add = (space: number, idx: bigint, gfn: bigint) =>
+      g.call(
+        12,
+        7,
+        g.struct([
+          [2, SELF],
+          [2, 0],
+          [4, space],
+          [8, idx],
+          [8, gfn],
+        ]),
+      );
     expect(add(0, 0n, 0x10n)).toBe(0);
     expect(g.core.call.domainPeek(1, 0x10)).toBe(g.sharedInfo());
     expect(add(0, 0n, 0x3fffffffn)).toBe(0);
@@ -80,7 +108,16 @@ describe("memory_op", () => {
     expect(add(2, 5n, 0x200n)).toBe(0);
     expect(g.get(0x200000, 4)).toBe(99n);
     expect(g.core.call.domainPeek(1, 5)).toBe(0);
-    expect(g.call(12, 15, g.struct([[2, SELF], [8, 0x10]]))).toBe(0);
+    expect(
+      g.call(
+        12,
+        15,
+        g.struct([
+          [2, SELF],
+          [8, 0x10],
+        ]),
+      ),
+    ).toBe(0);
     expect(g.core.call.domainPeek(1, 0x10)).toBe(0);
     expect(g.core.u32(g.sharedInfo() + SharedInfo.off.wcSec)).toBe(1_700_000_000);
   });
@@ -88,7 +125,16 @@ describe("memory_op", () => {
   it("tells the memory map and the reservation", async () => {
     const g = await one();
     g.core.call.domainAddMapEntry(1, 0, 0, 0x200000, 0, 1);
-    expect(g.call(12, 9, g.struct([[4, 128], [8, LIST]]))).toBe(0);
+    expect(
+      g.call(
+        12,
+        9,
+        g.struct([
+          [4, 128],
+          [8, LIST],
+        ]),
+      ),
+    ).toBe(0);
     expect(g.get(STRUCT, 4)).toBe(1n);
     expect([g.get(LIST, 8), g.get(LIST + 8n, 8), g.get(LIST + 16n, 4)]).toEqual([0n, 0x200000n, 1n]);
     expect(g.call(12, 3, g.struct([[2, SELF]]))).toBe(512);
@@ -100,7 +146,17 @@ describe("memory_op", () => {
 describe("vcpu_op", () => {
   it("moves vcpu_info once, everything pending, with the time in it", async () => {
     const g = await one(2);
-    const register = (vcpu: number, gfn: bigint, offset: number) => g.call(24, 10, vcpu, g.struct([[8, gfn], [4, offset], [4, 0]]));
+    const register = (vcpu: number, gfn: bigint, offset: number) =>
+      g.call(
+        24,
+        10,
+        vcpu,
+        g.struct([
+          [8, gfn],
+          [4, offset],
+          [4, 0],
+        ]),
+      );
     expect(register(0, 7n, 0x43)).toBe(-22);
     expect(register(0, 7n, 4096 - 32)).toBe(-22);
     expect(register(0, 1n << 50n, 0)).toBe(-22);
@@ -131,10 +187,40 @@ describe("vcpu_op", () => {
   it("refuses timers of other vCPUs, short periods and deadlines that must not have passed", async () => {
     const g = await one(2);
     g.core.clock.ns += 5_000_000;
-    expect(g.call(24, 8, 1, g.struct([[8, 1], [4, 0]]))).toBe(-22);
+    expect(
+      g.call(
+        24,
+        8,
+        1,
+        g.struct([
+          [8, 1],
+          [4, 0],
+        ]),
+      ),
+    ).toBe(-22);
     expect(g.call(24, 6, 0, g.struct([[8, 999_999]]))).toBe(-22);
-    expect(g.call(24, 8, 0, g.struct([[8, 1], [4, 1]]))).toBe(-62);
-    expect(g.call(24, 8, 0, g.struct([[8, 1], [4, 0]]))).toBe(0);
+    expect(
+      g.call(
+        24,
+        8,
+        0,
+        g.struct([
+          [8, 1],
+          [4, 1],
+        ]),
+      ),
+    ).toBe(-62);
+    expect(
+      g.call(
+        24,
+        8,
+        0,
+        g.struct([
+          [8, 1],
+          [4, 0],
+        ]),
+      ),
+    ).toBe(0);
     expect(g.call(24, 9, 0)).toBe(0);
     expect(g.call(24, 7, 0)).toBe(0);
   });
@@ -144,10 +230,21 @@ describe("the rest", () => {
   it("tells the version, features and names", async () => {
     const g = await one();
     expect(g.call(17, 0)).toBe(0x40000);
-    expect(g.call(17, 6, g.struct([[4, 0], [4, 0]]))).toBe(0);
+    expect(
+      g.call(
+        17,
+        6,
+        g.struct([
+          [4, 0],
+          [4, 0],
+        ]),
+      ),
+    ).toBe(0);
     expect(g.get(STRUCT + 4n, 4)).toBe(0x2305n);
     expect(g.call(17, 3, LIST)).toBe(0);
-    const caps = Buffer.from(new Uint8Array(g.core.memory.buffer).slice(g.at(LIST), g.at(LIST) + 64)).toString("latin1");
+    const caps = Buffer.from(new Uint8Array(g.core.memory.buffer).slice(g.at(LIST), g.at(LIST) + 64)).toString(
+      "latin1",
+    );
     expect(caps.startsWith("hvm-3.0-x86_32 hvm-3.0-x86_32p hvm-3.0-x86_64 \0")).toBe(true);
     expect(g.call(17, 7)).toBe(4096);
     expect(g.call(17, 10, LIST)).toBe(-61);
@@ -156,11 +253,51 @@ describe("the rest", () => {
   it("keeps params that a guest may not set, and shows those it may read", async () => {
     const g = await one();
     g.core.call.hvmParamSet(1, 17, 0xfeff, 0);
-    expect(g.call(34, 1, g.struct([[2, SELF], [4, 17], [8, 0]]))).toBe(0);
+    expect(
+      g.call(
+        34,
+        1,
+        g.struct([
+          [2, SELF],
+          [4, 17],
+          [8, 0],
+        ]),
+      ),
+    ).toBe(0);
     expect(g.get(STRUCT + 8n, 8)).toBe(0xfeffn);
-    expect(g.call(34, 0, g.struct([[2, SELF], [4, 17], [8, 1]]))).toBe(EPERM);
-    expect(g.call(34, 1, g.struct([[2, SELF], [4, 64], [8, 0]]))).toBe(-22);
-    expect(g.call(34, 1, g.struct([[2, 9], [4, 0], [8, 0]]))).toBe(EPERM);
+    expect(
+      g.call(
+        34,
+        0,
+        g.struct([
+          [2, SELF],
+          [4, 17],
+          [8, 1],
+        ]),
+      ),
+    ).toBe(EPERM);
+    expect(
+      g.call(
+        34,
+        1,
+        g.struct([
+          [2, SELF],
+          [4, 64],
+          [8, 0],
+        ]),
+      ),
+    ).toBe(-22);
+    expect(
+      g.call(
+        34,
+        1,
+        g.struct([
+          [2, 9],
+          [4, 0],
+          [8, 0],
+        ]),
+      ),
+    ).toBe(EPERM);
     expect(g.core.call.hvmParamGet(1, 17)).toBe(0xfeff);
   });
 
@@ -173,7 +310,9 @@ describe("the rest", () => {
     expect(m("logProd")).toBe(LogRecord.size + 20);
     const at = m("logBase");
     expect(g.core.u32(at + LogRecord.off.length)).toBe(text.length);
-    expect(Buffer.from(g.core.memory.buffer as ArrayBuffer, at + LogRecord.size, text.length).toString()).toBe(text.toString());
+    expect(Buffer.from(g.core.memory.buffer as ArrayBuffer, at + LogRecord.size, text.length).toString()).toBe(
+      text.toString(),
+    );
     for (let i = 0; i < 200; i++) expect(g.call(18, 0, 1000 + i, LIST)).toBe(0);
     const [tail, prod] = [m("logTail"), m("logProd")];
     expect(prod - tail).toBeLessThanOrEqual(LOG_BYTES);
@@ -189,9 +328,45 @@ describe("the rest", () => {
 
   it("runs several calls in one, each with its result", async () => {
     const g = await one();
-    g.struct([[8, 17], [8, 0], [8, 7], [8, 0], [8, 0], [8, 0], [8, 0], [8, 0]], LIST);
-    g.struct([[8, 999], [8, 0], [8, 7], [8, 0], [8, 0], [8, 0], [8, 0], [8, 0]], LIST + 64n);
-    g.struct([[8, 13], [8, 0], [8, LIST], [8, 1], [8, 0], [8, 0], [8, 0], [8, 0]], LIST + 128n);
+    g.struct(
+      [
+        [8, 17],
+        [8, 0],
+        [8, 7],
+        [8, 0],
+        [8, 0],
+        [8, 0],
+        [8, 0],
+        [8, 0],
+      ],
+      LIST,
+    );
+    g.struct(
+      [
+        [8, 999],
+        [8, 0],
+        [8, 7],
+        [8, 0],
+        [8, 0],
+        [8, 0],
+        [8, 0],
+        [8, 0],
+      ],
+      LIST + 64n,
+    );
+    g.struct(
+      [
+        [8, 13],
+        [8, 0],
+        [8, LIST],
+        [8, 1],
+        [8, 0],
+        [8, 0],
+        [8, 0],
+        [8, 0],
+      ],
+      LIST + 128n,
+    );
     expect(g.call(13, LIST, 3)).toBe(0);
     expect(g.get(LIST + 8n, 8)).toBe(4096n);
     expect(BigInt.asIntN(64, g.get(LIST + 72n, 8))).toBe(-38n);
@@ -229,20 +404,35 @@ describe("the rest", () => {
 
 describe("hostile guests", () => {
   it("get an answer to anything, and the neighbour does not notice", async () => {
-    const [core, a, b] = await machineWith([[2, 256], [1, 64]]);
+    const [core, a, b] = await machineWith([
+      [2, 256],
+      [1, 64],
+    ]);
     const [g, other] = [a as Guest, b as Guest];
     other.put(0x3000, 8, 0x0123456789abcdefn);
-    const number = fc.oneof(fc.bigInt({ min: 0n, max: 40n }), fc.constantFrom(STRUCT, LIST, 0xffffffffn, 1n << 63n, (1n << 64n) - 1n), fc.bigInt({ min: 0n, max: (1n << 64n) - 1n }));
-    const u32 = fc.oneof(fc.integer({ min: 0, max: 20 }), fc.constantFrom(0x7ff0, 0x10000, 0x20000, 0xffffffff, 2), fc.integer({ min: 0, max: 0xffffffff }));
+    const number = fc.oneof(
+      fc.bigInt({ min: 0n, max: 40n }),
+      fc.constantFrom(STRUCT, LIST, 0xffffffffn, 1n << 63n, (1n << 64n) - 1n),
+      fc.bigInt({ min: 0n, max: (1n << 64n) - 1n }),
+    );
+    const u32 = fc.oneof(
+      fc.integer({ min: 0, max: 20 }),
+      fc.constantFrom(0x7ff0, 0x10000, 0x20000, 0xffffffff, 2),
+      fc.integer({ min: 0, max: 0xffffffff }),
+    );
     fc.assert(
       fc.property(
         fc.oneof(fc.constantFrom(12, 20, 32, 24, 29, 34, 13, 17, 18, 15, 21), fc.integer({ min: 0, max: 64 })),
-        number, number, fc.oneof(fc.bigInt({ min: 0n, max: 600n }), number),
+        number,
+        number,
+        fc.oneof(fc.bigInt({ min: 0n, max: 600n }), number),
         fc.array(u32, { minLength: 16, maxLength: 16 }),
         (nr, a0, a1, a2, words) => {
           for (const gpa of [STRUCT, LIST]) {
             if (core.call.domainPeek(1, Number(gpa >> 12n)) === 0) continue;
-            words.forEach((w, i) => core.view().setUint32(core.call.domainPeek(1, Number(gpa >> 12n)) + i * 4, w, true));
+            words.forEach((w, i) =>
+              core.view().setUint32(core.call.domainPeek(1, Number(gpa >> 12n)) + i * 4, w, true),
+            );
           }
           core.call.callOnce(g.vcpu(), nr, a0, a1, a2);
           // A domain that ended itself is replaced, so that the run goes on with a live one.

@@ -3,9 +3,7 @@
  * EBX, ECX, EDX, ESI, EDI. A continuation leaves its arguments in those registers and runs the instruction again, as
  * Xen does. Whatever does not exist answers -ENOSYS and is counted. [XEN] arch-x86/xen-x86_64.h
  */
-import {
-  DomainOff, DomainStat, Errno, Hypercall, Status, TraceCode, Vcpu, VcpuOff, XenVcpu,
-} from "../gen/layout";
+import { DomainOff, DomainStat, Errno, Hypercall, Status, TraceCode, Vcpu, VcpuOff, XenVcpu } from "../gen/layout";
 import { is64 } from "../cpu/modes";
 import { getReg, setReg } from "../cpu/regs";
 import { count, domainOfVcpu } from "../mem/domains";
@@ -32,19 +30,34 @@ const RAX: usize = 0;
 /** Runs hypercall `nr` on the arguments in XenVcpu.args. */
 export function dispatch(cpu: Vcpu, x: XenVcpu, nr: u32): i64 {
   switch (nr) {
-    case Hypercall.EVENT_CHANNEL_OP: return eventChannelOp(cpu, x);
-    case Hypercall.VCPU_OP: return vcpuOp(cpu, x);
-    case Hypercall.SCHED_OP: return schedOp(cpu, x);
-    case Hypercall.GRANT_TABLE_OP: return grantTableOp(cpu, x);
-    case Hypercall.MEMORY_OP: return memoryOp(cpu, x);
-    case Hypercall.HVM_OP: return hvmOp(cpu, x);
-    case Hypercall.XEN_VERSION: return xenVersion(cpu, x);
-    case Hypercall.CONSOLE_IO: return consoleIo(cpu, x);
-    case Hypercall.SET_TIMER_OP: return setTimerOp(cpu, x);
-    case Hypercall.VM_ASSIST: return vmAssist(cpu, x);
-    case Hypercall.MULTICALL: return multicall(cpu, x, dispatch);
-    case Hypercall.PLATFORM_OP: case Hypercall.SYSCTL: case Hypercall.DOMCTL: return -Errno.EPERM;
-    default: return absent(cpu, nr);
+    case Hypercall.EVENT_CHANNEL_OP:
+      return eventChannelOp(cpu, x);
+    case Hypercall.VCPU_OP:
+      return vcpuOp(cpu, x);
+    case Hypercall.SCHED_OP:
+      return schedOp(cpu, x);
+    case Hypercall.GRANT_TABLE_OP:
+      return grantTableOp(cpu, x);
+    case Hypercall.MEMORY_OP:
+      return memoryOp(cpu, x);
+    case Hypercall.HVM_OP:
+      return hvmOp(cpu, x);
+    case Hypercall.XEN_VERSION:
+      return xenVersion(cpu, x);
+    case Hypercall.CONSOLE_IO:
+      return consoleIo(cpu, x);
+    case Hypercall.SET_TIMER_OP:
+      return setTimerOp(cpu, x);
+    case Hypercall.VM_ASSIST:
+      return vmAssist(cpu, x);
+    case Hypercall.MULTICALL:
+      return multicall(cpu, x, dispatch);
+    case Hypercall.PLATFORM_OP:
+    case Hypercall.SYSCTL:
+    case Hypercall.DOMCTL:
+      return -Errno.EPERM;
+    default:
+      return absent(cpu, nr);
   }
 }
 

@@ -3,9 +3,27 @@
  * it owns but for frames that other domains still hold through grants: their references keep those.
  */
 import {
-  Domain, Domain_SIZE, DomainOff, DomainState, Domid, Errno, FrameType, JUMP_CACHE_BYTES, MachineOff, MAX_DOMAINS,
-  MAX_VCPUS, PlatformState_SIZE, RunState, SharedInfoOff, ShutdownReason, TLB_BYTES, Vcpu, Vcpu_SIZE, VcpuInfo_SIZE,
-  XenVcpu, XenVcpuOff,
+  Domain,
+  Domain_SIZE,
+  DomainOff,
+  DomainState,
+  Domid,
+  Errno,
+  FrameType,
+  JUMP_CACHE_BYTES,
+  MachineOff,
+  MAX_DOMAINS,
+  MAX_VCPUS,
+  PlatformState_SIZE,
+  RunState,
+  SharedInfoOff,
+  ShutdownReason,
+  TLB_BYTES,
+  Vcpu,
+  Vcpu_SIZE,
+  VcpuInfo_SIZE,
+  XenVcpu,
+  XenVcpuOff,
 } from "../gen/layout";
 import { platformReset } from "../bus";
 import { vcpuReset } from "../cpu/reset";
@@ -43,12 +61,13 @@ function orderOf(bytes: usize): u32 {
 
 /** Creates a paused domain without memory. 0 or a negative errno. */
 export function createDomain(domid: u32, maxVcpus: u32, maxPages: u32): i32 {
-  if (domid >= Domid.FIRST_RESERVED || maxVcpus > <u32>MAX_VCPUS || (maxVcpus == 0) != (domid == 0)) return -Errno.EINVAL;
+  if (domid >= Domid.FIRST_RESERVED || maxVcpus > <u32>MAX_VCPUS || (maxVcpus == 0) != (domid == 0))
+    return -Errno.EINVAL;
   if (Vcpu_SIZE > XEN_AT) return -Errno.EINVAL;
   const m = machine();
   const lock = changetype<usize>(m) + MachineOff.domainLock;
   spinLock(lock);
-  const slot = <usize>m.domainTable + (<usize>domid << 2);
+  const slot = <usize>m.domainTable + ((<usize>domid) << 2);
   let result: i32 = load<u32>(slot) != 0 ? -Errno.EEXIST : m.domainCount >= <u32>MAX_DOMAINS ? -Errno.ENOSPC : 0;
   if (result == 0) {
     const dom = newStruct();
@@ -138,15 +157,16 @@ function createVcpu(dom: Domain, id: u32): bool {
   cpu.online = id == 0 ? 1 : 0;
   cpu.waitForSipi = id == 0 ? 0 : 1;
   updateTime(cpu);
-  store<u32>(changetype<usize>(dom) + DomainOff.vcpus + (<usize>id << 2), <u32>block);
+  store<u32>(changetype<usize>(dom) + DomainOff.vcpus + ((<usize>id) << 2), <u32>block);
   return true;
 }
 
 function initXenVcpu(dom: Domain, id: u32, x: XenVcpu, scratch: usize): void {
   x.scratch = <u32>scratch;
-  x.info = id < LEGACY_VCPUS
-    ? dom.sharedInfo + <u32>SharedInfoOff.vcpuInfo + id * <u32>VcpuInfo_SIZE
-    : <u32>(changetype<usize>(x) + XenVcpuOff.dummyInfo);
+  x.info =
+    id < LEGACY_VCPUS
+      ? dom.sharedInfo + <u32>SharedInfoOff.vcpuInfo + id * <u32>VcpuInfo_SIZE
+      : <u32>(changetype<usize>(x) + XenVcpuOff.dummyInfo);
   x.singleshot = NEVER;
   x.pollDeadline = NEVER;
   x.runstate = id == 0 ? RunState.BLOCKED : RunState.OFFLINE;
@@ -211,7 +231,7 @@ function unpublish(dom: Domain): void {
     m.domainCount -= 1;
   }
   unlockSched(m);
-  const slot = <usize>machine().domainTable + (<usize>dom.domid << 2);
+  const slot = <usize>machine().domainTable + ((<usize>dom.domid) << 2);
   if (load<u32>(slot) == <u32>changetype<usize>(dom)) atomic.store<u32>(slot, 0);
 }
 

@@ -3,23 +3,46 @@
  * address space. Long reservations are worked off in slices; the extents done are counted in bits 63:6 of the command.
  * [XEN] memory.h
  */
-import {
-  Domain, DomainOff, Errno, FrameType, Hypercall, P2m, P2mKind, Vcpu, XenVcpu,
-} from "../gen/layout";
+import { Domain, DomainOff, Errno, FrameType, Hypercall, P2m, P2mKind, Vcpu, XenVcpu } from "../gen/layout";
 import { flushDomainTlb } from "../cpu/shootdown";
 import { domainOfVcpu } from "../mem/domains";
 import { frameAlloc, frameOf, framePut } from "../mem/frames";
 import {
-  inRam, P2M_FAILED, p2mEntry, p2mGet, p2mHasFrame, p2mKind, p2mMakePod, p2mMfn, p2mRelease, p2mReplace, p2mSet,
+  inRam,
+  P2M_FAILED,
+  p2mEntry,
+  p2mGet,
+  p2mHasFrame,
+  p2mKind,
+  p2mMakePod,
+  p2mMfn,
+  p2mRelease,
+  p2mReplace,
+  p2mSet,
 } from "../mem/p2m";
 import { copyFromGuest, copyToGuest } from "../mmu/access";
 import { machine } from "../util/host";
 import { addToPhysmap, addToPhysmapBatch } from "./physmap";
 import { arg, chargeItems, CONTINUE, getStruct, isSelf, SCRATCH_ARRAY, setArg, shouldYield, unknownOp } from "./guest";
 
-const INCREASE = 0, DECREASE = 1, MAXIMUM_RAM_PAGE = 2, CURRENT = 3, MAXIMUM = 4, POPULATE = 6, ADD_TO_PHYSMAP = 7;
-const MEMORY_MAP = 9, MACHINE_MEMORY_MAP = 10, SET_MEMORY_MAP = 13, MAXIMUM_GPFN = 14, REMOVE = 15, SET_POD = 16, GET_POD = 17;
-const ADD_BATCH = 23, CLAIM_PAGES = 24, VNUMA = 26, ACQUIRE_RESOURCE = 28;
+const INCREASE = 0,
+  DECREASE = 1,
+  MAXIMUM_RAM_PAGE = 2,
+  CURRENT = 3,
+  MAXIMUM = 4,
+  POPULATE = 6,
+  ADD_TO_PHYSMAP = 7;
+const MEMORY_MAP = 9,
+  MACHINE_MEMORY_MAP = 10,
+  SET_MEMORY_MAP = 13,
+  MAXIMUM_GPFN = 14,
+  REMOVE = 15,
+  SET_POD = 16,
+  GET_POD = 17;
+const ADD_BATCH = 23,
+  CLAIM_PAGES = 24,
+  VNUMA = 26,
+  ACQUIRE_RESOURCE = 28;
 const CMD_MASK: u64 = 63;
 const CMD_SHIFT: u64 = 6;
 /** Largest extent: 2 MiB. */
@@ -30,16 +53,33 @@ const BATCH: u32 = 64;
 export function memoryOp(cpu: Vcpu, x: XenVcpu): i64 {
   const cmd = <u32>(arg(x, 0) & CMD_MASK);
   switch (cmd) {
-    case DECREASE: case POPULATE: return reservation(cpu, x, cmd);
-    case ADD_TO_PHYSMAP: return addToPhysmap(cpu, x);
-    case ADD_BATCH: return addToPhysmapBatch(cpu, x);
-    case REMOVE: return remove(cpu, x);
-    case MEMORY_MAP: return memoryMap(cpu, x);
-    case MAXIMUM_RAM_PAGE: return machine().totalFrames;
-    case CURRENT: case MAXIMUM: case MAXIMUM_GPFN: return about(cpu, x, cmd);
-    case INCREASE: case MACHINE_MEMORY_MAP: case SET_MEMORY_MAP: case SET_POD: case GET_POD: case CLAIM_PAGES:
-    case ACQUIRE_RESOURCE: return -Errno.EPERM;
-    case VNUMA: return -Errno.EOPNOTSUPP;
+    case DECREASE:
+    case POPULATE:
+      return reservation(cpu, x, cmd);
+    case ADD_TO_PHYSMAP:
+      return addToPhysmap(cpu, x);
+    case ADD_BATCH:
+      return addToPhysmapBatch(cpu, x);
+    case REMOVE:
+      return remove(cpu, x);
+    case MEMORY_MAP:
+      return memoryMap(cpu, x);
+    case MAXIMUM_RAM_PAGE:
+      return machine().totalFrames;
+    case CURRENT:
+    case MAXIMUM:
+    case MAXIMUM_GPFN:
+      return about(cpu, x, cmd);
+    case INCREASE:
+    case MACHINE_MEMORY_MAP:
+    case SET_MEMORY_MAP:
+    case SET_POD:
+    case GET_POD:
+    case CLAIM_PAGES:
+    case ACQUIRE_RESOURCE:
+      return -Errno.EPERM;
+    case VNUMA:
+      return -Errno.EOPNOTSUPP;
     default:
       unknownOp(cpu, Hypercall.MEMORY_OP, cmd);
       return -Errno.ENOSYS;
@@ -67,13 +107,13 @@ function reservation(cpu: Vcpu, x: XenVcpu, cmd: u32): i64 {
   const domid = <u32>(wide ? load<u16>(op, 24) : load<u16>(op, 16));
   const start = arg(x, 0) >> CMD_SHIFT;
   if (!isSelf(cpu, domid)) return -Errno.EPERM;
-  if (start > n || n > (<u64>1 << 57)) return -Errno.EINVAL;
+  if (start > n || n > (<u64>1) << 57) return -Errno.EINVAL;
   if (order > MAX_ORDER) return start;
   const step: u32 = wide ? 8 : 4;
-  for (let i = start; i < n; ) {
+  for (let i = start; i < n;) {
     const done = <u32>(i - start);
     if (done != 0 && shouldYield(cpu, done << order >= 256 ? 256 : done)) {
-      setArg(x, 0, (i << CMD_SHIFT) | <u64>cmd);
+      setArg(x, 0, (i << CMD_SHIFT) | (<u64>cmd));
       chargeItems(cpu, done << order);
       return CONTINUE;
     }
@@ -86,6 +126,7 @@ function reservation(cpu: Vcpu, x: XenVcpu, cmd: u32): i64 {
   return n;
 }
 
+
 @inline
 function extentAt(x: XenVcpu, i: u32): u64 {
   const at = <usize>x.scratch + SCRATCH_ARRAY;
@@ -97,7 +138,7 @@ function populate(cpu: Vcpu, x: XenVcpu, n: u32, order: u32): u32 {
   const dom = domainOfVcpu(cpu);
   for (let i: u32 = 0; i < n; i++) {
     const first = extentAt(x, i);
-    const pages = <u64>1 << order;
+    const pages = (<u64>1) << order;
     if (first + pages > <u64>P2m.GFN_LIMIT || first >= <u64>P2m.GFN_LIMIT) return i;
     for (let k: u32 = 0; k < <u32>pages; k++) {
       if (!populateOne(dom, <u32>first + k)) return i;
@@ -128,7 +169,7 @@ function decrease(cpu: Vcpu, x: XenVcpu, n: u32, order: u32): u32 {
   let i: u32 = 0;
   for (; i < n; i++) {
     const first = extentAt(x, i);
-    const pages = <u32>1 << order;
+    const pages = (<u32>1) << order;
     if (first + pages > <u64>P2m.GFN_LIMIT || first >= <u64>P2m.GFN_LIMIT) break;
     let k: u32 = 0;
     for (; k < pages; k++) {

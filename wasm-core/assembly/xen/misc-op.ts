@@ -7,12 +7,14 @@ import { arg, chargeItems, CONTINUE, setArg, unknownOp } from "./guest";
 import { logWrite } from "./log";
 import { setSingleshot } from "./timers";
 
-const CONSOLE_WRITE = 0, CONSOLE_READ = 1;
+const CONSOLE_WRITE = 0,
+  CONSOLE_READ = 1;
 /** Bytes to a log record. */
 const CONSOLE_CHUNK: u32 = 512;
 /** Bytes to a slice of one console_io. */
 const CONSOLE_SLICE: u32 = 4096;
-const ASSIST_ENABLE = 0, ASSIST_DISABLE = 1;
+const ASSIST_ENABLE = 0,
+  ASSIST_DISABLE = 1;
 /** VMASST_TYPE_runstate_update_flag */
 export const ASSIST_RUNSTATE: u32 = 5;
 
@@ -28,7 +30,7 @@ export function consoleIo(cpu: Vcpu, x: XenVcpu): i64 {
   let left = <u32>arg(x, 1);
   if (<i32>left < 0) return -Errno.EINVAL;
   let gva = arg(x, 2);
-  for (let done: u32 = 0; left != 0; ) {
+  for (let done: u32 = 0; left != 0;) {
     const n = min(left, CONSOLE_CHUNK);
     if (!copyFromGuest(cpu, <usize>x.scratch, gva, n)) return -Errno.EFAULT;
     logWrite(dom.domid, LogKind.CONSOLE, <usize>x.scratch, n);
@@ -48,7 +50,7 @@ export function consoleIo(cpu: Vcpu, x: XenVcpu): i64 {
 
 /** set_timer_op(deadline): 0 stops. A 32-bit guest gives the deadline in two arguments. */
 export function setTimerOp(cpu: Vcpu, x: XenVcpu): i64 {
-  const at = x.wide ? arg(x, 0) : <u64><u32>arg(x, 0) | (arg(x, 1) << 32);
+  const at = x.wide ? arg(x, 0) : (<u64>(<u32>arg(x, 0))) | (arg(x, 1) << 32);
   setSingleshot(cpu, at == 0 ? NEVER : at);
   return 0;
 }
@@ -59,7 +61,7 @@ export function vmAssist(cpu: Vcpu, x: XenVcpu): i64 {
   if (<u32>arg(x, 1) != ASSIST_RUNSTATE) return -Errno.EINVAL;
   const dom = domainOfVcpu(cpu);
   if (cmd == ASSIST_ENABLE) dom.vmAssist |= 1 << ASSIST_RUNSTATE;
-  else if (cmd == ASSIST_DISABLE) dom.vmAssist &= ~(<u32>1 << ASSIST_RUNSTATE);
+  else if (cmd == ASSIST_DISABLE) dom.vmAssist &= ~((<u32>1) << ASSIST_RUNSTATE);
   else return -Errno.ENOSYS;
   return 0;
 }

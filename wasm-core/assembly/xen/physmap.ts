@@ -6,14 +6,16 @@ import { Access, Domain, Errno, P2m, P2mKind, Vcpu, XenVcpu } from "../gen/layou
 import { flushDomainTlb } from "../cpu/shootdown";
 import { domainOfVcpu } from "../mem/domains";
 import { frameGet, framePut } from "../mem/frames";
-import {
-  P2M_FAILED, p2mEntry, p2mHasFrame, p2mKind, p2mRelease, p2mReplace, p2mResolve, p2mSet,
-} from "../mem/p2m";
+import { P2M_FAILED, p2mEntry, p2mHasFrame, p2mKind, p2mRelease, p2mReplace, p2mResolve, p2mSet } from "../mem/p2m";
 import { copyFromGuest, copyToGuest } from "../mmu/access";
 import { growGrants, lockGrants, sharedFrame, statusFrame, statusFrames, unlockGrants } from "./gnttab/table";
 import { arg, chargeItems, CONTINUE, getStruct, isSelf, SCRATCH_ARRAY, setArg, shouldYield } from "./guest";
 
-const SPACE_SHARED_INFO = 0, SPACE_GRANT_TABLE = 1, SPACE_GMFN = 2, SPACE_GMFN_RANGE = 3, SPACE_GMFN_FOREIGN = 4;
+const SPACE_SHARED_INFO = 0,
+  SPACE_GRANT_TABLE = 1,
+  SPACE_GMFN = 2,
+  SPACE_GMFN_RANGE = 3,
+  SPACE_GMFN_FOREIGN = 4;
 /** Bit of a grant-table index that means a status frame. */
 const STATUS_INDEX: u64 = 0x80000000;
 
@@ -62,11 +64,16 @@ export function addToPhysmapBatch(cpu: Vcpu, x: XenVcpu): i64 {
 function addOne(dom: Domain, space: u32, idx: u64, gfn: u64): i64 {
   if (gfn >= <u64>P2m.GFN_LIMIT) return -Errno.EINVAL;
   switch (space) {
-    case SPACE_SHARED_INFO: return idx == 0 ? place(dom, <usize>dom.sharedInfo, <u32>gfn) : -Errno.EINVAL;
-    case SPACE_GRANT_TABLE: return placeGrantFrame(dom, idx, <u32>gfn);
-    case SPACE_GMFN: return move(dom, idx, <u32>gfn);
-    case SPACE_GMFN_FOREIGN: return -Errno.EPERM;
-    default: return -Errno.EINVAL;
+    case SPACE_SHARED_INFO:
+      return idx == 0 ? place(dom, <usize>dom.sharedInfo, <u32>gfn) : -Errno.EINVAL;
+    case SPACE_GRANT_TABLE:
+      return placeGrantFrame(dom, idx, <u32>gfn);
+    case SPACE_GMFN:
+      return move(dom, idx, <u32>gfn);
+    case SPACE_GMFN_FOREIGN:
+      return -Errno.EPERM;
+    default:
+      return -Errno.EINVAL;
   }
 }
 

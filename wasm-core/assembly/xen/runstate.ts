@@ -22,7 +22,7 @@ export function fillRunstate(cpu: Vcpu, at: usize): void {
   store<u64>(at, x.runstate);
   store<u64>(at, x.runstateEntry, 8);
   memory.copy(at + 16, changetype<usize>(x) + XenVcpuOff.runstateTime, 32);
-  const slot = at + 16 + (<usize>x.runstate << 3);
+  const slot = at + 16 + ((<usize>x.runstate) << 3);
   store<u64>(slot, load<u64>(slot) + (machineTime() - x.runstateEntry));
 }
 

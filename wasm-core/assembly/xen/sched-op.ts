@@ -9,7 +9,14 @@ import { POLL_MANY } from "./evtchn/upcall";
 import { arg, getStruct, SCRATCH_ARRAY, unknownOp } from "./guest";
 import { beginPoll, endPoll } from "./timers";
 
-const YIELD = 0, BLOCK = 1, SHUTDOWN = 2, POLL = 3, REMOTE_SHUTDOWN = 4, SHUTDOWN_CODE = 5, WATCHDOG = 6, PIN_OVERRIDE = 7;
+const YIELD = 0,
+  BLOCK = 1,
+  SHUTDOWN = 2,
+  POLL = 3,
+  REMOTE_SHUTDOWN = 4,
+  SHUTDOWN_CODE = 5,
+  WATCHDOG = 6,
+  PIN_OVERRIDE = 7;
 const MAX_REASON: u32 = 5;
 const MAX_POLL_PORTS: u32 = 128;
 
@@ -25,12 +32,19 @@ export function schedOp(cpu: Vcpu, x: XenVcpu): i64 {
       x.yielded = 1;
       leave(cpu);
       return 0;
-    case BLOCK: return block(cpu, x);
-    case SHUTDOWN: return shutdown(cpu, x);
-    case POLL: return poll(cpu, x);
-    case SHUTDOWN_CODE: return getStruct(cpu, x, arg(x, 1), 4) != 0 ? 0 : -Errno.EFAULT;
-    case REMOTE_SHUTDOWN: case PIN_OVERRIDE: return -Errno.EPERM;
-    case WATCHDOG: return -Errno.ENOSYS;
+    case BLOCK:
+      return block(cpu, x);
+    case SHUTDOWN:
+      return shutdown(cpu, x);
+    case POLL:
+      return poll(cpu, x);
+    case SHUTDOWN_CODE:
+      return getStruct(cpu, x, arg(x, 1), 4) != 0 ? 0 : -Errno.EFAULT;
+    case REMOTE_SHUTDOWN:
+    case PIN_OVERRIDE:
+      return -Errno.EPERM;
+    case WATCHDOG:
+      return -Errno.ENOSYS;
     default:
       unknownOp(cpu, Hypercall.SCHED_OP, cmd);
       return -Errno.ENOSYS;

@@ -49,7 +49,7 @@ export function fireTimers(cpu: Vcpu, now: u64): u64 {
 /** Address of the word of Domain.pollers with this vCPU's bit. */
 @inline
 function pollWord(cpu: Vcpu): usize {
-  return <usize>cpu.domain + DomainOff.pollers + ((<usize>cpu.id >> 5) << 2);
+  return <usize>cpu.domain + DomainOff.pollers + (((<usize>cpu.id) >> 5) << 2);
 }
 
 /** Marks the vCPU as polling, before it looks at the ports. */
@@ -58,17 +58,17 @@ export function beginPoll(cpu: Vcpu, port: u32, deadline: u64): void {
   x.pollPort = port;
   x.pollDeadline = deadline;
   x.block = BlockMode.POLL;
-  atomic.or<u32>(pollWord(cpu), <u32>1 << (cpu.id & 31));
+  atomic.or<u32>(pollWord(cpu), (<u32>1) << (cpu.id & 31));
 }
 
 /** True until a port, an event or the deadline ended the poll. */
 export function isPolling(cpu: Vcpu): bool {
-  return (atomic.load<u32>(pollWord(cpu)) & (<u32>1 << (cpu.id & 31))) != 0;
+  return (atomic.load<u32>(pollWord(cpu)) & ((<u32>1) << (cpu.id & 31))) != 0;
 }
 
 export function endPoll(cpu: Vcpu): void {
   const x = xenOf(cpu);
-  atomic.and<u32>(pollWord(cpu), ~(<u32>1 << (cpu.id & 31)));
+  atomic.and<u32>(pollWord(cpu), ~((<u32>1) << (cpu.id & 31)));
   x.pollDeadline = NEVER;
   x.block = BlockMode.NONE;
 }

@@ -13,8 +13,19 @@ import { fillRunstate, RUNSTATE_BYTES, writeRunstate } from "./runstate";
 import { updateTime } from "./time";
 import { setPeriodic, setSingleshot } from "./timers";
 
-const INITIALISE = 0, UP = 1, DOWN = 2, IS_UP = 3, GET_RUNSTATE = 4, REGISTER_RUNSTATE = 5, SET_PERIODIC = 6;
-const STOP_PERIODIC = 7, SET_SINGLESHOT = 8, STOP_SINGLESHOT = 9, REGISTER_INFO = 10, SEND_NMI = 11, GET_PHYSID = 12;
+const INITIALISE = 0,
+  UP = 1,
+  DOWN = 2,
+  IS_UP = 3,
+  GET_RUNSTATE = 4,
+  REGISTER_RUNSTATE = 5,
+  SET_PERIODIC = 6;
+const STOP_PERIODIC = 7,
+  SET_SINGLESHOT = 8,
+  STOP_SINGLESHOT = 9,
+  REGISTER_INFO = 10,
+  SEND_NMI = 11,
+  GET_PHYSID = 12;
 const REGISTER_TIME = 13;
 const MIN_PERIOD: u64 = 1_000_000;
 /** VCPU_SSHOTTMR_future: refuse a deadline that has passed. */
@@ -25,17 +36,31 @@ export function vcpuOp(cpu: Vcpu, x: XenVcpu): i64 {
   const target = domainVcpu(domainOfVcpu(cpu), <u32>arg(x, 1));
   if (changetype<usize>(target) == 0) return -Errno.ENOENT;
   switch (cmd) {
-    case IS_UP: return target.online;
-    case UP: return up(target);
-    case DOWN: return down(target);
-    case GET_RUNSTATE: return getRunstate(cpu, x, target);
-    case REGISTER_RUNSTATE: return registerRunstate(cpu, x, target);
-    case REGISTER_TIME: return registerTime(cpu, x, target);
-    case REGISTER_INFO: return registerInfo(cpu, x, target);
-    case SEND_NMI: vcpuKick(target, EventBit.NMI); return 0;
-    case SET_PERIODIC: case STOP_PERIODIC: case SET_SINGLESHOT: case STOP_SINGLESHOT:
+    case IS_UP:
+      return target.online;
+    case UP:
+      return up(target);
+    case DOWN:
+      return down(target);
+    case GET_RUNSTATE:
+      return getRunstate(cpu, x, target);
+    case REGISTER_RUNSTATE:
+      return registerRunstate(cpu, x, target);
+    case REGISTER_TIME:
+      return registerTime(cpu, x, target);
+    case REGISTER_INFO:
+      return registerInfo(cpu, x, target);
+    case SEND_NMI:
+      vcpuKick(target, EventBit.NMI);
+      return 0;
+    case SET_PERIODIC:
+    case STOP_PERIODIC:
+    case SET_SINGLESHOT:
+    case STOP_SINGLESHOT:
       return target === cpu ? timer(cpu, x, cmd) : -Errno.EINVAL;
-    case INITIALISE: case GET_PHYSID: return -Errno.ENOSYS;
+    case INITIALISE:
+    case GET_PHYSID:
+      return -Errno.ENOSYS;
     default:
       unknownOp(cpu, Hypercall.VCPU_OP, cmd);
       return -Errno.ENOSYS;

@@ -34,7 +34,7 @@ export function sleepStatusRead(dom: Domain): u32 {
 
 /** WAK_STS is cleared by writing one. */
 export function sleepStatusWrite(dom: Domain, value: u32): void {
-  platformOf(dom).sleepStatus &= ~<u8>(value & WAKE_STATUS);
+  platformOf(dom).sleepStatus &= ~(<u8>(value & WAKE_STATUS));
 }
 
 export function acpiResetWrite(dom: Domain, value: u32): void {

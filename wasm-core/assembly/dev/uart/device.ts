@@ -10,13 +10,22 @@ import { platformOf } from "../../irq/platform";
 import { machineTime, NEVER } from "../../util/host";
 import { serialIn, serialOut } from "../serial-ring";
 import {
-  clearHeadErrors, dropSent, fifoDepth, hasErrors, headErrors, peekToSend, popReceived, pushReceived, pushToSend,
+  clearHeadErrors,
+  dropSent,
+  fifoDepth,
+  hasErrors,
+  headErrors,
+  peekToSend,
+  popReceived,
+  pushReceived,
+  pushToSend,
 } from "./fifo";
 import { BIT_NS, DIVISOR_RESET, Fcr, Ier, Iir, Lcr, Lsr, Mcr, Msr, UartReg } from "./regs";
 
 /** How soon to look again for room in the output ring. */
 const RETRY_NS: u64 = 1_000_000;
 const TIMEOUT_CHARACTERS: u64 = 4;
+
 
 @inline
 export function uartOf(dom: Domain): Uart {
@@ -32,6 +41,7 @@ export function uartReset(dom: Domain): void {
   uart.txRetry = NEVER;
 }
 
+
 @inline
 function isLoopback(uart: Uart): bool {
   return (uart.mcr & Mcr.LOOPBACK) != 0;
@@ -40,11 +50,15 @@ function isLoopback(uart: Uart): bool {
 /** Received bytes at which the interrupt comes. */
 function triggerLevel(uart: Uart): u32 {
   if ((uart.fcr & Fcr.ENABLE) == 0) return 1;
-  switch (<u32>uart.fcr >> Fcr.TRIGGER_SHIFT) {
-    case 0: return 1;
-    case 1: return 4;
-    case 2: return 8;
-    default: return 14;
+  switch ((<u32>uart.fcr) >> Fcr.TRIGGER_SHIFT) {
+    case 0:
+      return 1;
+    case 1:
+      return 4;
+    case 2:
+      return 8;
+    default:
+      return 14;
   }
 }
 
@@ -165,7 +179,7 @@ function transmit(dom: Domain, uart: Uart, value: u32): void {
 }
 
 function writeIer(uart: Uart, value: u32): void {
-  const enabled = value & ~<u32>uart.ier;
+  const enabled = value & ~(<u32>uart.ier);
   uart.ier = <u8>(value & Ier.MASK);
   if ((enabled & Ier.TRANSMITTER_EMPTY) != 0 && uart.txCount == 0) uart.thrEmpty = 1;
 }
@@ -186,7 +200,7 @@ function writeFcr(uart: Uart, value: u32): void {
 }
 
 function writeLcr(uart: Uart, value: u32): void {
-  const breakBegins = (value & ~<u32>uart.lcr & Lcr.BREAK) != 0;
+  const breakBegins = (value & ~(<u32>uart.lcr) & Lcr.BREAK) != 0;
   uart.lcr = <u8>value;
   if (breakBegins && isLoopback(uart)) receive(uart, 0, Lsr.BREAK);
 }
@@ -197,17 +211,25 @@ export function uartWrite(dom: Domain, register: u32, value: u32): void {
   const latch = (uart.lcr & Lcr.DLAB) != 0;
   switch (register) {
     case UartReg.DATA:
-      if (latch) uart.divisor = (uart.divisor & 0xff00) | <u16>value;
+      if (latch) uart.divisor = (uart.divisor & 0xff00) | (<u16>value);
       else transmit(dom, uart, value);
       break;
     case UartReg.IER:
-      if (latch) uart.divisor = (uart.divisor & 0xff) | <u16>(value << 8);
+      if (latch) uart.divisor = (uart.divisor & 0xff) | (<u16>(value << 8));
       else writeIer(uart, value);
       break;
-    case UartReg.IIR: writeFcr(uart, value); break;
-    case UartReg.LCR: writeLcr(uart, value); break;
-    case UartReg.MCR: writeMcr(uart, value); break;
-    case UartReg.SCR: uart.scr = <u8>value; break;
+    case UartReg.IIR:
+      writeFcr(uart, value);
+      break;
+    case UartReg.LCR:
+      writeLcr(uart, value);
+      break;
+    case UartReg.MCR:
+      writeMcr(uart, value);
+      break;
+    case UartReg.SCR:
+      uart.scr = <u8>value;
+      break;
   }
   uartSync(dom);
 }
@@ -226,7 +248,7 @@ function readIir(uart: Uart): u32 {
 }
 
 function readLsr(uart: Uart): u32 {
-  let value = <u32>uart.lsr | headErrors(uart);
+  let value = (<u32>uart.lsr) | headErrors(uart);
   if (uart.rxCount != 0) value |= Lsr.DATA_READY;
   if (uart.txCount == 0) value |= Lsr.HOLDING_EMPTY | Lsr.TRANSMITTER_EMPTY;
   if ((uart.fcr & Fcr.ENABLE) != 0 && hasErrors(uart)) value |= Lsr.FIFO_ERROR;
@@ -244,14 +266,22 @@ function readMsr(uart: Uart): u32 {
 function readRegister(uart: Uart, register: u32): u32 {
   const latch = (uart.lcr & Lcr.DLAB) != 0;
   switch (register) {
-    case UartReg.DATA: return latch ? uart.divisor & 0xff : readData(uart);
-    case UartReg.IER: return latch ? uart.divisor >> 8 : uart.ier;
-    case UartReg.IIR: return readIir(uart);
-    case UartReg.LCR: return uart.lcr;
-    case UartReg.MCR: return uart.mcr;
-    case UartReg.LSR: return readLsr(uart);
-    case UartReg.MSR: return readMsr(uart);
-    default: return uart.scr;
+    case UartReg.DATA:
+      return latch ? uart.divisor & 0xff : readData(uart);
+    case UartReg.IER:
+      return latch ? uart.divisor >> 8 : uart.ier;
+    case UartReg.IIR:
+      return readIir(uart);
+    case UartReg.LCR:
+      return uart.lcr;
+    case UartReg.MCR:
+      return uart.mcr;
+    case UartReg.LSR:
+      return readLsr(uart);
+    case UartReg.MSR:
+      return readMsr(uart);
+    default:
+      return uart.scr;
   }
 }
 

@@ -91,7 +91,9 @@ describe("transmitter", () => {
     expect(read(LSR) & 0x60).toBe(0x60);
     const all = first + m.serialOutput();
     expect(all.length).toBe(2064);
-    expect(all.slice(2040)).toBe(Array.from({ length: 24 }, (_, i) => String.fromCharCode(0x61 + ((2040 + i) % 26))).join(""));
+    expect(all.slice(2040)).toBe(
+      Array.from({ length: 24 }, (_, i) => String.fromCharCode(0x61 + ((2040 + i) % 26))).join(""),
+    );
   });
 
   it("interrupts only with OUT2 set", async () => {

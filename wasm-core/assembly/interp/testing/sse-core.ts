@@ -97,8 +97,23 @@ async function compile(handlers: string): Promise<WebAssembly.Module> {
   let binary: Uint8Array | undefined;
   const { error, stderr } = await asc.main(
     [
-      join(ASSEMBLY, "sse-testing.ts"), "-O0", "--runtime", "stub", "--noAssert", "--importMemory", "--sharedMemory", "--initialMemory", "64",
-      "--maximumMemory", "64", "--enable", "simd,threads", "--memoryBase", "65536", "-o", "out.wasm",
+      join(ASSEMBLY, "sse-testing.ts"),
+      "-O0",
+      "--runtime",
+      "stub",
+      "--noAssert",
+      "--importMemory",
+      "--sharedMemory",
+      "--initialMemory",
+      "64",
+      "--maximumMemory",
+      "64",
+      "--enable",
+      "simd,threads",
+      "--memoryBase",
+      "65536",
+      "-o",
+      "out.wasm",
     ],
     {
       readFile: (name, base) => {

@@ -65,7 +65,8 @@ function loadImage(core: SseCore, image: Uint8Array): void {
   core.view.setUint16(CPU + off.fcw, from.getUint16(0, true), true);
   core.view.setUint16(CPU + off.fsw, fsw, true);
   core.view.setUint16(CPU + off.ftw, tags, true);
-  for (let i = 0; i < 8; i++) core.memory.set(image.subarray(28 + 10 * i, 38 + 10 * i), CPU + off.fpr + 16 * (((fsw >> 11) + i) & 7));
+  for (let i = 0; i < 8; i++)
+    core.memory.set(image.subarray(28 + 10 * i, 38 + 10 * i), CPU + off.fpr + 16 * (((fsw >> 11) + i) & 7));
 }
 
 function contentTag(se: number, sig: bigint): number {
@@ -137,7 +138,13 @@ export function mmxImage(v: MmxVector): Uint8Array {
 
 /** MMX register forms: operand `reg` is MM0 or EAX, `rm` MM1 or ECX (MM0 where the row's ModRM.reg extends the opcode). */
 export function mmxForms(core: SseCore): Form[] {
-  return core.forms.filter((f) => f.family.module.startsWith("mmx") && f.variant.form === "reg" && f.variant.size !== 64 && f.row.mnemonic !== "MASKMOVQ");
+  return core.forms.filter(
+    (f) =>
+      f.family.module.startsWith("mmx") &&
+      f.variant.form === "reg" &&
+      f.variant.size !== 64 &&
+      f.row.mnemonic !== "MASKMOVQ",
+  );
 }
 
 export const mmxName = (f: Form): string => `${f.row.mnemonic} ${f.row.encoding}`;

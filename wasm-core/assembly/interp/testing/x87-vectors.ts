@@ -39,10 +39,29 @@ class Random {
 
 /** Sign and exponent, significand: zeros, denormals, infinities, NaNs of both kinds, limits, unsupported forms. */
 const SPECIALS: readonly (readonly [number, bigint])[] = [
-  [0, 0n], [0x8000, 0n], [0, 1n], [0x8000, 0x7fffffffffffffffn], [0, 1n << 63n], [0x3fff, 1n << 63n], [0xbfff, 1n << 63n], [0x7fff, 1n << 63n],
-  [0xffff, 1n << 63n], [0xffff, 3n << 62n], [0x7fff, 5n << 61n], [0xffff, 0xa000000000000001n], [0x7ffe, 0xffffffffffffffffn], [0x7fff, 0n],
-  [0x3fff, 1n << 62n], [0x7fff, 0xc000000000000123n], [0x403a, 0xde0b6b3a763ffff0n], [0x403e, 1n << 63n], [0xc03e, 1n << 63n],
-  [0xc01e, 1n << 63n], [0xc00e, 1n << 63n], [0x3ffe, 1n << 63n], [0x400d, 0xffff000000000000n],
+  [0, 0n],
+  [0x8000, 0n],
+  [0, 1n],
+  [0x8000, 0x7fffffffffffffffn],
+  [0, 1n << 63n],
+  [0x3fff, 1n << 63n],
+  [0xbfff, 1n << 63n],
+  [0x7fff, 1n << 63n],
+  [0xffff, 1n << 63n],
+  [0xffff, 3n << 62n],
+  [0x7fff, 5n << 61n],
+  [0xffff, 0xa000000000000001n],
+  [0x7ffe, 0xffffffffffffffffn],
+  [0x7fff, 0n],
+  [0x3fff, 1n << 62n],
+  [0x7fff, 0xc000000000000123n],
+  [0x403a, 0xde0b6b3a763ffff0n],
+  [0x403e, 1n << 63n],
+  [0xc03e, 1n << 63n],
+  [0xc01e, 1n << 63n],
+  [0xc00e, 1n << 63n],
+  [0x3ffe, 1n << 63n],
+  [0x400d, 0xffff000000000000n],
 ];
 
 function extended(r: Random): readonly [number, bigint] {
@@ -132,7 +151,11 @@ export function mmxVectors(seed: number): MmxVector[] {
     for (let i = 0; i < 8; i++) v = (v << 8n) | BigInt(r.below(3) === 0 ? r.below(256) : LANES[r.below(LANES.length)]!);
     return r.below(4) === 0 ? BigInt(r.below(80)) : v;
   };
-  return Array.from({ length: VECTORS_PER_FORM }, () => ({ a: word(), b: word(), imm: r.below(2) === 0 ? r.below(20) : r.below(256) }));
+  return Array.from({ length: VECTORS_PER_FORM }, () => ({
+    a: word(),
+    b: word(),
+    imm: r.below(2) === 0 ? r.below(20) : r.below(256),
+  }));
 }
 
 /** Fowler-Noll-Vo hash (FNV-1a, 32 bits). */

@@ -2,9 +2,7 @@
  * Event channels between domains: allocate, bind, send, close. Domain0 has no vCPUs; its pending ports are bits in the
  * Machine struct and its doorbell takes the place of the upcall. [XEN] common/event_channel.c
  */
-import {
-  Domain, DomainStat, Errno, Evtchn, EvtchnState, MachineOff, Virq, XenVcpuOff,
-} from "../../gen/layout";
+import { Domain, DomainStat, Errno, Evtchn, EvtchnState, MachineOff, Virq, XenVcpuOff } from "../../gen/layout";
 import { count, domainOf, domainVcpu, isLive } from "../../mem/domains";
 import { ring, spinLockPair, spinUnlockPair } from "../../util/atomics";
 import { machine } from "../../util/host";
@@ -13,6 +11,7 @@ import { allocPort, evtLock, lockPorts, portOf, releasePort, unlockPorts } from 
 import { clear2l, isPending2l, raise2l, unmask2l } from "./two-level";
 
 const FIFO_PRIORITIES: u32 = 16;
+
 
 @inline
 function isNull(e: Evtchn): bool {
@@ -28,9 +27,9 @@ export function raisePort(dom: Domain, port: u32, e: Evtchn): void {
 
 function raiseDomain0(port: u32): void {
   const m = changetype<usize>(machine());
-  const word = <usize>port >> 6;
-  atomic.or<u64>(m + MachineOff.dom0Pending + (word << 3), <u64>1 << (port & 63));
-  atomic.or<u64>(m + MachineOff.dom0Selector + ((word >> 6) << 3), <u64>1 << (word & 63));
+  const word = (<usize>port) >> 6;
+  atomic.or<u64>(m + MachineOff.dom0Pending + (word << 3), (<u64>1) << (port & 63));
+  atomic.or<u64>(m + MachineOff.dom0Selector + ((word >> 6) << 3), (<u64>1) << (word & 63));
   ring(m + MachineOff.doorbell);
 }
 
@@ -47,13 +46,13 @@ export function takeDomain0(): i32 {
       const slot = m + MachineOff.dom0Pending + (word << 3);
       const pending = atomic.load<u64>(slot);
       if (pending == 0) {
-        atomic.and<u64>(selector, ~(<u64>1 << bit));
+        atomic.and<u64>(selector, ~((<u64>1) << bit));
         // A port that was raised between the two is not lost: its raiser set the selector after the word.
-        if (atomic.load<u64>(slot) != 0) atomic.or<u64>(selector, <u64>1 << bit);
+        if (atomic.load<u64>(slot) != 0) atomic.or<u64>(selector, (<u64>1) << bit);
         continue;
       }
       const low = ctz(pending);
-      atomic.and<u64>(slot, ~(<u64>1 << low));
+      atomic.and<u64>(slot, ~((<u64>1) << low));
       return <i32>((word << 6) + <usize>low);
     }
   }
@@ -68,7 +67,7 @@ export function isPortPending(dom: Domain, port: u32): bool {
 function clearPort(dom: Domain, port: u32, e: Evtchn): void {
   if (dom.domid == 0) {
     const slot = changetype<usize>(machine()) + MachineOff.dom0Pending + ((port >> 6) << 3);
-    atomic.and<u64>(slot, ~(<u64>1 << (port & 63)));
+    atomic.and<u64>(slot, ~((<u64>1) << (port & 63)));
   } else if (dom.evtFifo) clearFifo(dom, port, e);
   else clear2l(dom, port);
 }
@@ -232,7 +231,7 @@ function closeLocked(dom: Domain, port: u32, e: Evtchn): void {
   if (e.state == EvtchnState.VIRQ) {
     // A global VIRQ may notify another vCPU by now, but its binding is kept with vCPU 0.
     const cpu = domainVcpu(dom, isPerVcpu(e.virq) ? e.notifyVcpu : 0);
-    if (changetype<usize>(cpu) != 0) store<u32>(<usize>cpu.xen + XenVcpuOff.virq + (<usize>e.virq << 2), 0);
+    if (changetype<usize>(cpu) != 0) store<u32>(<usize>cpu.xen + XenVcpuOff.virq + ((<usize>e.virq) << 2), 0);
   }
   clearPort(dom, port, e);
   releasePort(dom, port, e);

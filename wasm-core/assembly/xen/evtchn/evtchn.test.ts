@@ -10,7 +10,10 @@ const ENOSPC = -28;
 const EPERM = -1;
 
 async function pair(): Promise<[Guest, Guest]> {
-  const [, a, b] = await machineWith([[2, 256], [2, 256]]);
+  const [, a, b] = await machineWith([
+    [2, 256],
+    [2, 256],
+  ]);
   return [a as Guest, b as Guest];
 }
 
@@ -61,7 +64,13 @@ describe("2-level event channels", () => {
     const [pa, pb] = connect(a, b);
     expect(a.close(pa)).toBe(0);
     expect(a.close(pa)).toBe(EINVAL);
-    b.evtchn(5, [[2, 0x7ff0], [4, pb], [4, 9], [4, 9], [8, 0]]);
+    b.evtchn(5, [
+      [2, 0x7ff0],
+      [4, pb],
+      [4, 9],
+      [4, 9],
+      [8, 0],
+    ]);
     expect(b.get(STRUCT + 8n, 4)).toBe(1n);
     expect(b.send(pb)).toBe(0);
     expect(a.pending(pa)).toBe(false);
@@ -77,7 +86,12 @@ describe("2-level event channels", () => {
     expect(a.bindVirq(0, 9)).toBe(-2);
     expect(a.core.call.virqRaise(a.domid, 1, 0)).toBe(0);
     expect(a.pending(timer)).toBe(true);
-    expect(a.evtchn(8, [[4, timer], [4, 0]])).toBe(EINVAL);
+    expect(
+      a.evtchn(8, [
+        [4, timer],
+        [4, 0],
+      ]),
+    ).toBe(EINVAL);
     expect(a.close(timer)).toBe(0);
     expect(a.core.call.virqRaise(a.domid, 1, 0)).toBe(-2);
     const ipi = a.bindIpi(1);
@@ -89,7 +103,13 @@ describe("2-level event channels", () => {
 
   it("refuses to act for another domain, unknown commands and bad pointers", async () => {
     const [a] = await pair();
-    expect(a.evtchn(6, [[2, 2], [2, 1], [4, 0]])).toBe(EPERM);
+    expect(
+      a.evtchn(6, [
+        [2, 2],
+        [2, 1],
+        [4, 0],
+      ]),
+    ).toBe(EPERM);
     expect(a.evtchn(99, [[4, 0]])).toBe(-38);
     expect(a.call(32, 4, 1n << 45n)).toBe(-14);
     expect(a.send(0)).toBe(EINVAL);
@@ -143,7 +163,15 @@ describe("FIFO event channels", () => {
   const CONTROL = 0x41;
 
   function enable(g: Guest): void {
-    for (const vcpu of [0, 1]) expect(g.evtchn(11, [[8, CONTROL + vcpu], [4, 64], [4, vcpu], [1, 0]])).toBe(0);
+    for (const vcpu of [0, 1])
+      expect(
+        g.evtchn(11, [
+          [8, CONTROL + vcpu],
+          [4, 64],
+          [4, vcpu],
+          [1, 0],
+        ]),
+      ).toBe(0);
     expect(g.get(STRUCT + 16n, 1)).toBe(17n);
     expect(g.evtchn(12, [[8, ARRAY]])).toBe(0);
   }
@@ -161,7 +189,12 @@ describe("FIFO event channels", () => {
       a.unmask(pa);
     }
     const [p0, p1, p2] = links.map(([pa]) => pa) as [number, number, number];
-    expect(a.evtchn(13, [[4, p2], [4, 0]])).toBe(0);
+    expect(
+      a.evtchn(13, [
+        [4, p2],
+        [4, 0],
+      ]),
+    ).toBe(0);
     for (const [, pb] of links) b.send(pb);
     expect(head(a, 7)).toBe(p0);
     expect(word(a, p0) >>> 0).toBe((PENDING | LINKED | p1) >>> 0);
@@ -178,8 +211,8 @@ describe("FIFO event channels", () => {
     a.unmask(pa);
     b.send(pb);
     setWord(a, pa, 0);
-    a.put((CONTROL) * 4096 + 64, 4, 0);
-    a.put((CONTROL) * 4096 + 72 + 28, 4, 0);
+    a.put(CONTROL * 4096 + 64, 4, 0);
+    a.put(CONTROL * 4096 + 72 + 28, 4, 0);
     a.clearUpcall();
     b.send(pb);
     expect(head(a, 7)).toBe(pa);
@@ -194,7 +227,12 @@ describe("FIFO event channels", () => {
     a.unmask(pa);
     b.send(pb);
     setWord(a, pa, 0);
-    expect(a.evtchn(8, [[4, pa], [4, 1]])).toBe(0);
+    expect(
+      a.evtchn(8, [
+        [4, pa],
+        [4, 1],
+      ]),
+    ).toBe(0);
     b.send(pb);
     expect(head(a, 7, 1)).toBe(pa);
     expect(a.upcallPending(1)).toBe(true);
@@ -220,18 +258,50 @@ describe("FIFO event channels", () => {
       a.put(CONTROL * 4096 + 64 + ((i * 4) % 72), 4, (i * 40503) >>> 0);
       expect(b.send(pb)).toBe(0);
       expect(a.unmask(pa)).toBe(0);
-      if (i % 50 === 0) a.evtchn(13, [[4, pa], [4, i % 16]]);
+      if (i % 50 === 0)
+        a.evtchn(13, [
+          [4, pa],
+          [4, i % 16],
+        ]);
     }
   });
 
   it("refuses bad control blocks and returns to 2-level on reset, giving pages back", async () => {
     const [a] = await pair();
-    expect(a.evtchn(11, [[8, CONTROL], [4, 4], [4, 0], [1, 0]])).toBe(EINVAL);
-    expect(a.evtchn(11, [[8, CONTROL], [4, 4088], [4, 0], [1, 0]])).toBe(EINVAL);
-    expect(a.evtchn(11, [[8, 1n << 40n], [4, 0], [4, 0], [1, 0]])).toBe(EINVAL);
+    expect(
+      a.evtchn(11, [
+        [8, CONTROL],
+        [4, 4],
+        [4, 0],
+        [1, 0],
+      ]),
+    ).toBe(EINVAL);
+    expect(
+      a.evtchn(11, [
+        [8, CONTROL],
+        [4, 4088],
+        [4, 0],
+        [1, 0],
+      ]),
+    ).toBe(EINVAL);
+    expect(
+      a.evtchn(11, [
+        [8, 1n << 40n],
+        [4, 0],
+        [4, 0],
+        [1, 0],
+      ]),
+    ).toBe(EINVAL);
     expect(a.evtchn(12, [[8, ARRAY]])).toBe(EINVAL);
     enable(a);
-    expect(a.evtchn(11, [[8, CONTROL], [4, 64], [4, 0], [1, 0]])).toBe(EINVAL);
+    expect(
+      a.evtchn(11, [
+        [8, CONTROL],
+        [4, 64],
+        [4, 0],
+        [1, 0],
+      ]),
+    ).toBe(EINVAL);
     expect(a.evtchn(10, [[2, 0x7ff0]])).toBe(0);
     expect(a.core.u32(a.dom + Domain.off.evtFifo)).toBe(0);
   });
@@ -245,10 +315,37 @@ describe("upcalls", () => {
     b.send(pb);
     const lapic = a.core.u32(a.vcpu() + Vcpu.off.lapic);
     expect(a.core.u32(lapic)).toBe(0);
-    expect(a.call(34, 23, a.struct([[4, 0], [1, 0xf3]]))).toBe(0);
+    expect(
+      a.call(
+        34,
+        23,
+        a.struct([
+          [4, 0],
+          [1, 0xf3],
+        ]),
+      ),
+    ).toBe(0);
     expect(a.core.u32(lapic)).toBe(0xf3);
-    expect(a.call(34, 23, a.struct([[4, 0], [1, 3]]))).toBe(EINVAL);
-    expect(a.call(34, 23, a.struct([[4, 77], [1, 0x30]]))).toBe(-2);
+    expect(
+      a.call(
+        34,
+        23,
+        a.struct([
+          [4, 0],
+          [1, 3],
+        ]),
+      ),
+    ).toBe(EINVAL);
+    expect(
+      a.call(
+        34,
+        23,
+        a.struct([
+          [4, 77],
+          [1, 0x30],
+        ]),
+      ),
+    ).toBe(-2);
     expect(a.core.call.pendingVector(a.vcpu())).toBe(-1);
   });
 
@@ -256,7 +353,17 @@ describe("upcalls", () => {
     const [a, b] = await pair();
     const [pa, pb] = connect(a, b);
     a.unmask(pa);
-    expect(a.call(34, 0, a.struct([[2, 0x7ff0], [4, 0], [8, (2n << 56n) | 0xf3n]]))).toBe(0);
+    expect(
+      a.call(
+        34,
+        0,
+        a.struct([
+          [2, 0x7ff0],
+          [4, 0],
+          [8, (2n << 56n) | 0xf3n],
+        ]),
+      ),
+    ).toBe(0);
     expect(a.core.call.pendingVector(a.vcpu())).toBe(-1);
     b.send(pb);
     expect(a.core.call.pendingVector(a.vcpu())).toBe(0xf3);

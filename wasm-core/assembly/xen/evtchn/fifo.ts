@@ -4,7 +4,15 @@
  * guest words are changed by compare-and-swap a bounded number of times. [XEN] common/event_fifo.c
  */
 import {
-  Access, Domain, DomainOff, Evtchn, EVTCHN_2L_PORTS, EvtchnState, FifoWord, Vcpu, XenVcpuOff,
+  Access,
+  Domain,
+  DomainOff,
+  Evtchn,
+  EVTCHN_2L_PORTS,
+  EvtchnState,
+  FifoWord,
+  Vcpu,
+  XenVcpuOff,
 } from "../../gen/layout";
 import { domainVcpu } from "../../mem/domains";
 import { framePut } from "../../mem/frames";
@@ -32,6 +40,7 @@ export function fifoWord(dom: Domain, port: u32): usize {
   return base == 0 ? 0 : base + ((port % WORDS_PER_PAGE) << 2);
 }
 
+
 @inline
 function tailSlot(cpu: Vcpu, priority: u32): usize {
   return <usize>cpu.xen + XenVcpuOff.fifoTail + (priority << 2);
@@ -41,19 +50,19 @@ function tailSlot(cpu: Vcpu, priority: u32): usize {
 function linkBehind(word: usize, port: u32): bool {
   for (let i = 0; i < LINK_TRIES; i++) {
     const w = atomic.load<u32>(word);
-    if ((w & <u32>FifoWord.LINKED) == 0) return false;
-    const next = (w & ~(<u32>FifoWord.BUSY | FifoWord.LINK_MASK)) | port;
+    if ((w & (<u32>FifoWord.LINKED)) == 0) return false;
+    const next = (w & ~((<u32>FifoWord.BUSY) | FifoWord.LINK_MASK)) | port;
     if (atomic.cmpxchg<u32>(word, w, next) == w) return true;
   }
   // The guest keeps changing the word: with BUSY set it must not clear LINKED. What it loses now is its own event.
   atomic.or<u32>(word, <u32>FifoWord.BUSY);
   for (let i = 0; i < LINK_TRIES; i++) {
     const w = atomic.load<u32>(word);
-    if ((w & <u32>FifoWord.LINKED) == 0) {
-      atomic.and<u32>(word, ~<u32>FifoWord.BUSY);
+    if ((w & (<u32>FifoWord.LINKED)) == 0) {
+      atomic.and<u32>(word, ~(<u32>FifoWord.BUSY));
       return false;
     }
-    const next = (w & ~(<u32>FifoWord.BUSY | FifoWord.LINK_MASK)) | port;
+    const next = (w & ~((<u32>FifoWord.BUSY) | FifoWord.LINK_MASK)) | port;
     if (atomic.cmpxchg<u32>(word, w, next) == w) return true;
   }
   return true;
@@ -65,7 +74,7 @@ function enqueueEvent(dom: Domain, port: u32, e: Evtchn, word: usize): void {
   if (changetype<usize>(cpu) == 0) return;
   const control = <usize>xenOf(cpu).fifoControl;
   if (control == 0) return;
-  if ((atomic.or<u32>(word, <u32>FifoWord.LINKED) & <u32>FifoWord.LINKED) != 0) return;
+  if ((atomic.or<u32>(word, <u32>FifoWord.LINKED) & (<u32>FifoWord.LINKED)) != 0) return;
   const oldCpu = domainVcpu(dom, e.lastVcpu);
   if (changetype<usize>(oldCpu) != 0) {
     const old = tailSlot(oldCpu, e.lastPriority);
@@ -80,7 +89,7 @@ function enqueueEvent(dom: Domain, port: u32, e: Evtchn, word: usize): void {
   const linked = tailWord != 0 && linkBehind(tailWord, port);
   if (!linked) atomic.store<u32>(control + HEADS + (priority << 2), port);
   store<u32>(slot, port);
-  const ready = <u32>1 << priority;
+  const ready = (<u32>1) << priority;
   if (!linked && (atomic.or<u32>(control, ready) & ready) == 0) markEventsPending(cpu);
 }
 
@@ -91,26 +100,26 @@ export function raiseFifo(dom: Domain, port: u32, e: Evtchn): void {
     return;
   }
   const before = atomic.or<u32>(word, <u32>FifoWord.PENDING);
-  if ((before & <u32>(FifoWord.MASKED | FifoWord.LINKED)) == 0) enqueueEvent(dom, port, e, word);
-  if ((before & <u32>FifoWord.PENDING) == 0) wakePollers(dom, port);
+  if ((before & (<u32>(FifoWord.MASKED | FifoWord.LINKED))) == 0) enqueueEvent(dom, port, e, word);
+  if ((before & (<u32>FifoWord.PENDING)) == 0) wakePollers(dom, port);
 }
 
 export function unmaskFifo(dom: Domain, port: u32, e: Evtchn): void {
   const word = fifoWord(dom, port);
   if (word == 0) return;
-  atomic.and<u32>(word, ~<u32>FifoWord.MASKED);
-  if ((atomic.load<u32>(word) & <u32>FifoWord.PENDING) != 0) enqueueEvent(dom, port, e, word);
+  atomic.and<u32>(word, ~(<u32>FifoWord.MASKED));
+  if ((atomic.load<u32>(word) & (<u32>FifoWord.PENDING)) != 0) enqueueEvent(dom, port, e, word);
 }
 
 export function isPendingFifo(dom: Domain, port: u32): bool {
   const word = fifoWord(dom, port);
-  return word != 0 && (atomic.load<u32>(word) & <u32>FifoWord.PENDING) != 0;
+  return word != 0 && (atomic.load<u32>(word) & (<u32>FifoWord.PENDING)) != 0;
 }
 
 export function clearFifo(dom: Domain, port: u32, e: Evtchn): void {
   e.pending = 0;
   const word = fifoWord(dom, port);
-  if (word != 0) atomic.and<u32>(word, ~<u32>FifoWord.PENDING);
+  if (word != 0) atomic.and<u32>(word, ~(<u32>FifoWord.PENDING));
 }
 
 /** EVTCHNOP_init_control: gives a vCPU its control block; the first one switches the domain to this ABI. */

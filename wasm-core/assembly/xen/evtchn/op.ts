@@ -4,24 +4,59 @@ import { domainOfVcpu } from "../../mem/domains";
 import { copyToGuest } from "../../mmu/access";
 import { arg, getStruct, isSelf, unknownOp } from "../guest";
 import {
-  allocUnbound, bindInterdomain, bindIpi, bindVcpu, bindVirq, closePort, resetPorts, sendPort, setPriority, unmaskPort,
+  allocUnbound,
+  bindInterdomain,
+  bindIpi,
+  bindVcpu,
+  bindVirq,
+  closePort,
+  resetPorts,
+  sendPort,
+  setPriority,
+  unmaskPort,
 } from "./channel";
 import { expandArray, FIFO_LINK_BITS, initControl } from "./fifo";
 import { lockPorts, portOf, unlockPorts } from "./port";
 
-const BIND_INTERDOMAIN = 0, BIND_VIRQ = 1, BIND_PIRQ = 2, CLOSE = 3, SEND = 4, STATUS = 5, ALLOC_UNBOUND = 6;
-const BIND_IPI = 7, BIND_VCPU = 8, UNMASK = 9, RESET = 10, INIT_CONTROL = 11, EXPAND_ARRAY = 12, SET_PRIORITY = 13;
+const BIND_INTERDOMAIN = 0,
+  BIND_VIRQ = 1,
+  BIND_PIRQ = 2,
+  CLOSE = 3,
+  SEND = 4,
+  STATUS = 5,
+  ALLOC_UNBOUND = 6;
+const BIND_IPI = 7,
+  BIND_VCPU = 8,
+  UNMASK = 9,
+  RESET = 10,
+  INIT_CONTROL = 11,
+  EXPAND_ARRAY = 12,
+  SET_PRIORITY = 13;
 
 /** Bytes of a command's structure, 0 for commands that do not exist. */
 function sizeOf(cmd: u32): u32 {
   switch (cmd) {
-    case BIND_INTERDOMAIN: return 12;
-    case BIND_VIRQ: return 12;
-    case CLOSE: case SEND: case UNMASK: return 4;
-    case STATUS: case INIT_CONTROL: return 24;
-    case ALLOC_UNBOUND: case BIND_IPI: case BIND_VCPU: case EXPAND_ARRAY: case SET_PRIORITY: return 8;
-    case RESET: return 2;
-    default: return 0;
+    case BIND_INTERDOMAIN:
+      return 12;
+    case BIND_VIRQ:
+      return 12;
+    case CLOSE:
+    case SEND:
+    case UNMASK:
+      return 4;
+    case STATUS:
+    case INIT_CONTROL:
+      return 24;
+    case ALLOC_UNBOUND:
+    case BIND_IPI:
+    case BIND_VCPU:
+    case EXPAND_ARRAY:
+    case SET_PRIORITY:
+      return 8;
+    case RESET:
+      return 2;
+    default:
+      return 0;
   }
 }
 
@@ -37,17 +72,24 @@ export function eventChannelOp(cpu: Vcpu, x: XenVcpu): i64 {
   if (op == 0) return -Errno.EFAULT;
   const dom = domainOfVcpu(cpu);
   switch (cmd) {
-    case SEND: return sendPort(dom, load<u32>(op));
-    case UNMASK: return unmaskPort(dom, load<u32>(op));
-    case CLOSE: return closePort(dom, load<u32>(op));
-    case BIND_VCPU: return bindVcpu(dom, load<u32>(op), load<u32>(op, 4));
-    case SET_PRIORITY: return setPriority(dom, load<u32>(op), load<u32>(op, 4));
-    case EXPAND_ARRAY: return expandArray(dom, load<u64>(op));
+    case SEND:
+      return sendPort(dom, load<u32>(op));
+    case UNMASK:
+      return unmaskPort(dom, load<u32>(op));
+    case CLOSE:
+      return closePort(dom, load<u32>(op));
+    case BIND_VCPU:
+      return bindVcpu(dom, load<u32>(op), load<u32>(op, 4));
+    case SET_PRIORITY:
+      return setPriority(dom, load<u32>(op), load<u32>(op, 4));
+    case EXPAND_ARRAY:
+      return expandArray(dom, load<u64>(op));
     case RESET:
       if (!isSelf(cpu, load<u16>(op))) return -Errno.EPERM;
       resetPorts(dom);
       return 0;
-    default: return answering(cpu, cmd, gva, op, size);
+    default:
+      return answering(cpu, cmd, gva, op, size);
   }
 }
 

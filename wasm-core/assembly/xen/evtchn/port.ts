@@ -1,6 +1,13 @@
 /** The table of a domain's event-channel ports. All with Domain.evtLock held. [XEN] common/event_channel.c */
 import {
-  Domain, DomainOff, DOM0_PORTS, Evtchn, Evtchn_SIZE, EVTCHN_2L_PORTS, EVTCHN_PER_PAGE, EvtchnState,
+  Domain,
+  DomainOff,
+  DOM0_PORTS,
+  Evtchn,
+  Evtchn_SIZE,
+  EVTCHN_2L_PORTS,
+  EVTCHN_PER_PAGE,
+  EvtchnState,
 } from "../../gen/layout";
 import { heapFreePages, heapPages } from "../../mem/heap";
 import { spinLock, spinUnlock } from "../../util/atomics";
@@ -9,6 +16,7 @@ const ENOSPC: i32 = 28;
 const ENOMEM: i32 = 12;
 /** EVTCHN_FIFO_PRIORITY_DEFAULT */
 export const DEFAULT_PRIORITY: u32 = 7;
+
 
 @inline
 export function evtLock(dom: Domain): usize {

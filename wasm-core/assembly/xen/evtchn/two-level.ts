@@ -3,21 +3,23 @@ import { Domain, SharedInfoOff, VcpuInfoOff } from "../../gen/layout";
 import { domainVcpu } from "../../mem/domains";
 import { markEventsPending, wakePollers, xenOf } from "./upcall";
 
+
 @inline
 function wordAt(dom: Domain, table: usize, port: u32): usize {
   return <usize>dom.sharedInfo + table + ((port >> 6) << 3);
 }
 
+
 @inline
 function bitOf(port: u32): u64 {
-  return <u64>1 << (port & 63);
+  return (<u64>1) << (port & 63);
 }
 
 /** Marks the selector of the vCPU and tells it. */
 function announce(dom: Domain, port: u32, vcpu: u32): void {
   const cpu = domainVcpu(dom, vcpu);
   if (changetype<usize>(cpu) == 0) return;
-  const bit = <u64>1 << (port >> 6);
+  const bit = (<u64>1) << (port >> 6);
   if ((atomic.or<u64>(<usize>xenOf(cpu).info, bit, VcpuInfoOff.pendingSel) & bit) == 0) markEventsPending(cpu);
 }
 

@@ -2,9 +2,7 @@
  * Telling a vCPU that events wait: upcall_pending, then an interrupt through its local APIC (the vector set with
  * HVMOP_set_evtchn_upcall_vector) or the direct vector of HVM_PARAM_CALLBACK_IRQ type 2, which the run loop asks for.
  */
-import {
-  Domain, DomainOff, DomainStat, EventBit, Vcpu, VcpuInfoOff, XenVcpu,
-} from "../../gen/layout";
+import { Domain, DomainOff, DomainStat, EventBit, Vcpu, VcpuInfoOff, XenVcpu } from "../../gen/layout";
 import { lapicLatch } from "../../irq/lapic";
 import { count, domainOfVcpu, domainVcpu } from "../../mem/domains";
 import { vcpuKick } from "../../sched/wake";
@@ -12,6 +10,7 @@ import { vcpuKick } from "../../sched/wake";
 /** pollPort of a vCPU that polls for several ports. */
 export const POLL_MANY: u32 = 0xffffffff;
 const VIA_VECTOR: u64 = 2;
+
 
 @inline
 export function xenOf(cpu: Vcpu): XenVcpu {
@@ -64,7 +63,7 @@ export function wakePollers(dom: Domain, port: u32): void {
       if (changetype<usize>(cpu) == 0) continue;
       const wanted = xenOf(cpu).pollPort;
       if (wanted != POLL_MANY && wanted != port) continue;
-      atomic.and<u32>(slot, ~(<u32>1 << bit));
+      atomic.and<u32>(slot, ~((<u32>1) << bit));
       vcpuKick(cpu, 0);
     }
   }

@@ -2,9 +2,7 @@
  * Taking a grant into use and giving it back: the protocol on the guest's entry (flags and domid are read and the
  * in-use bits set in one step, so that a concurrent revocation either sees them or wins). [XEN] grant_table.c
  */
-import {
-  Access, Domain, FrameType, GrantActive, GrantFlag, GrantStatus,
-} from "../../gen/layout";
+import { Access, Domain, FrameType, GrantActive, GrantFlag, GrantStatus } from "../../gen/layout";
 import { domainOf, isLive } from "../../mem/domains";
 import { frameOf, framePut, frameRetire } from "../../mem/frames";
 import { p2mMfn, p2mResolve, p2mTryPin } from "../../mem/p2m";
@@ -42,7 +40,7 @@ export function markUsed(dom: Domain, ref: u32, user: u32, readonly: bool, subPa
     const word = statusWord(dom, ref);
     const before = atomic.or<u16>(word, <u16>bits);
     if (atomic.load<u32>(e) == head) return GrantStatus.OKAY;
-    atomic.and<u16>(word, ~(<u16>bits & ~before));
+    atomic.and<u16>(word, ~((<u16>bits) & ~before));
   }
   return GrantStatus.EAGAIN;
 }
@@ -62,7 +60,7 @@ function unmark(dom: Domain, ref: u32, a: GrantActive): void {
   let bits: u32 = 0;
   if (a.writers == 0) bits |= GrantFlag.WRITING;
   if ((a.readers | a.writers) == 0) bits |= GrantFlag.READING;
-  if (bits != 0) atomic.and<u16>(statusWord(dom, ref), ~<u16>bits);
+  if (bits != 0) atomic.and<u16>(statusWord(dom, ref), ~(<u16>bits));
 }
 
 /**

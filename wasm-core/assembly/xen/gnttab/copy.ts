@@ -2,9 +2,7 @@
  * GNTTABOP_copy: bytes between two pages, each named by a grant or, for the caller's own, by gfn. Sub-page grants bound
  * the copy; a transitive grant is followed once. [XEN] grant_table.c
  */
-import {
-  Access, Domain, DomainStat, Domid, GrantFlag, GrantStatus, Vcpu,
-} from "../../gen/layout";
+import { Access, Domain, DomainStat, Domid, GrantFlag, GrantStatus, Vcpu } from "../../gen/layout";
 import { count, domainOf, domainOfVcpu } from "../../mem/domains";
 import { frameAddress, frameOf, framePut, frameRetire } from "../../mem/frames";
 import { p2mMfn, p2mPin } from "../../mem/p2m";
@@ -68,10 +66,20 @@ function takeSide(cpu: Vcpu, op: usize, gref: bool, readonly: bool, at: u32, len
   return takeGrant(remote, load<u32>(op), dom.domid, readonly, at, length, side, true);
 }
 
-function takeGrant(dom: Domain, ref: u32, user: u32, readonly: bool, at: u32, length: u32, side: Side, follow: bool): i32 {
+function takeGrant(
+  dom: Domain,
+  ref: u32,
+  user: u32,
+  readonly: bool,
+  at: u32,
+  length: u32,
+  side: Side,
+  follow: bool,
+): i32 {
   const bounds = checkV2(dom, ref, at, length);
   if (bounds < 0) return bounds;
-  if (bounds == TRANSITIVE) return follow ? takeTransitive(dom, ref, user, readonly, at, length, side) : GrantStatus.GENERAL_ERROR;
+  if (bounds == TRANSITIVE)
+    return follow ? takeTransitive(dom, ref, user, readonly, at, length, side) : GrantStatus.GENERAL_ERROR;
   side.domid = dom.domid;
   side.ref = ref;
   side.user = user;

@@ -5,12 +5,20 @@ import { heapFreePages } from "../../mem/heap";
 import { releaseGrant } from "./acquire";
 import { mapOf, NO_HANDLE } from "./maptrack";
 import {
-  ACTIVE_ORDER, activeOf, grantRefs, lockGrants, MAX_GRANT_FRAMES, sharedFrame, statusFrame, unlockGrants,
+  ACTIVE_ORDER,
+  activeOf,
+  grantRefs,
+  lockGrants,
+  MAX_GRANT_FRAMES,
+  sharedFrame,
+  statusFrame,
+  unlockGrants,
 } from "./table";
+
 
 @inline
 function word(dom: Domain, table: usize, index: u32): usize {
-  return changetype<usize>(dom) + table + (<usize>index << 2);
+  return changetype<usize>(dom) + table + ((<usize>index) << 2);
 }
 
 /** Frees the table; pins that Domain0 still has on granted frames are dropped. Takes the locks itself. */
@@ -39,7 +47,7 @@ export function freeGrants(dom: Domain): void {
 function dropMaptrack(dom: Domain): void {
   for (let h: u32 = 0; h < dom.mapCount; h++) {
     const t = mapOf(dom, h);
-    if (t.flags != 0) releaseGrant(t.domid, t.ref, t.mfn, dom.domid, (t.flags & <u16>GrantMap.READONLY) != 0);
+    if (t.flags != 0) releaseGrant(t.domid, t.ref, t.mfn, dom.domid, (t.flags & (<u16>GrantMap.READONLY)) != 0);
   }
   for (let i: u32 = 0; i < dom.mapCount >> 7; i++) {
     const slot = changetype<usize>(dom) + DomainOff.mapPages + (i << 2);

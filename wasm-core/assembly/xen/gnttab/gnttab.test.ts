@@ -10,14 +10,27 @@ const WRITING = 16;
 const HOST = 2;
 
 async function pair(): Promise<[Guest, Guest]> {
-  const [, a, b] = await machineWith([[1, 512], [1, 512]]);
+  const [, a, b] = await machineWith([
+    [1, 512],
+    [1, 512],
+  ]);
   for (const g of [a as Guest, b as Guest]) expect(mapTable(g)).toBe(0);
   return [a as Guest, b as Guest];
 }
 
 /** add_to_physmap of grant frame 0 at gfn TABLE. */
 const mapTable = (g: Guest, idx: bigint = 0n, gfn = TABLE) =>
-  g.call(12, 7, g.struct([[2, 0x7ff0], [2, 0], [4, 1], [8, idx], [8, gfn]]));
+  g.call(
+    12,
+    7,
+    g.struct([
+      [2, 0x7ff0],
+      [2, 0],
+      [4, 1],
+      [8, idx],
+      [8, gfn],
+    ]),
+  );
 
 function entry(g: Guest, ref: number): number {
   return g.core.u32(g.dom + Domain.off.gntShared) + ref * 8;
@@ -31,12 +44,25 @@ function grant(g: Guest, ref: number, to: number, gfn: number, flags = 0): void 
 const flags = (g: Guest, ref: number) => g.core.view().getUint16(entry(g, ref), true);
 
 function map(g: Guest, dom: number, ref: number, gpa: bigint, how = HOST): { status: number; handle: number } {
-  g.struct([[8, gpa], [4, how], [4, ref], [2, dom], [2, 0], [4, 0], [8, 0]]);
+  g.struct([
+    [8, gpa],
+    [4, how],
+    [4, ref],
+    [2, dom],
+    [2, 0],
+    [4, 0],
+    [8, 0],
+  ]);
   expect(g.call(20, 0, STRUCT, 1)).toBe(0);
   return { status: Number(BigInt.asIntN(16, g.get(STRUCT + 18n, 2))), handle: Number(g.get(STRUCT + 20n, 4)) };
 }
 function unmap(g: Guest, handle: number, gpa: bigint): number {
-  g.struct([[8, gpa], [8, 0], [4, handle], [2, 0]]);
+  g.struct([
+    [8, gpa],
+    [8, 0],
+    [4, handle],
+    [2, 0],
+  ]);
   expect(g.call(20, 1, STRUCT, 1)).toBe(0);
   return Number(BigInt.asIntN(16, g.get(STRUCT + 20n, 2)));
 }
@@ -44,8 +70,17 @@ type CopySide = { ref?: number; gfn?: number; dom: number; off: number };
 function copy(g: Guest, from: CopySide, to: CopySide, len: number): number {
   const how = (from.ref !== undefined ? 1 : 0) | (to.ref !== undefined ? 2 : 0);
   g.struct([
-    [8, from.ref ?? from.gfn ?? 0], [2, from.dom], [2, from.off], [4, 0],
-    [8, to.ref ?? to.gfn ?? 0], [2, to.dom], [2, to.off], [4, 0], [2, len], [2, how], [2, 0],
+    [8, from.ref ?? from.gfn ?? 0],
+    [2, from.dom],
+    [2, from.off],
+    [4, 0],
+    [8, to.ref ?? to.gfn ?? 0],
+    [2, to.dom],
+    [2, to.off],
+    [4, 0],
+    [2, len],
+    [2, how],
+    [2, 0],
   ]);
   expect(g.call(20, 5, STRUCT, 1)).toBe(0);
   return Number(BigInt.asIntN(16, g.get(STRUCT + 36n, 2)));
@@ -95,14 +130,29 @@ describe("mapping", () => {
     grant(a, 8, b.domid, 5);
     const m = map(b, a.domid, 8, 0x7000n);
     a.put(LIST, 8, 5);
-    expect(a.call(12, 1, a.struct([[8, LIST], [8, 1], [4, 0], [4, 0], [2, 0x7ff0]]))).toBe(1);
+    expect(
+      a.call(
+        12,
+        1,
+        a.struct([
+          [8, LIST],
+          [8, 1],
+          [4, 0],
+          [4, 0],
+          [2, 0x7ff0],
+        ]),
+      ),
+    ).toBe(1);
     expect(a.core.call.domainPeek(a.domid, 5)).toBe(0);
     expect(b.core.u32(b.core.call.domainPeek(b.domid, 7))).toBe(0xabcd);
     expect(unmap(b, m.handle, 0x7000n)).toBe(0);
   });
 
   it("outlives the granter, and the mapper's death gives everything back", async () => {
-    const [core, a, b] = await machineWith([[1, 512], [1, 512]]);
+    const [core, a, b] = await machineWith([
+      [1, 512],
+      [1, 512],
+    ]);
     const [ga, gb] = [a as Guest, b as Guest];
     grant(ga, 8, 2, 5);
     grant(ga, 9, 2, 6);
@@ -132,7 +182,16 @@ describe("mapping", () => {
     }
     const before = b.core.u32(b.dom + Domain.off.flushSeq);
     handles.forEach((h, i) => {
-      b.struct([[8, 0x100000 + i * 4096], [8, 0], [4, h], [2, 9], [2, 0]], LIST + BigInt(i * 24));
+      b.struct(
+        [
+          [8, 0x100000 + i * 4096],
+          [8, 0],
+          [4, h],
+          [2, 9],
+          [2, 0],
+        ],
+        LIST + BigInt(i * 24),
+      );
     });
     expect(b.call(20, 1, LIST, n)).toBe(0);
     for (let i = 0; i < n; i++) expect(b.get(LIST + BigInt(i * 24 + 20), 2)).toBe(0n);
@@ -186,7 +245,17 @@ describe("copying", () => {
 describe("versions and sizes", () => {
   it("answers query_size, grows by add_to_physmap up to its limit", async () => {
     const [a] = await pair();
-    a.call(20, 6, a.struct([[2, 0x7ff0], [4, 0], [4, 0], [2, 9]]), 1);
+    a.call(
+      20,
+      6,
+      a.struct([
+        [2, 0x7ff0],
+        [4, 0],
+        [4, 0],
+        [2, 9],
+      ]),
+      1,
+    );
     expect([a.get(STRUCT + 4n, 4), a.get(STRUCT + 8n, 4), a.get(STRUCT + 12n, 2)]).toEqual([1n, 64n, 0n]);
     expect(mapTable(a, 63n, 0x3fffff)).toBe(0);
     expect(mapTable(a, 64n, 0x3ffffe)).toBe(-22);
@@ -224,11 +293,26 @@ describe("versions and sizes", () => {
   it("transfers a page into a place that was offered", async () => {
     const [a, b] = await pair();
     b.put(0x6000, 4, 4242);
-    b.call(12, 1, b.struct([[8, LIST], [8, 0], [4, 0], [4, 0], [2, 0x7ff0]]));
+    b.call(
+      12,
+      1,
+      b.struct([
+        [8, LIST],
+        [8, 0],
+        [4, 0],
+        [4, 0],
+        [2, 0x7ff0],
+      ]),
+    );
     const view = a.core.view();
     view.setUint32(entry(a, 8) + 4, 0x2000, true);
     view.setUint32(entry(a, 8), 2 | (b.domid << 16), true);
-    b.struct([[8, 6], [2, a.domid], [4, 8], [2, 9]]);
+    b.struct([
+      [8, 6],
+      [2, a.domid],
+      [4, 8],
+      [2, 9],
+    ]);
     expect(b.call(20, 4, STRUCT, 1)).toBe(0);
     expect(b.get(STRUCT + 16n, 2)).toBe(0n);
     expect(a.get(0x2000000, 4)).toBe(4242n);

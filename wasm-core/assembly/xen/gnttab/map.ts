@@ -3,7 +3,16 @@
  * address of the mapper, as a p2m entry of kind GRANT. Unmapping has two phases around one shootdown for many mappings.
  */
 import {
-  Domain, DomainStat, Domid, GrantMap, GrantStatus, Maptrack, P2m, P2mKind, Vcpu, XenVcpu,
+  Domain,
+  DomainStat,
+  Domid,
+  GrantMap,
+  GrantStatus,
+  Maptrack,
+  P2m,
+  P2mKind,
+  Vcpu,
+  XenVcpu,
 } from "../../gen/layout";
 import { flushDomainTlb } from "../../cpu/shootdown";
 import { count, domainOf, domainOfVcpu } from "../../mem/domains";
@@ -51,7 +60,8 @@ export function mapOne(cpu: Vcpu, op: usize): void {
 }
 
 function checkMap(address: u64, flags: u32): i32 {
-  if ((flags & GrantMap.HOST) == 0 || (flags & (GrantMap.APPLICATION | GrantMap.CONTAINS_PTE)) != 0) return GrantStatus.GENERAL_ERROR;
+  if ((flags & GrantMap.HOST) == 0 || (flags & (GrantMap.APPLICATION | GrantMap.CONTAINS_PTE)) != 0)
+    return GrantStatus.GENERAL_ERROR;
   return (address & 4095) == 0 && address >> 12 < <u64>P2m.GFN_LIMIT ? GrantStatus.OKAY : GrantStatus.BAD_VIRT_ADDR;
 }
 
@@ -112,7 +122,7 @@ export function unmapBegin(cpu: Vcpu, op: usize, note: usize): bool {
 
 /** Removes the mapping's p2m entry; 0 when the guest has put something else there meanwhile. */
 function takeOut(dom: Domain, t: Maptrack): u32 {
-  const rights = (t.flags & <u16>GrantMap.READONLY) != 0 ? P2m.R : P2m.R | P2m.W;
+  const rights = (t.flags & (<u16>GrantMap.READONLY)) != 0 ? P2m.R : P2m.R | P2m.W;
   const entry = p2mEntry(t.mfn, P2mKind.GRANT, rights);
   return p2mReplace(dom, t.gfn, entry, 0) == entry ? entry : 0;
 }
@@ -123,7 +133,7 @@ export function unmapEnd(cpu: Vcpu, note: usize): void {
   if (handle == NO_HANDLE) return;
   const dom = domainOfVcpu(cpu);
   const t = mapOf(dom, handle);
-  releaseGrant(t.domid, t.ref, t.mfn, dom.domid, (t.flags & <u16>GrantMap.READONLY) != 0);
+  releaseGrant(t.domid, t.ref, t.mfn, dom.domid, (t.flags & (<u16>GrantMap.READONLY)) != 0);
   p2mRelease(load<u32>(note, 4));
   lockMaps(dom);
   freeHandle(dom, handle);

@@ -38,7 +38,7 @@ function addPage(dom: Domain): bool {
   store<u32>(changetype<usize>(dom) + DomainOff.mapPages + (index << 2), <u32>page);
   const first = dom.mapCount;
   dom.mapCount += <u32>MAPTRACK_PER_PAGE;
-  for (let h = dom.mapCount; h-- > first; ) {
+  for (let h = dom.mapCount; h-- > first;) {
     mapOf(dom, h).ref = dom.mapFree;
     dom.mapFree = h;
   }

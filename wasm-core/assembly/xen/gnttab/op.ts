@@ -1,37 +1,85 @@
 /** HYPERVISOR_grant_table_op(cmd, operations, count). [XEN] grant_table.h */
 import {
-  Access, Domain, Errno, GrantFlag, GrantStatus, Hypercall, P2m, P2mKind, Vcpu, XenVcpu,
+  Access,
+  Domain,
+  Errno,
+  GrantFlag,
+  GrantStatus,
+  Hypercall,
+  P2m,
+  P2mKind,
+  Vcpu,
+  XenVcpu,
 } from "../../gen/layout";
 import { flushDomainTlb } from "../../cpu/shootdown";
 import { domainOf, domainOfVcpu, isLive } from "../../mem/domains";
 import { frameOf, framePut } from "../../mem/frames";
-import { P2M_FAILED, p2mEntry, p2mGet, p2mKind, p2mMfn, p2mRelease, p2mReplace, p2mResolve, p2mSet } from "../../mem/p2m";
+import {
+  P2M_FAILED,
+  p2mEntry,
+  p2mGet,
+  p2mKind,
+  p2mMfn,
+  p2mRelease,
+  p2mReplace,
+  p2mResolve,
+  p2mSet,
+} from "../../mem/p2m";
 import { copyFromGuest, copyToGuest } from "../../mmu/access";
 import { arg, chargeItems, CONTINUE, isSelf, setArg, shouldYield, unknownOp } from "../guest";
 import { COPY_BYTES, copyOne } from "./copy";
 import { MAP_BYTES, mapOne, UNMAP_BATCH, UNMAP_BYTES, unmapBatch } from "./map";
 import {
-  activeOf, grantEntry, grantRefs, growGrants, lockGrants, MAX_GRANT_FRAMES, setVersion, statusFrame, statusFrames,
+  activeOf,
+  grantEntry,
+  grantRefs,
+  growGrants,
+  lockGrants,
+  MAX_GRANT_FRAMES,
+  setVersion,
+  statusFrame,
+  statusFrames,
   unlockGrants,
 } from "./table";
 
-const MAP = 0, UNMAP = 1, SETUP_TABLE = 2, TRANSFER = 4, COPY = 5, QUERY_SIZE = 6, UNMAP_AND_REPLACE = 7;
-const SET_VERSION = 8, GET_STATUS_FRAMES = 9, GET_VERSION = 10, SWAP = 11, CACHE_FLUSH = 12;
+const MAP = 0,
+  UNMAP = 1,
+  SETUP_TABLE = 2,
+  TRANSFER = 4,
+  COPY = 5,
+  QUERY_SIZE = 6,
+  UNMAP_AND_REPLACE = 7;
+const SET_VERSION = 8,
+  GET_STATUS_FRAMES = 9,
+  GET_VERSION = 10,
+  SWAP = 11,
+  CACHE_FLUSH = 12;
 
 /** Bytes of one operation of a command, 0 for commands that do not exist here. */
 function sizeOf(cmd: u32): u32 {
   switch (cmd) {
-    case MAP: return MAP_BYTES;
-    case UNMAP: return UNMAP_BYTES;
-    case SETUP_TABLE: return 24;
-    case TRANSFER: return 24;
-    case COPY: return COPY_BYTES;
-    case QUERY_SIZE: return 16;
-    case SET_VERSION: return 4;
-    case GET_STATUS_FRAMES: return 16;
-    case GET_VERSION: return 8;
-    case SWAP: return 12;
-    default: return 0;
+    case MAP:
+      return MAP_BYTES;
+    case UNMAP:
+      return UNMAP_BYTES;
+    case SETUP_TABLE:
+      return 24;
+    case TRANSFER:
+      return 24;
+    case COPY:
+      return COPY_BYTES;
+    case QUERY_SIZE:
+      return 16;
+    case SET_VERSION:
+      return 4;
+    case GET_STATUS_FRAMES:
+      return 16;
+    case GET_VERSION:
+      return 8;
+    case SWAP:
+      return 12;
+    default:
+      return 0;
   }
 }
 
@@ -77,7 +125,7 @@ function each(cpu: Vcpu, x: XenVcpu, cmd: u32, size: u32, n: u32): i64 {
 function unmapAll(cpu: Vcpu, x: XenVcpu, n: u32): i64 {
   const ops = <usize>x.scratch;
   let gva = arg(x, 1);
-  for (let i: u32 = 0; i < n; ) {
+  for (let i: u32 = 0; i < n;) {
     if (shouldYield(cpu, i)) return resume(cpu, x, gva, n - i, i);
     const batch = min(UNMAP_BATCH, n - i);
     if (!copyFromGuest(cpu, ops, gva, batch * UNMAP_BYTES)) return -Errno.EFAULT;
@@ -91,15 +139,30 @@ function unmapAll(cpu: Vcpu, x: XenVcpu, n: u32): i64 {
 
 function one(cpu: Vcpu, x: XenVcpu, cmd: u32, op: usize): i64 {
   switch (cmd) {
-    case MAP: mapOne(cpu, op); return 0;
-    case COPY: copyOne(cpu, op, op + 64); return 0;
-    case TRANSFER: store<i16>(op, <i16>transfer(cpu, op), 16); return 0;
-    case SETUP_TABLE: setupTable(cpu, op); return 0;
-    case QUERY_SIZE: querySize(cpu, op); return 0;
-    case SET_VERSION: return changeVersion(cpu, op);
-    case GET_STATUS_FRAMES: return getStatusFrames(cpu, op);
-    case GET_VERSION: return getVersion(cpu, op);
-    default: store<i16>(op, <i16>swapRefs(cpu, op), 8); return 0;
+    case MAP:
+      mapOne(cpu, op);
+      return 0;
+    case COPY:
+      copyOne(cpu, op, op + 64);
+      return 0;
+    case TRANSFER:
+      store<i16>(op, <i16>transfer(cpu, op), 16);
+      return 0;
+    case SETUP_TABLE:
+      setupTable(cpu, op);
+      return 0;
+    case QUERY_SIZE:
+      querySize(cpu, op);
+      return 0;
+    case SET_VERSION:
+      return changeVersion(cpu, op);
+    case GET_STATUS_FRAMES:
+      return getStatusFrames(cpu, op);
+    case GET_VERSION:
+      return getVersion(cpu, op);
+    default:
+      store<i16>(op, <i16>swapRefs(cpu, op), 8);
+      return 0;
   }
 }
 
@@ -151,7 +214,7 @@ function getStatusFrames(cpu: Vcpu, op: usize): i64 {
   else if (dom.gntVersion != 2 || n > statusFrames(dom.gntFrames)) status = GrantStatus.GENERAL_ERROR;
   for (let i: u32 = 0; status == GrantStatus.OKAY && i < n; i++) {
     store<u64>(op, <u64>(statusFrame(dom, i) >> 12), 32);
-    if (!copyToGuest(cpu, load<u64>(op, 8) + (<u64>i << 3), op + 32, 8)) return -Errno.EFAULT;
+    if (!copyToGuest(cpu, load<u64>(op, 8) + ((<u64>i) << 3), op + 32, 8)) return -Errno.EFAULT;
   }
   store<i16>(op, <i16>status, 6);
   return 0;

@@ -3,7 +3,14 @@
  * hypervisor's own record of which references are in use. With Domain.gntLock held unless said. [XEN] grant_table.c
  */
 import {
-  Domain, DomainOff, Errno, FrameType, GrantActive, GrantActive_SIZE, GRANTS_PER_PAGE_V1, GRANTS_PER_PAGE_V2,
+  Domain,
+  DomainOff,
+  Errno,
+  FrameType,
+  GrantActive,
+  GrantActive_SIZE,
+  GRANTS_PER_PAGE_V1,
+  GRANTS_PER_PAGE_V2,
   STATUS_PER_PAGE,
 } from "../../gen/layout";
 import { frameAddress, frameAlloc, frameOf } from "../../mem/frames";
@@ -25,15 +32,18 @@ export function unlockGrants(dom: Domain): void {
   spinUnlock(changetype<usize>(dom) + DomainOff.gntLock);
 }
 
+
 @inline
 function slot(dom: Domain, table: usize, index: u32): usize {
-  return changetype<usize>(dom) + table + (<usize>index << 2);
+  return changetype<usize>(dom) + table + ((<usize>index) << 2);
 }
+
 
 @inline
 export function sharedFrame(dom: Domain, index: u32): usize {
   return <usize>load<u32>(slot(dom, DomainOff.gntShared, index));
 }
+
 
 @inline
 export function statusFrame(dom: Domain, index: u32): usize {
@@ -129,8 +139,8 @@ function convert(dom: Domain, version: u32): void {
   for (let i = 0; i < <i32>RESERVED_ENTRIES; i++) {
     // Going to wider entries the last comes first, so that none is overwritten before it is read.
     const ref = version == 2 ? RESERVED_ENTRIES - 1 - i : <u32>i;
-    const from = first + (<usize>ref << (version == 2 ? 3 : 4));
-    const to = first + (<usize>ref << (version == 2 ? 4 : 3));
+    const from = first + ((<usize>ref) << (version == 2 ? 3 : 4));
+    const to = first + ((<usize>ref) << (version == 2 ? 4 : 3));
     const head = load<u32>(from);
     const frame = version == 2 ? load<u32>(from, 4) : load<u32>(from, 8);
     if (version == 2) {
@@ -142,7 +152,7 @@ function convert(dom: Domain, version: u32): void {
       store<u32>(to, frame, 4);
     }
   }
-  const kept = <usize>RESERVED_ENTRIES << (version == 2 ? 4 : 3);
+  const kept = (<usize>RESERVED_ENTRIES) << (version == 2 ? 4 : 3);
   memory.fill(first + kept, 0, 4096 - kept);
   for (let i: u32 = 1; i < dom.gntFrames; i++) memory.fill(sharedFrame(dom, i), 0, 4096);
   dom.gntVersion = version;

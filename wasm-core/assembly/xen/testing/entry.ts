@@ -38,6 +38,12 @@ export function callOnce(cpu: Vcpu, nr: u32, a0: u64, a1: u64, a2: u64): i64 {
   return dispatch(cpu, x, nr);
 }
 
-export function vmcall(cpu: Vcpu): i32 { return hypercall(cpu); }
-export function pendingVector(cpu: Vcpu): i32 { return xenPendingVector(cpu); }
-export function hypercallPage(cpu: Vcpu, value: u64): bool { return writeHypercallPage(cpu, value); }
+export function vmcall(cpu: Vcpu): i32 {
+  return hypercall(cpu);
+}
+export function pendingVector(cpu: Vcpu): i32 {
+  return xenPendingVector(cpu);
+}
+export function hypercallPage(cpu: Vcpu, value: u64): bool {
+  return writeHypercallPage(cpu, value);
+}

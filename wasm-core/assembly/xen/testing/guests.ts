@@ -72,19 +72,34 @@ export class Guest {
     return this.call(32, cmd, this.struct(fields), 0, vcpu);
   }
   allocUnbound(remote: number): number {
-    const result = this.evtchn(6, [[2, 0x7ff0], [2, remote], [4, 0]]);
+    const result = this.evtchn(6, [
+      [2, 0x7ff0],
+      [2, remote],
+      [4, 0],
+    ]);
     return result < 0 ? result : Number(this.get(STRUCT + 4n, 4));
   }
   bindInterdomain(remote: number, port: number): number {
-    const result = this.evtchn(0, [[2, remote], [4, port], [4, 0]]);
+    const result = this.evtchn(0, [
+      [2, remote],
+      [4, port],
+      [4, 0],
+    ]);
     return result < 0 ? result : Number(this.get(STRUCT + 8n, 4));
   }
   bindVirq(virq: number, vcpu = 0): number {
-    const result = this.evtchn(1, [[4, virq], [4, vcpu], [4, 0]]);
+    const result = this.evtchn(1, [
+      [4, virq],
+      [4, vcpu],
+      [4, 0],
+    ]);
     return result < 0 ? result : Number(this.get(STRUCT + 8n, 4));
   }
   bindIpi(vcpu = 0): number {
-    const result = this.evtchn(7, [[4, vcpu], [4, 0]]);
+    const result = this.evtchn(7, [
+      [4, vcpu],
+      [4, 0],
+    ]);
     return result < 0 ? result : Number(this.get(STRUCT + 4n, 4));
   }
   send(port: number): number {
@@ -111,7 +126,9 @@ export class Guest {
     return this.core.u32(this.dom + Domain.off.sharedInfo);
   }
   pending(port: number): boolean {
-    const word = this.core.view().getBigUint64(this.sharedInfo() + SharedInfo.off.evtchnPending + (port >> 6) * 8, true);
+    const word = this.core
+      .view()
+      .getBigUint64(this.sharedInfo() + SharedInfo.off.evtchnPending + (port >> 6) * 8, true);
     return ((word >> BigInt(port & 63)) & 1n) !== 0n;
   }
   consume(port: number): void {
@@ -122,7 +139,11 @@ export class Guest {
 }
 
 /** A started machine with one guest per entry: [vCPUs, pages of RAM]. Domain numbers from 1. */
-export async function machineWith(guests: [number, number][], pcpus = 2, deterministic = 0): Promise<[TestCore, ...Guest[]]> {
+export async function machineWith(
+  guests: [number, number][],
+  pcpus = 2,
+  deterministic = 0,
+): Promise<[TestCore, ...Guest[]]> {
   const core = await testCore("xen/testing/entry.ts");
   const result = core.call.machineInit(16384, pcpus, deterministic, 1, 2);
   if (result !== 0) throw new Error(`machineInit: ${result}`);

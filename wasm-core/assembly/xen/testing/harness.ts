@@ -45,8 +45,23 @@ async function compile(entry: string): Promise<WebAssembly.Module> {
   let binary: Uint8Array | undefined;
   const { error, stderr } = await asc.main(
     [
-      entry, "-O0", "--runtime", "stub", "--noAssert", "--importMemory", "--sharedMemory", "--initialMemory", "16",
-      "--maximumMemory", "65536", "--enable", "simd,threads", "--memoryBase", "65536", "-o", "out.wasm",
+      entry,
+      "-O0",
+      "--runtime",
+      "stub",
+      "--noAssert",
+      "--importMemory",
+      "--sharedMemory",
+      "--initialMemory",
+      "16",
+      "--maximumMemory",
+      "65536",
+      "--enable",
+      "simd,threads",
+      "--memoryBase",
+      "65536",
+      "-o",
+      "out.wasm",
     ],
     {
       readFile: (name: string, base: string) => {

@@ -4,10 +4,10 @@ import { p2mHasFrame, p2mMfn, p2mResolve } from "../mem/p2m";
 
 function copy(cpu: Vcpu, gva: u64, host: usize, n: u32, out: bool): bool {
   while (n != 0) {
-    const part = min<u32>(n, 4096 - (<u32>gva & 4095));
+    const part = min<u32>(n, 4096 - ((<u32>gva) & 4095));
     const entry = p2mResolve(changetype<Domain>(<usize>cpu.domain), gva >> 12, out ? Access.WRITE : Access.READ);
     if (!p2mHasFrame(entry)) return false;
-    const at = (<usize>p2mMfn(entry) << 12) + <usize>(gva & 4095);
+    const at = ((<usize>p2mMfn(entry)) << 12) + <usize>(gva & 4095);
     if (out) memory.copy(at, host, part);
     else memory.copy(host, at, part);
     gva += part;

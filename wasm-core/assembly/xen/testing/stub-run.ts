@@ -12,13 +12,13 @@ export function runVcpu(cpu: Vcpu): u32 {
   const events = atomic.load<u32>(self, VcpuOff.events);
   if ((events & EventBit.STOP) != 0) return ExitReason.STOP;
   if ((events & EventBit.SIPI) != 0) {
-    atomic.and<u32>(self, ~<u32>EventBit.SIPI, VcpuOff.events);
+    atomic.and<u32>(self, ~(<u32>EventBit.SIPI), VcpuOff.events);
     cpu.waitForSipi = 0;
     cpu.online = 1;
   }
   if (cpu.waitForSipi) return ExitReason.HALT;
   if ((events & EventBit.INTERRUPT) != 0) {
-    atomic.and<u32>(self, ~<u32>EventBit.INTERRUPT, VcpuOff.events);
+    atomic.and<u32>(self, ~(<u32>EventBit.INTERRUPT), VcpuOff.events);
     const x = changetype<XenVcpu>(<usize>cpu.xen);
     if ((cpu.eflags & 0x200) != 0 && atomic.xchg<u8>(<usize>x.info, 0, VcpuInfoOff.upcallPending) != 0) {
       store<u64>(self + R15, load<u64>(self + R15) + 1);
