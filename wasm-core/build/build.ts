@@ -19,9 +19,16 @@ async function step<T>(what: string, run: () => Promise<T>): Promise<T> {
 await step("shared-memory layout", writeLayout);
 await step("instruction table", writeTable);
 await step("core", () =>
-  compileCore({ entry: "wasm-core/assembly/index.ts", out: "dist/core.wasm", optimize: flags.has("--fast") ? 0 : 3, text: flags.has("--text") }),
+  compileCore({
+    entry: "wasm-core/assembly/index.ts",
+    out: "dist/core.wasm",
+    optimize: flags.has("--fast") ? 0 : 3,
+    text: flags.has("--text"),
+  }),
 );
 if (!flags.has("--core-only")) {
   const { bundle } = await import("./bundle.js");
   await step("bundles", bundle);
+  const { writeEmbeddedGuest } = await import("../../control-plane/guest/embedded/index.js");
+  await step("embedded guest", async () => writeEmbeddedGuest("dist/embedded-guest.elf"));
 }

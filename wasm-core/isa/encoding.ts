@@ -75,7 +75,8 @@ function parseEncoding(text: string): Parsed {
     if (tokens[0] === "0F" && tokens.length > 1 && /^[0-9A-F]{2}/.test(tokens[1]!)) {
       tokens.shift();
       head.map = "0F";
-      if ((tokens[0] === "38" || tokens[0] === "3A") && tokens.length > 1 && /^[0-9A-F]{2}/.test(tokens[1]!)) {
+      const second: string | undefined = tokens.at(0);
+      if ((second === "38" || second === "3A") && tokens.length > 1 && /^[0-9A-F]{2}/.test(tokens[1]!)) {
         head.map = tokens.shift() === "38" ? "0F38" : "0F3A";
       }
     }

@@ -44,7 +44,7 @@ class LocalLabels {
 
   lookup(name: string, at: number): bigint | undefined {
     const places = this.#places.get(name.slice(0, -1)) ?? [];
-    const place = name.endsWith("f") ? places.find((p) => p > at) : places.findLast((p) => p < at);
+    const place = name.endsWith("f") ? places.find((p) => p > at) : places.filter((p) => p < at).at(-1);
     if (place === undefined) throw new SyntaxFault(`there is no label for ${name}`);
     return this.values.get(String(place));
   }
@@ -184,7 +184,8 @@ const isLongBranch = (f: Form): boolean => f.operands.some((o) => o.kind === "J"
 
 function dataBytes(value: bigint, bytes: number): Uint8Array {
   const bits = bytes * 8;
-  if (value < -(1n << BigInt(bits - 1)) || value >= 1n << BigInt(bits)) throw new SyntaxFault(`${value} does not fit in ${bits} bits`);
+  if (value < -(1n << BigInt(bits - 1)) || value >= 1n << BigInt(bits))
+    throw new SyntaxFault(`${value} does not fit in ${bits} bits`);
   return Uint8Array.from({ length: bytes }, (_, n) => Number((value >> BigInt(8 * n)) & 0xffn));
 }
 

@@ -6,6 +6,7 @@ import { MAPS, type MapName, matchOf } from "../encoding.js";
 import type { Row } from "../row.js";
 import { NodeKind, type Tree, UNDEFINED } from "../tree.js";
 import { axesOf } from "../variants.js";
+import { SEGMENT_PREFIXES } from "./registers.js";
 import type { Mode } from "./select.js";
 
 /** A memory operand's address as encoded. */
@@ -14,6 +15,8 @@ export interface DecodedAddress {
   readonly index?: number;
   readonly scale: number;
   readonly disp: number;
+  /** Whether the encoding has a displacement, be it zero. */
+  readonly hasDisp: boolean;
   readonly ripRelative: boolean;
 }
 
@@ -41,7 +44,6 @@ export interface Decoded {
 
 const MAX_LENGTH = 15;
 const REX = { B: 1, X: 2, R: 4, W: 8 } as const;
-const SEGMENT_OF: Record<number, number> = { 0x26: 0, 0x2e: 1, 0x36: 2, 0x3e: 3, 0x64: 4, 0x65: 5 };
 
 class RanOut extends Error {}
 
@@ -88,13 +90,27 @@ class Decoder {
     const row = this.tree.leaves[node & 0x1fff]!;
     if (row === UNDEFINED && this.opcode !== 0x0b) return undefined;
     if (matchOf(row).hasModrm && this.modrm < 0) this.modrm = this.next();
-    const address = this.modrm >= 0 && this.modrm < 0xc0 && !alwaysRegister(row) ? this.#address(addressSize) : undefined;
+    const address =
+      this.modrm >= 0 && this.modrm < 0xc0 && !alwaysRegister(row) ? this.#address(addressSize) : undefined;
     const size = this.#operandSize(row);
     const immediateAt = this.at + this.pos;
     for (byte = this.#immediateBytes(row, size, addressSize); byte > 0; byte--) this.next();
     const { modrm, opcode, rex, hasRex, vvvv, lock, rep, operand66, segment, mode } = this;
     return {
-      row, length: this.pos, mode, size, addressSize, modrm, opcode, rex, hasRex, vvvv, immediateAt, lock, rep, operand66,
+      row,
+      length: this.pos,
+      mode,
+      size,
+      addressSize,
+      modrm,
+      opcode,
+      rex,
+      hasRex,
+      vvvv,
+      immediateAt,
+      lock,
+      rep,
+      operand66,
       ...(address ? { address } : {}),
       ...(segment === undefined ? {} : { segment }),
     };
@@ -113,7 +129,8 @@ class Decoder {
         this.hasRex = true;
         continue;
       }
-      if (SEGMENT_OF[byte] !== undefined) this.segment = SEGMENT_OF[byte];
+      const segment = (SEGMENT_PREFIXES as readonly number[]).indexOf(byte);
+      if (segment >= 0) this.segment = segment;
       else if (byte === 0x66) this.operand66 = true;
       else if (byte === 0x67) this.address67 = true;
       else if (byte === 0xf0) this.lock = true;
@@ -133,7 +150,8 @@ class Decoder {
   #opcodeNode(first: number): number {
     this.opcode = first;
     const vexPossible = (first & 0xfe) === 0xc4;
-    if (vexPossible && (this.mode === 64 || (this.bytes[this.at + this.pos] ?? 0) >= 0xc0)) return this.#vexNode(first === 0xc4);
+    if (vexPossible && (this.mode === 64 || (this.bytes[this.at + this.pos] ?? 0) >= 0xc0))
+      return this.#vexNode(first === 0xc4);
     if (first !== 0x0f) return this.tree.nodes[first]!;
     const second = this.#mapped("0F");
     if (this.opcode === 0x38) return this.#mapped("0F38");
@@ -169,7 +187,8 @@ class Decoder {
 
   #walk(start: number): number {
     let node = start;
-    while (node !== NodeKind.UD && node >> 13 !== NodeKind.LEAF) node = this.tree.nodes[(node & 0x1fff) + this.#branch(node >> 13)]!;
+    while (node !== NodeKind.UD && node >> 13 !== NodeKind.LEAF)
+      node = this.tree.nodes[(node & 0x1fff) + this.#branch(node >> 13)]!;
     return node;
   }
 
@@ -207,8 +226,17 @@ class Decoder {
       if (i !== 4) index = { index: i };
       if (index) scale = 1 << (sib >> 6);
     }
-    const disp = this.number(mod === 1 ? 1 : mod === 2 || noBase ? 4 : 0);
-    return { ...(noBase ? {} : { base: base | (this.rex & REX.B ? 8 : 0) }), ...index, scale, disp, ripRelative };
+    const width = mod === 1 ? 1 : mod === 2 || noBase ? 4 : 0;
+    const disp = this.number(width);
+    const hasDisp = width > 0;
+    return {
+      ...(noBase ? {} : { base: base | (this.rex & REX.B ? 8 : 0) }),
+      ...index,
+      scale,
+      disp,
+      hasDisp,
+      ripRelative,
+    };
   }
 
   #shortAddress(mod: number): DecodedAddress {
@@ -216,9 +244,10 @@ class Decoder {
     const absolute = mod === 0 && rm === 6;
     const base = [3, 3, 5, 5, 6, 7, 5, 3][rm]!;
     const index = [6, 7, 6, 7][rm];
-    const disp = this.number(mod === 1 ? 1 : mod === 2 || absolute ? 2 : 0);
-    if (absolute) return { scale: 1, disp, ripRelative: false };
-    return { base, ...(index === undefined ? {} : { index }), scale: 1, disp, ripRelative: false };
+    const width = mod === 1 ? 1 : mod === 2 || absolute ? 2 : 0;
+    const disp = this.number(width);
+    const rest = { scale: 1, disp, hasDisp: width > 0, ripRelative: false };
+    return absolute ? rest : { base, ...(index === undefined ? {} : { index }), ...rest };
   }
 
   #immediateBytes(row: Row, size: number, addressSize: Mode): number {

@@ -2,7 +2,7 @@
 import type { Family, Operand } from "../row.js";
 import { buildTree, type Tree } from "../tree.js";
 import { type Decoded, decode, immediateBytes } from "./decode.js";
-import { namesOf, visibleOperands } from "./names.js";
+import { hasOptionalSuffix, namesOf, visibleOperands, wideWord } from "./names.js";
 import { gprName, SEGMENTS } from "./registers.js";
 import { memoryBits, type Mode, registerBits } from "./select.js";
 
@@ -47,7 +47,7 @@ function memoryText(d: Decoded): string {
   if (a.ripRelative) parts.push(bits === 64 ? "rip" : "eip");
   if (a.base !== undefined) parts.push(gprName(a.base, bits));
   if (a.index !== undefined) parts.push(`${gprName(a.index, bits)}${bits === 16 ? "" : `*${a.scale}`}`);
-  const disp = a.disp === 0 && !a.ripRelative && a.base !== undefined ? "" : signedHex(a.disp);
+  const disp = a.hasDisp ? signedHex(a.disp) : "";
   return `${segment}[${parts.join("+")}${disp}]`;
 }
 
@@ -91,11 +91,13 @@ class Writer {
     if (row.mnemonic === "JRCXZ") return { 16: "jcxz", 32: "jecxz", 64: "jrcxz" }[addressSize];
     const names = namesOf(row, size);
     // Where a name may carry a suffix, it does when the size is not the usual one.
-    if (names[1]?.startsWith(names[0]!) && names[1].length === names[0]!.length + 1) {
+    if (hasOptionalSuffix(row)) {
       const usual = mode !== 64 ? mode : row.notes.has("d64") ? 64 : 32;
-      return size === usual ? names[0]! : names[1];
+      return size === usual ? names[0]! : names[1]!;
     }
-    const wide = (row.operands.some((o) => o.kind === "I" && o.size === "v") && size === 64) || row.operands.some((o) => o.kind === "O") && addressSize === 64;
+    const wide =
+      (row.operands.some((o) => o.kind === "I" && o.size === "v") && size === 64) ||
+      (row.operands.some((o) => o.kind === "O") && addressSize === 64);
     return wide ? "movabs" : names[0]!;
   }
 
@@ -111,6 +113,7 @@ class Writer {
     switch (o.kind) {
       case "E":
       case "R":
+        if (wideWord(d.row, o)) return gprName((modrm & 7) | (rex & 1 ? 8 : 0), d.size || (d.mode === 16 ? 16 : 32));
         return this.#register(o, byteOrWide(modrm & 7, (rex & 1) !== 0, registerBits(o, d.size, d.mode), d.hasRex));
       case "G":
         return this.#register(o, byteOrWide(reg, (rex & 4) !== 0, registerBits(o, d.size, d.mode), d.hasRex));
@@ -181,7 +184,7 @@ class Writer {
 
   #memorySize(o: Operand): string {
     const { row, size } = this.d;
-    if (o.size === "p") return SIZE_NAMES[size === 16 ? 32 : size === 32 ? 48 : 80]!;
+    if (o.size === "p") return SIZE_NAMES[size === 16 ? 32 : size === 64 && row.mnemonic.endsWith("F") ? 80 : 48]!;
     return SIZE_NAMES[memoryBits(row, o, size)] ?? "";
   }
 }

@@ -18,12 +18,14 @@ export class SyntaxFault extends Error {}
 
 const TOKEN = /\s*(?:(0x[0-9a-f]+|0b[01]+|\d+[bf]\b|\d+)|'(\\.|[^'])'|([a-z_.$@][\w.$@]*)|(<<|>>|[-+*/%&|^~()]))/iy;
 const LEVELS: readonly (readonly string[])[] = [["|"], ["^"], ["&"], ["<<", ">>"], ["+", "-"], ["*", "/", "%"]];
-const ESCAPES: Record<string, string> = { n: "\n", r: "\r", t: "\t", "0": "\0", e: "\x1b" };
+const ESCAPES: Record<string, string> = { b: "\b", n: "\n", r: "\r", t: "\t", "0": "\0", e: "\x1b" };
 
 /** Text of a quoted string or character. */
-export const unescape = (text: string): string => text.replace(/\\(.)/g, (_, c: string) => ESCAPES[c] ?? c);
+export const unescapeText = (text: string): string => text.replace(/\\(.)/g, (_, c: string) => ESCAPES[c] ?? c);
 
-type Token = { readonly kind: "number"; readonly value: bigint } | { readonly kind: "symbol" | "operator"; readonly text: string };
+type Token =
+  | { readonly kind: "number"; readonly value: bigint }
+  | { readonly kind: "symbol" | "operator"; readonly text: string };
 
 function tokenize(text: string): Token[] {
   const out: Token[] = [];
@@ -34,9 +36,11 @@ function tokenize(text: string): Token[] {
     if (!m) throw new SyntaxFault(`"${text.slice(at).trim()}" is not an expression`);
     at = TOKEN.lastIndex;
     const [, number, character, symbol, operator] = m;
-    if (number !== undefined && /^\d+[bf]$/i.test(number) && !/^0b/i.test(number)) out.push({ kind: "symbol", text: number });
+    if (number !== undefined && /^\d+[bf]$/i.test(number) && !/^0b/i.test(number))
+      out.push({ kind: "symbol", text: number });
     else if (number !== undefined) out.push({ kind: "number", value: BigInt(number) });
-    else if (character !== undefined) out.push({ kind: "number", value: BigInt(unescape(character).codePointAt(0)!) });
+    else if (character !== undefined)
+      out.push({ kind: "number", value: BigInt(unescapeText(character).codePointAt(0)!) });
     else if (symbol !== undefined) out.push({ kind: "symbol", text: symbol });
     else out.push({ kind: "operator", text: operator! });
   }

@@ -54,6 +54,8 @@ for (const name of ["FXSAVE", "FXRSTOR", "XSAVE", "XRSTOR", "XSAVEOPT", "XSAVEC"
 /** Names that mean the size of the mode when they stand alone, and may carry a suffix. */
 const OPTIONAL_SUFFIX = new Set(["PUSHF", "POPF", "PUSHA", "POPA", "IRET", "RETF"]);
 
+export const hasOptionalSuffix = (row: Row): boolean => OPTIONAL_SUFFIX.has(row.mnemonic);
+
 const OTHER_NAMES: Record<string, readonly string[]> = {
   CALLF: ["call"],
   JMPF: ["jmp"],
@@ -81,11 +83,15 @@ export function namesOf(row: Row, size: 0 | 16 | 32 | 64): readonly string[] {
   if (mnemonic === "UD") return [UNDEFINED_NAMES[row.encoding] ?? "(bad)"];
   if (SIZED[mnemonic] && row.operands.every((o) => o.kind !== "V" || o.size !== "q")) {
     const name = SIZED[mnemonic][size];
-    if (name !== undefined) return mnemonic === "SYSRET" || mnemonic === "SYSEXIT" || mnemonic === "MOVD" ? [name, mnemonic.toLowerCase()] : [name];
+    if (name !== undefined)
+      return mnemonic === "SYSRET" || mnemonic === "SYSEXIT" || mnemonic === "MOVD"
+        ? [name, mnemonic.toLowerCase()]
+        : [name];
     if (size === 0 && row.operands.length === 0) return [`${mnemonic.toLowerCase()}b`];
   }
   if (OPTIONAL_SUFFIX.has(mnemonic)) return [mnemonic.toLowerCase(), suffixed(mnemonic.toLowerCase())[size as 16]!];
-  if (mnemonic === "MOV" && row.operands.some((o) => o.kind === "O" || o.size === "v" && o.kind === "I")) return ["mov", "movabs"];
+  if (mnemonic === "MOV" && row.operands.some((o) => o.kind === "O" || (o.size === "v" && o.kind === "I")))
+    return ["mov", "movabs"];
   return OTHER_NAMES[mnemonic] ?? [mnemonic.toLowerCase()];
 }
 
@@ -101,11 +107,15 @@ function portOperands(row: Row): Operand[] {
 
 const HIDDEN_ST0 = new Set(["FCOM", "FCOMP", "FUCOM", "FUCOMP", "FCOM2", "FCOMP3", "FCOMP5"]);
 
+/** Legacy SSE instructions whose mask is always XMM0. */
+const XMM0_MASK = new Set(["PBLENDVB", "BLENDVPS", "BLENDVPD", "SHA256RNDS2"]);
+
 /** The operands that one writes, in order. */
 export function visibleOperands(row: Row): readonly Operand[] {
   const { mnemonic, operands } = row;
   if (mnemonic === "IN" || mnemonic === "OUT") return portOperands(row);
   if (mnemonic.startsWith("PCMPESTR")) return operands.filter((o) => o.kind !== "A");
+  if (XMM0_MASK.has(mnemonic)) return [...operands, value("XMM0", "")];
   const withMemory = operands.some((o) => o.kind === "M");
   if (withMemory || HIDDEN_ST0.has(mnemonic)) return operands.filter((o) => o.kind !== "ST0");
   return operands;
@@ -116,3 +126,8 @@ const WORD_IN_MEMORY = new Set(["SMSW", "SLDT", "STR"]);
 /** Whether a memory operand of an E kind is 16 bits whatever the operand size. */
 export const wordInMemory = (row: Row): boolean =>
   WORD_IN_MEMORY.has(row.mnemonic) || (row.mnemonic === "MOV" && row.operands.some((o) => o.kind === "S"));
+
+/** Whether a word register operand is written at the operand size: only its low half is looked at. */
+export const wideWord = (row: Row, o: Operand): boolean =>
+  o.kind === "E" &&
+  (row.mnemonic === "LAR" || row.mnemonic === "LSL" || (row.mnemonic === "MOV" && row.operands[0]?.kind === "S"));

@@ -21,6 +21,8 @@ export interface MemoryOperand {
   readonly displacement: Expression;
   /** `[rel x]`: the distance to x; `[rip + 8]` gives the distance itself. */
   readonly relative: "no" | "target" | "distance";
+  /** After `[eip + ...]`: 32. */
+  readonly relativeBits?: number;
   /** After `far`: a far pointer in memory. */
   readonly far: boolean;
 }
@@ -51,6 +53,7 @@ const SIZES: Record<string, number> = {
   qword: 64,
   tbyte: 80,
   xmmword: 128,
+  oword: 128,
 };
 const ZERO = parseExpression("0");
 
@@ -126,12 +129,14 @@ function orderShort(a: Address): void {
   }
 }
 
-function parseAddress(text: string): Pick<MemoryOperand, "base" | "index" | "scale" | "displacement" | "relative"> {
+type Parsed = Pick<MemoryOperand, "base" | "index" | "scale" | "displacement" | "relative" | "relativeBits">;
+
+function parseAddress(text: string): Parsed {
   const rel = /^\s*rel\s+(.*)$/is.exec(text);
   if (rel) return { scale: 1, displacement: parseExpression(rel[1]!), relative: "target" };
   const a: Address = { scale: 1 };
   const rest: string[] = [];
-  let relative: MemoryOperand["relative"] = "no";
+  let relative: Pick<MemoryOperand, "relative" | "relativeBits"> = { relative: "no" };
   for (const term of terms(text)) {
     const body = term.replace(/^\s*\+/, "").trim();
     const product = /^(?:([1248])\s*\*\s*(\w+)|(\w+)\s*\*\s*([1248]))$/.exec(body);
@@ -143,14 +148,14 @@ function parseAddress(text: string): Pick<MemoryOperand, "base" | "index" | "sca
       a.index = scaled;
       a.scale = Number(product![1] ?? product![4]);
     } else if (plain?.class === "gpr") addRegister(a, plain, 1, text);
-    else if (plain?.class === "rip") relative = "distance";
+    else if (plain?.class === "rip") relative = { relative: "distance", relativeBits: plain.bits };
     else if (/^[er]iz(\*\d)?$/i.test(body)) continue;
     else rest.push(term);
   }
   placeStackPointer(a, text);
   orderShort(a);
   const displacement = rest.length === 0 ? ZERO : parseExpression(rest.join(""));
-  return { ...a, displacement, relative };
+  return { ...a, displacement, ...relative };
 }
 
 const MEMORY = /^(?:([efdcgs]s)\s*:\s*)?\[(.*)\]$/is;
@@ -162,13 +167,27 @@ function parseMemory(text: string, bits: number, far: boolean): MemoryOperand | 
     const inner = /^\s*([efdcgs]s)\s*:(.*)$/is.exec(m[2]!);
     const name = m[1] ?? inner?.[1];
     const segment = name === undefined ? undefined : SEGMENT_PREFIXES[registerNamed(name.toLowerCase())!.number]!;
-    return { type: "memory", bits, far, ...(segment === undefined ? {} : { segment }), ...parseAddress(inner?.[2] ?? m[2]!) };
+    return {
+      type: "memory",
+      bits,
+      far,
+      ...(segment === undefined ? {} : { segment }),
+      ...parseAddress(inner?.[2] ?? m[2]!),
+    };
   }
   const absolute = ABSOLUTE.exec(text);
   if (!absolute) return undefined;
   const register = registerNamed(absolute[1]!.toLowerCase())!;
   const segment = absolute[1]!.toLowerCase() === "ds" ? {} : { segment: SEGMENT_PREFIXES[register.number]! };
-  return { type: "memory", bits, far, ...segment, scale: 1, displacement: parseExpression(absolute[2]!), relative: "no" };
+  return {
+    type: "memory",
+    bits,
+    far,
+    ...segment,
+    scale: 1,
+    displacement: parseExpression(absolute[2]!),
+    relative: "no",
+  };
 }
 
 /** Reads one operand. */
@@ -189,7 +208,8 @@ export function parseOperand(source: string): SourceOperand {
   if (register) return { type: "register", register };
   const memory = parseMemory(text, bits, far || bits === 48);
   if (memory) return memory;
-  const pointer = /^([^:]+):(.+)$/s.exec(text);
-  if (pointer) return { type: "far", bits, selector: parseExpression(pointer[1]!), offset: parseExpression(pointer[2]!) };
+  const pointer = /^([^:']+):(.+)$/s.exec(text);
+  if (pointer)
+    return { type: "far", bits, selector: parseExpression(pointer[1]!), offset: parseExpression(pointer[2]!) };
   return { type: "immediate", bits, value: parseExpression(text), ...(distance ? { distance } : {}) };
 }

@@ -6,7 +6,7 @@ import { encode, type Memory, type Parts } from "../encode.js";
 import type { Family, Operand, Row } from "../row.js";
 import { axesOf, bitsOf } from "../variants.js";
 import { type Expression, type Scope, SyntaxFault } from "./expression.js";
-import { namesOf, visibleOperands, wordInMemory } from "./names.js";
+import { namesOf, visibleOperands, wideWord, wordInMemory } from "./names.js";
 import type { FarOperand, ImmediateOperand, MemoryOperand, SourceOperand } from "./operands.js";
 
 export type Mode = 16 | 32 | 64;
@@ -38,7 +38,9 @@ export function indexForms(table: readonly Family[]): FormIndex {
       for (const name of namesOf(row, size)) add(name, { row, size, operands });
       if (row.encoding === "90+") add("nop", { row, size, operands: [], reg: 0 });
     }
-    if (row.encoding === "0F 18 /r") PREFETCHES.forEach((name, reg) => add(name, { row, size: 0, operands, reg }));
+    if (row.encoding === "0F 18 /r") {
+      for (const [reg, name] of PREFETCHES.entries()) add(name, { row, size: 0, operands, reg });
+    }
     if (row.encoding === "0F 0D /r") add("prefetch", { row, size: 0, operands, reg: 0 });
   }
   return index;
@@ -57,11 +59,36 @@ export interface Instruction {
 }
 
 const REGISTER_CLASS: Record<string, string> = {
-  E: "gpr", G: "gpr", R: "gpr", Z: "gpr", B: "gpr", S: "seg", C: "cr", D: "dr",
-  V: "xmm", W: "xmm", U: "xmm", H: "xmm", P: "mm", Q: "mm", N: "mm", STi: "st",
+  E: "gpr",
+  G: "gpr",
+  R: "gpr",
+  Z: "gpr",
+  B: "gpr",
+  S: "seg",
+  C: "cr",
+  D: "dr",
+  V: "xmm",
+  W: "xmm",
+  U: "xmm",
+  H: "xmm",
+  P: "mm",
+  Q: "mm",
+  N: "mm",
+  STi: "st",
 };
 const MEMORY_KINDS = new Set(["E", "M", "W", "Q"]);
-const FIXED: Record<string, string> = { CL: "gpr1/8", DX: "gpr2/16", ST0: "st0/80", ES: "seg0/16", CS: "seg1/16", SS: "seg2/16", DS: "seg3/16", FS: "seg4/16", GS: "seg5/16" };
+const FIXED: Record<string, string> = {
+  CL: "gpr1/8",
+  DX: "gpr2/16",
+  ST0: "st0/80",
+  XMM0: "xmm0/128",
+  ES: "seg0/16",
+  CS: "seg1/16",
+  SS: "seg2/16",
+  DS: "seg3/16",
+  FS: "seg4/16",
+  GS: "seg5/16",
+};
 
 /** Bits of a general register operand: what is 64 bits wide in 64-bit mode is 32 wide elsewhere. */
 export function registerBits(o: Operand, size: Size, mode: Mode): number {
@@ -79,19 +106,32 @@ export function memoryBits(row: Row, o: Operand, size: Size): number {
   return bitsOf(o, { size, form: "mem", lock: false, rep: 0 });
 }
 
-function matchesRegister(row: Row, o: Operand, size: Size, mode: Mode, s: SourceOperand & { type: "register" }): boolean {
+function matchesRegister(
+  row: Row,
+  o: Operand,
+  size: Size,
+  mode: Mode,
+  s: SourceOperand & { type: "register" },
+): boolean {
   const { register } = s;
   const fixed = FIXED[o.kind];
   if (fixed) return fixed === `${register.class}${register.number}/${register.bits}`;
-  if (o.kind === "A") return register.class === "gpr" && register.number === 0 && register.bits === registerBits(o, size, mode);
+  if (o.kind === "A")
+    return register.class === "gpr" && register.number === 0 && register.bits === registerBits(o, size, mode);
   if (REGISTER_CLASS[o.kind] !== register.class) return false;
   if (register.class !== "gpr") return true;
-  if (row.mnemonic === "MOV" && o.kind === "E" && row.operands[0]?.kind === "S") return register.bits >= 16;
+  if (wideWord(row, o)) return register.bits >= 16;
   return register.bits === registerBits(o, size, mode);
 }
 
 function matchesMemory(row: Row, o: Operand, size: Size, s: MemoryOperand): boolean {
-  if (o.kind === "O") return s.base === undefined && s.index === undefined && s.relative === "no" && (s.bits === 0 || s.bits === memoryBits(row, o, size));
+  if (o.kind === "O")
+    return (
+      s.base === undefined &&
+      s.index === undefined &&
+      s.relative === "no" &&
+      (s.bits === 0 || s.bits === memoryBits(row, o, size))
+    );
   if (!MEMORY_KINDS.has(o.kind)) return false;
   if (o.size === "p") {
     const indirect = row.mnemonic === "CALLF" || row.mnemonic === "JMPF";
@@ -111,7 +151,8 @@ function matches(row: Row, o: Operand, size: Size, mode: Mode, s: SourceOperand)
     case "far":
       return o.kind === "A" && o.size === "p" && (s.bits === 0 || s.bits === size);
     case "immediate":
-      if (o.kind === "J") return !(s.distance === "short" && o.size !== "b") && !(s.distance === "near" && o.size === "b");
+      if (o.kind === "J")
+        return !(s.distance === "short" && o.size !== "b") && !(s.distance === "near" && o.size === "b");
       return o.kind === "I" || o.kind === "1";
   }
 }
@@ -198,6 +239,7 @@ function immediateValue(o: Operand, size: Size, s: ImmediateOperand, place: Plac
 function addressBits(s: MemoryOperand, i: Instruction): Mode {
   const register = s.base ?? s.index;
   if (register) return register.bits as Mode;
+  if (s.relativeBits !== undefined) return s.relativeBits as Mode;
   return i.addressSize ?? i.mode;
 }
 
@@ -207,7 +249,8 @@ function memoryPart(s: MemoryOperand, i: Instruction, place: Place): Memory | un
   if (s.relative === "distance") return { disp: Number(BigInt.asIntN(32, v)), ripRelative: true };
   const bits = addressBits(s, i);
   const register = s.base !== undefined || s.index !== undefined;
-  const fits = bits === 64 ? inSigned(v, 32) || (inRange(v, 64) && inSigned(BigInt.asIntN(64, v), 32)) : inRange(v, bits);
+  const fits =
+    bits === 64 ? inSigned(v, 32) || (inRange(v, 64) && inSigned(BigInt.asIntN(64, v), 32)) : inRange(v, bits);
   if (!fits) return undefined;
   const wide = place.movable(s.displacement) && register ? { dispBytes: (bits === 16 ? 2 : 4) as 2 | 4 } : {};
   return {
@@ -308,7 +351,8 @@ function encodeForm(form: Form, i: Instruction, place: Place): Uint8Array | unde
 }
 
 /** 90 does nothing, although XCHG EAX, EAX would zero the upper half of RAX. */
-const isNop = (row: Row, parts: Draft): boolean => row.encoding === "90+" && parts.reg === 0 && parts.mode === 64 && parts.size === 32;
+const isNop = (row: Row, parts: Draft): boolean =>
+  row.encoding === "90+" && parts.reg === 0 && parts.mode === 64 && parts.size === 32;
 
 /** The shortest encoding. */
 export function encodeBest(forms: readonly Form[], i: Instruction, place: Place): Uint8Array {

@@ -2,7 +2,7 @@
  * Assembly source to statements: one per label, directive or instruction. `#` and `//` begin a comment, `;` separates
  * statements on a line. Macros (`.macro name a, b` to `.endm`, with \a and \@ in the body) are expanded here.
  */
-import { type Expression, parseExpression, SyntaxFault, unescape } from "./expression.js";
+import { type Expression, parseExpression, SyntaxFault, unescapeText } from "./expression.js";
 import { parseOperand, splitOperands } from "./operands.js";
 import type { Instruction, Mode } from "./select.js";
 
@@ -91,7 +91,10 @@ export class SourceReader {
       const end = lines.findIndex((l, n) => n > i && /^\s*\.endm\b/.test(l.text));
       if (end < 0) throw new AssemblyError(line.number, line.text, ".macro without .endm");
       this.#macros.set(definition[1]!.toLowerCase(), {
-        parameters: definition[2]!.split(",").map((p) => p.trim()).filter((p) => p !== ""),
+        parameters: definition[2]!
+          .split(",")
+          .map((p) => p.trim())
+          .filter((p) => p !== ""),
         body: lines.slice(i + 1, end),
       });
       i = end;
@@ -133,7 +136,8 @@ export class SourceReader {
   #expand(macro: Macro, rest: string, line: number): void {
     if (++this.#expansions > MAX_EXPANSIONS) throw new SyntaxFault("macros expand without end");
     const given = splitOperands(rest);
-    if (given.length !== macro.parameters.length) throw new SyntaxFault(`${macro.parameters.length} arguments are expected`);
+    if (given.length !== macro.parameters.length)
+      throw new SyntaxFault(`${macro.parameters.length} arguments are expected`);
     const unique = String(this.#expansions);
     const body = macro.body.map(({ text }) => ({
       number: line,
@@ -206,7 +210,7 @@ function textBytes(rest: string, terminated: boolean): Uint8Array {
   const parts = splitOperands(rest).map((part) => {
     const m = /^"(.*)"$/s.exec(part);
     if (!m) throw new SyntaxFault(`${part} is not a quoted string`);
-    return unescape(m[1]!) + (terminated ? "\0" : "");
+    return unescapeText(m[1]!) + (terminated ? "\0" : "");
   });
   return new TextEncoder().encode(parts.join(""));
 }
