@@ -9,11 +9,6 @@ export function undefinedOpcode(cpu: Vcpu, rec: Rec): i32 {
   return raise(cpu, Vector.UD);
 }
 
-/** The record after a block's last instruction, and every record of a block that became stale: look again from here. */
-export function blockEnd(cpu: Vcpu, rec: Rec): i32 {
-  return Status.RESTART;
-}
-
 /** NEXT becomes END. */
 @inline
 export function endBlock(status: i32): i32 {

@@ -4,7 +4,7 @@
  * no lock. An empty entry inside a RAM range means "populate on demand"; a hole that the guest made there is BALLOON.
  */
 import { Access, CrashReason, Domain, DomainOff, DomainStat, FrameFlag, FrameType, P2m, P2mKind } from "../gen/layout";
-import { flushDomainTlb } from "../cpu/shootdown";
+import { flushDomainTlb } from "./shootdown";
 import { spinLock, spinUnlock } from "../util/atomics";
 import { count, domainCrash } from "./domains";
 import { frameAddress, frameAlloc, frameGet, frameOf, framePut } from "./frames";

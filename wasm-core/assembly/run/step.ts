@@ -3,7 +3,7 @@ import { ModeKey, Vcpu } from "../gen/layout";
 import { blockAtRip } from "../decode/block";
 import { deliverFault } from "../system/delivery";
 import { debugBefore, debugAfter } from "../system/debug-step";
-import { runBlock } from "./run";
+import { runBlock } from "./block";
 
 /** Runs the instruction at RIP without taking interrupts, with the debug conditions before and after it. */
 export function stepOne(cpu: Vcpu): void {

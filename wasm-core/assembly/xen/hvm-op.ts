@@ -1,6 +1,6 @@
 /** HYPERVISOR_hvm_op(cmd, structure), as a guest may use it. [XEN] hvm/hvm_op.h, hvm/params.h */
 import { Domain, DomainOff, Errno, Hypercall, HVM_PARAMS, HvmParam, Vcpu, VcpuInfoOff, XenVcpu } from "../gen/layout";
-import { flushDomainTlb } from "../cpu/shootdown";
+import { flushDomainTlb } from "../mem/shootdown";
 import { domainOfVcpu, domainVcpu } from "../mem/domains";
 import { copyToGuest } from "../mmu/access";
 import { machineTime } from "../util/host";

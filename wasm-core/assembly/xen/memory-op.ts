@@ -4,7 +4,7 @@
  * [XEN] memory.h
  */
 import { Domain, DomainOff, Errno, FrameType, Hypercall, P2m, P2mKind, Vcpu, XenVcpu } from "../gen/layout";
-import { flushDomainTlb } from "../cpu/shootdown";
+import { flushDomainTlb } from "../mem/shootdown";
 import { domainOfVcpu } from "../mem/domains";
 import { frameAlloc, frameOf, framePut } from "../mem/frames";
 import {

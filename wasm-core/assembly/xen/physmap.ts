@@ -3,7 +3,7 @@
  * stood there before goes: memory is freed, as in Xen.
  */
 import { Access, Domain, Errno, P2m, P2mKind, Vcpu, XenVcpu } from "../gen/layout";
-import { flushDomainTlb } from "../cpu/shootdown";
+import { flushDomainTlb } from "../mem/shootdown";
 import { domainOfVcpu } from "../mem/domains";
 import { frameGet, framePut } from "../mem/frames";
 import { P2M_FAILED, p2mEntry, p2mHasFrame, p2mKind, p2mRelease, p2mReplace, p2mResolve, p2mSet } from "../mem/p2m";

@@ -14,7 +14,7 @@ import {
   Vcpu,
   XenVcpu,
 } from "../../gen/layout";
-import { flushDomainTlb } from "../../cpu/shootdown";
+import { flushDomainTlb } from "../../mem/shootdown";
 import { count, domainOf, domainOfVcpu } from "../../mem/domains";
 import { framePut } from "../../mem/frames";
 import { P2M_FAILED, p2mEntry, p2mHasFrame, p2mRelease, p2mReplace, p2mSet } from "../../mem/p2m";

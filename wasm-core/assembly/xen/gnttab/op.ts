@@ -11,7 +11,7 @@ import {
   Vcpu,
   XenVcpu,
 } from "../../gen/layout";
-import { flushDomainTlb } from "../../cpu/shootdown";
+import { flushDomainTlb } from "../../mem/shootdown";
 import { domainOf, domainOfVcpu, isLive } from "../../mem/domains";
 import { frameOf, framePut } from "../../mem/frames";
 import {

@@ -4,8 +4,7 @@ import { hypercall } from "../hypercall";
 import { CONTINUE, setArg } from "../guest";
 import { dispatch } from "../hypercall";
 import { xenOf, xenPendingVector } from "../evtchn/upcall";
-import { pcpuIdleNs, pcpuRun } from "../../sched/pcpu";
-import { flushDomainTlb } from "../../cpu/shootdown";
+import { pcpuIdleNs, pcpuRun } from "../../run";
 import { writeHypercallPage } from "../hypercall-page";
 import { logWrite } from "../log";
 

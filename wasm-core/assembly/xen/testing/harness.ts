@@ -1,6 +1,6 @@
 /**
  * Compiles an AssemblyScript entry for a test, with the processor's side (guest-virtual access, shootdown, local APIC,
- * run loop) replaced by small stand-ins of stubs.ts, and instantiates it over fresh memory. Time and randomness are the test's.
+ * run loop) replaced by small stand-ins, and instantiates it over fresh memory. Time and randomness are the test's.
  */
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
@@ -17,9 +17,9 @@ const ASSEMBLY = join(dirname(fileURLToPath(import.meta.url)), "../..");
 /** Modules of other layers and the stand-in that takes their place, relative to assembly/. */
 const STAND_INS: Record<string, string> = {
   "mmu/access.ts": "xen/testing/stub-access.ts",
-  "cpu/shootdown.ts": "xen/testing/stub-shootdown.ts",
+  "mem/shootdown.ts": "xen/testing/stub-shootdown.ts",
   "irq/lapic/index.ts": "xen/testing/stub-lapic.ts",
-  "run/index.ts": "xen/testing/stub-run.ts",
+  "run/run.ts": "xen/testing/stub-run.ts",
   "mmu/tlb.ts": "xen/testing/stub-tlb.ts",
   "bus/index.ts": "xen/testing/stub-bus.ts",
 };

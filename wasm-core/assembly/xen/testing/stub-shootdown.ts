@@ -1,4 +1,4 @@
-/** Stand-in for cpu/shootdown: counts the shootdowns. */
+/** Stand-in for mem/shootdown: counts the shootdowns. */
 import { Domain, DomainOff } from "../gen/layout";
 
 export function flushDomainTlb(dom: Domain): void {

@@ -1,7 +1,7 @@
 /**
  * A pCPU's turn: take the next runnable vCPU, run it for a slice, put it back; with nothing to run, say so and for how
  * long. A slice is cut into ticks of about a millisecond, measured in instructions by the pCPU's observed rate, so that
- * timers fire on time without a clock in the run loop. DESIGN 5.
+ * timers fire on time without a clock in the run loop.
  */
 import {
   BlockMode,
@@ -19,13 +19,13 @@ import {
 import { Flag } from "../cpu/flags";
 import { domainCrash, domainOfVcpu, notifyDomain0 } from "../mem/domains";
 import { pcpuOf } from "../mem/machine";
-import { runVcpu } from "../run";
+import { runVcpu } from "./run";
 import { hostTime, machine, machineTime, NEVER, NS_PER_INSTRUCTION } from "../util/host";
 import { xenOf } from "../xen/evtchn/upcall";
 import { writeRunstate } from "../xen/runstate";
 import { endPoll, fireTimers, isPolling, nextDeadline } from "../xen/timers";
-import { dequeue, enqueue, enterRunstate, lockSched, mayRun, unlockSched } from "./queue";
-import { park, setIdle, vcpuWake, wakeDue } from "./wake";
+import { dequeue, enqueue, enterRunstate, lockSched, mayRun, unlockSched } from "../sched/queue";
+import { park, setIdle, vcpuWake, wakeDue } from "../sched/wake";
 
 const TICK_NS: u64 = 1_000_000;
 const SLICE_NS: u64 = 4_000_000;

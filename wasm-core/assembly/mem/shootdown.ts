@@ -4,7 +4,7 @@
  * another pCPU is waited for.
  */
 import { Domain, EventBit, Vcpu, VcpuOff, VcpuRunState } from "../gen/layout";
-import { domainVcpu } from "../mem/domains";
+import { domainVcpu } from "./domains";
 
 /** Returns when no vCPU of the domain can reach what its p2m no longer says. */
 export function flushDomainTlb(dom: Domain): void {
