@@ -36,19 +36,17 @@ after(async () => {
   }
 });
 
-/** The address the playground prints first. */
-async function addressOf(child: ChildProcess): Promise<string> {
-  let text = "";
-  for await (const chunk of child.stdout!) {
-    text += chunk;
-    const found = /http:\/\/\S+/.exec(text);
-    if (found) {
-      // Read on, so that a full pipe never stops the server.
-      child.stdout!.resume();
-      return found[0];
-    }
-  }
-  throw new Error(`the playground printed no address:\n${text}`);
+/** The address the playground prints first. Its output is read to the end: a closed pipe would end the server. */
+function addressOf(child: ChildProcess): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let text = "";
+    child.stdout!.on("data", (chunk) => {
+      text += chunk;
+      const found = /http:\/\/\S+/.exec(text);
+      if (found) resolve(found[0]);
+    });
+    child.once("exit", (code) => reject(new Error(`the playground ended (${code}) without an address:\n${text}`)));
+  });
 }
 
 async function waitForText(page: Page, text: string, timeoutMs: number): Promise<void> {
@@ -74,7 +72,7 @@ describe("Debian in a tab", () => {
       await page.goto(`${url}?vcpus=${vcpus}&mem=256`);
       await page.getByRole("button", { name: "Boot Debian" }).click();
       await page.getByRole("tab", { name: "debian-cloud" }).waitFor({ timeout: PREPARE_MS });
-      await waitForText(page, "# ", BOOT_MS);
+      await waitForText(page, "xenolith:", BOOT_MS);
       await page.keyboard.type("echo cpus=$(nproc) on $(uname -m)\r");
       await waitForText(page, `cpus=${vcpus} on x86_64`, STEP_MS);
       await page.getByRole("button", { name: "Pause debian-cloud" }).click();
