@@ -54,6 +54,7 @@ export interface IrqCore {
   lapicInject(cpu: number, vector: number, level: number): number;
   lapicPending(cpu: number): number;
   lapicAck(cpu: number): number;
+  lapicLatch(cpu: number, vector: number): void;
   lapicEoi(cpu: number): void;
   lapicRaiseLocal(cpu: number, offset: number): void;
   lapicSetTpr(cpu: number, value: number): void;
