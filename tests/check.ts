@@ -20,5 +20,6 @@ function projects(dir: string): string[] {
 await run("build", "npx", ["tsx", "wasm-core/build/build.ts"]);
 await run("format and lint", "npx", ["biome", "check", "--error-on-warnings", "."]);
 await run("format of the core", "npx", ["prettier", "--log-level", "warn", "--check", "wasm-core/assembly/**/*.ts"]);
-for (const project of projects(ROOT)) await run(`types of ${project.slice(ROOT.length)}`, "npx", ["tsc", "-p", project]);
+for (const project of projects(ROOT))
+  await run(`types of ${project.slice(ROOT.length)}`, "npx", ["tsc", "-p", project]);
 await run("unit and architecture tests", "npx", ["vitest", "run"]);

@@ -2,7 +2,7 @@
  * One vCPU in long mode at CPL 3, without a guest: page tables, descriptor tables and handlers made here, so that a test
  * runs single instructions and sees what they did or which exception they raised.
  */
-import { Vcpu, SegmentReg, VEC_STRIDE, FPR_STRIDE } from "../../wasm-core/abi/structs/vcpu.js";
+import { FPR_STRIDE, SegmentReg, Vcpu, VEC_STRIDE } from "../../wasm-core/abi/structs/vcpu.js";
 import type { TestCore } from "./core.js";
 
 const DOMID = 1;
@@ -36,7 +36,15 @@ const USER_VECTORS = [3, 4];
 const ATTR = { code64: 0xafb, code32: 0xcfb, code16: 0x8fb, data: 0xcf3, ldt: 0x82, tss: 0x8b } as const;
 
 /** Descriptors by index, as Linux lays its table out: kernel code 32, 64, data, none, user data, user code. */
-const GDT_ENTRIES = [0n, 0x00cf9b000000ffffn, 0x00af9b000000ffffn, 0x00cf93000000ffffn, 0n, 0x00cff3000000ffffn, 0x00affb000000ffffn];
+const GDT_ENTRIES = [
+  0n,
+  0x00cf9b000000ffffn,
+  0x00af9b000000ffffn,
+  0x00cf93000000ffffn,
+  0n,
+  0x00cff3000000ffffn,
+  0x00affb000000ffffn,
+];
 
 export interface Mapping {
   readonly linear: number;
@@ -110,7 +118,10 @@ export class LongModeMachine {
   private gate(vector: number): void {
     const offset = HANDLERS + 16n * BigInt(vector);
     const kind = USER_VECTORS.includes(vector) ? GATE_USER : GATE_PRESENT;
-    this.write(IDT + 16n * BigInt(vector), ((offset >> 16n) << 48n) | (kind << 32n) | (BigInt(KERNEL_CODE) << 16n) | (offset & 0xffffn));
+    this.write(
+      IDT + 16n * BigInt(vector),
+      ((offset >> 16n) << 48n) | (kind << 32n) | (BigInt(KERNEL_CODE) << 16n) | (offset & 0xffffn),
+    );
     this.write(IDT + 16n * BigInt(vector) + 8n, offset >> 32n);
   }
 

@@ -31,11 +31,16 @@ export async function requirePrograms(): Promise<void> {
     process.stderr.write(`installing ${packages.join(" ")}\n`);
     const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
     execFileSync("apt-get", ["update", "-q"], { stdio: ["ignore", "ignore", "inherit"], env });
-    execFileSync("apt-get", ["install", "-qy", "--no-install-recommends", ...packages], { stdio: ["ignore", "ignore", "inherit"], env });
+    execFileSync("apt-get", ["install", "-qy", "--no-install-recommends", ...packages], {
+      stdio: ["ignore", "ignore", "inherit"],
+      env,
+    });
     lacking = missing();
     if (lacking.length === 0) return;
   }
   const names = lacking.map((p) => `${p.commands[0]} (Debian package ${p.package})`).join(", ");
-  process.stderr.write(`The tests compare with programs that this machine lacks: ${names}.\nInstall them and run npm test again.\n`);
+  process.stderr.write(
+    `The tests compare with programs that this machine lacks: ${names}.\nInstall them and run npm test again.\n`,
+  );
   process.exit(1);
 }

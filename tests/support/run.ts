@@ -5,7 +5,12 @@ import { fileURLToPath } from "node:url";
 export const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
 /** Runs `command` in the repository; exits the process with its status when it fails. */
-export async function run(what: string, command: string, args: readonly string[], env: Record<string, string> = {}): Promise<void> {
+export async function run(
+  what: string,
+  command: string,
+  args: readonly string[],
+  env: Record<string, string> = {},
+): Promise<void> {
   const start = performance.now();
   process.stderr.write(`\n== ${what}\n`);
   const child = spawn(command, args, {

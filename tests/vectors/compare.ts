@@ -3,10 +3,40 @@ import type { Row } from "../../wasm-core/isa/row.js";
 import { comparedFlags, ignoredBytes, isSkipped, roundsOtherwise } from "./differences.js";
 import { baseState, FX, NO_TRAP, OFF, type State, type Vector, WINDOWS } from "./layout.js";
 
-const GPR = ["rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"];
+const GPR = [
+  "rax",
+  "rcx",
+  "rdx",
+  "rbx",
+  "rsp",
+  "rbp",
+  "rsi",
+  "rdi",
+  "r8",
+  "r9",
+  "r10",
+  "r11",
+  "r12",
+  "r13",
+  "r14",
+  "r15",
+];
 const EXCEPTIONS: Record<number, string> = {
-  0: "#DE", 1: "#DB", 3: "#BP", 4: "#OF", 5: "#BR", 6: "#UD", 7: "#NM", 8: "#DF", 11: "#NP", 12: "#SS", 13: "#GP", 14: "#PF", 16: "#MF",
-  17: "#AC", 19: "#XM",
+  0: "#DE",
+  1: "#DB",
+  3: "#BP",
+  4: "#OF",
+  5: "#BR",
+  6: "#UD",
+  7: "#NM",
+  8: "#DF",
+  11: "#NP",
+  12: "#SS",
+  13: "#GP",
+  14: "#PF",
+  16: "#MF",
+  17: "#AC",
+  19: "#XM",
 };
 
 /** A named part of a state. */
@@ -47,7 +77,10 @@ const PARTS: readonly Part[] = [
 
 const BASE = baseState();
 
-const hex = (s: State, p: Part): string => Buffer.from(s.bytes.subarray(p.at, p.at + p.bytes)).reverse().toString("hex");
+const hex = (s: State, p: Part): string =>
+  Buffer.from(s.bytes.subarray(p.at, p.at + p.bytes))
+    .reverse()
+    .toString("hex");
 
 /** Makes upper register halves that 32-bit code has not got equal, and whatever else is not compared. */
 function alignIgnored(row: Row, v: Vector, got: State): void {
@@ -56,7 +89,8 @@ function alignIgnored(row: Row, v: Vector, got: State): void {
     got.bytes.set(v.after.bytes.subarray(OFF.fx + FX.fsw, OFF.fx + FX.fsw + 2), OFF.fx + FX.fsw);
     got.bytes.set(v.after.bytes.subarray(OFF.fx + FX.st, OFF.fx + FX.xmm), OFF.fx + FX.st);
   }
-  if (v.mode !== 64) for (let n = 0; n < 16; n++) got.setGpr(n, (got.gpr(n) & 0xffffffffn) | (v.after.gpr(n) & ~0xffffffffn));
+  if (v.mode !== 64)
+    for (let n = 0; n < 16; n++) got.setGpr(n, (got.gpr(n) & 0xffffffffn) | (v.after.gpr(n) & ~0xffffffffn));
 }
 
 /** Names of the parts that differ; none when the vector passes. Adjusts what is not compared in `got`. */
@@ -79,7 +113,18 @@ function differs(p: Part, a: State, b: State): boolean {
 }
 
 function flagNames(flags: number): string {
-  const names: [number, string][] = [[0x200000, "I"], [0x40000, "A"], [0x4000, "N"], [0x800, "O"], [0x400, "D"], [0x80, "S"], [0x40, "Z"], [0x10, "A"], [4, "P"], [1, "C"]];
+  const names: [number, string][] = [
+    [0x200000, "I"],
+    [0x40000, "A"],
+    [0x4000, "N"],
+    [0x800, "O"],
+    [0x400, "D"],
+    [0x80, "S"],
+    [0x40, "Z"],
+    [0x10, "A"],
+    [4, "P"],
+    [1, "C"],
+  ];
   return names.map(([bit, n]) => (flags & bit ? n : "-")).join("");
 }
 
@@ -90,7 +135,9 @@ export function describeFailure(key: string, v: Vector, got: State, parts: reado
   const lines = [`${key}  ${v.mode}-bit  ${Buffer.from(v.code).toString("hex")}`];
   for (const name of parts) {
     if (name === "flags") {
-      lines.push(`    flags  before ${flagNames(v.before.flags)}  expected ${flagNames(v.after.flags)}  got ${flagNames(got.flags)}`);
+      lines.push(
+        `    flags  before ${flagNames(v.before.flags)}  expected ${flagNames(v.after.flags)}  got ${flagNames(got.flags)}`,
+      );
       continue;
     }
     const p = PARTS.find((x) => x.name === name)!;

@@ -89,7 +89,8 @@ export const DIFFERENCES: readonly Difference[] = [
   { why: "AMD sets the stack top to zero in EMMS", when: (row) => row.mnemonic === "EMMS", ignore: [X87, ST] },
   {
     why: "AMD does not check the alignment of SHA operands; Intel raises #GP",
-    when: (row, v) => row.mnemonic.startsWith("SHA") && row.operands[0]?.kind === "V" && inMemory(row, v) && !faulted(v),
+    when: (row, v) =>
+      row.mnemonic.startsWith("SHA") && row.operands[0]?.kind === "V" && inMemory(row, v) && !faulted(v),
     ignore: "all",
   },
   {
@@ -124,7 +125,8 @@ export function roundsOtherwise(row: Row, v: Vector, got: State): boolean {
   for (let n = 0; n < 8; n++) {
     const st = OFF.fx + FX.st + 16 * n;
     const distance = got.view.getBigUint64(st, true) - v.after.view.getBigUint64(st, true);
-    if (distance < -1n || distance > 1n || got.view.getUint16(st + 8, true) !== v.after.view.getUint16(st + 8, true)) return false;
+    if (distance < -1n || distance > 1n || got.view.getUint16(st + 8, true) !== v.after.view.getUint16(st + 8, true))
+      return false;
   }
   return true;
 }

@@ -11,7 +11,7 @@ import type { Family, Row } from "../../wasm-core/isa/row.js";
 import { loadTable } from "../../wasm-core/isa/table.js";
 import { exclusion } from "./excluded.js";
 import { rowKey, type Work, workOf } from "./generate.js";
-import { ITEM_BYTES, ITEM_HEAD, NO_TRAP, OFF, settleBreakpoint, State, STATE_BYTES, type Vector } from "./layout.js";
+import { ITEM_BYTES, ITEM_HEAD, NO_TRAP, OFF, STATE_BYTES, State, settleBreakpoint, type Vector } from "./layout.js";
 import { packVectors, type Recorded } from "./store.js";
 
 const HERE = fileURLToPath(new URL("./", import.meta.url));
@@ -24,11 +24,14 @@ const NO_SEGMENTS = 9;
 const FX_MXCSR_MASK = 28;
 const TIMEOUT_MS = 30_000;
 
-const cpuName = (): string => /model name\s*:\s*(.*)/.exec(readFileSync("/proc/cpuinfo", "utf8"))?.[1]?.trim() ?? "unknown";
+const cpuName = (): string =>
+  /model name\s*:\s*(.*)/.exec(readFileSync("/proc/cpuinfo", "utf8"))?.[1]?.trim() ?? "unknown";
 
 function buildRecorder(folder: string): string {
   const out = join(folder, "record");
-  execFileSync("gcc", ["-O1", "-Wall", "-Wextra", "-Werror", "-o", out, join(HERE, "record/record.c")], { stdio: "inherit" });
+  execFileSync("gcc", ["-O1", "-Wall", "-Wextra", "-Werror", "-o", out, join(HERE, "record/record.c")], {
+    stdio: "inherit",
+  });
   return out;
 }
 
@@ -58,7 +61,10 @@ function settle(w: Work, after: State): State {
 
 /** Fields of the FXSAVE image that are not state or not the same everywhere: MXCSR_MASK, instruction and data pointers, opcode. */
 function keepPointers(before: State, after: State): void {
-  for (const [at, n] of [[5, 19], [28, 4]] as const) {
+  for (const [at, n] of [
+    [5, 19],
+    [28, 4],
+  ] as const) {
     after.bytes.set(before.bytes.subarray(OFF.fx + at, OFF.fx + at + n), OFF.fx + at);
   }
   for (let n = 0; n < 8; n++) {
@@ -72,7 +78,8 @@ let has32 = true;
 
 /** MXCSR_MASK in a stored image has a bit for AMD's misaligned mode: stored as processors without it store it. */
 function commonMxcsrMask(row: Row, w: Work, after: State): void {
-  if (row.semantic === "fxsave" && after.trap === NO_TRAP) after.poke(Number(w.ea) + FX_MXCSR_MASK, Uint8Array.of(0xff, 0xff, 0, 0));
+  if (row.semantic === "fxsave" && after.trap === NO_TRAP)
+    after.poke(Number(w.ea) + FX_MXCSR_MASK, Uint8Array.of(0xff, 0xff, 0, 0));
 }
 
 function recordRow(recorder: string, row: Row, all: readonly Work[]): Vector[] {
@@ -84,7 +91,8 @@ function recordRow(recorder: string, row: Row, all: readonly Work[]): Vector[] {
     return recordRow(recorder, row, all);
   }
   if (r.status !== 0) throw new Error(`${rowKey(row)}: recorder ended with ${r.status ?? r.signal}: ${r.stderr}`);
-  if (r.stdout.length !== work.length * STATE_BYTES) throw new Error(`${rowKey(row)}: ${r.stdout.length} bytes recorded`);
+  if (r.stdout.length !== work.length * STATE_BYTES)
+    throw new Error(`${rowKey(row)}: ${r.stdout.length} bytes recorded`);
   return work.map((w, i) => {
     const after = settle(w, new State(new Uint8Array(r.stdout.subarray(i * STATE_BYTES, (i + 1) * STATE_BYTES))));
     keepPointers(w.before, after);
@@ -132,4 +140,5 @@ async function main(wanted: readonly string[]): Promise<void> {
   }
 }
 
-if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) await main(process.argv.slice(2));
+if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href)
+  await main(process.argv.slice(2));

@@ -3,7 +3,20 @@ import { Vcpu } from "../../wasm-core/abi/structs/vcpu.js";
 import type { TestCore } from "../support/core.js";
 import { type Exception, fprOffset, LongModeMachine, xmmOffset } from "../support/machine.js";
 import {
-  CODE, CODE_BYTES, DATA, DATA_BYTES, FILL, FX, GS_BASE, NO_TRAP, OFF, READ_ONLY, settleBreakpoint, State, type Vector, WINDOWS,
+  CODE,
+  CODE_BYTES,
+  DATA,
+  DATA_BYTES,
+  FILL,
+  FX,
+  GS_BASE,
+  NO_TRAP,
+  OFF,
+  READ_ONLY,
+  State,
+  settleBreakpoint,
+  type Vector,
+  WINDOWS,
 } from "./layout.js";
 
 const PAGE = 4096;

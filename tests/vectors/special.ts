@@ -1,5 +1,5 @@
 /** What single instructions need beyond random operands: addresses in registers, stack frames, counts, quotients that fit. */
-import { CODE_AT, CODE_SELECTOR, DATA_SELECTOR, GUARD, OFF, FX, PAGE_BOUNDARY } from "./layout.js";
+import { CODE_AT, CODE_SELECTOR, DATA_SELECTOR, FX, GUARD, OFF, PAGE_BOUNDARY } from "./layout.js";
 import type { Sample } from "./sample.js";
 import { extended, integer, integerBytes, lanes } from "./values.js";
 
@@ -160,7 +160,8 @@ function interruptFrame(s: Sample): void {
 function farPointer(s: Sample): void {
   const bits = slot(s);
   const selector = BigInt(s.rng.once(6) ? s.rng.pick([0, 0xfff8, 0x10]) : CODE_SELECTOR[s.mode]);
-  if (s.row.operands[0]?.kind === "A") s.parts.immediates = [(selector << BigInt(bits)) | (target(s) & ((1n << BigInt(bits)) - 1n))];
+  if (s.row.operands[0]?.kind === "A")
+    s.parts.immediates = [(selector << BigInt(bits)) | (target(s) & ((1n << BigInt(bits)) - 1n))];
   else {
     put(s, s.ea, target(s), bits);
     put(s, s.ea + BigInt(bits / 8), selector, 16);
@@ -200,26 +201,64 @@ const popValue = (s: Sample): void => returnFrame(s, [integer(s.rng, slot(s))]);
 const pushRoom = (s: Sample): void => void stackAt(s, slot(s) / 8);
 
 const BY_SEMANTIC: Readonly<Record<string, (s: Sample) => void>> = {
-  div: division, idiv: division,
-  cmpxchg: compareExchange, cmpxchgPair: compareExchangePair,
-  bt: bitOffset, bts: bitOffset, btr: bitOffset, btc: bitOffset,
-  jmp: branchTarget, call: (s) => (branchTarget(s), pushRoom(s)),
-  jmpIndirect: indirectTarget, callIndirect: (s) => (indirectTarget(s), pushRoom(s)),
-  ret: (s) => returnFrame(s, [target(s)]), retPop: (s) => (returnFrame(s, [target(s)]), (s.parts.immediates = [BigInt(s.rng.below(32))])),
-  loop: loopCount, loope: loopCount, loopne: loopCount, jrcxz: loopCount,
-  pushValue: pushRoom, pushf: pushRoom, pushAll: (s) => void stackAt(s, slot(s)),
-  pushEs: pushRoom, pushCs: pushRoom, pushSs: pushRoom, pushDs: pushRoom, pushFs: pushRoom, pushGs: pushRoom,
-  popReg: popValue, popRm: popValue, popAll: (s) => returnFrame(s, Array.from({ length: 8 }, () => integer(s.rng, slot(s)))),
+  div: division,
+  idiv: division,
+  cmpxchg: compareExchange,
+  cmpxchgPair: compareExchangePair,
+  bt: bitOffset,
+  bts: bitOffset,
+  btr: bitOffset,
+  btc: bitOffset,
+  jmp: branchTarget,
+  call: (s) => (branchTarget(s), pushRoom(s)),
+  jmpIndirect: indirectTarget,
+  callIndirect: (s) => (indirectTarget(s), pushRoom(s)),
+  ret: (s) => returnFrame(s, [target(s)]),
+  retPop: (s) => (returnFrame(s, [target(s)]), (s.parts.immediates = [BigInt(s.rng.below(32))])),
+  loop: loopCount,
+  loope: loopCount,
+  loopne: loopCount,
+  jrcxz: loopCount,
+  pushValue: pushRoom,
+  pushf: pushRoom,
+  pushAll: (s) => void stackAt(s, slot(s)),
+  pushEs: pushRoom,
+  pushCs: pushRoom,
+  pushSs: pushRoom,
+  pushDs: pushRoom,
+  pushFs: pushRoom,
+  pushGs: pushRoom,
+  popReg: popValue,
+  popRm: popValue,
+  popAll: (s) =>
+    returnFrame(
+      s,
+      Array.from({ length: 8 }, () => integer(s.rng, slot(s))),
+    ),
   popf: (s) => returnFrame(s, [FLAGS_IMAGE(s)]),
-  enter, leave: (s) => (popValue(s), s.setGpr(RBP, s.state.gpr(RSP)), s.setGpr(RSP, BigInt(PAGE_BOUNDARY))),
+  enter,
+  leave: (s) => (popValue(s), s.setGpr(RBP, s.state.gpr(RSP)), s.setGpr(RSP, BigInt(PAGE_BOUNDARY))),
   xlat: (s) => s.setGpr(RBX, s.address(1) - BigInt(s.rng.below(2) * 0x40)),
-  maskmovdqu: (s) => s.setGpr(RDI, s.address(16)), maskmovq: (s) => s.setGpr(RDI, s.address(8)),
-  fldenv: x87Image, frstor: x87Image, fxrstor: fxImage,
-  iret: interruptFrame, retFar: (s) => farFrame(s), retFarPop: (s) => (farFrame(s), (s.parts.immediates = [BigInt(s.rng.below(4) * 4)])),
-  callFar: farPointer, jmpFar: farPointer, callFarMem: farPointer, jmpFarMem: farPointer,
-  bound: bounds, intN: interruptNumber,
-  pcmpestrm: (s) => (s.setGpr(RAX, BigInt(s.rng.below(20))), s.setGpr(RDX, BigInt.asUintN(64, BigInt(s.rng.below(24) - 4)))),
-  pcmpestri: (s) => (s.setGpr(RAX, BigInt(s.rng.below(20))), s.setGpr(RDX, BigInt.asUintN(64, BigInt(s.rng.below(24) - 4)))),
+  maskmovdqu: (s) => s.setGpr(RDI, s.address(16)),
+  maskmovq: (s) => s.setGpr(RDI, s.address(8)),
+  fldenv: x87Image,
+  frstor: x87Image,
+  fxrstor: fxImage,
+  iret: interruptFrame,
+  retFar: (s) => farFrame(s),
+  retFarPop: (s) => (farFrame(s), (s.parts.immediates = [BigInt(s.rng.below(4) * 4)])),
+  callFar: farPointer,
+  jmpFar: farPointer,
+  callFarMem: farPointer,
+  jmpFarMem: farPointer,
+  bound: bounds,
+  intN: interruptNumber,
+  pcmpestrm: (s) => (
+    s.setGpr(RAX, BigInt(s.rng.below(20))), s.setGpr(RDX, BigInt.asUintN(64, BigInt(s.rng.below(24) - 4)))
+  ),
+  pcmpestri: (s) => (
+    s.setGpr(RAX, BigInt(s.rng.below(20))), s.setGpr(RDX, BigInt.asUintN(64, BigInt(s.rng.below(24) - 4)))
+  ),
 };
 
 /** Applies what the row's semantic asks for, after operands and memory are filled. */

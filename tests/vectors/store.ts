@@ -7,7 +7,7 @@
  *   difference   runs of (varint bytes equal, varint bytes different, those bytes), ended by two zeroes
  */
 import { brotliCompressSync, brotliDecompressSync, constants } from "node:zlib";
-import { baseState, type Mode, State, STATE_BYTES, type Vector } from "./layout.js";
+import { baseState, type Mode, STATE_BYTES, type State, type Vector } from "./layout.js";
 
 /** The vectors of one row, which is known by its text. */
 export interface Recorded {
@@ -114,12 +114,20 @@ export function packVectors(cpu: string, rows: readonly Recorded[]): Uint8Array 
   const text = new TextEncoder().encode(JSON.stringify(head));
   const body = Buffer.concat([u32(text.length), text, out.all()]);
   return brotliCompressSync(body, {
-    params: { [constants.BROTLI_PARAM_QUALITY]: 10, [constants.BROTLI_PARAM_LGWIN]: 24, [constants.BROTLI_PARAM_SIZE_HINT]: body.length },
+    params: {
+      [constants.BROTLI_PARAM_QUALITY]: 10,
+      [constants.BROTLI_PARAM_LGWIN]: 24,
+      [constants.BROTLI_PARAM_SIZE_HINT]: body.length,
+    },
   });
 }
 
 /** A file's head and its vectors in order, each made when it is asked for. */
-export function unpackVectors(file: Uint8Array): { cpu: string; rows: Head["rows"]; vectors: Generator<[row: string, vector: Vector]> } {
+export function unpackVectors(file: Uint8Array): {
+  cpu: string;
+  rows: Head["rows"];
+  vectors: Generator<[row: string, vector: Vector]>;
+} {
   const body = brotliDecompressSync(file);
   const length = body.readUInt32LE(0);
   const head = JSON.parse(body.subarray(4, 4 + length).toString()) as Head;

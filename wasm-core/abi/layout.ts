@@ -46,7 +46,8 @@ export function struct<K extends string>(name: string, doc: string, specs: { [N 
   let at = 0;
   for (const key of Object.keys(specs) as K[]) {
     const spec = specs[key];
-    if (spec.align < SIZE[spec.type] || (spec.align & (spec.align - 1)) !== 0) throw new Error(`${name}.${key}: alignment`);
+    if (spec.align < SIZE[spec.type] || (spec.align & (spec.align - 1)) !== 0)
+      throw new Error(`${name}.${key}: alignment`);
     at = (at + spec.align - 1) & -spec.align;
     off[key] = at;
     fields.set(key, { ...spec, offset: at });

@@ -29,7 +29,9 @@ async function bundleNode(): Promise<void> {
     chunkNames: "chunks/[name]-[hash]",
     sourcemap: true,
     // Dependencies that are CommonJS inside ask for require().
-    banner: { js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);' },
+    banner: {
+      js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);',
+    },
     logLevel: "warning",
   });
 }

@@ -24,9 +24,28 @@ export interface CompileOptions {
 /** Compiles `entry`; throws with the compiler's messages when it fails. */
 export async function compileCore(options: CompileOptions): Promise<void> {
   const args = [
-    options.entry, "--outFile", options.out, `-O${options.optimize}`, "--runtime", "stub", "--noAssert", "--importMemory", "--sharedMemory",
-    "--initialMemory", String(INITIAL_PAGES), "--maximumMemory", String(MAXIMUM_PAGES), "--enable", "simd", "--enable", "threads",
-    "--memoryBase", "65536", "--baseDir", ROOT, ...(options.text ? ["--textFile", options.out.replace(/\.wasm$/, ".wat")] : []),
+    options.entry,
+    "--outFile",
+    options.out,
+    `-O${options.optimize}`,
+    "--runtime",
+    "stub",
+    "--noAssert",
+    "--importMemory",
+    "--sharedMemory",
+    "--initialMemory",
+    String(INITIAL_PAGES),
+    "--maximumMemory",
+    String(MAXIMUM_PAGES),
+    "--enable",
+    "simd",
+    "--enable",
+    "threads",
+    "--memoryBase",
+    "65536",
+    "--baseDir",
+    ROOT,
+    ...(options.text ? ["--textFile", options.out.replace(/\.wasm$/, ".wat")] : []),
   ];
   const { error, stderr } = await asc.main(args, {
     readFile: (name, base) => {

@@ -10,7 +10,11 @@ const STRUCTS = new URL("../abi/structs/", import.meta.url);
 const OUT = new URL("../assembly/gen/", import.meta.url);
 
 function emitStruct(s: Struct): string {
-  const lines = [`/** ${s.doc} */`, `export const ${s.name}_SIZE: usize = ${s.size};`, `export namespace ${s.name}Off {`];
+  const lines = [
+    `/** ${s.doc} */`,
+    `export const ${s.name}_SIZE: usize = ${s.size};`,
+    `export namespace ${s.name}Off {`,
+  ];
   for (const [name, f] of s.fields) lines.push(`  export const ${name}: usize = ${f.offset};`);
   lines.push("}", "@unmanaged", `export class ${s.name} {`);
   for (const [name, f] of s.fields) {
@@ -39,7 +43,9 @@ const isConstants = (v: unknown): v is Constants => typeof v === "object" && v !
 /** The text of assembly/gen/layout.ts. Plain numbers exported by a structs file become usize constants. */
 export async function layoutSource(): Promise<string> {
   const parts = ["// Made from wasm-core/abi/structs; do not edit.", ""];
-  const files = readdirSync(STRUCTS).filter((f) => f.endsWith(".ts") && !f.endsWith(".test.ts")).sort();
+  const files = readdirSync(STRUCTS)
+    .filter((f) => f.endsWith(".ts") && !f.endsWith(".test.ts"))
+    .sort();
   for (const file of files) {
     const module = (await import(pathToFileURL(fileURLToPath(new URL(file, STRUCTS))).href)) as Record<string, unknown>;
     for (const [name, value] of Object.entries(module)) {

@@ -150,7 +150,11 @@ export function makeDataPassive(wasm: Uint8Array): Uint8Array {
   const code = append(find(SECTION.CODE).body, [...leb(init.length + 2), 0, ...init, 0x0b]);
   const data = concat([leb(segments.length), ...segments.flatMap((s) => [[1], leb(s.bytes.length), s.bytes])]);
   const replaced = new Map<number, Uint8Array>([
-    [SECTION.TYPE, type.body], [SECTION.FUNCTION, fn.body], [SECTION.EXPORT, exported.body], [SECTION.CODE, code.body], [SECTION.DATA, data],
+    [SECTION.TYPE, type.body],
+    [SECTION.FUNCTION, fn.body],
+    [SECTION.EXPORT, exported.body],
+    [SECTION.CODE, code.body],
+    [SECTION.DATA, data],
   ]);
   const out: (Uint8Array | number[])[] = [wasm.subarray(0, 8)];
   for (const s of sections) {

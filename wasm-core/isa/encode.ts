@@ -104,7 +104,10 @@ function memoryForm16(reg: number, m: Memory): Addressing {
   const rm = forms[`${m.base},${m.index ?? ""}`];
   if (rm === undefined) throw new Error(`no 16-bit form of base ${m.base} and index ${m.index}`);
   const bytes = m.dispBytes ?? (m.disp === 0 && rm !== 6 ? 0 : m.disp >= -128 && m.disp < 128 ? 1 : 2);
-  return { bytes: [((bytes === 0 ? 0 : bytes === 1 ? 1 : 2) << 6) | field | rm, ...littleEndian(BigInt(m.disp), bytes)], rex: 0 };
+  return {
+    bytes: [((bytes === 0 ? 0 : bytes === 1 ? 1 : 2) << 6) | field | rm, ...littleEndian(BigInt(m.disp), bytes)],
+    rex: 0,
+  };
 }
 
 /** Address size in bits. */
@@ -125,7 +128,12 @@ function addressing(row: Row, p: Parts): Addressing {
 function needsByteRex(row: Row, p: Parts): boolean {
   return row.operands.some((o) => {
     if (o.size !== "b") return false;
-    const n = REG_KINDS.has(o.kind) || o.kind === "Z" ? p.reg : RM_KINDS.has(o.kind) && p.memory === undefined ? p.rm : undefined;
+    const n =
+      REG_KINDS.has(o.kind) || o.kind === "Z"
+        ? p.reg
+        : RM_KINDS.has(o.kind) && p.memory === undefined
+          ? p.rm
+          : undefined;
     return n !== undefined && n >= 4 && n < 8;
   });
 }
@@ -179,7 +187,8 @@ export function encode(row: Row, p: Parts): Uint8Array {
   if (p.segment !== undefined) legacy.push(p.segment);
   if (p.lock) legacy.push(0xf0);
   if (p.address67) legacy.push(0x67);
-  if (match.map.startsWith("VEX")) return Uint8Array.from([...legacy, ...vexBytes(row, p, modrm.rex), ...modrm.bytes, ...immediates(row, p)]);
+  if (match.map.startsWith("VEX"))
+    return Uint8Array.from([...legacy, ...vexBytes(row, p, modrm.rex), ...modrm.bytes, ...immediates(row, p)]);
   const opcode = opcodeBytes(row, p.reg ?? 0);
   const mandatory = PREFIX_BYTE[match.prefix ?? "NP"];
   if (osz && mandatory !== 0x66) legacy.push(0x66);

@@ -54,7 +54,8 @@ interface Parsed {
 
 function parseVex(head: string): Pick<Parsed, "map" | "prefix" | "vexL" | "vexW"> {
   const [, l = "", pp = "", map = "", w = ""] = head.split(".");
-  if (!["0F", "0F38", "0F3A"].includes(map) || !PREFIXES.includes(pp as Prefix)) throw new Error(`bad VEX head ${head}`);
+  if (!["0F", "0F38", "0F3A"].includes(map) || !PREFIXES.includes(pp as Prefix))
+    throw new Error(`bad VEX head ${head}`);
   return {
     map: `VEX.${map}` as MapName,
     prefix: pp as Prefix,

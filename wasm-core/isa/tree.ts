@@ -3,7 +3,7 @@
  * number or the index of the node's children in the flat array. A row that constrains a dimension wins over one that
  * does not; two rows that claim the same bytes are a mistake of the table and are reported by name.
  */
-import { type MapName, MAPS, type Match, matchOf, PREFIXES } from "./encoding.js";
+import { MAPS, type MapName, type Match, matchOf, PREFIXES } from "./encoding.js";
 import { type Row, ud } from "./row.js";
 
 export const NodeKind = { UD: 0, LEAF: 1, MODE64: 2, PREFIX: 3, FORM: 4, REG: 5, RM: 6, VEX: 7 } as const;
@@ -29,7 +29,11 @@ interface Dimension {
 
 const DIMENSIONS: readonly Dimension[] = [
   { kind: NodeKind.MODE64, size: 2, branch: (m) => (m.mode64 === undefined ? undefined : [m.mode64 ? 1 : 0]) },
-  { kind: NodeKind.PREFIX, size: 4, branch: (m) => (m.prefix === undefined ? undefined : [PREFIXES.indexOf(m.prefix)]) },
+  {
+    kind: NodeKind.PREFIX,
+    size: 4,
+    branch: (m) => (m.prefix === undefined ? undefined : [PREFIXES.indexOf(m.prefix)]),
+  },
   { kind: NodeKind.FORM, size: 2, branch: (m) => (m.form === undefined ? undefined : [m.form === "reg" ? 1 : 0]) },
   { kind: NodeKind.REG, size: 8, branch: (m) => (m.reg === undefined ? undefined : [m.reg]) },
   { kind: NodeKind.RM, size: 8, branch: (m) => (m.rm === undefined ? undefined : [m.rm]) },
@@ -89,7 +93,10 @@ export function buildTree(rows: readonly Row[]): Tree {
         const exact = set.filter((e) => dim.branch(e.match)?.includes(i));
         const any = set.filter((e) => dim.branch(e.match) === undefined);
         // A mandatory prefix hides rows that take any prefix, unless they are told apart by ModRM.
-        const sub = dim.kind === NodeKind.PREFIX && exact.length > 0 ? [...exact, ...any.filter((a) => !exact.some((x) => overlaps(a.match, x.match)))] : [...exact, ...any];
+        const sub =
+          dim.kind === NodeKind.PREFIX && exact.length > 0
+            ? [...exact, ...any.filter((a) => !exact.some((x) => overlaps(a.match, x.match)))]
+            : [...exact, ...any];
         nodes[at + i] = build(sub, d + 1);
       }
       return (dim.kind << 13) | at;

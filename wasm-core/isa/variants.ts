@@ -40,7 +40,9 @@ export function axesOf(row: Row): Axes {
   const form = matchOf(row).form;
   return {
     sizes: sizesOf(row),
-    forms: hasTwoForms(row) ? ["mem", "reg"] : [form ?? (row.operands.some((o) => TWO_FORMS.has(o.kind)) ? "mem" : "reg")],
+    forms: hasTwoForms(row)
+      ? ["mem", "reg"]
+      : [form ?? (row.operands.some((o) => TWO_FORMS.has(o.kind)) ? "mem" : "reg")],
     locks: row.notes.has("lock") ? [false, true] : [false],
     reps: row.notes.has("rep") ? [0, 1, 2] : [0],
   };
@@ -50,7 +52,8 @@ export function axesOf(row: Row): Axes {
 export function variantsOf(row: Row): Variant[] {
   const { sizes, forms, locks, reps } = axesOf(row);
   const out: Variant[] = [];
-  for (const size of sizes) for (const form of forms) for (const lock of locks) for (const rep of reps) out.push({ size, form, lock, rep });
+  for (const size of sizes)
+    for (const form of forms) for (const lock of locks) for (const rep of reps) out.push({ size, form, lock, rep });
   return out;
 }
 

@@ -10,13 +10,19 @@ export const TLB_BYTES = 2 * 1024 * 32;
 /** Entries of the RIP-to-block cache. */
 export const JUMP_ENTRIES = 4096;
 
-export const TlbEntry = struct("TlbEntry", "One TLB entry: a tag is the linear page with the address-space number in its low 12 bits, all ones when empty.", {
-  tagR: u64("Tag that reads compare"),
-  tagW: u64("Tag that writes compare; empty for pages whose writes need a look: copy-on-write, clean, holding code, watched"),
-  tagX: u64("Tag that instruction fetches compare"),
-  host: u32("Machine address of the frame"),
-  userPage: u32("1 for a user page mapped for supervisor access under SMAP"),
-});
+export const TlbEntry = struct(
+  "TlbEntry",
+  "One TLB entry: a tag is the linear page with the address-space number in its low 12 bits, all ones when empty.",
+  {
+    tagR: u64("Tag that reads compare"),
+    tagW: u64(
+      "Tag that writes compare; empty for pages whose writes need a look: copy-on-write, clean, holding code, watched",
+    ),
+    tagX: u64("Tag that instruction fetches compare"),
+    host: u32("Machine address of the frame"),
+    userPage: u32("1 for a user page mapped for supervisor access under SMAP"),
+  },
+);
 
 export const JumpEntry = struct("JumpEntry", "One entry of the jump cache.", {
   rip: u64("Linear RIP"),
@@ -42,27 +48,35 @@ export const RECORD_BYTES = 16;
 export const BLOCK_MAX_RECORDS = 64;
 export const BLOCK_MAX_BYTES = 224;
 
-export const CodeCache = struct("CodeCache", "The machine's cache of decoded blocks: an arena, emptied as a whole when full.", {
-  lock: u32("Spinlock: held while a block is added"),
-  epoch: u32("Bumped when the arena is emptied"),
-  arena: u32("Address of the arena"),
-  arenaEnd: u32("Its end"),
-  next: u32("Where the next block goes"),
-  buckets: u32("Address of CODE_BUCKETS block addresses"),
-  blocks: u32("Blocks decoded since the machine started"),
-  flushes: u32("Times the arena was emptied"),
-  invalidations: u32("Frames whose code was overwritten"),
-  splitLock: u32("Spinlock of locked accesses that cross alignment"),
-  endFn: u32("Function-table index of the handler that ends a block"),
-  emptyTlb: u32("Address of a TLB table that is always empty: in use while every access must be looked at"),
-  decode: u8("Scratch of the decoder", 96, 8),
-  fetch: u8("Bytes of the instruction being decoded, gathered over a page end", 32),
-  builder: u8("Where a block is put together before it is copied to the arena", 48 + 16 * 66, 16),
-});
+export const CodeCache = struct(
+  "CodeCache",
+  "The machine's cache of decoded blocks: an arena, emptied as a whole when full.",
+  {
+    lock: u32("Spinlock: held while a block is added"),
+    epoch: u32("Bumped when the arena is emptied"),
+    arena: u32("Address of the arena"),
+    arenaEnd: u32("Its end"),
+    next: u32("Where the next block goes"),
+    buckets: u32("Address of CODE_BUCKETS block addresses"),
+    blocks: u32("Blocks decoded since the machine started"),
+    flushes: u32("Times the arena was emptied"),
+    invalidations: u32("Frames whose code was overwritten"),
+    splitLock: u32("Spinlock of locked accesses that cross alignment"),
+    endFn: u32("Function-table index of the handler that ends a block"),
+    emptyTlb: u32("Address of a TLB table that is always empty: in use while every access must be looked at"),
+    decode: u8("Scratch of the decoder", 96, 8),
+    fetch: u8("Bytes of the instruction being decoded, gathered over a page end", 32),
+    builder: u8("Where a block is put together before it is copied to the arena", 48 + 16 * 66, 16),
+  },
+);
 export const CODE_BUCKETS = 65536;
 export const CODE_ARENA_BYTES = 32 * 1024 * 1024;
 
 /** Failure reasons of a page walk are page-fault error code bits. [SDM] 3A 4.7 */
 export const PfError = constants("PfError", "Page-fault error code.", {
-  P: 1, W: 2, U: 4, RSVD: 8, I: 16,
+  P: 1,
+  W: 2,
+  U: 4,
+  RSVD: 8,
+  I: 16,
 });

@@ -20,7 +20,9 @@ export const Vcpu = struct("Vcpu", "One virtual processor.", {
   jumpCache: u32("Address of this vCPU's RIP-to-block cache"),
   curBlock: u32("Block that runs now, 0 between blocks"),
   modeKey: u32("Decoding mode, a ModeKey: part of the key of a decoded block"),
-  events: u32("Nonzero when something must be looked at before the next block: an EventBit set, written atomically by others"),
+  events: u32(
+    "Nonzero when something must be looked at before the next block: an EventBit set, written atomically by others",
+  ),
   cpl: u8("Current privilege level"),
   faultVector: u8("Exception being raised by the instruction that returned FAULT"),
   faultHasError: u8("1 when faultError is to be pushed"),
@@ -70,7 +72,11 @@ export const Vcpu = struct("Vcpu", "One virtual processor.", {
   mtrrVar: u64("Base and mask pairs of the eight variable ranges", 16),
   monitorGpa: u64("Line armed by MONITOR, all ones when none"),
   vec: u8("XMM0-XMM15, each in a slot of VEC_STRIDE bytes (room for YMM)", 16 * 32, 16),
-  fpr: u8("x87 R0-R7 in physical order, 16 bytes each: 64-bit significand, 16-bit sign and exponent; MM0-MM7 alias the significands", 8 * 16, 16),
+  fpr: u8(
+    "x87 R0-R7 in physical order, 16 bytes each: 64-bit significand, 16-bit sign and exponent; MM0-MM7 alias the significands",
+    8 * 16,
+    16,
+  ),
   fcw: u16("x87 control word"),
   fsw: u16("x87 status word, TOP included"),
   ftw: u16("x87 tag word, full form, two bits a physical register"),
@@ -98,7 +104,10 @@ export const Vcpu = struct("Vcpu", "One virtual processor.", {
   clacCount: u32("How many of them"),
   tlbAsid: u32("Address-space number in use, in ctx bits 11:1"),
   tlbNextAsid: u32("Next address-space number to hand out"),
-  pcidAsid: u32("Address-space number last used for each of 16 recent PCIDs: PCID in the high half, number in the low", 16),
+  pcidAsid: u32(
+    "Address-space number last used for each of 16 recent PCIDs: PCID in the high half, number in the low",
+    16,
+  ),
   largePages: u64("Bloom filter of linear 2 MiB areas that were filled from a large page", 32),
   stats: u64("Counters, indexed by VcpuStat", 16),
   singleStep: u8("1 when each instruction is to run alone: TF, debug registers or a lockstep test"),
@@ -112,9 +121,13 @@ export const Vcpu = struct("Vcpu", "One virtual processor.", {
   bounceHost2: u32("Machine address of its second part"),
   bounceSplit: u32("Bytes in the first part"),
   bounceGpa: u64("Guest-physical address of a bounced device access"),
-  tlbBase: u32("Address of the supervisor TLB, the user TLB follows it; \`tlb\` is one of them"),
-  inHypervisor: u32("1 while the vCPU is in a hypercall: it runs no guest instruction and looks at its events before the next"),
-  sseStatus: u32("MXCSR as one SSE instruction sees it: control bits, and the exceptions raised by this instruction alone"),
+  tlbBase: u32("Address of the supervisor TLB, the user TLB follows it; `tlb` is one of them"),
+  inHypervisor: u32(
+    "1 while the vCPU is in a hypercall: it runs no guest instruction and looks at its events before the next",
+  ),
+  sseStatus: u32(
+    "MXCSR as one SSE instruction sees it: control bits, and the exceptions raised by this instruction alone",
+  ),
   sseTemp: u8("Result of an SSE instruction until it is known not to fault", 32, 16),
   descLow: u64("Descriptor that a transfer or segment load has just read, low eight bytes"),
   descHigh: u64("Its high eight bytes when it is a 16-byte system descriptor"),
@@ -141,17 +154,30 @@ export const SegmentReg = struct("SegmentReg", "A segment register with its hidd
   base: u64("Base"),
   limit: u32("Limit in bytes, granularity applied"),
   selector: u16("Visible selector"),
-  attr: u16("Descriptor bits 55:40 without the limit: type 3:0, S 4, DPL 6:5, P 7, AVL 8, L 9, DB 10, G 11; 0 = unusable"),
+  attr: u16(
+    "Descriptor bits 55:40 without the limit: type 3:0, S 4, DPL 6:5, P 7, AVL 8, L 9, DB 10, G 11; 0 = unusable",
+  ),
 });
 
 export const SegIndex = constants("SegIndex", "Order of the segment registers in Vcpu.seg.", {
-  ES: 0, CS: 1, SS: 2, DS: 3, FS: 4, GS: 5, LDTR: 6, TR: 7,
+  ES: 0,
+  CS: 1,
+  SS: 2,
+  DS: 3,
+  FS: 4,
+  GS: 5,
+  LDTR: 6,
+  TR: 7,
 });
 
 export const ModeKey = constants("ModeKey", "Bits of Vcpu.modeKey.", {
-  CODE16: 0, CODE32: 1, CODE64: 2, CODE_MASK: 3,
+  CODE16: 0,
+  CODE32: 1,
+  CODE64: 2,
+  CODE_MASK: 3,
   /** CR0.PE and not virtual-8086 */
-  PROTECTED: 4, VM86: 8,
+  PROTECTED: 4,
+  VM86: 8,
   /** SS.B, or 64-bit mode */
   STACK32: 16,
   /** EFER.LMA */
@@ -163,7 +189,9 @@ export const ModeKey = constants("ModeKey", "Bits of Vcpu.modeKey.", {
 export const EventBit = constants("EventBit", "Bits of Vcpu.events.", {
   /** an interrupt may be deliverable: look at the local APIC and the event channels */
   INTERRUPT: 1,
-  NMI: 2, INIT: 4, SIPI: 8,
+  NMI: 2,
+  INIT: 4,
+  SIPI: 8,
   /** drop the TLB and acknowledge */
   FLUSH_TLB: 16,
   /** leave the run loop: pause, destroy, reschedule */
@@ -175,53 +203,74 @@ export const EventBit = constants("EventBit", "Bits of Vcpu.events.", {
   MCE: 256,
 });
 
-export const FpuBlock = constants("FpuBlock", "Reasons in Vcpu.fpuBlocked and Vcpu.sseBlocked, the exception to raise.", {
-  NONE: 0, UD: 1, NM: 2, MF: 3,
-});
+export const FpuBlock = constants(
+  "FpuBlock",
+  "Reasons in Vcpu.fpuBlocked and Vcpu.sseBlocked, the exception to raise.",
+  {
+    NONE: 0,
+    UD: 1,
+    NM: 2,
+    MF: 3,
+  },
+);
 
-export const Status = constants("Status", "What a handler returns to the run loop.", {
-  /** go on with the next record */
-  NEXT: 0,
-  /** Vcpu.rip holds the target */
-  BRANCH: 1,
-  /** an exception: Vcpu.faultVector; nothing was changed */
-  FAULT: 2,
-  /** complete, but the block ends here: RIP becomes the next instruction */
-  END: 3,
-  /** not complete: run the same instruction again after looking at events */
-  RESTART: 4,
-  /** a trap-class exception (INT n, INTO, INT3, INT1 were delivered by the handler itself): Vcpu.rip holds the handler's address */
-  DELIVERED: 1,
-}, "i32");
+export const Status = constants(
+  "Status",
+  "What a handler returns to the run loop.",
+  {
+    /** go on with the next record */
+    NEXT: 0,
+    /** Vcpu.rip holds the target */
+    BRANCH: 1,
+    /** an exception: Vcpu.faultVector; nothing was changed */
+    FAULT: 2,
+    /** complete, but the block ends here: RIP becomes the next instruction */
+    END: 3,
+    /** not complete: run the same instruction again after looking at events */
+    RESTART: 4,
+    /** a trap-class exception (INT n, INTO, INT3, INT1 were delivered by the handler itself): Vcpu.rip holds the handler's address */
+    DELIVERED: 1,
+  },
+  "i32",
+);
 
-export const CcOp = constants("CcOp", "Ways to derive the arithmetic flags; Vcpu.ccOp is one of these times 4 plus log2(operand bytes).", {
-  /** the flags stand in Vcpu.eflags */
-  EFLAGS: 0,
-  /** ccDst = a + b, ccSrc = b */
-  ADD: 1,
-  /** ccDst = a + b + 1, ccSrc = b */
-  ADC: 2,
-  /** ccDst = a - b, ccSrc = b */
-  SUB: 3,
-  /** ccDst = a - b - 1, ccSrc = b */
-  SBB: 4,
-  /** ccDst = result; CF = OF = AF = 0 */
-  LOGIC: 5,
-  /** ccDst = a + 1, ccSrc = CF kept */
-  INC: 6,
-  /** ccDst = a - 1, ccSrc = CF kept */
-  DEC: 7,
-  /** ccDst = result, ccSrc = operand shifted by count - 1 (its top bit is CF) */
-  SHL: 8,
-  /** ccDst = result, ccSrc = operand shifted (logically or arithmetically) by count - 1 (its bit 0 is CF) */
-  SHR: 9,
-  /** ccDst = low result, ccSrc = nonzero when CF = OF = 1 */
-  MUL: 10,
-});
+export const CcOp = constants(
+  "CcOp",
+  "Ways to derive the arithmetic flags; Vcpu.ccOp is one of these times 4 plus log2(operand bytes).",
+  {
+    /** the flags stand in Vcpu.eflags */
+    EFLAGS: 0,
+    /** ccDst = a + b, ccSrc = b */
+    ADD: 1,
+    /** ccDst = a + b + 1, ccSrc = b */
+    ADC: 2,
+    /** ccDst = a - b, ccSrc = b */
+    SUB: 3,
+    /** ccDst = a - b - 1, ccSrc = b */
+    SBB: 4,
+    /** ccDst = result; CF = OF = AF = 0 */
+    LOGIC: 5,
+    /** ccDst = a + 1, ccSrc = CF kept */
+    INC: 6,
+    /** ccDst = a - 1, ccSrc = CF kept */
+    DEC: 7,
+    /** ccDst = result, ccSrc = operand shifted by count - 1 (its top bit is CF) */
+    SHL: 8,
+    /** ccDst = result, ccSrc = operand shifted (logically or arithmetically) by count - 1 (its bit 0 is CF) */
+    SHR: 9,
+    /** ccDst = low result, ccSrc = nonzero when CF = OF = 1 */
+    MUL: 10,
+  },
+);
 
 export const VEC_STRIDE = 32;
 export const FPR_STRIDE = 16;
 
 export const WalkBit = constants("WalkBit", "Rights and kind a page walk found.", {
-  WRITE: 1, USER: 2, EXEC: 4, GLOBAL: 8, DIRTY: 16, LARGE: 32,
+  WRITE: 1,
+  USER: 2,
+  EXEC: 4,
+  GLOBAL: 8,
+  DIRTY: 16,
+  LARGE: 32,
 });

@@ -4,8 +4,8 @@
  */
 import type { Family } from "../row.js";
 import { type Expression, type Scope, SyntaxFault } from "./expression.js";
-import { AssemblyError, SourceReader, type Statement } from "./source.js";
 import { candidates, encodeBest, type Form, type FormIndex, indexForms, type Place } from "./select.js";
+import { AssemblyError, SourceReader, type Statement } from "./source.js";
 
 export interface AssembleOptions {
   /** Address of the first byte. */

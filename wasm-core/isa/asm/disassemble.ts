@@ -4,7 +4,7 @@ import { buildTree, type Tree } from "../tree.js";
 import { type Decoded, decode, immediateBytes } from "./decode.js";
 import { hasOptionalSuffix, namesOf, visibleOperands, wideWord } from "./names.js";
 import { gprName, SEGMENTS } from "./registers.js";
-import { memoryBits, type Mode, registerBits } from "./select.js";
+import { type Mode, memoryBits, registerBits } from "./select.js";
 
 export interface Line {
   readonly address: bigint;

@@ -2,5 +2,5 @@
 export { type AssembleOptions, Assembler, type Image } from "./assemble.js";
 export { Disassembler, type Line } from "./disassemble.js";
 export { pvhElf } from "./elf.js";
-export { AssemblyError } from "./source.js";
 export type { Mode } from "./select.js";
+export { AssemblyError } from "./source.js";

@@ -2,16 +2,26 @@
  * Writes the decoder's constant tables: the tree, and for each leaf sixteen bytes of what to do once it is reached.
  * Layout of a leaf: see LeafOff in the output; the decoder is assembly/decode/decode.ts.
  */
-import { axesOf, variantsOf } from "../variants.js";
-import { matchOf } from "../encoding.js";
+
+import { MAPS, matchOf } from "../encoding.js";
 import type { Operand, Row } from "../row.js";
-import { MAPS } from "../encoding.js";
 import type { Tree } from "../tree.js";
+import { axesOf, variantsOf } from "../variants.js";
 
 export const LeafFlag = {
-  MODRM: 1, LOCK: 2, REP: 4, D64: 8, F64: 16, PM: 32, ENDS: 64, TWO_FORMS: 128,
+  MODRM: 1,
+  LOCK: 2,
+  REP: 4,
+  D64: 8,
+  F64: 16,
+  PM: 32,
+  ENDS: 64,
+  TWO_FORMS: 128,
   /** three sizes by operand size; with SIZE_Y two by REX.W */
-  SIZE_V: 256, SIZE_Y: 512, VVVV_GPR: 1024, VVVV_VEC: 2048,
+  SIZE_V: 256,
+  SIZE_Y: 512,
+  VVVV_GPR: 1024,
+  VVVV_VEC: 2048,
   /** a memory form is locked without a LOCK prefix (XCHG) */
   ALWAYS_LOCK: 4096,
 } as const;
@@ -22,11 +32,24 @@ export const ImmKind = { NONE: 0, IB: 1, IS: 2, IW: 3, IZ: 4, IV: 5, MOFFS: 6, E
 export const RegKind = { NONE: 0, GPR8: 1, GPR: 2, NUMBER: 3, NUMBER_NOREX: 4, FIXED: 5 } as const;
 
 function immKind(row: Row): number {
-  const imms = row.operands.filter((o) => o.kind === "I" || o.kind === "J" || o.kind === "O" || (o.kind === "A" && o.size === "p"));
+  const imms = row.operands.filter(
+    (o) => o.kind === "I" || o.kind === "J" || o.kind === "O" || (o.kind === "A" && o.size === "p"),
+  );
   const key = imms.map((o) => o.kind + o.size).join(",");
   const kinds: Record<string, number> = {
-    "": ImmKind.NONE, Ib: ImmKind.IB, Is: ImmKind.IS, Iw: ImmKind.IW, Iz: ImmKind.IZ, Iv: ImmKind.IV, Jb: ImmKind.IS, Jz: ImmKind.IZ,
-    Ob: ImmKind.MOFFS, Ov: ImmKind.MOFFS, "Iw,Ib": ImmKind.ENTER, Ap: ImmKind.FAR, "Ib,Ib": ImmKind.IB_IB,
+    "": ImmKind.NONE,
+    Ib: ImmKind.IB,
+    Is: ImmKind.IS,
+    Iw: ImmKind.IW,
+    Iz: ImmKind.IZ,
+    Iv: ImmKind.IV,
+    Jb: ImmKind.IS,
+    Jz: ImmKind.IZ,
+    Ob: ImmKind.MOFFS,
+    Ov: ImmKind.MOFFS,
+    "Iw,Ib": ImmKind.ENTER,
+    Ap: ImmKind.FAR,
+    "Ib,Ib": ImmKind.IB_IB,
   };
   const kind = kinds[key];
   if (kind === undefined) throw new Error(`${row.mnemonic} ${row.encoding}: immediates ${key}`);
@@ -47,7 +70,12 @@ function flagsOf(row: Row): number {
   const { sizes } = axesOf(row);
   const n = (note: string, bit: number) => (row.notes.has(note) ? bit : 0);
   const ends = ["end", "branch", "jcc"].some((x) => row.notes.has(x)) || row.semantic === "undefinedOpcode";
-  let flags = n("lock", LeafFlag.LOCK) | n("rep", LeafFlag.REP) | n("d64", LeafFlag.D64) | n("f64", LeafFlag.F64) | n("pm", LeafFlag.PM);
+  let flags =
+    n("lock", LeafFlag.LOCK) |
+    n("rep", LeafFlag.REP) |
+    n("d64", LeafFlag.D64) |
+    n("f64", LeafFlag.F64) |
+    n("pm", LeafFlag.PM);
   flags |= n("xlock", LeafFlag.ALWAYS_LOCK);
   if (matchOf(row).hasModrm) flags |= LeafFlag.MODRM;
   if (ends) flags |= LeafFlag.ENDS;
@@ -63,7 +91,13 @@ const hex = (n: number): string => `0x${n.toString(16)}`;
 
 function wrap(numbers: readonly number[]): string {
   const lines: string[] = [];
-  for (let i = 0; i < numbers.length; i += 32) lines.push(`  ${numbers.slice(i, i + 32).map(hex).join(", ")},`);
+  for (let i = 0; i < numbers.length; i += 32)
+    lines.push(
+      `  ${numbers
+        .slice(i, i + 32)
+        .map(hex)
+        .join(", ")},`,
+    );
   return lines.join("\n");
 }
 

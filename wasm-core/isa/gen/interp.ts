@@ -8,8 +8,14 @@ import { bitsOf, type Variant, variantsOf } from "../variants.js";
 const POINTER_KINDS = new Set(["V", "W", "U", "H", "P", "Q", "N"]);
 const VALUE_KINDS = new Set(["E", "G", "M", "R", "Z", "B", "A"]);
 
-const isPointer = (o: Operand): boolean => POINTER_KINDS.has(o.kind) || (o.kind === "M" && (o.size === "x" || o.size === "t"));
-const isAddressOnly = (o: Operand): boolean => o.size === "a" || o.kind === "X" || o.kind === "Y" || (o.kind === "A" && o.size === "p") || (o.kind === "M" && o.size === "p");
+const isPointer = (o: Operand): boolean =>
+  POINTER_KINDS.has(o.kind) || (o.kind === "M" && (o.size === "x" || o.size === "t"));
+const isAddressOnly = (o: Operand): boolean =>
+  o.size === "a" ||
+  o.kind === "X" ||
+  o.kind === "Y" ||
+  (o.kind === "A" && o.size === "p") ||
+  (o.kind === "M" && o.size === "p");
 const isMemory = (o: Operand, v: Variant): boolean =>
   o.kind === "M" || o.kind === "O" || ((o.kind === "E" || o.kind === "W" || o.kind === "Q") && v.form === "mem");
 
