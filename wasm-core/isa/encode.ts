@@ -156,8 +156,8 @@ function opcodeBytes(row: Row, reg: number): { bytes: number[]; rex: number } {
   const plus = match.opcodes.length > 1;
   const low = reg >= HIGH_BYTE ? reg - 16 : reg;
   const opcode = plus ? match.opcodes[0]! | (low & 7) : match.opcodes[0]!;
-  const escape: Record<string, number[]> = { "1": [], "0F": [0x0f], "0F38": [0x0f, 0x38], "0F3A": [0x0f, 0x3a] };
-  return { bytes: [...(escape[match.map] ?? []), opcode], rex: plus && reg >= 8 && reg < HIGH_BYTE ? 1 : 0 };
+  const escapes: Record<string, number[]> = { "1": [], "0F": [0x0f], "0F38": [0x0f, 0x38], "0F3A": [0x0f, 0x3a] };
+  return { bytes: [...(escapes[match.map] ?? []), opcode], rex: plus && reg >= 8 && reg < HIGH_BYTE ? 1 : 0 };
 }
 
 function vexBytes(row: Row, p: Parts, rex: number): number[] {

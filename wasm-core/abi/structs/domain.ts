@@ -1,5 +1,5 @@
 /** A domain: the hypervisor's side of a guest. Domain0 reads its fields in place. */
-import { constants, i32, struct, u8, u16, u32, u64 } from "../layout.js";
+import { constants, i32, struct, u8, u32, u64 } from "../layout.js";
 
 export const MAX_VCPUS = 128;
 export const MAX_RAM_RANGES = 16;

@@ -1,5 +1,5 @@
 /** Grant tables: what the hypervisor keeps of grants that are in use. [XEN] grant_table.h */
-import { constants, struct, u8, u16, u32, u64 } from "../layout.js";
+import { constants, struct, u16, u32, u64 } from "../layout.js";
 
 export const GRANTS_PER_PAGE_V1 = 512;
 export const GRANTS_PER_PAGE_V2 = 256;

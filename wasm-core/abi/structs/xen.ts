@@ -1,5 +1,5 @@
 /** Xen's per-vCPU state and the numbers of its public interface. [XEN] public headers */
-import { constants, i32, struct, u8, u16, u32, u64 } from "../layout.js";
+import { constants, struct, u8, u16, u32, u64 } from "../layout.js";
 
 /** Version of the interface that guests are told, major << 16 | minor. */
 export const XEN_VERSION = 0x00040000;
