@@ -2,6 +2,7 @@
  * Domain0's public face over the toolstack: HostApi for whoever shares its thread, and through `serve.ts` for everybody
  * else. Turns failures that the toolstack returns as values into the errors that callers catch.
  */
+import { XEN_VERSION } from "../../wasm-core/abi/structs/xen.js";
 import { ShutdownReason as CoreReason, VcpuTrigger } from "../../wasm-core/abi/structs/domain.js";
 import { type CoreLink, PAGE_BYTES } from "../core-link/index.js";
 import {
@@ -29,7 +30,6 @@ import type {
 } from "./types.js";
 
 const VERSION = "0.1.0";
-const XEN_VERSION = "4.17";
 const CAPABILITIES = ["hvm-3.0-x86_32", "hvm-3.0-x86_32p", "hvm-3.0-x86_64"];
 /** How long the end of a domain waits for readers to take its last output, ms. */
 const DRAIN_MS = 2000;
@@ -54,7 +54,7 @@ export class Host implements HostApi {
     const free = core.calls.machineFreeFrames() >>> 0;
     return {
       version: VERSION,
-      xenVersion: XEN_VERSION,
+      xenVersion: `${XEN_VERSION >> 16}.${XEN_VERSION & 0xffff}`,
       pcpus,
       totalKiB: kib(total),
       freeKiB: kib(free),

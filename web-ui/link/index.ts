@@ -14,8 +14,8 @@ export interface LinkOptions {
   readonly fake: boolean;
 }
 
-/** One processor is left to the page itself; more than this would only share the others' caches. */
-const PCPUS_MAX = 8;
+/** vCPUs take turns on one worker until the machine has been proven with more. */
+const PCPUS = 1;
 
 /** Starts the machine: Domain0's worker and its processors. */
 export async function connectHost(options: LinkOptions): Promise<HostApi> {
@@ -23,6 +23,5 @@ export async function connectHost(options: LinkOptions): Promise<HostApi> {
     const { FakeHost } = await import("./fake-host.js");
     return new FakeHost();
   }
-  const pcpus = Math.min(PCPUS_MAX, Math.max(1, (navigator.hardwareConcurrency || 2) - 1));
-  return connectBrowser({ pcpus });
+  return connectBrowser({ pcpus: PCPUS });
 }
