@@ -2,8 +2,9 @@
  * Domain0's public face over the toolstack: HostApi for whoever shares its thread, and through `serve.ts` for everybody
  * else. Turns failures that the toolstack returns as values into the errors that callers catch.
  */
-import { XEN_VERSION } from "../../wasm-core/abi/structs/xen.js";
+
 import { ShutdownReason as CoreReason, VcpuTrigger } from "../../wasm-core/abi/structs/domain.js";
+import { XEN_VERSION } from "../../wasm-core/abi/structs/xen.js";
 import { type CoreLink, PAGE_BYTES } from "../core-link/index.js";
 import {
   describeDomain,
