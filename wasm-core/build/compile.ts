@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import asc from "assemblyscript/asc";
+import { DATA_BASE } from "../abi/structs/machine.js";
 import { makeDataPassive } from "./postlink.js";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
@@ -42,7 +43,7 @@ export async function compileCore(options: CompileOptions): Promise<void> {
     "--enable",
     "threads",
     "--memoryBase",
-    "65536",
+    String(DATA_BASE),
     "--baseDir",
     ROOT,
     ...(options.text ? ["--textFile", options.out.replace(/\.wasm$/, ".wat")] : []),

@@ -1,6 +1,6 @@
 /**
  * The soft TLB and the cache of decoded blocks, per vCPU and per machine: what the memory doors and the run loop
- * compare on every access and at every block. DESIGN of both: wasm-core/README.md, "the life of one page fault".
+ * compare on every access and at every block. The design of both: wasm-core/README.md, "the life of one page fault".
  */
 import { constants, struct, u8, u16, u32, u64 } from "../layout.js";
 

@@ -1,7 +1,7 @@
 /**
  * The frame table and the frame allocator. Frames come from a free list or, at first, from the fresh end of memory,
  * which grows in steps, so that a machine costs what it touches. A frame is handed out zeroed and with one reference;
- * its last framePut frees it. DESIGN 3.
+ * its last framePut frees it.
  */
 import { Frame, Frame_SIZE, FrameType, Machine, MachineOff, MACHINE_BASE, TraceCode } from "../gen/layout";
 import { spinLock, spinUnlock } from "../util/atomics";
