@@ -1,10 +1,10 @@
 /** Integer arithmetic and logic: ADD to CMP, INC, DEC, NEG, NOT, XADD, CMPXCHG, ADX and the BCD adjustments. [SDM] vol. 2. */
 import { CcOp, Status, Vcpu } from "../gen/layout";
-import { raise, raiseError, Vector } from "../cpu/faults";
-import { af, cf, Flag, materialize, overflow, setArith, setLazy, setLogic, setSome } from "../cpu/flags";
+import { raise, Vector } from "../cpu/faults";
+import { af, cf, Flag, materialize, overflow, setLazy, setLogic, setSome } from "../cpu/flags";
 import { getReg, Gpr, setReg } from "../cpu/regs";
 import { Rec } from "../decode/record";
-import { Door, memAddr, memAligned, memDone, memRW, memSeg } from "../mmu/access";
+import { Door, memAligned, memDone, memRW } from "../mmu/access";
 import { canLock, splitLock, splitUnlock } from "./glue";
 
 

@@ -2,7 +2,7 @@
  * The run loop: finds the block at RIP and runs it; between blocks looks at events.
  * [SDM] vol. 3A, 6.9 gives the order in which simultaneous events are taken.
  */
-import { EventBit, ExitReason, ModeKey, Vcpu, VcpuOff } from "../gen/layout";
+import { ExitReason, ModeKey, Vcpu, VcpuOff } from "../gen/layout";
 import { blockAtRip } from "../decode/block";
 import { deliverFault } from "../system/delivery";
 import { runBlock } from "./block";

@@ -1,5 +1,5 @@
 /** FPATAN: the angle of the point (x, y), by a table of eighths and the arctangent series. [SDM] vol. 2, FPATAN */
-import { F80_BIAS, isDenormal80, isInf80, isNotNumber, isZero80, negativeOf, propagateNan80, putZero } from "./f80";
+import { isDenormal80, isInf80, isNotNumber, isZero80, negativeOf, propagateNan80, putZero } from "./f80";
 import { Fp, raiseStops } from "./status";
 import {
   ONE_HIGH,

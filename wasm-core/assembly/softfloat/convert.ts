@@ -5,7 +5,6 @@
 import {
   absOf,
   biasOf,
-  expMax,
   expOf,
   flushInput,
   fracBits,
@@ -15,7 +14,6 @@ import {
   isSignalling,
   normalExp,
   normalSig,
-  quietBit,
   roundPack,
   signBit,
   signOf,

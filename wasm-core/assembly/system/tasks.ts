@@ -8,7 +8,7 @@ import { Dr7, getDr, PENDING_BT, setDr } from "../cpu/debug";
 import { descAttr, descBase, descLimit, descPresent, descType, SystemType } from "../cpu/descriptors";
 import { Vector } from "../cpu/faults";
 import { Flag, readFlags } from "../cpu/flags";
-import { getReg, Gpr, segReg, setReg } from "../cpu/regs";
+import { getReg, segReg, setReg } from "../cpu/regs";
 import { setSegment } from "../cpu/segments";
 import { memDone } from "../mmu/access";
 import { sysR, sysW } from "../mmu/slow";

@@ -18,7 +18,6 @@ import {
   p2mMfn,
   p2mRelease,
   p2mReplace,
-  p2mSet,
 } from "../mem/p2m";
 import { copyFromGuest, copyToGuest } from "../mmu/access";
 import { machine } from "../util/host";

@@ -14,17 +14,7 @@ import {
 import { flushDomainTlb } from "../../mem/shootdown";
 import { domainOf, domainOfVcpu, isLive } from "../../mem/domains";
 import { frameOf, framePut } from "../../mem/frames";
-import {
-  P2M_FAILED,
-  p2mEntry,
-  p2mGet,
-  p2mKind,
-  p2mMfn,
-  p2mRelease,
-  p2mReplace,
-  p2mResolve,
-  p2mSet,
-} from "../../mem/p2m";
+import { P2M_FAILED, p2mEntry, p2mKind, p2mMfn, p2mRelease, p2mReplace, p2mResolve, p2mSet } from "../../mem/p2m";
 import { copyFromGuest, copyToGuest } from "../../mmu/access";
 import { arg, chargeItems, CONTINUE, isSelf, setArg, shouldYield, unknownOp } from "../guest";
 import { COPY_BYTES, copyOne } from "./copy";
