@@ -14,8 +14,8 @@ import { INIT_DATA } from "../../wasm-core/build/postlink.js";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const OUT = "dist/test";
-/** Enough for the interpreter to be quick, little enough to compile in seconds. */
-const OPTIMIZE = 1;
+/** Enough for the interpreter to be quick, little enough to compile in seconds. CORE_OPT=3 tests what is shipped. */
+const OPTIMIZE = Number(process.env["CORE_OPT"] ?? 1);
 const LOCK_STALE_MS = 180_000;
 
 /** What assembly/testing/index.ts exports besides CoreExports. */
@@ -24,6 +24,7 @@ export interface TestExports extends CoreExports {
   testFlush(cpu: number): void;
   testRun(cpu: number, instructions: number): number;
   testDecode(at: number, avail: number, mode: number): number;
+  testHandler(variant: number): number;
   readonly testUndefined: WebAssembly.Global;
 }
 
@@ -72,13 +73,13 @@ async function exclusively(lock: string, work: () => Promise<void>): Promise<voi
 
 /** Path of the compiled core, compiling it when the sources have changed. */
 async function compiledCore(): Promise<string> {
-  const name = `core-${sourceHash()}.wasm`;
+  const name = `core-O${OPTIMIZE}-${sourceHash()}.wasm`;
   const path = join(ROOT, OUT, name);
   if (existsSync(path)) return path;
   mkdirSync(join(ROOT, OUT), { recursive: true });
   await exclusively(join(ROOT, OUT, "lock"), async () => {
     if (existsSync(path)) return;
-    for (const old of readdirSync(join(ROOT, OUT))) if (old.startsWith("core-")) rmSync(join(ROOT, OUT, old));
+    for (const old of readdirSync(join(ROOT, OUT))) if (old.startsWith(`core-O${OPTIMIZE}-`)) rmSync(join(ROOT, OUT, old));
     await writeLayout();
     await writeTable();
     await compileCore({ entry: "wasm-core/assembly/testing/index.ts", out: `${OUT}/building.wasm`, optimize: OPTIMIZE });

@@ -1,10 +1,11 @@
 /** Enumerates the instructions to record for a row: forms, sizes, prefixes, placements of memory, values. */
 import { hasTwoForms, type Variant, variantsOf } from "../../wasm-core/isa/variants.js";
 import type { Operand, Row } from "../../wasm-core/isa/row.js";
-import { type Mode, type State } from "./layout.js";
+import { Random, seedOf } from "../support/random.js";
+import type { Mode, State } from "./layout.js";
 import { type Place, Sample } from "./sample.js";
 import { specialise } from "./special.js";
-import { Random, seedOf } from "./values.js";
+
 
 /** The row's text: how stored vectors name it. */
 export function rowKey(row: Row): string {

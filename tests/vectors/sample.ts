@@ -3,8 +3,9 @@ import { encode, type Memory, type Parts } from "../../wasm-core/isa/encode.js";
 import { matchOf } from "../../wasm-core/isa/encoding.js";
 import type { Operand, Row } from "../../wasm-core/isa/row.js";
 import { bitsOf, type Variant } from "../../wasm-core/isa/variants.js";
+import type { Random } from "../support/random.js";
 import { baseState, FX, GS_BASE, GUARD, type Mode, OFF, PAGE_BOUNDARY, READ_ONLY, type State } from "./layout.js";
-import { decimal, extended, float, integer, integerBytes, type Lane, lanes, type Random } from "./values.js";
+import { decimal, extended, float, integer, integerBytes, type Lane, lanes } from "./values.js";
 
 /** Where the memory operand is put. */
 export type Place = "aligned" | "odd" | "crossing" | "guard" | "into-guard" | "read-only" | "non-canonical";

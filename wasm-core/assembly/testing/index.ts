@@ -5,7 +5,7 @@ import { updateModeKey } from "../cpu/modes";
 import { emptyJumpCache, tlbFlushAll, tlbReset, tlbUpdateContext } from "../mmu/tlb";
 import { runVcpu } from "../run";
 import { materialize } from "../cpu/flags";
-import { Decode, DecodeState, decodeOne } from "../decode/decode";
+import { Decode, DecodeState, decodeOne, handlerIndex } from "../decode/decode";
 import { Rec } from "../decode/record";
 
 export * from "../index";
@@ -45,5 +45,10 @@ export function testDecode(at: usize, avail: u32, mode: u32): i32 {
   return decodeOne(changetype<DecodeState>(at + DECODE_STATE), at, avail, mode, changetype<Rec>(at + DECODE_RECORD));
 }
 
-/** The bit of testDecode's answer that says the opcode is undefined. */
+/** The bit of testDecode's answer that says that no row has the opcode. */
 export const testUndefined: i32 = Decode.UNDEFINED;
+
+/** What Rec.fn holds for a handler, by the number of its variant. */
+export function testHandler(variant: u32): u32 {
+  return handlerIndex(variant);
+}
