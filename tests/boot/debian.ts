@@ -1,0 +1,139 @@
+/**
+ * A booted Debian guest as tests talk to it: what its console shows, and commands typed at its shell, each with its
+ * output and exit status. Guests run under an interpreter on a machine that may be busy, so limits are generous.
+ */
+import { readFileSync } from "node:fs";
+import type { ConsoleKind, DomainConfig, DomId, HostApi } from "../../control-plane/api/index.js";
+import { type GuestFlavour, prepareGuest } from "../../control-plane/guest/index.js";
+import { unwrap } from "../../control-plane/util/index.js";
+
+/** The longest that a boot may take on a busy machine. */
+export const BOOT_MS = 240_000;
+/** Sooner than that, so that the failure says what the console showed. */
+const SHELL_MS = BOOT_MS - 40_000;
+const COMMAND_MS = 120_000;
+const PROMPT = "xenolith:/# ";
+/** What the shell prints after each command; it cannot be in the echo of what was typed, as echo is off. */
+const STATUS = /<status (\d+)>\r?\n/;
+/** Reads commands without a line editor, so that its escape sequences are not in the output. */
+const READ_LOOP = 'stty -echo; while read -r line; do eval "$line"; echo "<status $?>"; done\n';
+const LINE_LIMIT = 4000;
+
+export interface DebianOptions extends Partial<DomainConfig> {
+  readonly flavour?: GuestFlavour;
+  /** Appended to the guest's command line. */
+  readonly extra?: string;
+  readonly consoleKind?: ConsoleKind;
+}
+
+export interface Ran {
+  readonly output: string;
+  readonly status: number;
+}
+
+/** The default guest's files as a configuration; fetched when the cache has none. */
+export async function debianConfig(options: DebianOptions = {}): Promise<DomainConfig> {
+  const { flavour = "cloud", extra = "", consoleKind: _, ...config } = options;
+  const image = unwrap(await prepareGuest({ flavour }));
+  return {
+    name: flavour,
+    kernel: new Uint8Array(readFileSync(image.kernel)),
+    ramdisk: new Uint8Array(readFileSync(image.initramfs)),
+    cmdline: `${image.cmdline} ${extra}`.trimEnd(),
+    memoryMiB: 256,
+    vcpus: 1,
+    ...config,
+  };
+}
+
+/** Everything that a console shows, and typing at it. */
+export class Console {
+  text = "";
+  readonly #waiting = new Set<() => void>();
+  readonly #decoder = new TextDecoder();
+  #type: (text: string) => void = () => {};
+
+  static async of(host: HostApi, domid: DomId, kind: ConsoleKind = "pv"): Promise<Console> {
+    const console = new Console();
+    const session = await host.attachConsole(domid, kind, (data) => {
+      console.text += console.#decoder.decode(data, { stream: true });
+      for (const check of [...console.#waiting]) check();
+    });
+    console.#type = (text) => session.write(new TextEncoder().encode(text));
+    return console;
+  }
+
+  type(text: string): void {
+    this.#type(text);
+  }
+
+  /** Resolves when `wanted` stands behind position `from`; returns where it ends. */
+  until(wanted: string | RegExp, from = 0, ms = COMMAND_MS): Promise<number> {
+    return new Promise((resolve, reject) => {
+      const check = () => {
+        const end = this.#find(wanted, from);
+        if (end < 0) return;
+        clearTimeout(timer);
+        this.#waiting.delete(check);
+        resolve(end);
+      };
+      const timer = setTimeout(() => {
+        this.#waiting.delete(check);
+        reject(new Error(`no ${wanted} on the console in ${ms / 1000} s; it ends with:\n${this.text.slice(-2000)}`));
+      }, ms);
+      this.#waiting.add(check);
+      check();
+    });
+  }
+
+  #find(wanted: string | RegExp, from: number): number {
+    if (typeof wanted === "string") {
+      const at = this.text.indexOf(wanted, from);
+      return at < 0 ? -1 : at + wanted.length;
+    }
+    const match = wanted.exec(this.text.slice(from));
+    return match ? from + match.index + match[0].length : -1;
+  }
+}
+
+/** A guest at its shell. */
+export class Debian {
+  private constructor(
+    readonly host: HostApi,
+    readonly domid: DomId,
+    readonly console: Console,
+  ) {}
+
+  static async boot(host: HostApi, options: DebianOptions = {}): Promise<Debian> {
+    const domid = await host.create(await debianConfig(options));
+    const console = await Console.of(host, domid, options.consoleKind);
+    return Debian.atShell(host, domid, console);
+  }
+
+  /** Waits for the shell's next prompt after position `from`, and makes the shell read plain lines. */
+  static async atShell(host: HostApi, domid: DomId, console: Console, from = 0): Promise<Debian> {
+    await console.until(PROMPT, from, SHELL_MS);
+    const debian = new Debian(host, domid, console);
+    console.type(READ_LOOP);
+    await debian.run("true");
+    return debian;
+  }
+
+  /** Types a command; its output (both streams) and exit status. */
+  async run(command: string, ms = COMMAND_MS): Promise<Ran> {
+    if (command.includes("\n") || command.length > LINE_LIMIT) throw new Error("a command is one line of a terminal");
+    const from = this.console.text.length;
+    this.console.type(`${command}\n`);
+    const end = await this.console.until(STATUS, from, ms);
+    const shown = this.console.text.slice(from, end);
+    const match = STATUS.exec(shown)!;
+    return { output: shown.slice(0, match.index).replaceAll("\r\n", "\n"), status: Number(match[1]) };
+  }
+
+  /** The output of a command that must succeed, trimmed. */
+  async output(command: string, ms = COMMAND_MS): Promise<string> {
+    const { output, status } = await this.run(command, ms);
+    if (status !== 0) throw new Error(`"${command}" ended with ${status}:\n${output}`);
+    return output.trim();
+  }
+}
