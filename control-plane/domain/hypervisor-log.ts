@@ -8,6 +8,8 @@ import { byteString, type LogRing } from "../util/index.js";
 
 const DOMID_RESERVED = 0x7ff0;
 const LINE_MAX = 1024;
+/** What Xen's own console drops of an HVM guest's output. */
+const UNPRINTABLE = /[^\t\n\x20-\x7e]/g;
 
 export class HypervisorLog {
   #cons = 0;
@@ -57,13 +59,13 @@ export class HypervisorLog {
     return bytes;
   }
 
-  /** Writes whole lines, and cuts what would grow without end. */
+  /** Writes whole lines, cuts what would grow without end, and keeps control characters off people's terminals. */
   #addText(domid: number, text: string): void {
-    const lines = ((this.#partial.get(domid) ?? "") + text.replace(/\r/g, "")).split("\n");
+    const lines = ((this.#partial.get(domid) ?? "") + text.replace(UNPRINTABLE, "")).split("\n");
     const rest = lines.pop()!;
     const prefix = domid >= DOMID_RESERVED ? "(xen)" : `(d${domid})`;
-    for (const line of lines) this.log.writeRaw(`${prefix} ${line}`);
-    if (rest.length >= LINE_MAX) this.log.writeRaw(`${prefix} ${rest}`);
+    for (const line of lines) this.log.writeText(prefix, line);
+    if (rest.length >= LINE_MAX) this.log.writeText(prefix, rest);
     if (rest === "" || rest.length >= LINE_MAX) this.#partial.delete(domid);
     else this.#partial.set(domid, rest);
   }

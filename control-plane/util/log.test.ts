@@ -4,7 +4,7 @@ import { LogRing, ManualClock, randomUuid, SeededRandom } from "./index.js";
 describe("the log", () => {
   it("keeps the newest lines within its capacity", () => {
     const log = new LogRing(new ManualClock(), 100);
-    for (let line = 0; line < 50; line++) log.writeRaw(`line ${line}\n`);
+    for (let line = 0; line < 50; line++) log.write(`line ${line}`);
     expect(log.text().length).toBeLessThanOrEqual(100);
     expect(log.text().endsWith("line 49\n")).toBe(true);
   });
@@ -18,6 +18,18 @@ describe("the log", () => {
     log.writeLimited("d1", "again");
     expect(log.text()).toContain("d1: 990 more such lines");
     expect(log.text()).toContain("[    2.000000] d1: again");
+  });
+
+  it("lets a guest's own text through up to an allowance that comes back with time", () => {
+    const clock = new ManualClock();
+    const log = new LogRing(clock);
+    for (let line = 0; line < 1000; line++) log.writeText("(d1)", "x".repeat(100));
+    log.writeText("(d2)", "another");
+    expect(log.text().split("\n").length).toBe(327 + 2);
+    expect(log.text()).toContain("(d2) another");
+    clock.advance(1e9);
+    log.writeText("(d1)", "again");
+    expect(log.text().endsWith("(d1) ... 673 lines left out\n(d1) again\n")).toBe(true);
   });
 });
 

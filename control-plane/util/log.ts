@@ -6,15 +6,25 @@ import type { Clock } from "./clock.js";
 
 const RATE_WINDOW_NS = 1e9;
 const RATE_BURST = 10;
+/** Characters of a guest's own text that get through at once, and per second after that: a kernel's boot and then some. */
+const TEXT_BURST = 32 * 1024;
+const TEXT_PER_SECOND = 1024;
 
 interface Rate {
   windowStart: number;
   count: number;
 }
 
+interface Allowance {
+  characters: number;
+  at: number;
+  dropped: number;
+}
+
 export class LogRing {
   readonly #lines: string[] = [];
   readonly #rates = new Map<string, Rate>();
+  readonly #allowances = new Map<string, Allowance>();
   #characters = 0;
 
   constructor(
@@ -42,9 +52,23 @@ export class LogRing {
     if (rate.count <= RATE_BURST) this.write(`${key}: ${line}`);
   }
 
-  /** Adds text that is already whole lines, as the hypervisor's console gives it. */
-  writeRaw(text: string): void {
-    for (const line of text.split("\n")) if (line !== "") this.#push(line);
+  /** Adds a line of a guest's own text behind `prefix`, while the guest keeps to its allowance. */
+  writeText(prefix: string, line: string): void {
+    if (line === "") return;
+    const now = this.clock.now();
+    const allowance = this.#allowances.get(prefix) ?? { characters: TEXT_BURST, at: now, dropped: 0 };
+    const gained = ((now - allowance.at) / 1e9) * TEXT_PER_SECOND;
+    allowance.characters = Math.min(TEXT_BURST, allowance.characters + gained);
+    allowance.at = now;
+    this.#allowances.set(prefix, allowance);
+    if (allowance.characters < line.length) {
+      allowance.dropped++;
+      return;
+    }
+    if (allowance.dropped > 0) this.#push(`${prefix} ... ${allowance.dropped} lines left out`);
+    allowance.dropped = 0;
+    allowance.characters -= line.length;
+    this.#push(`${prefix} ${line}`);
   }
 
   text(): string {

@@ -93,6 +93,9 @@ start:
   mov qword ptr [rsi], 0
   mov byte ptr [rsi + 4], 0xf3
   vmcall
+  mov eax, 0x40000004
+  cpuid
+  mov [self], ecx
   mov edx, 0xfee00000
   mov dword ptr [rdx + 0xf0], 0x1ff
   jmp main
@@ -235,7 +238,7 @@ main:
   mov rbx, rax
   shr rbx, 32
   and ebx, 31
-  cmp ebx, 7
+  cmp ebx, 10
   ja main
   jmp [garbage + rbx * 8]
 
@@ -334,9 +337,99 @@ memory_ops: # a gfn of its own goes and comes back
   jmp main
 `;
 
+/** Grants to itself and to its neighbours by number, and uses of theirs. */
+const GRANTS = `
+neighbour: # EAX: itself, or the domain before or after
+  call random
+  and eax, 3
+  cmp eax, 3
+  jne 1f
+  mov eax, 1
+1: dec eax
+  add eax, [self]
+  movzx eax, ax
+  ret
+
+grant: # a valid entry
+  call neighbour
+  shl eax, 16
+  mov ebx, eax
+  call random
+  and eax, 0x1d
+  or eax, 1
+  or ebx, eax
+  call random
+  mov ecx, eax
+  and ecx, 0x1f
+  shr rax, 8
+  and eax, 0x1fff
+  shl rax, 32
+  or rax, rbx
+  mov [GRANT_GFN * 4096 + rcx * 8], rax
+  jmp main
+map: # or unmap: host address, flags or handle, reference, domain
+  call random
+  and eax, 0x1ff000
+  add eax, 0x1000000
+  mov [buffer], rax
+  call random
+  and eax, 7
+  or eax, 2
+  mov [buffer + 8], eax
+  call random
+  and eax, 0x1f
+  mov [buffer + 12], eax
+  call neighbour
+  mov [buffer + 16], rax
+  call random
+  mov edi, 0
+  test al, 1
+  jz 1f
+  mov edi, 1
+  mov qword ptr [buffer + 8], 0
+  shr eax, 8
+  and eax, 0xf
+  mov [buffer + 16], rax
+1: mov eax, 20
+  mov rsi, buffer
+  mov edx, 1
+  vmcall
+  jmp main
+copy:
+  call random
+  and eax, 0x1f
+  mov [buffer], rax
+  call neighbour
+  mov [buffer + 8], rax
+  call random
+  and eax, 0x1f
+  mov [buffer + 16], rax
+  call neighbour
+  mov [buffer + 24], rax
+  call random
+  and eax, 0x0fff0fff
+  mov [buffer + 10], ax
+  shr eax, 16
+  mov [buffer + 26], ax
+  call random
+  mov ebx, eax
+  and ebx, 0x3ff
+  mov [buffer + 32], bx
+  shr eax, 16
+  and eax, 3
+  mov [buffer + 34], ax
+  mov eax, 20
+  mov edi, 5
+  mov rsi, buffer
+  mov edx, 1
+  vmcall
+  jmp main
+`;
+
 const DATA = `
 .align 8
-garbage: .quad store_ring, console_ring, shared, grants, apic, msr, ports, memory_ops
+garbage: .quad store_ring, console_ring, shared, grants, apic, msr, ports, memory_ops, grant, map, copy
+self: .quad 0
 numbers: .byte 12, 13, 15, 17, 18, 20, 20, 21, 24, 29, 32, 32, 32, 33, 34, 12
 msrs: .long 0x10, 0x1b, 0x3a, 0x174, 0x175, 0x176, 0x1a0, 0x277, 0x6e0, 0x808, 0x838, 0xc0000081, 0xc0000082, 0xc0000103, 0x40000000, 0x80b
 console_port: .quad 0
@@ -360,8 +453,8 @@ let assembler: Promise<Assembler> | undefined;
 /** The program as an ELF file for the domain builder. */
 export async function hostileKernel(seed: number): Promise<Uint8Array> {
   assembler ??= loadTable().then((table) => new Assembler(table));
-  const define = { SEED: BigInt(seed) * 0x9e3779b97f4a7c1n + 1n, SHARED_GFN: 0x1800, GRANT_GFN: 0x1801 };
-  const source = ENTER_LONG_MODE + START + VALUES + LOOP + DATA;
+  const define = { SEED: BigInt.asUintN(62, BigInt(seed) * 0x9e3779b97f4a7c15n) | 1n, SHARED_GFN: 0x1800, GRANT_GFN: 0x1801 };
+  const source = ENTER_LONG_MODE + START + VALUES + LOOP + GRANTS + DATA;
   const image = (await assembler).assemble(source, { origin: ORIGIN, define });
   return pvhElf(image, Number(image.symbols.get("entry")));
 }

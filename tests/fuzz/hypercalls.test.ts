@@ -48,11 +48,12 @@ async function attack(seed: number): Promise<void> {
   await machine.host.destroy(await start(0));
   const before = await machine.host.info();
   await start(1);
+  await start(2);
   for (let round = 0; round < ROUNDS; round++) {
     await machine.run(TURNS);
     canary.check();
     await meddle(machine, random);
-    if ((await machine.host.list()).length === 0) await start(round + 2);
+    if ((await machine.host.list()).length < 2) await start(round + 3);
   }
   for (const { domid } of await machine.host.list()) await machine.host.destroy(domid);
   await machine.run(4);
