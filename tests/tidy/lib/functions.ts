@@ -10,7 +10,7 @@ export interface FunctionSpan {
 const KEYWORDS = /^(if|for|while|switch|catch|function|return|new|constructor)$/;
 const HEAD =
   /\bfunction\s*\*?\s*(\w+)?\s*(?:<[^(]*>)?\s*\(|^[ \t]*(?:(?:private|public|protected|static|async|get|set|override|readonly)\s+)*\*?(\w+)\s*(?:<[^(\n]*>)?\(/gm;
-const ARROW = /(?:\b(\w+)\b[^=;\n]*=\s*(?:async\s*)?\([^;{}]*\)[^;{}]*|)=>\s*\{/g;
+const ARROW = /(?:\b(?:const|let|readonly)\s+(\w+)[^;{}\n]*=\s*(?:async\s*)?\([^;]*?\)[^;{}=]*)?=>\s*\{/g;
 
 const PAIRS: Readonly<Record<string, string>> = { "(": ")", "{": "}" };
 

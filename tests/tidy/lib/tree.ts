@@ -82,7 +82,7 @@ function importsOf(path: string, text: string, code: string): Import[] {
     if (m[3] !== undefined && !/^\s*,\s*import\.meta\.url/.test(code.slice(end + 1))) continue;
     const file = resolve(path, specifier);
     // A URL may name a folder or a built file: only sources count.
-    if (m[3] !== undefined && (file === undefined || !known.has(file))) continue;
+    if (m[3] !== undefined && (specifier.endsWith("/") || file === undefined || !known.has(file))) continue;
     found.push({ specifier, file, line: lineOf(text, m.index) });
   }
   return found;

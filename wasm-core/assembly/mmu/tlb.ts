@@ -15,7 +15,7 @@ const PCID_SLOTS: u32 = 16;
 const CR4_PCIDE: u64 = 1 << 17;
 const CR3_PCID_MASK: u64 = 0xfff;
 
-/** The entry that may hold linear address `lin`. The sum keeps neighbouring pages apart, see doors.ts. */
+/** The entry that may hold linear address `lin`. The sum keeps neighbouring pages apart, see access.ts. */
 @inline
 export function tlbSlot(table: usize, lin: u64): TlbEntry {
   const page = <u32>(lin >> 12);
