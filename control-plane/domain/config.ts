@@ -1,6 +1,14 @@
 /**
  * Checks a domain's configuration and fills in what it leaves out. Every complaint names the field, as xl.cfg(5) calls it.
  */
+import {
+  DOMAIN_NAME,
+  DOMAIN_UUID,
+  LIFECYCLE_ACTIONS,
+  MEMORY_MAX_MIB,
+  MEMORY_MIN_MIB,
+  VCPUS_MAX,
+} from "../api/limits.js";
 import type { DomainConfig, LifecycleAction, PlatformConfig } from "../api/types.js";
 import { err, ok, type Result, utf8ByteString } from "../util/index.js";
 
@@ -24,20 +32,8 @@ export interface CheckedConfig {
 }
 
 const MIB = 1024 * 1024;
-const MEMORY_MAX_MIB = 1024 * 1024;
-const VCPUS_MAX = 128;
 const CMDLINE_MAX = 4095;
-const NAME = /^[A-Za-z0-9_.+-][A-Za-z0-9_.:+ -]{0,127}$/;
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const DATA_KEY = /^[A-Za-z0-9_@-]+(\/[A-Za-z0-9_@-]+)*$/;
-const ACTIONS: readonly LifecycleAction[] = [
-  "destroy",
-  "restart",
-  "rename-restart",
-  "preserve",
-  "coredump-destroy",
-  "coredump-restart",
-];
 
 /** A complaint, or null. */
 type Check = string | null;
@@ -48,7 +44,7 @@ export function checkConfig(config: DomainConfig): Result<CheckedConfig, "bad-co
   const wrong =
     checkName(config.name) ??
     checkBytes(config) ??
-    checkCount("memory", config.memoryMiB, 2, MEMORY_MAX_MIB) ??
+    checkCount("memory", config.memoryMiB, MEMORY_MIN_MIB, MEMORY_MAX_MIB) ??
     checkCount("maxmem", maxMemoryMiB, config.memoryMiB, MEMORY_MAX_MIB) ??
     checkCount("vcpus", config.vcpus, 1, VCPUS_MAX) ??
     checkCount("maxvcpus", maxVcpus, config.vcpus, VCPUS_MAX) ??
@@ -77,7 +73,7 @@ export function checkConfig(config: DomainConfig): Result<CheckedConfig, "bad-co
 
 /** Whether a text may name a domain: not a number, or `xl` could not tell it from a domid. */
 export function checkName(name: string): Check {
-  if (typeof name !== "string" || !NAME.test(name)) {
+  if (typeof name !== "string" || !DOMAIN_NAME.test(name)) {
     return "name: 1 to 128 letters, digits and _ . : + - are allowed";
   }
   return /^\d+$/.test(name) ? "name: a number would be taken for a domain id" : null;
@@ -98,7 +94,7 @@ function checkText(config: DomainConfig): Check {
   const cmdline = config.cmdline ?? "";
   if (cmdline.includes("\0")) return "cmdline: holds a NUL";
   if (utf8ByteString(cmdline).length > CMDLINE_MAX) return `cmdline: longer than ${CMDLINE_MAX} bytes`;
-  if (config.uuid !== undefined && !UUID.test(config.uuid)) return `uuid: "${config.uuid}" is not a UUID`;
+  if (config.uuid !== undefined && !DOMAIN_UUID.test(config.uuid)) return `uuid: "${config.uuid}" is not a UUID`;
   for (const key of Object.keys(config.xenstoreData ?? {})) {
     if (!DATA_KEY.test(key)) return `xenstoreData: "${key}" is not a xenstore path`;
   }
@@ -106,8 +102,8 @@ function checkText(config: DomainConfig): Check {
 }
 
 function checkAction(field: string, action: LifecycleAction | undefined): Check {
-  if (action === undefined || ACTIONS.includes(action)) return null;
-  return `${field}: "${action}" is not one of ${ACTIONS.join(", ")}`;
+  if (action === undefined || LIFECYCLE_ACTIONS.includes(action)) return null;
+  return `${field}: "${action}" is not one of ${LIFECYCLE_ACTIONS.join(", ")}`;
 }
 
 function fullPlatform(platform: PlatformConfig): Required<PlatformConfig> {

@@ -35,8 +35,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "control-plane/xenbus",
   ],
   "control-plane/api/types.ts": [],
+  "control-plane/api/limits.ts": ["control-plane/api/types.ts"],
   "control-plane/domain": [
     ABI,
+    "control-plane/api/limits.ts",
     "control-plane/api/types.ts",
     "control-plane/backends",
     "control-plane/core-link",
@@ -57,6 +59,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   "control-plane/api": [
     ABI,
+    "control-plane/api/limits.ts",
     "control-plane/api/types.ts",
     "control-plane/core-link",
     "control-plane/domain",

@@ -2,7 +2,16 @@
  * From xl.cfg's settings to what a domain is: checks every key, type and range, and names the file, line and column of
  * each mistake. Kernel and ramdisk stay paths here; `load.ts` reads them.
  */
-import type { ConsoleKind, DomainConfig, LifecycleAction } from "../../api/index.js";
+import {
+  type ConsoleKind,
+  DOMAIN_NAME,
+  DOMAIN_UUID,
+  type DomainConfig,
+  LIFECYCLE_ACTIONS,
+  MEMORY_MAX_MIB,
+  MEMORY_MIN_MIB,
+  VCPUS_MAX,
+} from "../../api/index.js";
 import { type Cfg, formatPosition, type Setting } from "../cfg/index.js";
 import { didYouMean } from "../suggest.js";
 import { SUPPORTED_KEYS, UNSUPPORTED_KEYS } from "./keys.js";
@@ -33,19 +42,7 @@ export type ConfigResult =
   | { readonly ok: true; readonly plan: DomainPlan }
   | { readonly ok: false; readonly problems: readonly string[] };
 
-const MEMORY_MAX_MIB = 1024 * 1024;
 const MEMORY_DEFAULT_MIB = 128;
-const VCPUS_MAX = 128;
-const ACTIONS: readonly LifecycleAction[] = [
-  "destroy",
-  "restart",
-  "rename-restart",
-  "preserve",
-  "coredump-destroy",
-  "coredump-restart",
-];
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
-const NAME = /^[A-Za-z0-9_.+-][A-Za-z0-9_.:+ -]{0,127}$/;
 
 /** Checks `cfg`. `source` is its file name for complaints that have no place of their own. */
 export function planDomain(cfg: Cfg, source: string, folder: string, defaults: ConfigDefaults = {}): ConfigResult {
@@ -110,7 +107,7 @@ function readName(cfg: Cfg, reader: SettingReader): string | undefined {
   const setting = cfg.get("name");
   const name = reader.string("name");
   if (!setting || name === undefined) return undefined;
-  if (!NAME.test(name)) reader.complain(setting, "expected 1 to 128 letters, digits and _ . : + -");
+  if (!DOMAIN_NAME.test(name)) reader.complain(setting, "expected 1 to 128 letters, digits and _ . : + -");
   else if (/^\d+$/.test(name)) reader.complain(setting, "a number would be taken for a domain id");
   return name;
 }
@@ -118,7 +115,7 @@ function readName(cfg: Cfg, reader: SettingReader): string | undefined {
 function readUuid(cfg: Cfg, reader: SettingReader): string | undefined {
   const setting = cfg.get("uuid");
   const uuid = reader.string("uuid");
-  if (!setting || uuid === undefined || UUID.test(uuid)) return uuid;
+  if (!setting || uuid === undefined || DOMAIN_UUID.test(uuid)) return uuid;
   reader.complain(setting, `expected 8-4-4-4-12 hexadecimal digits, found "${uuid}"`);
   return undefined;
 }
@@ -135,15 +132,15 @@ function readCmdline(reader: SettingReader): string | undefined {
 
 function readActions(reader: SettingReader): Pick<DomainConfig, "onPoweroff" | "onReboot" | "onCrash"> {
   return optional({
-    onPoweroff: reader.choice("on_poweroff", ACTIONS),
-    onReboot: reader.choice("on_reboot", ACTIONS),
-    onCrash: reader.choice("on_crash", ACTIONS),
+    onPoweroff: reader.choice("on_poweroff", LIFECYCLE_ACTIONS),
+    onReboot: reader.choice("on_reboot", LIFECYCLE_ACTIONS),
+    onCrash: reader.choice("on_crash", LIFECYCLE_ACTIONS),
   });
 }
 
 function readSizes(reader: SettingReader, defaults: ConfigDefaults) {
   const memoryDefault = defaults.memoryMiB ?? MEMORY_DEFAULT_MIB;
-  const memoryMiB = reader.count("memory", { min: 2, max: MEMORY_MAX_MIB, unit: "MiB" }) ?? memoryDefault;
+  const memoryMiB = reader.count("memory", { min: MEMORY_MIN_MIB, max: MEMORY_MAX_MIB, unit: "MiB" }) ?? memoryDefault;
   const vcpus = reader.count("vcpus", { min: 1, max: VCPUS_MAX }) ?? 1;
   const maxMemoryMiB = reader.count("maxmem", { min: memoryMiB, max: MEMORY_MAX_MIB, unit: "MiB" });
   const maxVcpus = reader.count("maxvcpus", { min: vcpus, max: VCPUS_MAX });

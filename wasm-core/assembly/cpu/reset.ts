@@ -5,7 +5,7 @@
 import { SegIndex, Vcpu, VcpuOff } from "../gen/layout";
 import { Cr0 } from "./control-bits";
 import { setDr, Dr6, Dr7 } from "./debug";
-import { TAGS_EMPTY, updateFpuBlocked } from "./fpu-state";
+import { fpuInit, updateFpuBlocked } from "./fpu-state";
 import { updateModeKey } from "./modes";
 import { ATTR_FLAT_DATA, ATTR_REAL, setSegment } from "./segments";
 
@@ -31,14 +31,8 @@ export function vcpuReset(cpu: Vcpu): void {
   const self = changetype<usize>(cpu);
   memory.fill(self + VcpuOff.vec, 0, 16 * 32);
   memory.fill(self + VcpuOff.fpr, 0, 8 * 16);
+  fpuInit(cpu);
   cpu.fcw = FCW_RESET;
-  cpu.fsw = 0;
-  cpu.ftw = TAGS_EMPTY;
-  cpu.fop = 0;
-  cpu.fip = 0;
-  cpu.fdp = 0;
-  cpu.fcs = 0;
-  cpu.fds = 0;
   cpu.mxcsr = MXCSR_RESET;
   resetMsrs(cpu);
   updateFpuBlocked(cpu);

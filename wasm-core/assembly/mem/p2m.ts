@@ -153,15 +153,7 @@ function unshare(dom: Domain, gfn: u32): u32 {
 export function p2mSet(dom: Domain, gfn: u32, entry: u32): u32 {
   const lock = changetype<usize>(dom) + DomainOff.p2mLock;
   spinLock(lock);
-  const slot = make(dom, gfn);
-  if (slot == 0) {
-    spinUnlock(lock);
-    return P2M_FAILED;
-  }
-  const old = load<u32>(slot);
-  atomic.store<u32>(slot, entry == 0 && inRam(dom, gfn) ? BALLOON_ENTRY : entry);
-  accountSwap(dom, gfn, old, entry);
-  if (entry != 0 && gfn > dom.maxGfn) dom.maxGfn = gfn;
+  const old = swap(dom, gfn, make(dom, gfn), entry);
   spinUnlock(lock);
   return old;
 }
@@ -170,16 +162,18 @@ export function p2mSet(dom: Domain, gfn: u32, entry: u32): u32 {
 export function p2mReplace(dom: Domain, gfn: u32, expected: u32, entry: u32): u32 {
   const lock = changetype<usize>(dom) + DomainOff.p2mLock;
   spinLock(lock);
-  const slot = p2mGet(dom, gfn) == expected ? make(dom, gfn) : 0;
-  if (slot == 0) {
-    spinUnlock(lock);
-    return P2M_FAILED;
-  }
+  const old = p2mGet(dom, gfn) == expected ? swap(dom, gfn, make(dom, gfn), entry) : P2M_FAILED;
+  spinUnlock(lock);
+  return old;
+}
+
+/** Stores the entry of a gfn, whose slot make() gave; what stood there, or P2M_FAILED without a slot. */
+function swap(dom: Domain, gfn: u32, slot: usize, entry: u32): u32 {
+  if (slot == 0) return P2M_FAILED;
   const old = load<u32>(slot);
   atomic.store<u32>(slot, entry == 0 && inRam(dom, gfn) ? BALLOON_ENTRY : entry);
   accountSwap(dom, gfn, old, entry);
   if (entry != 0 && gfn > dom.maxGfn) dom.maxGfn = gfn;
-  spinUnlock(lock);
   return old;
 }
 
