@@ -6,7 +6,7 @@ import { describe, expect, it } from "vitest";
 import { Random } from "../support/random.js";
 import { CoreDecoder, type Decoded } from "./decoder.js";
 import { KNOWN } from "./known.js";
-import { disassemble, type Disassembled } from "./objdump.js";
+import { type Disassembled, disassemble } from "./objdump.js";
 import { sampleBytes } from "./samples.js";
 
 const SEED = Number(process.env["SEED"] ?? 1);
@@ -24,7 +24,8 @@ function difference(ours: Decoded, theirs: Disassembled): string | undefined {
 }
 
 /** Instructions that LOCK is legal before, when their destination is memory. */
-const LOCKABLE = /\block\b.*\b(add|adc|and|bt[csr]|cmpxchg\w*|dec|inc|neg|not|or|sbb|sub|xor|xadd|xchg) +(BYTE|[DQX]?WORD|XMMWORD) PTR/;
+const LOCKABLE =
+  /\block\b.*\b(add|adc|and|bt[csr]|cmpxchg\w*|dec|inc|neg|not|or|sbb|sub|xor|xadd|xchg) +(BYTE|[DQX]?WORD|XMMWORD) PTR/;
 
 describe("the decoder agrees with objdump", async () => {
   const decoder = await CoreDecoder.make();

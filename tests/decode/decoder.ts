@@ -1,16 +1,21 @@
 /** The core's decoder, asked about single instructions. */
+
+import { ModeKey } from "../../wasm-core/abi/structs/vcpu.js";
 import type { Row } from "../../wasm-core/isa/row.js";
 import { loadTable } from "../../wasm-core/isa/table.js";
 import { buildTree } from "../../wasm-core/isa/tree.js";
 import { variantsOf } from "../../wasm-core/isa/variants.js";
-import { ModeKey } from "../../wasm-core/abi/structs/vcpu.js";
 import { makeTestCore, type TestCore } from "../support/core.js";
 
 /** Offset of the record that testDecode fills. */
 const RECORD = 512;
 const LENGTH = 0xff;
 const { CODE16, CODE32, CODE64, PROTECTED, STACK32, LONG } = ModeKey.values as Record<string, number>;
-const KEY = { 16: CODE16! | PROTECTED!, 32: CODE32! | PROTECTED! | STACK32!, 64: CODE64! | PROTECTED! | STACK32! | LONG! };
+const KEY = {
+  16: CODE16! | PROTECTED!,
+  32: CODE32! | PROTECTED! | STACK32!,
+  64: CODE64! | PROTECTED! | STACK32! | LONG!,
+};
 
 export interface Decoded {
   /** Zero or less when the bytes are no instruction: too long. */

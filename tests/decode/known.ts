@@ -19,27 +19,49 @@ const ALIASES = "d8[c-f]|d9d[89a-f]|dc[d].|ddc[89a-f]|de(d[0-7])|dfc[89a-f]|dfd.
 
 const PREFIX_SENSITIVE =
   /\b(fx(save|rstor)\w*|xsave\w*|xrstors?\w*|(ld|st)mxcsr|[lms]fence|pmovmskb|mov(nti|msk\w+|nt\w+|h\w+|l\w+)|maskmov\w+|ldmxcsr|rdrand|rdseed|rdpid|emms|clflush|sha\w+|p\w+)\b/;
-const VEX_PREFIXED = new RegExp("^(?:67|2e|36|3e|26|64|65)*(?:66|f[023]|4.)(?:66|67|f[023]|2e|36|3e|26|64|65|4.)*(?:c4|c5)");
+const REX_AMID = /^(?:66|67|f[023]|2e|36|3e|26|64|65|4.)*4.(?:66|67|f[023]|2e|36|3e|26|64|65)/;
+const VEX_PREFIXED = /^(?:67|2e|36|3e|26|64|65)*(?:66|f[023]|4.)(?:66|67|f[023]|2e|36|3e|26|64|65|4.)*(?:c4|c5)/;
 
 export const KNOWN: readonly Known[] = [
-  { why: "an extension that this processor does not have", when: (o, t) => o.undefined && !t.bad && NOT_OFFERED.test(t.text) },
+  {
+    why: "an extension that this processor does not have",
+    when: (o, t) => o.undefined && !t.bad && NOT_OFFERED.test(t.text),
+  },
   { why: "objdump does not check LOCK", when: (o, t) => o.undefined && /\block\b/.test(t.text) },
   {
     why: "a prefix that makes the opcode undefined, which objdump shows as if it were ignored",
     when: (o, t) => o.undefined && /\b(repn?z|data16|data32)\b/.test(t.text) && PREFIX_SENSITIVE.test(t.text),
   },
   { why: "VEX takes no other prefix before it", when: (o, t, hex) => o.undefined && VEX_PREFIXED.test(hex) && !t.bad },
-  { why: "SWAPGS exists in 64-bit mode alone", when: (o, t) => o.undefined && /\bswapgs\b/.test(t.text) },
-  { why: "LOCK MOV CR0 is AMD's CR8 outside 64-bit mode", when: (o, t) => o.undefined && /\bcr([15-9]|1[0-5])\b/.test(t.text) },
+  { why: "exists in 64-bit mode alone", when: (o, t) => o.undefined && /\b(swapgs|(rd|wr)[fg]sbase)\b/.test(t.text) },
+  {
+    why: "LOCK MOV CR0 is AMD's CR8 outside 64-bit mode",
+    when: (o, t) => o.undefined && /\bcr([15-9]|1[0-5])\b/.test(t.text),
+  },
   { why: "fences ignore ModRM.r/m", when: (o, t, hex) => !o.undefined && t.bad && opcode("0fae[ef]").test(hex) },
   {
     why: "FWAIT is an instruction of its own; objdump joins it with the next",
     when: (_o, _t, hex) => opcode("9b").test(hex),
   },
-  { why: "register forms and memory forms 4 to 7 of 0F 0D are hints", when: (o, t, hex) => !o.undefined && t.bad && opcode("0f0d").test(hex) },
-  { why: "without MPX its opcodes are no-operations", when: (o, t, hex) => !o.undefined && opcode("0f1[ab]").test(hex) && /\bbnd/.test(t.text) },
-  { why: "SALC and the x87 aliases are not in the manuals", when: (o, t, hex) => !o.undefined && t.bad && opcode(`d6|${ALIASES}`).test(hex) },
-  { why: "objdump rejects prefixes that are ignored", when: (o, t, hex) => !o.undefined && t.bad && /^(..)*(f2|66)/.test(hex) && opcode("0fb[cd]|0f09").test(hex) },
+  {
+    why: "register forms and memory forms 4 to 7 of 0F 0D are hints",
+    when: (o, t, hex) => !o.undefined && t.bad && opcode("0f0d").test(hex),
+  },
+  {
+    why: "without MPX its opcodes are no-operations",
+    when: (o, t, hex) => !o.undefined && opcode("0f1[ab]").test(hex) && /\bbnd/.test(t.text),
+  },
+  {
+    why: "SALC and the x87 aliases are not in the manuals",
+    when: (o, t, hex) => !o.undefined && t.bad && opcode(`d6|${ALIASES}`).test(hex),
+  },
+  {
+    why: "objdump rejects prefixes that are ignored",
+    when: (o, t, hex) => !o.undefined && t.bad && /^(..)*(f2|66)/.test(hex) && opcode("0fb[cd]|0f09").test(hex),
+  },
   { why: "test registers are gone since the Pentium", when: (o, t) => o.undefined && /\btr[0-7]\b/.test(t.text) },
-  { why: "objdump forgets 67 when a REX prefix stands between prefixes", when: (o, t) => !o.undefined && /\bmovabs\b/.test(t.text) && /\baddr32\b/.test(t.text) },
+  {
+    why: "a REX prefix before another prefix counts for nothing; objdump loses the prefixes before it too",
+    when: (o, t, hex) => !o.undefined && !t.bad && REX_AMID.test(hex),
+  },
 ];

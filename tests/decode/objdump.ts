@@ -41,12 +41,24 @@ const isPrefixes = (text: string): boolean => text.split(/\s+/).every((word) => 
 /** Disassembles samples of SAMPLE_BYTES bytes each. */
 export function disassemble(mode: 16 | 32 | 64, samples: readonly Uint8Array[]): Disassembled[] {
   const image = new Uint8Array((samples.length + 1) * SLOT_BYTES).fill(NOP);
-  samples.forEach((s, i) => image.set(s, i * SLOT_BYTES));
+  for (const [i, s] of samples.entries()) image.set(s, i * SLOT_BYTES);
   const folder = mkdtempSync(join(tmpdir(), "decode-"));
   try {
     const file = join(folder, "samples.bin");
     writeFileSync(file, image);
-    const args = ["-D", "-w", "-z", "--no-show-raw-insn", "-b", "binary", "-m", MACHINE[mode], "-M", "intel,intel64", file];
+    const args = [
+      "-D",
+      "-w",
+      "-z",
+      "--no-show-raw-insn",
+      "-b",
+      "binary",
+      "-m",
+      MACHINE[mode],
+      "-M",
+      "intel,intel64",
+      file,
+    ];
     const r = spawnSync("objdump", args, { encoding: "utf8", maxBuffer: 1 << 30 });
     if (r.error) throw new Error("objdump is missing: install binutils (apt install binutils)");
     if (r.status !== 0) throw new Error(`objdump: ${r.stderr}`);

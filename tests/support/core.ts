@@ -2,7 +2,6 @@
  * The core as tests drive it: built from wasm-core/assembly/testing once for each state of the sources, and instantiated
  * over fresh memory in this thread. Time and randomness are fixed.
  */
-import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -11,6 +10,7 @@ import { compileCore, INITIAL_PAGES, MAXIMUM_PAGES } from "../../wasm-core/build
 import { writeLayout } from "../../wasm-core/build/gen-layout.js";
 import { writeTable } from "../../wasm-core/build/gen-table.js";
 import { INIT_DATA } from "../../wasm-core/build/postlink.js";
+import { coreSourceHash } from "../../wasm-core/build/sources.js";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const OUT = "dist/test";
@@ -31,23 +31,6 @@ export interface TestExports extends CoreExports {
 export interface TestCore {
   readonly memory: WebAssembly.Memory;
   readonly call: TestExports;
-}
-
-function* sources(folder: string): Generator<string> {
-  for (const entry of readdirSync(join(ROOT, folder), { withFileTypes: true })) {
-    const path = `${folder}/${entry.name}`;
-    if (entry.isDirectory()) {
-      if (entry.name !== "gen" || folder.endsWith("isa")) yield* sources(path);
-    } else if (entry.name.endsWith(".ts") && !entry.name.includes(".test.")) yield path;
-  }
-}
-
-function sourceHash(): string {
-  const hash = createHash("sha256");
-  for (const folder of ["wasm-core/abi", "wasm-core/assembly", "wasm-core/build", "wasm-core/isa"]) {
-    for (const path of [...sources(folder)].sort()) hash.update(path).update(readFileSync(join(ROOT, path)));
-  }
-  return hash.digest("hex").slice(0, 16);
 }
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
@@ -73,16 +56,21 @@ async function exclusively(lock: string, work: () => Promise<void>): Promise<voi
 
 /** Path of the compiled core, compiling it when the sources have changed. */
 async function compiledCore(): Promise<string> {
-  const name = `core-O${OPTIMIZE}-${sourceHash()}.wasm`;
+  const name = `core-O${OPTIMIZE}-${coreSourceHash()}.wasm`;
   const path = join(ROOT, OUT, name);
   if (existsSync(path)) return path;
   mkdirSync(join(ROOT, OUT), { recursive: true });
   await exclusively(join(ROOT, OUT, "lock"), async () => {
     if (existsSync(path)) return;
-    for (const old of readdirSync(join(ROOT, OUT))) if (old.startsWith(`core-O${OPTIMIZE}-`)) rmSync(join(ROOT, OUT, old));
+    for (const old of readdirSync(join(ROOT, OUT)))
+      if (old.startsWith(`core-O${OPTIMIZE}-`)) rmSync(join(ROOT, OUT, old));
     await writeLayout();
     await writeTable();
-    await compileCore({ entry: "wasm-core/assembly/testing/index.ts", out: `${OUT}/building.wasm`, optimize: OPTIMIZE });
+    await compileCore({
+      entry: "wasm-core/assembly/testing/index.ts",
+      out: `${OUT}/building.wasm`,
+      optimize: OPTIMIZE,
+    });
     renameSync(join(ROOT, OUT, "building.wasm"), path);
   });
   return path;

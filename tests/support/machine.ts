@@ -107,7 +107,7 @@ export class LongModeMachine {
     this.write(PML4, PDPT | PTE.P | PTE.W | PTE.U);
     this.write(PDPT, PD | PTE.P | PTE.W | PTE.U);
     for (let page = 0n; page < FIRST_USER_PAGE; page += PAGE) this.map(page, page, PTE.W);
-    GDT_ENTRIES.forEach((d, i) => this.write(GDT + 8n * BigInt(i), d));
+    for (const [i, d] of GDT_ENTRIES.entries()) this.write(GDT + 8n * BigInt(i), d);
     this.write(LDT, 0x00cffb000000ffffn);
     for (let v = 0; v < 256; v++) this.gate(v);
     this.write(TSS + 4n, STACK_TOP);

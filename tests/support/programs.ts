@@ -1,7 +1,7 @@
 /** The programs of others that tests compare with, and how they get onto the machine. */
 import { execFileSync, spawnSync } from "node:child_process";
 
-interface Program {
+export interface Program {
   readonly commands: readonly string[];
   /** Debian's package. */
   readonly package: string;
@@ -20,11 +20,11 @@ const PROGRAMS: readonly Program[] = [
 ];
 
 const exists = (command: string): boolean => spawnSync(command, ["--version"], { stdio: "ignore" }).error === undefined;
-const missing = (): Program[] => PROGRAMS.filter((p) => !p.commands.some(exists));
+const missing = (programs: readonly Program[]): Program[] => programs.filter((p) => !p.commands.some(exists));
 
 /** Makes sure that every program is there: installs what is missing with apt when root, else fails with what to do. */
-export async function requirePrograms(): Promise<void> {
-  let lacking = missing();
+export async function requirePrograms(programs: readonly Program[] = PROGRAMS): Promise<void> {
+  let lacking = missing(programs);
   if (lacking.length === 0) return;
   const packages = lacking.map((p) => p.package);
   if (exists("apt-get") && process.getuid?.() === 0) {
@@ -35,12 +35,12 @@ export async function requirePrograms(): Promise<void> {
       stdio: ["ignore", "ignore", "inherit"],
       env,
     });
-    lacking = missing();
+    lacking = missing(programs);
     if (lacking.length === 0) return;
   }
   const names = lacking.map((p) => `${p.commands[0]} (Debian package ${p.package})`).join(", ");
   process.stderr.write(
-    `The tests compare with programs that this machine lacks: ${names}.\nInstall them and run npm test again.\n`,
+    `The tests compare with programs that this machine lacks: ${names}.\nInstall them and run this again.\n`,
   );
   process.exit(1);
 }

@@ -54,7 +54,7 @@ const REASONS: Readonly<Record<string, string>> = {
 
 /** Why `row` has no vectors, or undefined when it must have. */
 export function exclusion(row: Row): string | undefined {
-  if (row.semantic === "undefinedOpcode" && !/^(NP )?D[89A-F] |^0F 0B/.test(row.encoding)) {
+  if (row.semantic === "undefinedOpcode" && !/^(NP )?D[89A-F] |^0F 0B|^F3 0F 38/.test(row.encoding)) {
     return "undefined here; the recording processor may define it";
   }
   if (row.notes.has("no64")) return "the recording machine ran no 32-bit code";

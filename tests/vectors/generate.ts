@@ -1,11 +1,11 @@
 /** Enumerates the instructions to record for a row: forms, sizes, prefixes, placements of memory, values. */
-import { hasTwoForms, type Variant, variantsOf } from "../../wasm-core/isa/variants.js";
+
 import type { Operand, Row } from "../../wasm-core/isa/row.js";
+import { hasTwoForms, type Variant, variantsOf } from "../../wasm-core/isa/variants.js";
 import { Random, seedOf } from "../support/random.js";
 import type { Mode, State } from "./layout.js";
 import { type Place, Sample } from "./sample.js";
 import { specialise } from "./special.js";
-
 
 /** The row's text: how stored vectors name it. */
 export function rowKey(row: Row): string {
@@ -29,9 +29,9 @@ const STACK_SEMANTICS = /^(push|pop|ret|iret|enter|leave|call)/;
 /** How many samples a variant gets, by module. */
 function samples(module: string, mode: Mode, form: string): number {
   if (mode !== 64) return 6;
-  if (/^(sse|mmx)/.test(module)) return form === "mem" ? 6 : 14;
-  if (module.startsWith("x87")) return 20;
-  return form === "mem" ? 12 : 20;
+  if (/^(sse|mmx)/.test(module)) return form === "mem" ? 9 : 24;
+  if (module.startsWith("x87")) return 40;
+  return form === "mem" ? 16 : 28;
 }
 
 const NORMAL: readonly Place[] = ["aligned", "odd", "aligned", "crossing"];
@@ -39,15 +39,25 @@ const FAULTS: readonly Place[] = ["guard", "into-guard", "read-only", "non-canon
 
 function needsAlignment(row: Row): boolean {
   if (row.semantic === "fxsave" || row.semantic === "fxrstor") return true;
-  return !row.notes.has("unal") && row.operands.some((o) => (o.kind === "W" || (o.kind === "M" && o.size === "x")) && o.size === "x");
+  return (
+    !row.notes.has("unal") &&
+    row.operands.some((o) => (o.kind === "W" || (o.kind === "M" && o.size === "x")) && o.size === "x")
+  );
 }
 
 /** Placements to try: all the good ones in turn, then one sample of each that faults. */
 function places(row: Row, form: string, mode: Mode, module: string): Place[] {
-  const touches = form === "mem" || module === "string" || STACK_SEMANTICS.test(row.semantic) || /^(xlat|maskmov)/.test(row.semantic) || row.operands.some((o) => o.kind === "O");
+  const touches =
+    form === "mem" ||
+    module === "string" ||
+    STACK_SEMANTICS.test(row.semantic) ||
+    /^(xlat|maskmov)/.test(row.semantic) ||
+    row.operands.some((o) => o.kind === "O");
   const n = samples(module, mode, touches ? "mem" : "reg");
   if (!touches) return Array.from({ length: n }, () => "aligned");
-  const good: Place[] = Array.from({ length: n }, (_, i) => (needsAlignment(row) ? "aligned" : NORMAL[i % NORMAL.length]!));
+  const good: Place[] = Array.from({ length: n }, (_, i) =>
+    needsAlignment(row) ? "aligned" : NORMAL[i % NORMAL.length]!,
+  );
   // Which of two faults is found first is not defined: an aligned operand does not reach into the next page.
   const bad = (needsAlignment(row) ? [...FAULTS, "odd" as const] : FAULTS).filter(
     (p) => !(p === "into-guard" && needsAlignment(row)) && !(p === "non-canonical" && usesStackAlone(row, form)),
@@ -74,7 +84,8 @@ function makeSample(s: Sample): Work {
   s.flags();
   s.chooseRegisters();
   s.fillOperands();
-  if (USES_ACCUMULATORS.has(s.module) && ["raw", "st", "sse"].some((n) => s.row.notes.has(n))) s.fillAccumulators(s.variant.size || 8);
+  if (USES_ACCUMULATORS.has(s.module) && ["raw", "st", "sse"].some((n) => s.row.notes.has(n)))
+    s.fillAccumulators(s.variant.size || 8);
   if (["fpu", "fpunw", "mmx"].some((n) => s.row.notes.has(n)) || s.row.semantic === "fwait") s.x87State();
   if (s.row.notes.has("sse")) s.mxcsr();
   const memory = memoryOperand(s);
@@ -103,7 +114,10 @@ function clipTo32(s: Sample): void {
 function runsIn(row: Row, mode: Mode, v: Variant): boolean {
   // AMD has no 64-bit offsets in far pointers.
   if (v.size === 64 && row.operands.some((o) => o.kind === "M" && o.size === "p")) return false;
-  if (mode === 64) return !row.notes.has("no64") && !(row.notes.has("f64") && v.size !== 64) && !(row.notes.has("d64") && v.size === 32);
+  if (mode === 64)
+    return (
+      !row.notes.has("no64") && !(row.notes.has("f64") && v.size !== 64) && !(row.notes.has("d64") && v.size === 32)
+    );
   return !row.notes.has("only64") && v.size !== 64;
 }
 

@@ -1,6 +1,5 @@
 /** One instruction of a row about to be recorded: its parts and the state it starts from, filled step by step. */
 import { encode, type Memory, type Parts } from "../../wasm-core/isa/encode.js";
-import { matchOf } from "../../wasm-core/isa/encoding.js";
 import type { Operand, Row } from "../../wasm-core/isa/row.js";
 import { bitsOf, type Variant } from "../../wasm-core/isa/variants.js";
 import type { Random } from "../support/random.js";
@@ -93,7 +92,8 @@ export class Sample {
       if (parts.reg !== undefined && parts.reg < HIGH_BYTE) parts.reg &= 3;
       if (parts.rm !== undefined && parts.rm < HIGH_BYTE) parts.rm &= 3;
     }
-    for (const n of [parts.reg, parts.rm, parts.vvvv]) if (n !== undefined) this.busy.add(n >= HIGH_BYTE ? n - HIGH_BYTE : n);
+    for (const n of [parts.reg, parts.rm, parts.vvvv])
+      if (n !== undefined) this.busy.add(n >= HIGH_BYTE ? n - HIGH_BYTE : n);
   }
 
   private lane(): Lane {
@@ -112,13 +112,15 @@ export class Sample {
       if (o.kind === "CL") this.occupy(1);
       const bits = this.bits(o) || 64;
       if (o.kind === "G" || o.kind === "Z") this.setGpr(this.parts.reg!, integer(this.rng, bits));
-      else if ((o.kind === "E" || o.kind === "R") && this.variant.form === "reg") this.setGpr(this.parts.rm!, integer(this.rng, bits));
+      else if ((o.kind === "E" || o.kind === "R") && this.variant.form === "reg")
+        this.setGpr(this.parts.rm!, integer(this.rng, bits));
       else if (o.kind === "B") this.setGpr(this.parts.vvvv!, integer(this.rng, bits));
       else if (o.kind === "A" && o.size !== "p") this.setGpr(0, integer(this.rng, bits));
       else if (o.kind === "CL") this.setGpr(1, (this.rng.u64() & ~0xffn) | this.count());
       else if (o.kind === "I") immediates.push(this.immediate(o, bits));
       else if (o.kind === "V") this.state.setXmm(this.parts.reg!, lanes(this.rng, this.lane()));
-      else if ((o.kind === "W" || o.kind === "U") && this.variant.form === "reg") this.state.setXmm(this.parts.rm!, lanes(this.rng, this.lane()));
+      else if ((o.kind === "W" || o.kind === "U") && this.variant.form === "reg")
+        this.state.setXmm(this.parts.rm!, lanes(this.rng, this.lane()));
     }
     this.parts.immediates = immediates;
   }
@@ -177,7 +179,8 @@ export class Sample {
     if (form === 7) this.parts.memory = { disp: Number(ea) };
     else if (form === 6 && this.mode === 64) this.parts.memory = { disp: 0, ripRelative: true };
     else this.parts.memory = this.basedForm(ea, form);
-    if (canonical && this.mode === 64 && this.parts.memory.base !== undefined && this.rng.once(12)) this.parts.address67 = true;
+    if (canonical && this.mode === 64 && this.parts.memory.base !== undefined && this.rng.once(12))
+      this.parts.address67 = true;
   }
 
   private basedForm(ea: bigint, form: number): Memory {
@@ -185,7 +188,8 @@ export class Sample {
     const gs = form === 5 && this.mode === 64;
     if (gs) this.parts.segment = GS_PREFIX;
     const base = this.freeRegister();
-    const disp = dispBytes === 0 ? 0 : dispBytes === 1 ? this.rng.below(256) - 128 : (this.rng.u32() | 0) >> this.rng.below(28);
+    const disp =
+      dispBytes === 0 ? 0 : dispBytes === 1 ? this.rng.below(256) - 128 : (this.rng.u32() | 0) >> this.rng.below(28);
     const realDisp = (base & 7) === 5 && dispBytes === 0 ? 0 : disp;
     let rest = ea - BigInt(realDisp) - (gs ? BigInt(GS_BASE) : 0n);
     const m: { -readonly [K in keyof Memory]: Memory[K] } = { base, disp: realDisp };
@@ -195,7 +199,9 @@ export class Sample {
       if (index !== RSP) {
         m.index = index;
         m.scale = this.rng.pick([1, 2, 4, 8]);
-        const value = this.rng.once(2) ? BigInt(this.rng.below(256)) : BigInt.asUintN(64, -BigInt(this.rng.below(4096)));
+        const value = this.rng.once(2)
+          ? BigInt(this.rng.below(256))
+          : BigInt.asUintN(64, -BigInt(this.rng.below(4096)));
         this.state.setGpr(index, value & this.addressMask);
         rest -= value * BigInt(m.scale);
       }
@@ -217,10 +223,12 @@ export class Sample {
     if (this.ea >= NON_CANONICAL) return;
     const at = Number(this.ea);
     const name = this.row.mnemonic;
-    if (o.kind === "W" || o.kind === "Q" || (o.kind === "M" && o.size === "x")) this.state.poke(at, lanes(this.rng, this.lane()));
+    if (o.kind === "W" || o.kind === "Q" || (o.kind === "M" && o.size === "x"))
+      this.state.poke(at, lanes(this.rng, this.lane()));
     else if (name === "FBLD") this.state.poke(at, decimal(this.rng));
     else if (o.size === "t") this.state.poke(at, extended(this.rng));
-    else if (/^F/.test(name) && !/^FI|^FLDCW/.test(name) && bits >= 32) this.state.poke(at, integerBytes(float(this.rng, bits as 32 | 64), bits));
+    else if (/^F/.test(name) && !/^FI|^FLDCW/.test(name) && bits >= 32)
+      this.state.poke(at, integerBytes(float(this.rng, bits as 32 | 64), bits));
     else if (bits > 0) this.state.poke(at, integerBytes(integer(this.rng, bits), bits));
     else this.state.poke(at, lanes(this.rng, 32));
   }
@@ -229,7 +237,9 @@ export class Sample {
 
   x87State(): void {
     const { rng, state } = this;
-    const fcw = rng.once(2) ? 0x37f : 0x40 | (rng.below(4) << 10) | (rng.pick([0, 2, 3]) << 8) | (rng.once(3) ? rng.below(64) : 0x3f);
+    const fcw = rng.once(2)
+      ? 0x37f
+      : 0x40 | (rng.below(4) << 10) | (rng.pick([0, 2, 3]) << 8) | (rng.once(3) ? rng.below(64) : 0x3f);
     const pending = rng.once(16);
     let fsw = (rng.below(8) << 11) | (rng.once(3) ? rng.u32() & 0x4700 : 0) | (rng.once(4) ? rng.below(64) : 0);
     if (!pending) fsw &= ~(~fcw & 0x3f);
@@ -249,6 +259,11 @@ export class Sample {
     const { rng } = this;
     if (rng.once(2)) return;
     const masks = rng.once(5) ? rng.below(64) << 7 : 0x1f80;
-    this.state.mxcsr = masks | (rng.below(4) << 13) | (rng.once(4) ? 0x8000 : 0) | (rng.once(4) ? 0x40 : 0) | (rng.once(4) ? rng.below(64) : 0);
+    this.state.mxcsr =
+      masks |
+      (rng.below(4) << 13) |
+      (rng.once(4) ? 0x8000 : 0) |
+      (rng.once(4) ? 0x40 : 0) |
+      (rng.once(4) ? rng.below(64) : 0);
   }
 }

@@ -46,7 +46,7 @@ function indirectTarget(s: Sample): void {
 function returnFrame(s: Sample, values: readonly bigint[]): void {
   const bits = slot(s);
   const at = stackAt(s, (bits / 8) * values.length);
-  values.forEach((v, i) => put(s, at + BigInt((i * bits) / 8), v, bits));
+  for (const [i, v] of values.entries()) put(s, at + BigInt((i * bits) / 8), v, bits);
 }
 
 function farFrame(s: Sample, more: readonly bigint[] = []): void {
@@ -133,7 +133,8 @@ function x87Image(s: Sample): void {
   const fcw = 0x37f & ~(s.rng.once(3) ? s.rng.below(64) : 0);
   let fsw = s.rng.u32() & 0x7f7f;
   if (s.rng.once(2)) fsw &= ~(~fcw & 0x3f);
-  [fcw, fsw, s.rng.u32() & 0xffff, 0, 0, 0, 0].forEach((v, i) => put(s, BigInt(at + i * word), BigInt(v), word * 8));
+  const environment = [fcw, fsw, s.rng.u32() & 0xffff, 0, 0, 0, 0];
+  for (const [i, v] of environment.entries()) put(s, BigInt(at + i * word), BigInt(v), word * 8);
   for (let n = 0; n < 8; n++) s.state.poke(at + 7 * word + 10 * n, extended(s.rng));
 }
 
@@ -150,10 +151,10 @@ function fxImage(s: Sample): void {
   s.state.poke(at, image);
 }
 
-const FLAGS_IMAGE = (s: Sample): bigint => (s.rng.u64() & 0x1d7fd5n & ~NOT_LOADED) | 0x202n;
+const flagsImage = (s: Sample): bigint => (s.rng.u64() & 0x1d7fd5n & ~NOT_LOADED) | 0x202n;
 
 function interruptFrame(s: Sample): void {
-  const more = s.mode === 64 ? [FLAGS_IMAGE(s), BigInt(PAGE_BOUNDARY), BigInt(DATA_SELECTOR)] : [FLAGS_IMAGE(s)];
+  const more = s.mode === 64 ? [flagsImage(s), BigInt(PAGE_BOUNDARY), BigInt(DATA_SELECTOR)] : [flagsImage(s)];
   farFrame(s, more);
 }
 
@@ -199,66 +200,56 @@ function interruptNumber(s: Sample): void {
 
 const popValue = (s: Sample): void => returnFrame(s, [integer(s.rng, slot(s))]);
 const pushRoom = (s: Sample): void => void stackAt(s, slot(s) / 8);
+const nearReturn = (s: Sample): void => returnFrame(s, [target(s)]);
+const farReturn = (s: Sample): void => farFrame(s);
 
+/** One after the other. */
+const both =
+  (first: (s: Sample) => void, second: (s: Sample) => void) =>
+  (s: Sample): void => {
+    first(s);
+    second(s);
+  };
+
+/** Bytes that a return releases. */
+const releases =
+  (unit: number) =>
+  (s: Sample): void => {
+    s.parts.immediates = [BigInt(s.rng.below(8) * unit)];
+  };
+
+function leave(s: Sample): void {
+  popValue(s);
+  s.setGpr(RBP, s.state.gpr(RSP));
+  s.setGpr(RSP, BigInt(PAGE_BOUNDARY));
+}
+
+/** Explicit lengths, beyond the operand and negative ones among them. */
+function stringLengths(s: Sample): void {
+  s.setGpr(RAX, BigInt(s.rng.below(20)));
+  s.setGpr(RDX, BigInt.asUintN(64, BigInt(s.rng.below(24) - 4)));
+}
+
+// biome-ignore format: groups of instructions a line
 const BY_SEMANTIC: Readonly<Record<string, (s: Sample) => void>> = {
-  div: division,
-  idiv: division,
-  cmpxchg: compareExchange,
-  cmpxchgPair: compareExchangePair,
-  bt: bitOffset,
-  bts: bitOffset,
-  btr: bitOffset,
-  btc: bitOffset,
-  jmp: branchTarget,
-  call: (s) => (branchTarget(s), pushRoom(s)),
-  jmpIndirect: indirectTarget,
-  callIndirect: (s) => (indirectTarget(s), pushRoom(s)),
-  ret: (s) => returnFrame(s, [target(s)]),
-  retPop: (s) => (returnFrame(s, [target(s)]), (s.parts.immediates = [BigInt(s.rng.below(32))])),
-  loop: loopCount,
-  loope: loopCount,
-  loopne: loopCount,
-  jrcxz: loopCount,
-  pushValue: pushRoom,
-  pushf: pushRoom,
-  pushAll: (s) => void stackAt(s, slot(s)),
-  pushEs: pushRoom,
-  pushCs: pushRoom,
-  pushSs: pushRoom,
-  pushDs: pushRoom,
-  pushFs: pushRoom,
-  pushGs: pushRoom,
-  popReg: popValue,
-  popRm: popValue,
-  popAll: (s) =>
-    returnFrame(
-      s,
-      Array.from({ length: 8 }, () => integer(s.rng, slot(s))),
-    ),
-  popf: (s) => returnFrame(s, [FLAGS_IMAGE(s)]),
-  enter,
-  leave: (s) => (popValue(s), s.setGpr(RBP, s.state.gpr(RSP)), s.setGpr(RSP, BigInt(PAGE_BOUNDARY))),
+  div: division, idiv: division,
+  cmpxchg: compareExchange, cmpxchgPair: compareExchangePair,
+  bt: bitOffset, bts: bitOffset, btr: bitOffset, btc: bitOffset,
+  jmp: branchTarget, jmpIndirect: indirectTarget, call: both(branchTarget, pushRoom), callIndirect: both(indirectTarget, pushRoom),
+  ret: nearReturn, retPop: both(nearReturn, releases(4)),
+  loop: loopCount, loope: loopCount, loopne: loopCount, jrcxz: loopCount,
+  pushValue: pushRoom, pushf: pushRoom, pushAll: (s) => void stackAt(s, slot(s)),
+  pushEs: pushRoom, pushCs: pushRoom, pushSs: pushRoom, pushDs: pushRoom, pushFs: pushRoom, pushGs: pushRoom,
+  popReg: popValue, popRm: popValue, popAll: (s) => returnFrame(s, Array.from({ length: 8 }, () => integer(s.rng, slot(s)))),
+  popf: (s) => returnFrame(s, [flagsImage(s)]),
+  enter, leave,
   xlat: (s) => s.setGpr(RBX, s.address(1) - BigInt(s.rng.below(2) * 0x40)),
-  maskmovdqu: (s) => s.setGpr(RDI, s.address(16)),
-  maskmovq: (s) => s.setGpr(RDI, s.address(8)),
-  fldenv: x87Image,
-  frstor: x87Image,
-  fxrstor: fxImage,
-  iret: interruptFrame,
-  retFar: (s) => farFrame(s),
-  retFarPop: (s) => (farFrame(s), (s.parts.immediates = [BigInt(s.rng.below(4) * 4)])),
-  callFar: farPointer,
-  jmpFar: farPointer,
-  callFarMem: farPointer,
-  jmpFarMem: farPointer,
-  bound: bounds,
-  intN: interruptNumber,
-  pcmpestrm: (s) => (
-    s.setGpr(RAX, BigInt(s.rng.below(20))), s.setGpr(RDX, BigInt.asUintN(64, BigInt(s.rng.below(24) - 4)))
-  ),
-  pcmpestri: (s) => (
-    s.setGpr(RAX, BigInt(s.rng.below(20))), s.setGpr(RDX, BigInt.asUintN(64, BigInt(s.rng.below(24) - 4)))
-  ),
+  maskmovdqu: (s) => s.setGpr(RDI, s.address(16)), maskmovq: (s) => s.setGpr(RDI, s.address(8)),
+  fldenv: x87Image, frstor: x87Image, fxrstor: fxImage,
+  iret: interruptFrame, retFar: farReturn, retFarPop: both(farReturn, releases(4)),
+  callFar: farPointer, jmpFar: farPointer, callFarMem: farPointer, jmpFarMem: farPointer,
+  bound: bounds, intN: interruptNumber,
+  pcmpestrm: stringLengths, pcmpestri: stringLengths,
 };
 
 /** Applies what the row's semantic asks for, after operands and memory are filled. */

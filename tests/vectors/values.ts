@@ -6,7 +6,20 @@ const u64 = (v: bigint): bigint => BigInt.asUintN(64, v);
 /** Values at the edges of `bits` wide numbers. */
 function edges(bits: number): bigint[] {
   const top = 1n << BigInt(bits - 1);
-  return [0n, 1n, 2n, top - 1n, top, top + 1n, 2n * top - 1n, 2n * top - 2n, 0x0fn, 0x10n, 0x5555555555555555n, 0xaaaaaaaaaaaaaaaan];
+  return [
+    0n,
+    1n,
+    2n,
+    top - 1n,
+    top,
+    top + 1n,
+    2n * top - 1n,
+    2n * top - 2n,
+    0x0fn,
+    0x10n,
+    0x5555555555555555n,
+    0xaaaaaaaaaaaaaaaan,
+  ];
 }
 
 /** An integer for an operand of `bits` bits; what lies above them is often not zero. */
@@ -19,16 +32,44 @@ export function integer(rng: Random, bits: number): bigint {
 }
 
 const F32 = [
-  0x00000000, 0x80000000, 0x3f800000, 0xbf800000, 0x00000001, 0x80000001, 0x007fffff, 0x00800000, 0x7f7fffff, 0xff7fffff, 0x7f800000,
-  0xff800000, 0x7fc00000, 0xffc00000, 0x7f800001, 0x7fa12345, 0x3f000000, 0x3fc00000, 0x40200000, 0xbf000000, 0x4f000000, 0xcf000000,
-  0x4effffff, 0x5f000000, 0x42f6e979, 0x3eaaaaab, 0x4b000001, 0x33800000, 0x3f7fffff, 0x3f800001,
+  0x00000000, 0x80000000, 0x3f800000, 0xbf800000, 0x00000001, 0x80000001, 0x007fffff, 0x00800000, 0x7f7fffff,
+  0xff7fffff, 0x7f800000, 0xff800000, 0x7fc00000, 0xffc00000, 0x7f800001, 0x7fa12345, 0x3f000000, 0x3fc00000,
+  0x40200000, 0xbf000000, 0x4f000000, 0xcf000000, 0x4effffff, 0x5f000000, 0x42f6e979, 0x3eaaaaab, 0x4b000001,
+  0x33800000, 0x3f7fffff, 0x3f800001,
 ];
 const F64 = [
-  0n, 0x8000000000000000n, 0x3ff0000000000000n, 0xbff0000000000000n, 1n, 0x8000000000000001n, 0x000fffffffffffffn, 0x0010000000000000n,
-  0x7fefffffffffffffn, 0xffefffffffffffffn, 0x7ff0000000000000n, 0xfff0000000000000n, 0x7ff8000000000000n, 0xfff8000000000000n,
-  0x7ff0000000000001n, 0x7ff4123456789abcn, 0x3fe0000000000000n, 0x3ff8000000000000n, 0x4004000000000000n, 0xbfe0000000000000n,
-  0x41e0000000000000n, 0xc1e0000000000000n, 0x41dfffffffc00000n, 0x43e0000000000000n, 0x405edd2f1a9fbe77n, 0x3fd5555555555555n,
-  0x4330000000000001n, 0x47efffffe0000000n, 0x47effffff0000000n, 0x36a0000000000000n, 0x380fffffffffffffn, 0x3810000000000000n,
+  0n,
+  0x8000000000000000n,
+  0x3ff0000000000000n,
+  0xbff0000000000000n,
+  1n,
+  0x8000000000000001n,
+  0x000fffffffffffffn,
+  0x0010000000000000n,
+  0x7fefffffffffffffn,
+  0xffefffffffffffffn,
+  0x7ff0000000000000n,
+  0xfff0000000000000n,
+  0x7ff8000000000000n,
+  0xfff8000000000000n,
+  0x7ff0000000000001n,
+  0x7ff4123456789abcn,
+  0x3fe0000000000000n,
+  0x3ff8000000000000n,
+  0x4004000000000000n,
+  0xbfe0000000000000n,
+  0x41e0000000000000n,
+  0xc1e0000000000000n,
+  0x41dfffffffc00000n,
+  0x43e0000000000000n,
+  0x405edd2f1a9fbe77n,
+  0x3fd5555555555555n,
+  0x4330000000000001n,
+  0x47efffffe0000000n,
+  0x47effffff0000000n,
+  0x36a0000000000000n,
+  0x380fffffffffffffn,
+  0x3810000000000000n,
 ];
 
 /** An IEEE number of 32 or 64 bits. */
@@ -36,7 +77,9 @@ export function float(rng: Random, bits: 32 | 64): bigint {
   if (rng.once(4)) return bits === 32 ? BigInt(rng.u32()) : rng.u64();
   if (rng.once(4)) {
     const near = BigInt(rng.below(40)) - 20n;
-    return bits === 32 ? BigInt(0x3f800000 + rng.below(1 << 23)) + near * 0x800000n : 0x3ff0000000000000n + (rng.u64() >> 12n) + near * (1n << 52n);
+    return bits === 32
+      ? BigInt(0x3f800000 + rng.below(1 << 23)) + near * 0x800000n
+      : 0x3ff0000000000000n + (rng.u64() >> 12n) + near * (1n << 52n);
   }
   return bits === 32 ? BigInt(rng.pick(F32)) : rng.pick(F64);
 }
@@ -61,8 +104,18 @@ export function lanes(rng: Random, lane: Lane): Uint8Array {
 
 const F80_EXPONENTS = [0, 1, 0x3fff, 0x3ffe, 0x4000, 0x400e, 0x401e, 0x403e, 0x7ffe, 0x7fff, 0x3c01, 0x43fe, 0x3f81];
 const F80_SIGNIFICANDS = [
-  0x8000000000000000n, 0xffffffffffffffffn, 0xc000000000000000n, 0xa000000000000000n, 0x8000000000000001n, 0x4000000000000000n, 0n, 1n,
-  0xc90fdaa22168c235n, 0x8000010000000000n, 0x8000000000000400n, 0xfffffffffffffc00n,
+  0x8000000000000000n,
+  0xffffffffffffffffn,
+  0xc000000000000000n,
+  0xa000000000000000n,
+  0x8000000000000001n,
+  0x4000000000000000n,
+  0n,
+  1n,
+  0xc90fdaa22168c235n,
+  0x8000010000000000n,
+  0x8000000000000400n,
+  0xfffffffffffffc00n,
 ];
 
 /** Ten bytes of extended precision, unnormal and unsupported formats among them. */

@@ -1,18 +1,25 @@
 /** Writes what the instruction table generates for AssemblyScript: handlers and decoder tables. */
 import { mkdirSync, writeFileSync } from "node:fs";
+import { UNDEFINED } from "../isa/families/undefined.js";
 import { decodeTablesSource } from "../isa/gen/decode.js";
+import { isaDocument } from "../isa/gen/docs.js";
 import { handlersSource } from "../isa/gen/interp.js";
 import { loadTable } from "../isa/table.js";
 import { buildTree } from "../isa/tree.js";
+import { tableMistakes } from "../isa/validate.js";
 
 const OUT = new URL("../assembly/gen/", import.meta.url);
+const DOCUMENT = new URL("../../docs/isa.md", import.meta.url);
 
-/** Writes assembly/gen/handlers.ts and decode-tables.ts; returns how many rows and handlers there are. */
+/** Checks the table, writes assembly/gen/handlers.ts and decode-tables.ts, and docs/isa.md; returns how many rows and handlers there are. */
 export async function writeTable(): Promise<{ rows: number }> {
   const families = await loadTable();
+  const mistakes = tableMistakes(families, UNDEFINED);
+  if (mistakes.length > 0) throw new Error(`instruction table:\n  ${mistakes.join("\n  ")}`);
   const tree = buildTree(families.flatMap((f) => f.rows));
   mkdirSync(OUT, { recursive: true });
   writeFileSync(new URL("handlers.ts", OUT), handlersSource(families, tree.leaves));
   writeFileSync(new URL("decode-tables.ts", OUT), decodeTablesSource(tree));
+  writeFileSync(DOCUMENT, isaDocument(families));
   return { rows: tree.leaves.length };
 }
