@@ -1,10 +1,12 @@
 /**
  * Builds everything: generated sources, the core, and the bundles of Domain0, the command line and the page.
- * `--core-only` stops after the core; `--fast` compiles it without optimisation.
+ * `--core-only` stops after the core; `--fast` compiles it without optimisation; `--text` writes its text format too.
  */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { compileCore } from "./compile.js";
 import { writeLayout } from "./gen-layout.js";
 import { writeTable } from "./gen-table.js";
+import { coreSourceHash } from "./sources.js";
 
 const flags = new Set(process.argv.slice(2));
 
@@ -18,14 +20,18 @@ async function step<T>(what: string, run: () => Promise<T>): Promise<T> {
 
 await step("shared-memory layout", writeLayout);
 await step("instruction table", writeTable);
-await step("core", () =>
-  compileCore({
-    entry: "wasm-core/assembly/index.ts",
-    out: "dist/core.wasm",
-    optimize: flags.has("--fast") ? 0 : 3,
-    text: flags.has("--text"),
-  }),
-);
+/** What dist/core.wasm was made from. A core of the same sources is kept. */
+const STAMP = "dist/core.stamp";
+const optimize = flags.has("--fast") ? 0 : 3;
+const stamp = `${coreSourceHash()} -O${optimize}`;
+const fresh = existsSync("dist/core.wasm") && existsSync(STAMP) && readFileSync(STAMP, "utf8") === stamp;
+if (!fresh || flags.has("--text")) {
+  await step("core", () =>
+    compileCore({ entry: "wasm-core/assembly/index.ts", out: "dist/core.wasm", optimize, text: flags.has("--text") }),
+  );
+  mkdirSync("dist", { recursive: true });
+  writeFileSync(STAMP, stamp);
+}
 if (!flags.has("--core-only")) {
   const { bundle } = await import("./bundle.js");
   await step("bundles", bundle);
