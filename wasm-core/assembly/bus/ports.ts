@@ -28,7 +28,6 @@ const COM1_PORTS: u32 = 8;
 const PIT_PORTS: u32 = 4;
 const PM_TIMER_PORTS: u32 = 4;
 
-
 @inline
 function isWithin(port: u32, first: u32, count: u32): bool {
   return port - first < count;

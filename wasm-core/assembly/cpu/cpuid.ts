@@ -109,7 +109,6 @@ function maxBasic(cpu: Vcpu): u32 {
   return cpu.miscEnable & MiscEnable.LIMIT_CPUID ? 2 : MAX_BASIC;
 }
 
-
 @inline
 function vcpus(cpu: Vcpu): u32 {
   return changetype<Domain>(<usize>cpu.domain).maxVcpus;

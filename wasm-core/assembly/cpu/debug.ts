@@ -23,12 +23,10 @@ export namespace Dr7 {
   export const WRITABLE: u64 = 0xffff23ff;
 }
 
-
 @inline
 export function getDr(cpu: Vcpu, n: u32): u64 {
   return load<u64>(changetype<usize>(cpu) + VcpuOff.dr + ((<usize>n) << 3));
 }
-
 
 @inline
 export function setDr(cpu: Vcpu, n: u32, v: u64): void {

@@ -28,7 +28,6 @@ export namespace SystemType {
   export const TRAP32: u32 = 15;
 }
 
-
 @inline
 export function descBase(d: u64): u64 {
   return ((d >> 16) & 0xffffff) | ((d >> 32) & 0xff000000);
@@ -52,36 +51,30 @@ export function descType(d: u64): u32 {
   return (<u32>(d >> 40)) & 0x1f;
 }
 
-
 @inline
 export function descDpl(d: u64): u32 {
   return (<u32>(d >> 45)) & 3;
 }
-
 
 @inline
 export function descPresent(d: u64): bool {
   return (d & ((<u64>1) << 47)) != 0;
 }
 
-
 @inline
 export function descIsCode(d: u64): bool {
   return ((<u32>(d >> 40)) & 0x18) == 0x18;
 }
-
 
 @inline
 export function descConforming(d: u64): bool {
   return (d & ((<u64>1) << 42)) != 0;
 }
 
-
 @inline
 export function descLong(d: u64): bool {
   return (d & ((<u64>1) << 53)) != 0;
 }
-
 
 @inline
 export function descBig(d: u64): bool {
@@ -99,7 +92,6 @@ export function gateOffset(d: u64, wide: bool): u64 {
   const low = d & 0xffff;
   return wide ? low | ((d >> 32) & 0xffff0000) : low;
 }
-
 
 @inline
 export function gateSelector(d: u64): u32 {

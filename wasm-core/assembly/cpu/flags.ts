@@ -26,7 +26,6 @@ export namespace Flag {
   export const ARITH: u32 = 0x8d5;
 }
 
-
 @inline
 function log2Size<T>(): u32 {
   return sizeof<T>() == 1 ? 0 : sizeof<T>() == 2 ? 1 : sizeof<T>() == 4 ? 2 : 3;
@@ -47,12 +46,10 @@ export function setLogic<T>(cpu: Vcpu, dst: T): void {
   cpu.ccDst = <u64>dst;
 }
 
-
 @inline
 function sizeMask(op: u32): u64 {
   return (<u64>-1) >> (64 - ((<u64>8) << (op & 3)));
 }
-
 
 @inline
 function signShift(op: u32): u64 {
@@ -85,12 +82,10 @@ export function cf(cpu: Vcpu): bool {
   }
 }
 
-
 @inline
 export function zf(cpu: Vcpu): bool {
   return cpu.ccOp < 4 ? (cpu.eflags & Flag.ZF) != 0 : cpu.ccDst == 0;
 }
-
 
 @inline
 export function sf(cpu: Vcpu): bool {

@@ -8,12 +8,10 @@ import { Flag } from "./flags";
 import { segReg } from "./regs";
 import { SegAttr } from "./segments";
 
-
 @inline
 export function isReal(cpu: Vcpu): bool {
   return !(cpu.cr0 & Cr0.PE);
 }
-
 
 @inline
 export function isVm86(cpu: Vcpu): bool {
@@ -37,7 +35,6 @@ export function isLong(cpu: Vcpu): bool {
 export function is64(cpu: Vcpu): bool {
   return (cpu.modeKey & ModeKey.CODE_MASK) == ModeKey.CODE64;
 }
-
 
 @inline
 export function iopl(cpu: Vcpu): u32 {

@@ -18,12 +18,10 @@ export namespace Gpr {
   export const R11: usize = 88;
 }
 
-
 @inline
 export function getReg<T>(cpu: Vcpu, off: usize): T {
   return load<T>(changetype<usize>(cpu) + off);
 }
-
 
 @inline
 export function setReg<T>(cpu: Vcpu, off: usize, v: T): void {

@@ -34,7 +34,6 @@ export const ATTR_FLAT_CODE: u32 = 0x89b;
 /** Flat 32-bit data, DPL 0. */
 export const ATTR_FLAT_DATA: u32 = 0xc93;
 
-
 @inline
 export function attrDpl(attr: u32): u32 {
   return (attr >> SegAttr.DPL_SHIFT) & 3;
@@ -73,12 +72,10 @@ export function setFlatCodeAndStack(cpu: Vcpu, cs: u32, ss: u32, dpl: u32, long:
   setSegment(cpu, SegIndex.SS, ss, 0, 0xffffffff, ATTR_FLAT_DATA | level);
 }
 
-
 @inline
 export function csReg(cpu: Vcpu): SegmentReg {
   return segReg(cpu, SegIndex.CS);
 }
-
 
 @inline
 export function ssReg(cpu: Vcpu): SegmentReg {

@@ -16,12 +16,10 @@ namespace Watch {
   export const ACCESS: u32 = 3;
 }
 
-
 @inline
 function enabled(dr7: u64, n: u32): bool {
   return ((dr7 >> ((<u64>n) << 1)) & 3) != 0;
 }
-
 
 @inline
 function watchKind(dr7: u64, n: u32): u32 {

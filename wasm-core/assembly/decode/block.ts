@@ -37,7 +37,6 @@ import { Rec } from "./record";
 const NO_BLOCK: usize = 0;
 const LONGEST: u32 = 15;
 
-
 @inline
 function genAddress(host: usize): usize {
   return changetype<usize>(frameOf(<u32>(host >> 12))) + FrameOff.codeGen;
@@ -48,7 +47,6 @@ function genAddress(host: usize): usize {
 function jumpKey(cpu: Vcpu): u32 {
   return (<u32>cpu.ctx) | (cpu.modeKey << 12) | (cpu.cpl == 3 ? 1 << 20 : 0);
 }
-
 
 @inline
 function jumpEntry(cpu: Vcpu, rip: u64): JumpEntry {
@@ -89,7 +87,6 @@ function findBlock(cpu: Vcpu, e: JumpEntry): usize {
   }
   return block;
 }
-
 
 @inline
 function bucket(cache: CodeCache, host: usize, key: u32): usize {

@@ -91,12 +91,10 @@ export function handlerIndex(variant: u32): u16 {
   return <u16>load<u32>(load<usize>(changetype<usize>(HANDLERS) + ((<usize>variant) << 2)));
 }
 
-
 @inline
 function has(d: DecodeState, n: u32): bool {
   return d.pos + n <= d.avail;
 }
-
 
 @inline
 function peek(d: DecodeState): u32 {
@@ -158,7 +156,6 @@ function prefixes(d: DecodeState): bool {
     d.pos++;
   }
 }
-
 
 @inline
 function mapped(base: u32, opcode: u32): u32 {

@@ -12,7 +12,6 @@
  */
 import { Vcpu } from "../gen/layout";
 
-
 @unmanaged
 export class Rec {
   fn: u16;
@@ -25,7 +24,6 @@ export class Rec {
   /** Bits of disp and imm. Loaded unsigned: binaryen turns an unsigned extension of a signed 32-bit load into a signed one. */
   private dispBits: u32;
   private immBits: u32;
-
 
   @inline get disp(): i32 {
     return <i32>this.dispBits;

@@ -7,7 +7,6 @@ import { Rec } from "../decode/record";
 import { Door, memAligned, memDone, memRW } from "../mmu/access";
 import { canLock, splitLock, splitUnlock } from "./glue";
 
-
 @inline
 export function add<T>(cpu: Vcpu, a: T, b: T): T {
   const r = (a + b) as T;
@@ -15,14 +14,12 @@ export function add<T>(cpu: Vcpu, a: T, b: T): T {
   return r;
 }
 
-
 @inline
 export function sub<T>(cpu: Vcpu, a: T, b: T): T {
   const r = (a - b) as T;
   setLazy<T>(cpu, CcOp.SUB, b, r);
   return r;
 }
-
 
 @inline
 export function cmp<T>(cpu: Vcpu, a: T, b: T): void {
@@ -43,14 +40,12 @@ export function sbb<T>(cpu: Vcpu, a: T, b: T): T {
   return r;
 }
 
-
 @inline
 export function and<T>(cpu: Vcpu, a: T, b: T): T {
   const r = (a & b) as T;
   setLogic<T>(cpu, r);
   return r;
 }
-
 
 @inline
 export function or<T>(cpu: Vcpu, a: T, b: T): T {
@@ -59,7 +54,6 @@ export function or<T>(cpu: Vcpu, a: T, b: T): T {
   return r;
 }
 
-
 @inline
 export function xor<T>(cpu: Vcpu, a: T, b: T): T {
   const r = (a ^ b) as T;
@@ -67,12 +61,10 @@ export function xor<T>(cpu: Vcpu, a: T, b: T): T {
   return r;
 }
 
-
 @inline
 export function test<T>(cpu: Vcpu, a: T, b: T): void {
   setLogic<T>(cpu, (a & b) as T);
 }
-
 
 @inline
 export function not<T>(cpu: Vcpu, a: T): T {

@@ -14,12 +14,10 @@ namespace Bit {
   export const COMPLEMENT: u32 = 3;
 }
 
-
 @inline
 function changed<T>(v: T, mask: T, what: u32): T {
   return what == Bit.SET ? ((v | mask) as T) : what == Bit.RESET ? ((v & ~mask) as T) : ((v ^ mask) as T);
 }
-
 
 @inline
 function bitMask<T>(index: u32): T {

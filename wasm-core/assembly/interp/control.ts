@@ -22,7 +22,6 @@ function branchTo(cpu: Vcpu, target: u64): i32 {
   return Status.BRANCH;
 }
 
-
 @inline
 function relativeTarget<T>(cpu: Vcpu, rec: Rec): u64 {
   return <u64>((nextRip(cpu, rec) + <u64>rec.imm) as T);

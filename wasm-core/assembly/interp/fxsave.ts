@@ -42,12 +42,10 @@ const FOP_MASK: u16 = 0x7ff;
 /** Sign and exponent: the used half of a register's upper eight bytes. */
 const F80_HIGH: u64 = 0xffff;
 
-
 @inline
 function vec(cpu: Vcpu, n: u32): usize {
   return changetype<usize>(cpu) + VcpuOff.vec + <usize>n * VEC_STRIDE;
 }
-
 
 @inline
 function top(cpu: Vcpu): u32 {
@@ -111,7 +109,6 @@ export function x87InUse(cpu: Vcpu): bool {
   }
   return (low | high) != 0;
 }
-
 
 @inline
 function xmmCount(cpu: Vcpu): u32 {

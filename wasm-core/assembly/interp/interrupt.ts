@@ -49,7 +49,6 @@ export function bound<T>(cpu: Vcpu, rec: Rec): i32 {
   return Status.NEXT;
 }
 
-
 @inline
 function signed<T>(v: T): i64 {
   return sizeof<T>() == 2 ? <i64>(<i16>v) : <i64>(<i32>v);

@@ -186,7 +186,6 @@ export function mmxPshufb(cpu: Vcpu, d: usize, s: usize): void {
   put(cpu, d, v128.swizzle(at(d), v128.and(at(s), i8x16.splat(<i8>0x87))));
 }
 
-
 @inline
 function wordAt(s: usize, selector: u32): u64 {
   return load<u16>(s + ((selector & 3) << 1));

@@ -225,12 +225,10 @@ function evenOf16(v: v128): v128 {
   return v128.shuffle<i16>(v, v, 0, 2, 4, 6, 0, 2, 4, 6);
 }
 
-
 @inline
 function evenOf32(v: v128): v128 {
   return v128.shuffle<i32>(v, v, 0, 2, 0, 2);
 }
-
 
 @inline
 function oddOf32(v: v128): v128 {

@@ -5,36 +5,30 @@ import { getReg, Gpr, setReg } from "../cpu/regs";
 import { Ea, Rec } from "../decode/record";
 import { memAddr, memSeg, segR } from "../mmu/access";
 
-
 @inline
 export function mov<T>(cpu: Vcpu, v: T): T {
   return v;
 }
-
 
 @inline
 export function movzxByte<T>(cpu: Vcpu, v: u8): T {
   return <T>v;
 }
 
-
 @inline
 export function movzxWord<T>(cpu: Vcpu, v: u16): T {
   return <T>v;
 }
-
 
 @inline
 export function movsxByte<T>(cpu: Vcpu, v: u8): T {
   return (<i64>(<i8>v)) as T;
 }
 
-
 @inline
 export function movsxWord<T>(cpu: Vcpu, v: u16): T {
   return (<i64>(<i16>v)) as T;
 }
-
 
 @inline
 export function movsxd<T>(cpu: Vcpu, v: u32): T {

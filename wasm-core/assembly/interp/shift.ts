@@ -2,12 +2,10 @@
 import { CcOp, Vcpu } from "../gen/layout";
 import { cf, Flag, setLazy, setSome } from "../cpu/flags";
 
-
 @inline
 function bits<T>(): u32 {
   return sizeof<T>() * 8;
 }
-
 
 @inline
 function masked<T>(n: u8): u32 {
@@ -33,7 +31,6 @@ export function shr<T>(cpu: Vcpu, a: T, n: u8): T {
   return r;
 }
 
-
 @inline
 function signed<T>(a: T): i64 {
   return (<i64>((<u64>a) << (64 - bits<T>()))) >> (64 - bits<T>());
@@ -52,7 +49,6 @@ export function sar<T>(cpu: Vcpu, a: T, n: u8): T {
 function rotateFlags(cpu: Vcpu, carry: bool, overflow: bool): void {
   setSome(cpu, Flag.CF | Flag.OF, (carry ? Flag.CF : 0) | (overflow ? Flag.OF : 0));
 }
-
 
 @inline
 function top<T>(a: T): bool {

@@ -79,7 +79,6 @@ function goodLanes<F>(op: i32, a: v128, b: v128, r: v128): v128 {
   return v128.andnot(v128.and(finites<F>(r), v128.or(normal, fromZero)), tiny);
 }
 
-
 @inline
 function hostPacked<F>(op: i32, a: v128, b: v128): v128 {
   if (op == FpOp.ADD) return v128.add<F>(a, b);
@@ -119,7 +118,6 @@ function packed<F, T>(cpu: Vcpu, op: i32, d: usize, a: v128, b: v128): i32 {
   return softPacked<T>(cpu, op, d, a, b);
 }
 
-
 @inline
 function hostScalar<F>(op: i32, a: F, b: F): F {
   if (op == FpOp.ADD) return a + b;
@@ -128,7 +126,6 @@ function hostScalar<F>(op: i32, a: F, b: F): F {
   if (op == FpOp.DIV) return a / b;
   return sqrt<F>(b);
 }
-
 
 @inline
 function goodScalar<F>(op: i32, a: F, b: F, r: F): bool {
@@ -142,7 +139,6 @@ function goodScalar<F>(op: i32, a: F, b: F, r: F): bool {
 function noteScalar<F>(cpu: Vcpu, op: i32, a: F, b: F, r: F): bool {
   return noteInexact<F>(cpu, op, v128.splat<F>(a), v128.splat<F>(b), v128.splat<F>(r));
 }
-
 
 @inline
 function scalar<F, T>(cpu: Vcpu, op: i32, d: usize, s: usize): i32 {
@@ -176,7 +172,6 @@ function packedSelect<F, T>(cpu: Vcpu, op: i32, d: usize, s: usize): i32 {
   }
   return softPacked<T>(cpu, op, d, a, b);
 }
-
 
 @inline
 function scalarSelect<F, T>(cpu: Vcpu, op: i32, d: usize, s: usize): i32 {

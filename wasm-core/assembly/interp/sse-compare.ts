@@ -49,7 +49,6 @@ function hostPacked<F>(a: v128, b: v128, imm: u32): v128 {
   return (imm & 4) != 0 ? v128.not(r) : r;
 }
 
-
 @inline
 function packed<F, T>(cpu: Vcpu, d: usize, s: usize, imm: u32): i32 {
   const a = v128.load(d);
@@ -72,7 +71,6 @@ function softScalar<T>(cpu: Vcpu, d: usize, s: usize, imm: u32): i32 {
 function comparesPlainly<F>(cpu: Vcpu, x: F, y: F): bool {
   return hostMode(cpu) && x == x && y == y && !isDenormalHost<F>(x) && !isDenormalHost<F>(y);
 }
-
 
 @inline
 function scalar<F, T>(cpu: Vcpu, d: usize, s: usize, imm: u32): i32 {
@@ -107,7 +105,6 @@ export function cmpsd(cpu: Vcpu, rec: Rec, d: usize, s: usize, imm: u32): i32 {
 function setOrder(cpu: Vcpu, order: i32): void {
   setArith(cpu, order == Order.UNORDERED ? 0x45 : order == Order.LESS ? 1 : order == Order.EQUAL ? 0x40 : 0);
 }
-
 
 @inline
 function ordering<F, T>(cpu: Vcpu, a: usize, b: usize, signalling: bool): i32 {

@@ -179,7 +179,6 @@ export function cvttps2dq(cpu: Vcpu, rec: Rec, d: usize, s: usize): i32 {
   return singlesToInt(cpu, d, s, true);
 }
 
-
 @inline
 function doublesToInt(cpu: Vcpu, d: usize, s: usize, truncate: bool): i32 {
   const v = v128.load(s);

@@ -16,7 +16,6 @@ function highLimit<F>(): v128 {
     : f64x2.splat(reinterpret<f64>(0x7830000000000000));
 }
 
-
 @inline
 function lowLimit<F>(): v128 {
   return sizeof<F>() == 4
@@ -29,7 +28,6 @@ function lowLimit<F>(): v128 {
 function splitter<F>(): v128 {
   return sizeof<F>() == 4 ? f32x4.splat(4097) : f64x2.splat(134217729);
 }
-
 
 @inline
 function belowLimit<F>(a: v128): v128 {
@@ -70,7 +68,6 @@ function productResidue<F>(a: v128, b: v128, r: v128): v128 {
   return v128.add<F>(middle, v128.mul<F>(al, bl));
 }
 
-
 @inline
 function nonzero<F>(a: v128): v128 {
   return v128.ne<F>(a, v128.splat<F>(<F>0));
@@ -104,7 +101,6 @@ export function noteProduct<F>(cpu: Vcpu, op: i32, a: v128, b: v128, r: v128): b
   if (v128.any_true(inexact)) cpu.mxcsr |= Fp.PE;
   return true;
 }
-
 
 @inline
 function allLanes<F>(mask: v128): bool {

@@ -93,7 +93,6 @@ export function minNormal<F>(): F {
   return sizeof<F>() == 4 ? <F>reinterpret<f32>(0x00800000) : <F>reinterpret<f64>(0x0010000000000000);
 }
 
-
 @inline
 export function infinity<F>(): F {
   return sizeof<F>() == 4 ? <F>reinterpret<f32>(0x7f800000) : <F>reinterpret<f64>(0x7ff0000000000000);
@@ -111,7 +110,6 @@ export function denormals<F>(a: v128): v128 {
 export function finites<F>(a: v128): v128 {
   return v128.lt<F>(v128.abs<F>(a), v128.splat<F>(infinity<F>()));
 }
-
 
 @inline
 export function isDenormalHost<F>(a: F): bool {

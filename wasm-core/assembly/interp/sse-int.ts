@@ -231,18 +231,15 @@ function countAt(s: usize): u32 {
   return n > 255 ? 255 : <u32>n;
 }
 
-
 @inline
 function shiftLeft<T>(d: usize, n: u32): void {
   v128.store(d, n < sizeof<T>() * 8 ? v128.shl<T>(v128.load(d), n) : i64x2.splat(0));
 }
 
-
 @inline
 function shiftRight<T>(d: usize, n: u32): void {
   v128.store(d, n < sizeof<T>() * 8 ? v128.shr<T>(v128.load(d), n) : i64x2.splat(0));
 }
-
 
 @inline
 function shiftArithmetic<T>(d: usize, n: u32): void {

@@ -37,7 +37,6 @@ export function cvtpi2pd(cpu: Vcpu, d: usize, s: usize): void {
   enterMmx(cpu);
 }
 
-
 @inline
 function toMmx<T>(cpu: Vcpu, d: usize, s: usize, truncate: bool): i32 {
   const st = beginFp(cpu);

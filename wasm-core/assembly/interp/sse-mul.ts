@@ -114,18 +114,15 @@ function evenWords(d: usize, s: usize): v128 {
   return v128.shuffle<i16>(v128.load(d), v128.load(s), 0, 2, 4, 6, 8, 10, 12, 14);
 }
 
-
 @inline
 function oddWords(d: usize, s: usize): v128 {
   return v128.shuffle<i16>(v128.load(d), v128.load(s), 1, 3, 5, 7, 9, 11, 13, 15);
 }
 
-
 @inline
 function evenPairs(d: usize, s: usize): v128 {
   return v128.shuffle<i32>(v128.load(d), v128.load(s), 0, 2, 4, 6);
 }
-
 
 @inline
 function oddPairs(d: usize, s: usize): v128 {

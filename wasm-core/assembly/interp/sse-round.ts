@@ -27,7 +27,6 @@ function softRound<T>(cpu: Vcpu, d: usize, s: usize, imm: u32): i32 {
   return commitFp(cpu, d, 16);
 }
 
-
 @inline
 function round<F, T>(cpu: Vcpu, d: usize, s: usize, imm: u32): i32 {
   const v = v128.load(s);
@@ -45,7 +44,6 @@ export function roundps(cpu: Vcpu, rec: Rec, d: usize, s: usize, imm: u32): i32 
 export function roundpd(cpu: Vcpu, rec: Rec, d: usize, s: usize, imm: u32): i32 {
   return round<f64, u64>(cpu, d, s, imm);
 }
-
 
 @inline
 function roundScalar<F, T>(cpu: Vcpu, d: usize, s: usize, imm: u32): i32 {
@@ -76,7 +74,6 @@ function singleMask(imm: u32): v128 {
   const bits = i32x4(1, 2, 4, 8);
   return i32x4.eq(v128.and(i32x4.splat(imm), bits), bits);
 }
-
 
 @inline
 function doubleMask(imm: u32): v128 {

@@ -10,12 +10,10 @@ function dword(p: usize, i: usize): u32 {
   return load<u32>(p + (i << 2));
 }
 
-
 @inline
 function choose(x: u32, y: u32, z: u32): u32 {
   return (x & y) ^ (~x & z);
 }
-
 
 @inline
 function majority(x: u32, y: u32, z: u32): u32 {
@@ -115,7 +113,6 @@ export function sha256msg1(cpu: Vcpu, d: usize, s: usize): void {
   const r18 = v128.or(i32x4.shr_u(w, 18), i32x4.shl(w, 14));
   v128.store(d, i32x4.add(a, v128.xor(v128.xor(r7, r18), i32x4.shr_u(w, 3))));
 }
-
 
 @inline
 function smallSigma1(w: u32): u32 {

@@ -122,7 +122,6 @@ export function pshufb(cpu: Vcpu, d: usize, s: usize): void {
   v128.store(d, v128.swizzle(v128.load(d), v128.and(v128.load(s), i8x16.splat(<i8>0x8f))));
 }
 
-
 @inline
 function dwordAt(p: usize, selector: u32): u32 {
   return load<u32>(p + ((selector & 3) << 2));
@@ -154,7 +153,7 @@ function shuffleWords(v: u64, imm: u32): u64 {
   let r: u64 = 0;
   for (let i: u32 = 0; i < 4; i++) {
     const word = (v >> (<u64>(((imm >> (i << 1)) & 3) << 4))) & 0xffff;
-    r |= word << (<u64>(i << 4));
+    r |= word << u64(i << 4);
   }
   return r;
 }
@@ -187,7 +186,6 @@ export function palignr(cpu: Vcpu, d: usize, s: usize, imm: u32): void {
 function laneMask<T>(imm: u32, bits: v128): v128 {
   return v128.eq<T>(v128.and(v128.splat<T>(<T>imm), bits), bits);
 }
-
 
 @inline
 function blend(d: usize, s: usize, mask: v128): void {

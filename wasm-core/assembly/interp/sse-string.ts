@@ -22,7 +22,6 @@ namespace Aggregation {
   export const ORDERED: u32 = 3;
 }
 
-
 @inline
 function elementCount(imm: u32): u32 {
   return (imm & Control.WORDS) != 0 ? 8 : 16;

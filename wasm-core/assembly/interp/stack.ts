@@ -7,7 +7,6 @@ import { getReg, Gpr, setReg } from "../cpu/regs";
 import { Rec } from "../decode/record";
 import { linR, linW, memDone, memW, segAccess, Door } from "../mmu/access";
 
-
 @inline
 function is64(cpu: Vcpu): bool {
   return (cpu.modeKey & ModeKey.CODE_MASK) == ModeKey.CODE64;

@@ -19,7 +19,6 @@ namespace Rep {
 /** Elements that one visit works through at most. */
 const VISIT: u64 = 4096;
 
-
 @inline
 function mask(rec: Rec): u64 {
   const a = (<u32>rec.ea) >> Ea.ASIZE_SHIFT;
@@ -34,24 +33,20 @@ function setPart(cpu: Vcpu, rec: Rec, reg: usize, v: u64): void {
   else setReg<u16>(cpu, reg, <u16>v);
 }
 
-
 @inline
 function advance(cpu: Vcpu, rec: Rec, reg: usize, step: u64): void {
   setPart(cpu, rec, reg, getReg<u64>(cpu, reg) + step);
 }
-
 
 @inline
 function step<T>(cpu: Vcpu): u64 {
   return cpu.eflags & Flag.DF ? <u64>-(<i64>sizeof<T>()) : sizeof<T>();
 }
 
-
 @inline
 function source<T>(cpu: Vcpu, rec: Rec): usize {
   return segAccess(cpu, memSeg(rec), getReg<u64>(cpu, Gpr.RSI) & mask(rec), sizeof<T>(), Door.READ);
 }
-
 
 @inline
 function destination<T>(cpu: Vcpu, rec: Rec, door: u32): usize {

@@ -33,7 +33,6 @@ import {
 
 const UNORDERED: u32 = Fsw.C0 | Fsw.C2 | Fsw.C3;
 
-
 @inline
 function conditionsOf(order: i32): u32 {
   if (order == Order.UNORDERED) return UNORDERED;

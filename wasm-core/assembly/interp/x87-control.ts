@@ -76,12 +76,10 @@ export function fdecstp(cpu: Vcpu, rec: Rec): i32 {
   return rotate(cpu, rec, 7);
 }
 
-
 @inline
 function isReal(cpu: Vcpu): bool {
   return (cpu.modeKey & ModeKey.PROTECTED) == 0;
 }
-
 
 @inline
 function envSize<T>(): u32 {
@@ -120,7 +118,6 @@ function storeEnv32(cpu: Vcpu, p: usize): void {
     store<u32>(p, RESERVED_HIGH | cpu.fds, 24);
   }
 }
-
 
 @inline
 function storeEnv<T>(cpu: Vcpu, p: usize): void {

@@ -39,7 +39,6 @@ export function beginX87(cpu: Vcpu): usize {
   return st;
 }
 
-
 @inline
 export function topOf(cpu: Vcpu): u32 {
   return ((<u32>cpu.fsw) >> Fsw.TOP_SHIFT) & 7;
@@ -50,7 +49,6 @@ export function topOf(cpu: Vcpu): u32 {
 export function stackSlot(cpu: Vcpu, i: u32): usize {
   return fprSlot(cpu, (topOf(cpu) + i) & 7);
 }
-
 
 @inline
 export function isEmpty(cpu: Vcpu, i: u32): bool {

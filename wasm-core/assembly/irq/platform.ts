@@ -18,12 +18,10 @@ export function hasDevice(dom: Domain, flags: u32): bool {
   return (dom.platform & flags) == flags && dom.platformState != 0;
 }
 
-
 @inline
 export function lockPlatform(dom: Domain): void {
   spinLock(changetype<usize>(dom) + DomainOff.ioLock);
 }
-
 
 @inline
 export function unlockPlatform(dom: Domain): void {

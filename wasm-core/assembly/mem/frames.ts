@@ -12,12 +12,10 @@ const GROW_PAGES: u32 = 128;
 /** Frames to a wasm page. */
 const FRAMES_PER_PAGE: u32 = 16;
 
-
 @inline
 export function frameOf(mfn: u32): Frame {
   return changetype<Frame>(<usize>load<u32>(MACHINE_BASE, MachineOff.frameTable) + <usize>mfn * Frame_SIZE);
 }
-
 
 @inline
 export function frameAddress(mfn: u32): usize {

@@ -60,7 +60,6 @@ export function heapFreePages(block: usize, order: u32): void {
   spinUnlock(lock);
 }
 
-
 @inline
 function slabClass(size: u32): u32 {
   return size <= 64 ? 0 : 32 - clz(size - 1) - SLAB_MIN_SHIFT;

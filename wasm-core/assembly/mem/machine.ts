@@ -24,7 +24,6 @@ const OVERHEAD_FRAMES: u32 = 8192;
 /** Instructions per microsecond assumed before the first measurement. */
 const FIRST_RATE: u32 = 50;
 
-
 @inline
 function pageUp(address: usize): usize {
   return (address + 4095) & ~4095;

@@ -18,12 +18,10 @@ export function p2mEntry(mfn: u32, kind: u32, rights: u32): u32 {
   return mfn | (kind << P2m.KIND_SHIFT) | rights;
 }
 
-
 @inline
 export function p2mKind(entry: u32): u32 {
   return (entry >> P2m.KIND_SHIFT) & P2m.KIND_MASK;
 }
-
 
 @inline
 export function p2mMfn(entry: u32): u32 {

@@ -19,7 +19,6 @@ export { Door } from "./door";
 export { copyFromGuest, copyToGuest, sysR, sysRW, sysW } from "./slow";
 export { physR } from "./physical";
 
-
 @inline
 function tagOf(cpu: Vcpu, lin: u64, size: u32): u64 {
   return ((lin + <u64>(size - 1)) & ~0xfff) | cpu.ctx;
@@ -33,14 +32,12 @@ export function linR(cpu: Vcpu, lin: u64, size: u32, ss: bool): usize {
   return slowAccess(cpu, lin, size, Door.READ, ss);
 }
 
-
 @inline
 export function linW(cpu: Vcpu, lin: u64, size: u32, ss: bool): usize {
   const e = tlbSlot(cpu.tlb, lin);
   if (e.tagW == tagOf(cpu, lin, size)) return <usize>e.host + <usize>((<u32>lin) & 0xfff);
   return slowAccess(cpu, lin, size, Door.WRITE, ss);
 }
-
 
 @inline
 export function linRW(cpu: Vcpu, lin: u64, size: u32, ss: bool): usize {
@@ -54,7 +51,6 @@ export function linRW(cpu: Vcpu, lin: u64, size: u32, ss: bool): usize {
 export function memDone(cpu: Vcpu, p: usize): void {
   if (p == changetype<usize>(cpu) + VcpuOff.bounce) commitBounce(cpu);
 }
-
 
 @inline
 function plainAddress(cpu: Vcpu, rec: Rec): u64 {
@@ -72,7 +68,7 @@ function stackBase(rec: Rec): bool {
 export function memAddr(cpu: Vcpu, rec: Rec): u64 {
   const ea = <u32>rec.ea;
   const base = changetype<usize>(cpu);
-  const sum = load<u64>(base + rec.rm) + (load<u64>(base + rec.index) << (<u64>(ea & 3))) + <u64>rec.disp;
+  const sum = load<u64>(base + rec.rm) + (load<u64>(base + rec.index) << u64(ea & 3)) + <u64>rec.disp;
   if (ea < Ea.FULL) return sum;
   const asize = ea >> Ea.ASIZE_SHIFT;
   return asize == 2 ? sum : asize == 1 ? sum & 0xffffffff : sum & 0xffff;
@@ -85,7 +81,6 @@ export function memSeg(rec: Rec): u32 {
   return stackBase(rec) ? SegIndex.SS : SegIndex.DS;
 }
 
-
 @inline
 export function memR(cpu: Vcpu, rec: Rec, size: u32): usize {
   if (<u32>rec.ea < Ea.FULL) {
@@ -96,7 +91,6 @@ export function memR(cpu: Vcpu, rec: Rec, size: u32): usize {
   return slowMem(cpu, rec, size, Door.READ);
 }
 
-
 @inline
 export function memW(cpu: Vcpu, rec: Rec, size: u32): usize {
   if (<u32>rec.ea < Ea.FULL) {
@@ -106,7 +100,6 @@ export function memW(cpu: Vcpu, rec: Rec, size: u32): usize {
   }
   return slowMem(cpu, rec, size, Door.WRITE);
 }
-
 
 @inline
 export function memRW(cpu: Vcpu, rec: Rec, size: u32): usize {

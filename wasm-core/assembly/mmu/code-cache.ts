@@ -2,7 +2,6 @@
 import { CodeCache, CodeCacheOff, MachineOff } from "../gen/layout";
 import { machine } from "../util/host";
 
-
 @inline
 export function codeCache(): CodeCache {
   return changetype<CodeCache>(<usize>load<u32>(changetype<usize>(machine()) + MachineOff.run));

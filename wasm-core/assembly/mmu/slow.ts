@@ -21,7 +21,6 @@ const DEVICE: usize = 1;
 const BOUNCE_BYTES: u32 = 128;
 const CR0_AM: u64 = 1 << 18;
 
-
 @inline
 function bounceAt(cpu: Vcpu): usize {
   return changetype<usize>(cpu) + VcpuOff.bounce;

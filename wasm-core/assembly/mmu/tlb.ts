@@ -28,7 +28,6 @@ function tables(cpu: Vcpu): usize {
   return <usize>cpu.tlbBase;
 }
 
-
 @inline
 export function tlbTable(cpu: Vcpu, user: bool): usize {
   return tables(cpu) + (user ? TLB_BYTES >> 1 : 0);
@@ -62,7 +61,6 @@ function useAsid(cpu: Vcpu, asid: u32): void {
   cpu.tlbAsid = asid;
   cpu.ctx = <u64>asid;
 }
-
 
 @inline
 function pcidSlot(cpu: Vcpu, pcid: u32): usize {
@@ -107,7 +105,6 @@ export function tlbUpdateContext(cpu: Vcpu): void {
   cpu.tlb = watched ? codeCache().emptyTlb : <u32>tlbTable(cpu, user);
 }
 
-
 @inline
 function clearEntry(e: TlbEntry): void {
   e.tagR = EMPTY_TAG;
@@ -148,10 +145,9 @@ function largeWord(cpu: Vcpu, area: u32): usize {
   return changetype<usize>(cpu) + VcpuOff.largePages + ((<usize>(hash >> 6)) << 3);
 }
 
-
 @inline
 function largeBit(area: u32): u64 {
-  return (<u64>1) << (<u64>(((area * 0x9e3779b1) >> 21) & 63));
+  return (<u64>1) << u64(((area * 0x9e3779b1) >> 21) & 63);
 }
 
 /** Remembers that a fragment of the large page of `bytes` bytes around `lin` was put in the TLB. */

@@ -13,7 +13,6 @@ const APIC_BASE_BSP: u64 = 0x100;
 /** Go on running. */
 const GO_ON: i32 = -1;
 
-
 @inline
 function clear(cpu: Vcpu, bits: u32): void {
   atomic.and<u32>(changetype<usize>(cpu), ~bits, VcpuOff.events);

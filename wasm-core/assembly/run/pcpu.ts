@@ -61,7 +61,6 @@ export function pcpuIdleNs(id: u32): f64 {
   return m.deterministic || at <= now ? 0 : <f64>(at - now);
 }
 
-
 @inline
 function nextWake(): u64 {
   return atomic.load<u64>(changetype<usize>(machine()), MachineOff.nextWake);

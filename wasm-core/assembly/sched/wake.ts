@@ -9,7 +9,6 @@ import { ring } from "../util/atomics";
 import { NEVER } from "../util/host";
 import { block, dropDomain, enqueue, lockSched, mayRun, unlockSched } from "./queue";
 
-
 @inline
 function runStateOf(cpu: Vcpu): u32 {
   return atomic.load<u32>(changetype<usize>(cpu), VcpuOff.runState);

@@ -33,7 +33,6 @@ function hostRounds(st: usize): bool {
   return (load<u32>(st) & (Fp.RC_MASK | Fp.PM | Fp.PE)) == (Fp.PM | Fp.PE);
 }
 
-
 @inline
 function isNormal<T>(a: T): bool {
   return <u32>(expMax<T>() - 1) > <u32>(expOf<T>(<u64>a) - 1);

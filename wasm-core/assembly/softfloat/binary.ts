@@ -6,42 +6,35 @@
 import { Fp, Rc, raiseFp, roundIncrement, roundingOf } from "./status";
 import { shiftRightJam } from "./wide";
 
-
 @inline
 export function fracBits<T>(): i32 {
   return sizeof<T>() == 8 ? 52 : 23;
 }
-
 
 @inline
 export function expMax<T>(): i32 {
   return sizeof<T>() == 8 ? 0x7ff : 0xff;
 }
 
-
 @inline
 export function biasOf<T>(): i32 {
   return sizeof<T>() == 8 ? 1023 : 127;
 }
-
 
 @inline
 export function signBit<T>(): u64 {
   return sizeof<T>() == 8 ? 0x8000000000000000 : 0x80000000;
 }
 
-
 @inline
 export function hiddenBit<T>(): u64 {
   return (<u64>1) << fracBits<T>();
 }
 
-
 @inline
 export function quietBit<T>(): u64 {
   return hiddenBit<T>() >> 1;
 }
-
 
 @inline
 export function infBits<T>(): u64 {
@@ -54,48 +47,40 @@ export function defaultNan<T>(): u64 {
   return signBit<T>() | infBits<T>() | quietBit<T>();
 }
 
-
 @inline
 export function signOf<T>(a: u64): u32 {
   return <u32>(a >> (sizeof<T>() * 8 - 1));
 }
-
 
 @inline
 export function expOf<T>(a: u64): i32 {
   return (<i32>(a >> fracBits<T>())) & expMax<T>();
 }
 
-
 @inline
 export function absOf<T>(a: u64): u64 {
   return a & (signBit<T>() - 1);
 }
-
 
 @inline
 export function isNan<T>(a: u64): bool {
   return absOf<T>(a) > infBits<T>();
 }
 
-
 @inline
 export function isSignalling<T>(a: u64): bool {
   return isNan<T>(a) && (a & quietBit<T>()) == 0;
 }
-
 
 @inline
 export function isInf<T>(a: u64): bool {
   return absOf<T>(a) == infBits<T>();
 }
 
-
 @inline
 export function isZero<T>(a: u64): bool {
   return absOf<T>(a) == 0;
 }
-
 
 @inline
 export function isDenormal<T>(a: u64): bool {
@@ -132,7 +117,6 @@ export function normalSig<T>(a: u64): u64 {
   if (expOf<T>(a) != 0) return (frac | hiddenBit<T>()) << (62 - fracBits<T>());
   return frac << (clz(frac) - 1);
 }
-
 
 @inline
 function pack<T>(sign: u32, exp: i32, sig: u64): u64 {

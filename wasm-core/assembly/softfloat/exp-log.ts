@@ -150,7 +150,6 @@ function belowOne(x: usize): u32 {
   return u32(exponentOf(x) < F80_BIAS);
 }
 
-
 @inline
 function isOne(x: usize): bool {
   return exponentOf(x) == F80_BIAS && sigOf(x) == INTEGER_BIT;

@@ -65,24 +65,20 @@ export function fixedSub(a: v128, b: v128): v128 {
   return wide(highOf(a) - highOf(b) - u64(lowOf(a) < lowOf(b)), lowOf(a) - lowOf(b));
 }
 
-
 @inline
 export function xHigh(a: usize): u64 {
   return load<u64>(a);
 }
-
 
 @inline
 export function xExp(a: usize): i32 {
   return load<i32>(a, 16);
 }
 
-
 @inline
 export function xSign(a: usize): u32 {
   return load<u32>(a, 20);
 }
-
 
 @inline
 export function xSet(d: usize, sign: u32, exp: i32, hi: u64, lo: u64): void {

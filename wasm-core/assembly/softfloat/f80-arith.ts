@@ -24,7 +24,6 @@ import {
 import { Fp, Rc, raiseFp, raiseStops, roundingOf } from "./status";
 import { divWide, highOf, lowOf, mulHigh, sqrtWide, wideShiftLeft, wideShiftRightJam } from "./wide";
 
-
 @inline
 function denormalStops(st: usize, a: usize, b: usize): bool {
   return (isDenormal80(a) || isDenormal80(b) || (load<u32>(st) & Fp.DIN) != 0) && raiseStops(st, Fp.DE);

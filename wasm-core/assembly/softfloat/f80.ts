@@ -18,7 +18,6 @@ export const F80_QUIET: u64 = 0x4000000000000000;
 /** Added to the exponent of a result whose underflow is unmasked, and taken away on overflow. [SDM] 1 8.5.4 */
 const WRAP: i32 = 0x6000;
 
-
 @inline
 export function sigOf(a: usize): u64 {
   return load<u64>(a);
@@ -30,25 +29,21 @@ export function seOf(a: usize): u32 {
   return load<u16>(a, 8);
 }
 
-
 @inline
 export function exponentOf(a: usize): i32 {
   return <i32>(load<u16>(a, 8) & 0x7fff);
 }
-
 
 @inline
 export function negativeOf(a: usize): u32 {
   return (<u32>load<u16>(a, 8)) >> 15;
 }
 
-
 @inline
 export function put(d: usize, sign: u32, exp: i32, sig: u64): void {
   store<u64>(d, sig);
   store<u16>(d, <u16>((sign << 15) | (<u32>exp)), 8);
 }
-
 
 @inline
 export function f80Copy(d: usize, a: usize): void {
@@ -57,30 +52,25 @@ export function f80Copy(d: usize, a: usize): void {
   store<u16>(d, se, 8);
 }
 
-
 @inline
 export function isUnsupported(a: usize): bool {
   return exponentOf(a) != 0 && <i64>sigOf(a) >= 0;
 }
-
 
 @inline
 export function isNan80(a: usize): bool {
   return exponentOf(a) == F80_EXP_MAX && sigOf(a) > INTEGER_BIT;
 }
 
-
 @inline
 export function isSignalling80(a: usize): bool {
   return isNan80(a) && (sigOf(a) & F80_QUIET) == 0;
 }
 
-
 @inline
 export function isInf80(a: usize): bool {
   return exponentOf(a) == F80_EXP_MAX && sigOf(a) == INTEGER_BIT;
 }
-
 
 @inline
 export function isZero80(a: usize): bool {
@@ -105,19 +95,16 @@ export function normalExp80(a: usize): i32 {
   return max(exponentOf(a), 1) - <i32>clz(sigOf(a));
 }
 
-
 @inline
 export function normalSig80(a: usize): u64 {
   const sig = sigOf(a);
   return sig << clz(sig);
 }
 
-
 @inline
 export function putZero(d: usize, sign: u32): void {
   put(d, sign, 0, 0);
 }
-
 
 @inline
 export function putInf(d: usize, sign: u32): void {

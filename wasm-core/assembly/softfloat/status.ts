@@ -41,7 +41,6 @@ export namespace Rc {
   export const ZERO: u32 = 3;
 }
 
-
 @inline
 export function roundingOf(status: u32): u32 {
   return (status >> Fp.RC_SHIFT) & 3;

@@ -8,12 +8,10 @@ export function wide(hi: u64, lo: u64): v128 {
   return i64x2.replace_lane(i64x2.splat(lo), 1, hi);
 }
 
-
 @inline
 export function lowOf(v: v128): u64 {
   return i64x2.extract_lane(v, 0);
 }
-
 
 @inline
 export function highOf(v: v128): u64 {

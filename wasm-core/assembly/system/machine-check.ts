@@ -20,12 +20,10 @@ const MCG_STATUS_WRITABLE: u64 = 7;
 /** Corrected-error threshold and CMCI enable. */
 const CTL2_WRITABLE: u64 = 0x40007fff;
 
-
 @inline
 function bankRegister(cpu: Vcpu, n: u32): usize {
   return changetype<usize>(cpu) + VcpuOff.mcBank + ((<usize>n) << 3);
 }
-
 
 @inline
 function ctl2(cpu: Vcpu, bank: u32): usize {

@@ -13,7 +13,6 @@ const DEF_TYPE_WRITABLE: u64 = 0xcff;
 const ADDRESS: u64 = 0x00003ffffffff000;
 const VALID: u64 = 0x800;
 
-
 @inline
 function typeOk(type: u32): bool {
   return type <= 6 && type != 2 && type != 3;
@@ -25,7 +24,6 @@ function fixedIndex(msr: u32): u32 {
   if (msr - Msr.MTRR_FIX16K < 2) return 1 + msr - Msr.MTRR_FIX16K;
   return msr - Msr.MTRR_FIX4K < 8 ? 3 + msr - Msr.MTRR_FIX4K : NONE;
 }
-
 
 @inline
 function slot(cpu: Vcpu, off: usize, n: u32): usize {

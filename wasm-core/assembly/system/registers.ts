@@ -64,7 +64,6 @@ function debugAccess(cpu: Vcpu, n: u32): bool {
   return true;
 }
 
-
 @inline
 function aliased(n: u32): u32 {
   return (n & 6) == 4 ? n + 2 : n;

@@ -12,7 +12,6 @@ const SPINS: i32 = 400;
 /** Longest sleep before looking again, ns. */
 const NAP: i64 = 2_000_000;
 
-
 @inline
 export function spinLock(lock: usize): void {
   if (atomic.cmpxchg<u32>(lock, 0, 1) != 0) spinLockSlow(lock);
@@ -30,7 +29,6 @@ function spinLockSlow(lock: usize): void {
 export function spinTryLock(lock: usize): bool {
   return atomic.cmpxchg<u32>(lock, 0, 1) == 0;
 }
-
 
 @inline
 export function spinUnlock(lock: usize): void {

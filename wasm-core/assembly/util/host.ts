@@ -5,7 +5,6 @@
  */
 import { Machine, MachineOff, MACHINE_BASE, Pcpu, PCPU_BASE, Vcpu } from "../gen/layout";
 
-
 @external("env", "hostNow") declare function hostNow(): f64;
 
 @external("env", "hostWallClock") declare function hostWallClock(): f64;
@@ -19,7 +18,6 @@ export const NS_PER_INSTRUCTION: u64 = 2;
 /** Deterministic mode: wall clock at machine time 0, ns since 1970 (2024-01-01). */
 const DETERMINISTIC_EPOCH: u64 = 1_704_067_200_000_000_000;
 export const NEVER: u64 = u64.MAX_VALUE;
-
 
 @inline
 export function machine(): Machine {

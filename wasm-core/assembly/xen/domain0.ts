@@ -35,7 +35,6 @@ import { createDomain, destroyDomain, pauseDomain, resumeDomain, unpauseDomain }
 const ESRCH: i32 = -Errno.ESRCH;
 const EINVAL: i32 = -Errno.EINVAL;
 
-
 @inline
 function isNull(dom: Domain): bool {
   return changetype<usize>(dom) == 0;

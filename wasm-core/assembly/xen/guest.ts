@@ -16,12 +16,10 @@ const SLICE: u32 = 256;
 /** Instructions that an item of a long operation counts for. */
 const ITEM_COST: i32 = 20;
 
-
 @inline
 export function arg(x: XenVcpu, n: u32): u64 {
   return load<u64>(changetype<usize>(x) + XenVcpuOff.args + ((<usize>n) << 3));
 }
-
 
 @inline
 export function setArg(x: XenVcpu, n: u32, v: u64): void {

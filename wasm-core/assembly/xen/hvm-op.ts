@@ -16,7 +16,6 @@ const SET_PARAM = 0,
 /** Vectors below are exceptions. */
 const FIRST_VECTOR: u32 = 16;
 
-
 @inline
 function slot(dom: Domain, index: u32): usize {
   return changetype<usize>(dom) + DomainOff.hvmParams + ((<usize>index) << 3);

@@ -10,7 +10,6 @@ import { machine } from "../util/host";
 const MASK: u32 = <u32>LOG_BYTES - 1;
 const HEADER: u32 = <u32>LogRecord_SIZE;
 
-
 @inline
 function padded(length: u32): u32 {
   return (length + 3) & ~3;

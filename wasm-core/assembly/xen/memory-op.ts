@@ -125,7 +125,6 @@ function reservation(cpu: Vcpu, x: XenVcpu, cmd: u32): i64 {
   return n;
 }
 
-
 @inline
 function extentAt(x: XenVcpu, i: u32): u64 {
   const at = <usize>x.scratch + SCRATCH_ARRAY;

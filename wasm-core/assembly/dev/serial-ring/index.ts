@@ -7,7 +7,6 @@ import { MachineOff, PlatformState, PlatformStateOff, SERIAL_IN_BYTES, SERIAL_OU
 import { ring } from "../../util/atomics";
 import { machine } from "../../util/host";
 
-
 @inline
 function at(platform: PlatformState, field: usize): usize {
   return changetype<usize>(platform) + field;

@@ -26,7 +26,6 @@ import { BIT_NS, DIVISOR_RESET, Fcr, Ier, Iir, Lcr, Lsr, Mcr, Msr, UartReg } fro
 const RETRY_NS: u64 = 1_000_000;
 const TIMEOUT_CHARACTERS: u64 = 4;
 
-
 @inline
 export function uartOf(dom: Domain): Uart {
   return changetype<Uart>(changetype<usize>(platformOf(dom)) + PlatformStateOff.uart);
@@ -40,7 +39,6 @@ export function uartReset(dom: Domain): void {
   uart.rxDeadline = NEVER;
   uart.txRetry = NEVER;
 }
-
 
 @inline
 function isLoopback(uart: Uart): bool {

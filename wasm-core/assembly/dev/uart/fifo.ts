@@ -8,7 +8,6 @@ export function fifoDepth(uart: Uart): u32 {
   return (uart.fcr & Fcr.ENABLE) != 0 ? FIFO_BYTES : 1;
 }
 
-
 @inline
 function slot(index: u32): usize {
   return <usize>(index & (FIFO_BYTES - 1));

@@ -16,12 +16,10 @@ import {
   REDIRECTION_RESET,
 } from "./regs";
 
-
 @inline
 export function ioapicOf(dom: Domain): IoApic {
   return changetype<IoApic>(changetype<usize>(platformOf(dom)) + PlatformStateOff.ioapic);
 }
-
 
 @inline
 function entryAt(apic: IoApic, pin: u32): usize {

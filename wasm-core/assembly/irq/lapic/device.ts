@@ -58,12 +58,10 @@ export function lapicReset(cpu: Vcpu): void {
   lapicInitReset(cpu);
 }
 
-
 @inline
 function lvtOf(apic: Lapic, index: u32): u32 {
   return load<u32>(changetype<usize>(apic) + LapicOff.lvt + ((<usize>index) << 2));
 }
-
 
 @inline
 function setLvt(apic: Lapic, index: u32, value: u32): void {

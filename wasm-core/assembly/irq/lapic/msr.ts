@@ -9,7 +9,6 @@ import { Icr, LapicReg, LVT_STATUS, LvtIndex, X2APIC_MSR_BASE } from "./regs";
 
 const PHYSICAL_ADDRESS_BITS: u32 = 46;
 
-
 @inline
 function offsetOf(msr: u32): u32 {
   return (msr - X2APIC_MSR_BASE) << 4;

@@ -7,12 +7,10 @@ import { machineTime, NEVER } from "../../util/host";
 import { lapicInject, lapicOf, Message } from "../message";
 import { Lvt, LvtIndex } from "./regs";
 
-
 @inline
 function timerEntry(apic: Lapic): u32 {
   return load<u32>(changetype<usize>(apic) + LapicOff.lvt + 4 * LvtIndex.TIMER);
 }
-
 
 @inline
 function modeOf(entry: u32): u32 {
@@ -25,7 +23,6 @@ function divideShift(config: u32): u32 {
   const value = ((config >> 1) & 4) | (config & 3);
   return value == 7 ? 0 : value + 1;
 }
-
 
 @inline
 function isTscDeadline(apic: Lapic): bool {

@@ -9,7 +9,6 @@ import { ApicBase, Esr, FIRST_VECTOR, Message, Svr } from "./regs";
 const LVT_ERROR_OFFSET: usize = LapicOff.lvt + 4 * 5;
 const LVT_MASKED: u32 = 0x10000;
 
-
 @inline
 export function lapicOf(cpu: Vcpu): Lapic {
   return changetype<Lapic>(<usize>cpu.lapic);

@@ -18,12 +18,10 @@ function isTriggered(mode: u32): bool {
   return mode == Mode.ONE_SHOT || mode == Mode.HARDWARE_STROBE;
 }
 
-
 @inline
 function isRepeating(mode: u32): bool {
   return mode == Mode.RATE || mode == Mode.SQUARE;
 }
-
 
 @inline
 function isBcd(ch: PitChannel): bool {

@@ -14,12 +14,10 @@ import { Control, PitReg, PitStatus, PortB, ReadBack, REFRESH_CLOCKS } from "./r
 /** Square wave, both bytes: what firmware leaves behind. */
 const RESET_CONTROL: u32 = 0x36;
 
-
 @inline
 export function pitOf(dom: Domain): Pit {
   return changetype<Pit>(changetype<usize>(platformOf(dom)) + PlatformStateOff.pit);
 }
-
 
 @inline
 function channelAt(pit: Pit, index: u32): PitChannel {

@@ -12,7 +12,6 @@ const MAX_COUNT: u32 = 65536;
 
 export const PIT_SAVED_BYTES: u32 = HEADER_BYTES + <u32>Pit_SIZE;
 
-
 @inline
 function channelOf(pit: usize, index: usize): PitChannel {
   return changetype<PitChannel>(pit + PitOff.channels + index * PitChannel_SIZE);

@@ -12,7 +12,6 @@ import { clear2l, isPending2l, raise2l, unmask2l } from "./two-level";
 
 const FIFO_PRIORITIES: u32 = 16;
 
-
 @inline
 function isNull(e: Evtchn): bool {
   return changetype<usize>(e) == 0;

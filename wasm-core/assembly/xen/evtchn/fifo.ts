@@ -40,7 +40,6 @@ export function fifoWord(dom: Domain, port: u32): usize {
   return base == 0 ? 0 : base + ((port % WORDS_PER_PAGE) << 2);
 }
 
-
 @inline
 function tailSlot(cpu: Vcpu, priority: u32): usize {
   return <usize>cpu.xen + XenVcpuOff.fifoTail + (priority << 2);

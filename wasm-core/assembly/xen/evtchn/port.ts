@@ -17,7 +17,6 @@ const ENOMEM: i32 = 12;
 /** EVTCHN_FIFO_PRIORITY_DEFAULT */
 export const DEFAULT_PRIORITY: u32 = 7;
 
-
 @inline
 export function evtLock(dom: Domain): usize {
   return changetype<usize>(dom) + DomainOff.evtLock;

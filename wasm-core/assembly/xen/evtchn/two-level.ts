@@ -3,12 +3,10 @@ import { Domain, SharedInfoOff, VcpuInfoOff } from "../../gen/layout";
 import { domainVcpu } from "../../mem/domains";
 import { markEventsPending, wakePollers, xenOf } from "./upcall";
 
-
 @inline
 function wordAt(dom: Domain, table: usize, port: u32): usize {
   return <usize>dom.sharedInfo + table + ((port >> 6) << 3);
 }
-
 
 @inline
 function bitOf(port: u32): u64 {

@@ -11,7 +11,6 @@ import { vcpuKick } from "../../sched/wake";
 export const POLL_MANY: u32 = 0xffffffff;
 const VIA_VECTOR: u64 = 2;
 
-
 @inline
 export function xenOf(cpu: Vcpu): XenVcpu {
   return changetype<XenVcpu>(<usize>cpu.xen);

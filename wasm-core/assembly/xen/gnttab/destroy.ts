@@ -15,7 +15,6 @@ import {
   unlockGrants,
 } from "./table";
 
-
 @inline
 function word(dom: Domain, table: usize, index: u32): usize {
   return changetype<usize>(dom) + table + ((<usize>index) << 2);

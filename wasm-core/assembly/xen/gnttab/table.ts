@@ -32,18 +32,15 @@ export function unlockGrants(dom: Domain): void {
   spinUnlock(changetype<usize>(dom) + DomainOff.gntLock);
 }
 
-
 @inline
 function slot(dom: Domain, table: usize, index: u32): usize {
   return changetype<usize>(dom) + table + ((<usize>index) << 2);
 }
 
-
 @inline
 export function sharedFrame(dom: Domain, index: u32): usize {
   return <usize>load<u32>(slot(dom, DomainOff.gntShared, index));
 }
-
 
 @inline
 export function statusFrame(dom: Domain, index: u32): usize {
