@@ -6,7 +6,7 @@ import { getReg, Gpr, setReg } from "../cpu/regs";
 import { Ea, Rec } from "../decode/record";
 import { ioRead, ioWrite, ioWriteBlocked } from "../bus";
 import { memDone, memSeg, segR, segW } from "../mmu/access";
-import { portAllowed } from "../system";
+import { endSlice, portAllowed } from "../system";
 
 function input<T>(cpu: Vcpu, port: u32): i32 {
   if (!portAllowed(cpu, port, sizeof<T>())) return Status.FAULT;
@@ -20,9 +20,15 @@ function written(cpu: Vcpu): i32 {
   return cpu.events != 0 ? Status.END : Status.NEXT;
 }
 
+/** The device has no room: again, after others have run. Time goes on meanwhile, also where it is made of instructions. */
+function waitForRoom(cpu: Vcpu): i32 {
+  endSlice(cpu);
+  return Status.RESTART;
+}
+
 function output<T>(cpu: Vcpu, port: u32): i32 {
   if (!portAllowed(cpu, port, sizeof<T>())) return Status.FAULT;
-  if (ioWriteBlocked(cpu, port)) return Status.RESTART;
+  if (ioWriteBlocked(cpu, port)) return waitForRoom(cpu);
   checkIoBreakpoint(cpu, port, sizeof<T>());
   ioWrite(cpu, port, sizeof<T>(), <u32>getReg<T>(cpu, Gpr.RAX));
   return written(cpu);
@@ -85,7 +91,6 @@ function addIndex(cpu: Vcpu, rec: Rec, reg: usize, by: i64): void {
   else setReg<u16>(cpu, reg, <u16>v);
 }
 
-
 @inline
 function step<T>(cpu: Vcpu): i64 {
   return cpu.eflags & Flag.DF ? -(<i64>sizeof<T>()) : <i64>sizeof<T>();
@@ -115,7 +120,7 @@ function outsElement<T>(cpu: Vcpu, rec: Rec, rep: u32): i32 {
   if (rep != 0 && indexReg(cpu, rec, Gpr.RCX) == 0) return Status.NEXT;
   const port = <u32>getReg<u16>(cpu, Gpr.RDX);
   if (!portAllowed(cpu, port, sizeof<T>())) return Status.FAULT;
-  if (ioWriteBlocked(cpu, port)) return Status.RESTART;
+  if (ioWriteBlocked(cpu, port)) return waitForRoom(cpu);
   const p = segR(cpu, memSeg(rec), indexReg(cpu, rec, Gpr.RSI), sizeof<T>());
   if (p == 0) return Status.FAULT;
   checkIoBreakpoint(cpu, port, sizeof<T>());

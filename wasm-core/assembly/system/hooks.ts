@@ -28,7 +28,12 @@ export function interruptFlagRose(cpu: Vcpu): void {
 /** Ends the slice of a vCPU that spins; false when nobody else wants its pCPU. */
 export function giveWay(cpu: Vcpu): bool {
   if (atomic.load<u32>(changetype<usize>(machine()), MachineOff.runHead) == 0) return false;
+  endSlice(cpu);
+  return true;
+}
+
+/** Gives the pCPU away after this instruction. */
+export function endSlice(cpu: Vcpu): void {
   xenOf(cpu).yielded = 1;
   cpu.budget = 0;
-  return true;
 }
