@@ -54,7 +54,9 @@ describe("what the guest sees of its machine", () => {
     expect(await read("properties/features")).toBe("00002305");
     expect(await read("properties/pagesize")).toBe("1000");
     expect(await read("properties/capabilities")).toContain("hvm-3.0-x86_64");
-    expect(await debian.output("cat /sys/devices/system/clocksource/clocksource0/current_clocksource")).toMatch(/^(xen|tsc)$/);
+    expect(await debian.output("cat /sys/devices/system/clocksource/clocksource0/current_clocksource")).toMatch(
+      /^(xen|tsc)$/,
+    );
   });
 
   it("the host's time of day, and time that passes as the host's does", async () => {
@@ -77,7 +79,9 @@ describe("what the guest sees of its machine", () => {
 describe("work", () => {
   it("hashes and packs as the host does", async () => {
     await debian.output("i=0; while [ $i -lt 400 ]; do echo line $i; i=$((i+1)); done >/tmp/lines");
-    await debian.output("for n in 1 2 3 4 5 6 7 8; do cat /tmp/lines; done >/tmp/text; cat /tmp/text /tmp/text /tmp/text >/tmp/data");
+    await debian.output(
+      "for n in 1 2 3 4 5 6 7 8; do cat /tmp/lines; done >/tmp/text; cat /tmp/text /tmp/text /tmp/text >/tmp/data",
+    );
     const lines = Array.from({ length: 400 }, (_, i) => `line ${i}\n`).join("");
     const text = lines.repeat(24);
     const hash = (kind: string) => createHash(kind).update(text).digest("hex");
@@ -88,7 +92,8 @@ describe("work", () => {
   });
 
   it("forks, execs and pipes a few hundred times without losing one", async () => {
-    const loop = "n=0; i=0; while [ $i -lt 100 ]; do n=$((n + $(/bin/busybox echo $i | /bin/busybox cat))); i=$((i+1)); done; echo $n";
+    const loop =
+      "n=0; i=0; while [ $i -lt 100 ]; do n=$((n + $(/bin/busybox echo $i | /bin/busybox cat))); i=$((i+1)); done; echo $n";
     expect(await debian.output(loop)).toBe("4950");
     expect(unexpectedMessages(await debian.output("dmesg -r"))).toEqual([]);
   });
@@ -146,7 +151,10 @@ describe("what Domain0 does with it", () => {
     const core = readCore(Buffer.concat(chunks));
     expect(core).toMatchObject({ type: 4, machine: 62, notes: 1 });
     expect(core.loadedBytes).toBeGreaterThan(32 << 20);
-    const text = Number.parseInt(await debian.output("grep -m1 'Kernel code' /proc/iomem | tr -d ' ' | cut -d- -f1"), 16);
+    const text = Number.parseInt(
+      await debian.output("grep -m1 'Kernel code' /proc/iomem | tr -d ' ' | cut -d- -f1"),
+      16,
+    );
     expect(core.bytes(text, 4096)?.some((byte) => byte !== 0)).toBe(true);
     expect(await debian.output("echo still here")).toBe("still here");
   });

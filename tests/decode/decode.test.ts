@@ -9,8 +9,8 @@ import { KNOWN } from "./known.js";
 import { type Disassembled, disassemble } from "./objdump.js";
 import { sampleBytes } from "./samples.js";
 
-const SEED = Number(process.env["SEED"] ?? 1);
-const SAMPLES = Number(process.env["SAMPLES"] ?? 8000);
+const SEED = Number(process.env.SEED ?? 1);
+const SAMPLES = Number(process.env.SAMPLES ?? 8000);
 const BUILD_MS = 300_000;
 /** Length that no instruction may pass. */
 const LONGEST = 15;

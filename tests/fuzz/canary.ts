@@ -30,7 +30,10 @@ export class Canary {
     const { call } = core;
     if (call.domainCreate(domid, 1, PAGES) < 0 || call.domainAddRam(domid, 0, PAGES) < 0) throw new Error("no canary");
     this.#pages = Array.from({ length: PAGES }, (_, gfn) => call.domainPage(domid, gfn) >>> 0);
-    for (const page of this.#pages) this.#words(page, PAGE).forEach((_, i, all) => (all[i] = page + 0x5a5a0000 + i));
+    for (const page of this.#pages) {
+      const words = this.#words(page, PAGE);
+      for (const i of words.keys()) words[i] = page + 0x5a5a0000 + i;
+    }
     this.#before = this.#state();
   }
 

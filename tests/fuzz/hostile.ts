@@ -453,7 +453,11 @@ let assembler: Promise<Assembler> | undefined;
 /** The program as an ELF file for the domain builder. */
 export async function hostileKernel(seed: number): Promise<Uint8Array> {
   assembler ??= loadTable().then((table) => new Assembler(table));
-  const define = { SEED: BigInt.asUintN(62, BigInt(seed) * 0x9e3779b97f4a7c15n) | 1n, SHARED_GFN: 0x1800, GRANT_GFN: 0x1801 };
+  const define = {
+    SEED: BigInt.asUintN(62, BigInt(seed) * 0x9e3779b97f4a7c15n) | 1n,
+    SHARED_GFN: 0x1800,
+    GRANT_GFN: 0x1801,
+  };
   const source = ENTER_LONG_MODE + START + VALUES + LOOP + GRANTS + DATA;
   const image = (await assembler).assemble(source, { origin: ORIGIN, define });
   return pvhElf(image, Number(image.symbols.get("entry")));

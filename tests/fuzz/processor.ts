@@ -116,9 +116,11 @@ export class FuzzedProcessor {
       this.#view.setUint32(this.#pages[TSS]! + 4, STACK_TOP, true);
       this.#view.setUint32(this.#pages[TSS]! + 8, isLong(mode) ? 0 : 0x18, true);
     }
-    [0n, 0xcf9b000000ffffn, 0xaf9b000000ffffn, 0xcf93000000ffffn, 0x9b000000ffffn, 0xcff3000000ffffn].forEach((d, i) => {
-      this.#set64(GDT, 8 * i, d);
-    });
+    [0n, 0xcf9b000000ffffn, 0xaf9b000000ffffn, 0xcf93000000ffffn, 0x9b000000ffffn, 0xcff3000000ffffn].forEach(
+      (d, i) => {
+        this.#set64(GDT, 8 * i, d);
+      },
+    );
     const step = isLong(mode) ? 16 : mode === "real" ? 4 : 8;
     const code = isLong(mode) ? 0x10n : 0x08n;
     for (let v = 0; v < PAGE / step; v++) {

@@ -14,8 +14,8 @@ export function randomOf(seed: number): Random {
 
 /** Calls `run` with `count` seeds in turn, printed; an error is thrown again with how to repeat it. */
 export async function fuzz(what: string, count: number, run: (seed: number) => void | Promise<void>): Promise<void> {
-  const first = Number(process.env["SEED"] ?? FIRST);
-  const runs = Number(process.env["RUNS"] ?? (process.env["SEED"] === undefined ? count : 1));
+  const first = Number(process.env.SEED ?? FIRST);
+  const runs = Number(process.env.RUNS ?? (process.env.SEED === undefined ? count : 1));
   process.stderr.write(`${what}: seeds ${first} to ${first + runs - 1}\n`);
   for (let seed = first; seed < first + runs; seed++) {
     try {

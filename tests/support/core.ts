@@ -15,7 +15,7 @@ import { coreSourceHash } from "../../wasm-core/build/sources.js";
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const OUT = "dist/test";
 /** Enough for the interpreter to be quick, little enough to compile in seconds. CORE_OPT=3 tests what is shipped. */
-const OPTIMIZE = Number(process.env["CORE_OPT"] ?? 1);
+const OPTIMIZE = Number(process.env.CORE_OPT ?? 1);
 const LOCK_STALE_MS = 180_000;
 
 /** What assembly/testing/index.ts exports besides CoreExports. */

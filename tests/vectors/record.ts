@@ -1,6 +1,7 @@
 /**
  * Records vectors on the processor this runs on: `npx tsx tests/vectors/record.ts [family...]`, all families by default.
- * Needs gcc and a Linux x86-64 kernel with modify_ldt. Writes data/<family>.vec; what the replay test compares with.
+ * Needs gcc and a Linux x86-64 kernel with modify_ldt. Writes data/<family>.vec, or into
+ * VECTOR_DATA; RECORD_SEED makes other vectors.
  */
 import { execFileSync, spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -15,6 +16,7 @@ import { ITEM_BYTES, ITEM_HEAD, NO_TRAP, OFF, STATE_BYTES, State, settleBreakpoi
 import { packVectors, type Recorded } from "./store.js";
 
 const HERE = fileURLToPath(new URL("./", import.meta.url));
+const DATA = process.env["VECTOR_DATA"] ?? join(HERE, "data");
 const PAGE_FAULT = 14;
 /** Error code bits of a page fault: user, instruction fetch. */
 const FETCH = 0x10;
@@ -103,7 +105,7 @@ function recordRow(recorder: string, row: Row, all: readonly Work[]): Vector[] {
 
 /** File of a family's vectors. */
 export const vectorFile = (family: Family): string =>
-  join(HERE, "data", `${family.name.toLowerCase().replace(/[^a-z0-9]+/g, "-")}.vec`);
+  join(DATA, `${family.name.toLowerCase().replace(/[^a-z0-9]+/g, "-")}.vec`);
 
 function recordFamily(recorder: string, family: Family): void {
   const rows: Recorded[] = [];
@@ -131,7 +133,7 @@ async function main(wanted: readonly string[]): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "vectors-"));
   try {
     const recorder = buildRecorder(folder);
-    mkdirSync(join(HERE, "data"), { recursive: true });
+    mkdirSync(DATA, { recursive: true });
     for (const family of await loadTable()) {
       if (wanted.length === 0 || wanted.includes(family.module)) recordFamily(recorder, family);
     }

@@ -1,6 +1,6 @@
 /**
  * Every recorded vector on the core. `VECTORS=ADD npx vitest run tests/vectors` replays one mnemonic only; FAILURES is
- * how many failures of a row are shown in full.
+ * how many failures of a row are shown in full; VECTOR_DATA another recording.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -15,7 +15,7 @@ import { rowKey } from "./generate.js";
 import { Replayer } from "./replayer.js";
 import { unpackVectors } from "./store.js";
 
-const DATA = fileURLToPath(new URL("./data/", import.meta.url));
+const DATA = process.env["VECTOR_DATA"] ?? fileURLToPath(new URL("./data/", import.meta.url));
 const ONLY = process.env["VECTORS"];
 const SHOWN = Number(process.env["FAILURES"] ?? 1);
 const BUILD_MS = 300_000;
