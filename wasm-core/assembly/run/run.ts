@@ -23,7 +23,9 @@ export function runVcpu(cpu: Vcpu): u32 {
     }
     const block = blockAtRip(cpu);
     if (block == 0) {
+      // Costs budget like an instruction: a handler that cannot be fetched must not keep the processor.
       deliverFault(cpu);
+      if (--cpu.budget <= 0) return ExitReason.BUDGET;
       continue;
     }
     runBlock(cpu, block);

@@ -8,11 +8,17 @@ import { runBlock } from "./block";
 /** Runs the instruction at RIP without taking interrupts, with the debug conditions before and after it. */
 export function stepOne(cpu: Vcpu): void {
   cpu.interruptShadow = 0;
-  if (cpu.singleStep && debugBefore(cpu)) return;
+  // Costs budget: a handler with a breakpoint on itself must not keep the processor.
+  if (cpu.singleStep && debugBefore(cpu)) {
+    cpu.budget -= 1;
+    return;
+  }
   cpu.modeKey |= ModeKey.SINGLE;
   const block = blockAtRip(cpu);
-  if (block == 0) deliverFault(cpu);
-  else runBlock(cpu, block);
+  if (block == 0) {
+    deliverFault(cpu);
+    cpu.budget -= 1;
+  } else runBlock(cpu, block);
   if (!cpu.singleStep) cpu.modeKey &= ~ModeKey.SINGLE;
   debugAfter(cpu);
 }
