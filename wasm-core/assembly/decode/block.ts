@@ -12,6 +12,7 @@ import {
   CodeCache,
   CodeCacheOff,
   Domain,
+  EventBit,
   FrameOff,
   JUMP_ENTRIES,
   JumpEntry,
@@ -19,6 +20,8 @@ import {
   RECORD_BYTES,
   SegIndex,
   Vcpu,
+  VcpuOff,
+  VcpuRunState,
 } from "../gen/layout";
 import { raiseError, Vector } from "../cpu/faults";
 import { segReg } from "../cpu/regs";
@@ -28,10 +31,11 @@ import { isCanonical } from "../mmu/canonical";
 import { markCode } from "../mmu/code";
 import { codeCache } from "../mmu/code-cache";
 import { translateCode } from "../mmu/slow";
-import { emptyJumpCache } from "../mmu/tlb";
-import { spinLock, spinUnlock } from "../util/atomics";
+import { emptyJumpCache, tlbFlushAll } from "../mmu/tlb";
+import { spinLock, spinTryLock, spinUnlock } from "../util/atomics";
 import { machine } from "../util/host";
 import { Decode, DecodeState, decodeOne, fixRip } from "./decode";
+import { joinPair } from "./pair";
 import { Rec } from "./record";
 
 const NO_BLOCK: usize = 0;
@@ -127,7 +131,7 @@ function segmentRoom(cpu: Vcpu): u32 {
 
 function build(cpu: Vcpu, host: usize, lin: u64): usize {
   const cache = codeCache();
-  spinLock(changetype<usize>(cache) + CodeCacheOff.lock);
+  lockCache(cpu, cache);
   const block = buildLocked(cpu, cache, host, lin);
   spinUnlock(changetype<usize>(cache) + CodeCacheOff.lock);
   return block;
@@ -149,6 +153,7 @@ function buildLocked(cpu: Vcpu, cache: CodeCache, host: usize, lin: u64): usize 
   head.gen = atomic.load<u32>(head.genAt);
   let pos: u32 = 0;
   let count: u32 = 0;
+  let before: u32 = 0;
   while (count < limit && pos < <u32>BLOCK_MAX_BYTES) {
     const rec = changetype<Rec>(records + count * RECORD_BYTES);
     const r = pos < room ? decodeOne(d, host + pos, room - pos, cpu.modeKey, rec) : Decode.SHORT;
@@ -160,11 +165,13 @@ function buildLocked(cpu: Vcpu, cache: CodeCache, host: usize, lin: u64): usize 
     pos += (<u32>r) & 0xff;
     rec.next = <u8>pos;
     fixRip(d, rec);
+    if (count != 0) joinPair(changetype<Rec>(changetype<usize>(rec) - RECORD_BYTES), before, d.variant);
+    before = d.variant;
     count++;
     if (r & Decode.ENDS) break;
   }
   if (pos > LONGEST) markCode(cpu, host, pos);
-  return publish(cache, head, count, pos);
+  return publish(cpu, cache, head, count, pos);
 }
 
 /** #GP(0) of an instruction that is too long or leaves the code segment. */
@@ -191,11 +198,11 @@ function buildCrossing(cpu: Vcpu, cache: CodeCache, head: Block, d: DecodeState,
   const length = (<u32>r) & 0xff;
   rec.next = <u8>length;
   fixRip(d, rec);
-  return publish(cache, head, 1, length);
+  return publish(cpu, cache, head, 1, length);
 }
 
 /** Ends the block under construction, copies it to the arena and makes it known. */
-function publish(cache: CodeCache, head: Block, count: u32, bytes: u32): usize {
+function publish(cpu: Vcpu, cache: CodeCache, head: Block, count: u32, bytes: u32): usize {
   const end = changetype<Rec>(changetype<usize>(head) + BLOCK_RECORDS + count * RECORD_BYTES);
   store<u64>(changetype<usize>(end), 0);
   store<u64>(changetype<usize>(end), 0, 8);
@@ -204,7 +211,7 @@ function publish(cache: CodeCache, head: Block, count: u32, bytes: u32): usize {
   head.count = <u16>count;
   head.bytes = <u16>bytes;
   const size = (<u32>BLOCK_RECORDS + (count + 1) * <u32>RECORD_BYTES + 15) & ~15;
-  if (cache.next + size > cache.arenaEnd) emptyCache(cache);
+  if (cache.next + size > cache.arenaEnd) emptyCache(cpu, cache);
   const at = <usize>cache.next;
   cache.next += size;
   cache.blocks += 1;
@@ -215,18 +222,82 @@ function publish(cache: CodeCache, head: Block, count: u32, bytes: u32): usize {
   return at;
 }
 
-/** Drops every block, and with them what every jump cache says. */
-function emptyCache(cache: CodeCache): void {
+/** Drops every block, and with them what every jump cache says. Nobody else is inside a block meanwhile. */
+function emptyCache(cpu: Vcpu, cache: CodeCache): void {
+  askOthers(cpu);
+  awaitOthers(cpu);
   memory.fill(cache.buckets, 0, (<usize>CODE_BUCKETS) << 2);
-  for (let at = machine().domainList; at != 0;) {
-    const dom = changetype<Domain>(<usize>at);
-    for (let i: u32 = 0; i < dom.maxVcpus; i++) {
-      const cpu = domainVcpu(dom, i);
-      if (changetype<usize>(cpu) != 0) emptyJumpCache(cpu);
-    }
-    at = dom.next;
+  for (let dom = firstDomain(); changetype<usize>(dom) != 0; dom = nextDomain(dom)) {
+    for (let i: u32 = 0; i < dom.maxVcpus; i++) emptyJumpCache(domainVcpu(dom, i));
   }
   cache.next = cache.arena;
   cache.epoch += 1;
   cache.flushes += 1;
+}
+
+@inline
+function firstDomain(): Domain {
+  return changetype<Domain>(<usize>machine().domainList);
+}
+
+@inline
+function nextDomain(dom: Domain): Domain {
+  return changetype<Domain>(<usize>dom.next);
+}
+
+/** Tells every other vCPU to leave its block: it then waits for the cache's lock, which the caller holds. */
+function askOthers(self: Vcpu): void {
+  for (let dom = firstDomain(); changetype<usize>(dom) != 0; dom = nextDomain(dom)) {
+    for (let i: u32 = 0; i < dom.maxVcpus; i++) {
+      const other = domainVcpu(dom, i);
+      if (other != self) atomic.or<u32>(changetype<usize>(other), EventBit.FLUSH_CODE, VcpuOff.events);
+    }
+  }
+}
+
+/** Returns when every vCPU that runs on another pCPU has obeyed. Shootdowns that wait for the caller are served. */
+function awaitOthers(self: Vcpu): void {
+  for (let dom = firstDomain(); changetype<usize>(dom) != 0; dom = nextDomain(dom)) {
+    for (let i: u32 = 0; i < dom.maxVcpus; i++) {
+      const other = domainVcpu(dom, i);
+      if (other == self) continue;
+      while (insideBlock(other)) {
+        if (eventsOf(self) & EventBit.FLUSH_TLB) {
+          tlbFlushAll(self);
+          atomic.and<u32>(changetype<usize>(self), ~EventBit.FLUSH_TLB, VcpuOff.events);
+        }
+      }
+    }
+  }
+}
+
+@inline
+function eventsOf(cpu: Vcpu): u32 {
+  return atomic.load<u32>(changetype<usize>(cpu), VcpuOff.events);
+}
+
+@inline
+function insideBlock(cpu: Vcpu): bool {
+  return (
+    atomic.load<u32>(changetype<usize>(cpu), VcpuOff.runState) == VcpuRunState.RUNNING &&
+    (eventsOf(cpu) & EventBit.FLUSH_CODE) != 0
+  );
+}
+
+/** EventBit.FLUSH_CODE: the vCPU is between blocks; it goes on when whoever empties the cache has done so. */
+export function leaveCode(cpu: Vcpu): void {
+  const lock = changetype<usize>(codeCache()) + CodeCacheOff.lock;
+  atomic.and<u32>(changetype<usize>(cpu), ~EventBit.FLUSH_CODE, VcpuOff.events);
+  spinLock(lock);
+  spinUnlock(lock);
+}
+
+/** Takes the cache's lock; a vCPU that waits for it is between blocks, and says so. */
+function lockCache(cpu: Vcpu, cache: CodeCache): void {
+  const lock = changetype<usize>(cache) + CodeCacheOff.lock;
+  while (!spinTryLock(lock)) {
+    if (eventsOf(cpu) & EventBit.FLUSH_CODE) {
+      atomic.and<u32>(changetype<usize>(cpu), ~EventBit.FLUSH_CODE, VcpuOff.events);
+    }
+  }
 }

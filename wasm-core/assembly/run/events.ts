@@ -2,6 +2,7 @@
 import { EventBit, ExitReason, Vcpu, VcpuOff } from "../gen/layout";
 import { Flag } from "../cpu/flags";
 import { vcpuInit, vcpuStartup } from "../cpu/reset";
+import { leaveCode } from "../decode/block";
 import { lapicAck, lapicInitReset, lapicPending, lapicSipiVector } from "../irq/lapic";
 import { tlbFlushAll } from "../mmu/tlb";
 import { deliverInterrupt, deliverNmi } from "../system/delivery";
@@ -26,6 +27,7 @@ export function takeEvents(cpu: Vcpu): i32 {
     tlbFlushAll(cpu);
     clear(cpu, EventBit.FLUSH_TLB);
   }
+  if (events & EventBit.FLUSH_CODE) leaveCode(cpu);
   if (events & EventBit.STOP) {
     clear(cpu, EventBit.STOP);
     const reason = cpu.exitReason;
