@@ -4,6 +4,7 @@ import { UNDEFINED } from "../isa/families/undefined.js";
 import { decodeTablesSource } from "../isa/gen/decode.js";
 import { isaDocument } from "../isa/gen/docs.js";
 import { handlersSource } from "../isa/gen/interp.js";
+import { pairsSource } from "../isa/gen/pairs.js";
 import { loadTable } from "../isa/table.js";
 import { buildTree } from "../isa/tree.js";
 import { tableMistakes } from "../isa/validate.js";
@@ -11,7 +12,7 @@ import { tableMistakes } from "../isa/validate.js";
 const OUT = new URL("../assembly/gen/", import.meta.url);
 const DOCUMENT = new URL("../../docs/isa.md", import.meta.url);
 
-/** Checks the table, writes assembly/gen/handlers.ts and decode-tables.ts, and docs/isa.md; returns how many rows and handlers there are. */
+/** Checks the table, writes assembly/gen/handlers.ts, pairs.ts and decode-tables.ts, and docs/isa.md; returns how many rows and handlers there are. */
 export async function writeTable(): Promise<{ rows: number }> {
   const families = await loadTable();
   const mistakes = tableMistakes(families, UNDEFINED);
@@ -19,6 +20,7 @@ export async function writeTable(): Promise<{ rows: number }> {
   const tree = buildTree(families.flatMap((f) => f.rows));
   mkdirSync(OUT, { recursive: true });
   writeFileSync(new URL("handlers.ts", OUT), handlersSource(families, tree.leaves));
+  writeFileSync(new URL("pairs.ts", OUT), pairsSource(families, tree.leaves));
   writeFileSync(new URL("decode-tables.ts", OUT), decodeTablesSource(tree));
   writeFileSync(DOCUMENT, isaDocument(families));
   return { rows: tree.leaves.length };

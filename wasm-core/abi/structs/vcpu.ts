@@ -228,6 +228,8 @@ export const Status = constants(
     END: 3,
     /** not complete: run the same instruction again after looking at events */
     RESTART: 4,
+    /** bit set in any of them: the instruction of the next record is done too, or raised the fault */
+    PAIR: 16,
     /** a trap-class exception (INT n, INTO, INT3, INT1 were delivered by the handler itself): Vcpu.rip holds the handler's address */
     DELIVERED: 1,
   },

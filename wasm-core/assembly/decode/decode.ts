@@ -84,6 +84,8 @@ export class DecodeState {
   opcode: u32;
   asize: u32;
   ripRelative: u32;
+  /** Number of the variant whose handler the record names, 0 for an undefined opcode. */
+  variant: u32;
 }
 
 /** Table index of the handler of variant `variant`: what a record's fn holds. */
@@ -481,6 +483,7 @@ function operands(d: DecodeState, rec: Rec, leaf: usize, flags: u32, avail: u32)
   } else if (d.vex && d.vvvv != 0) return undefined(d, rec);
   const variant = variantOf(d, leaf, flags, size);
   if (variant < 0) return undefined(d, rec);
+  d.variant = <u32>variant;
   rec.fn = handlerIndex(<u32>variant);
   rec.len = <u8>d.pos;
   return (<i32>d.pos) | (flags & LEAF_ENDS ? Decode.ENDS : 0);

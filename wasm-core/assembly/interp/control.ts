@@ -1,5 +1,5 @@
 /** Near jumps, calls and returns. A target outside the code segment or not canonical faults at the branch. [SDM] vol. 2. */
-import { ModeKey, SegIndex, Status, Vcpu } from "../gen/layout";
+import { ModeKey, RECORD_BYTES, SegIndex, Status, Vcpu } from "../gen/layout";
 import { cf, less, overflow, pf, sf, zf } from "../cpu/flags";
 import { raiseError, Vector } from "../cpu/faults";
 import { getReg, Gpr, segReg, setReg } from "../cpu/regs";
@@ -27,9 +27,21 @@ function relativeTarget<T>(cpu: Vcpu, rec: Rec): u64 {
   return <u64>((nextRip(cpu, rec) + <u64>rec.imm) as T);
 }
 
+@inline
 function branchIf<T>(cpu: Vcpu, rec: Rec, taken: bool): i32 {
   if (taken) return branchTo(cpu, relativeTarget<T>(cpu, rec));
-  return Status.END;
+  return Status.NEXT;
+}
+
+/** The jump of a pair in 64-bit mode, whose record follows `rec`. A target that faults is left to that record itself. */
+@inline
+export function jumpOfPair(cpu: Vcpu, rec: Rec, taken: bool): i32 {
+  if (!taken) return Status.NEXT | Status.PAIR;
+  const jump = changetype<Rec>(changetype<usize>(rec) + RECORD_BYTES);
+  const target = nextRip(cpu, jump) + <u64>jump.imm;
+  if (!isCanonical(target)) return Status.NEXT;
+  cpu.rip = target;
+  return Status.BRANCH | Status.PAIR;
 }
 
 export function jmp<T>(cpu: Vcpu, rec: Rec): i32 {
@@ -40,6 +52,7 @@ export function jmpIndirect<T>(cpu: Vcpu, rec: Rec, target: T): i32 {
   return branchTo(cpu, <u64>target);
 }
 
+@inline
 function callTo<T>(cpu: Vcpu, rec: Rec, target: u64): i32 {
   if (!validTarget(cpu, target)) return raiseError(cpu, Vector.GP, 0);
   if (!push<T>(cpu, nextRip(cpu, rec) as T)) return Status.FAULT;
@@ -55,6 +68,7 @@ export function callIndirect<T>(cpu: Vcpu, rec: Rec, target: T): i32 {
   return callTo<T>(cpu, rec, <u64>target);
 }
 
+@inline
 function returnAndDrop<T>(cpu: Vcpu, extra: u32): i32 {
   const p = peekStack(cpu, 0, sizeof<T>());
   if (p == 0) return Status.FAULT;

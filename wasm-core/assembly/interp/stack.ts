@@ -53,10 +53,12 @@ export function push<T>(cpu: Vcpu, v: T): bool {
   return true;
 }
 
+@inline
 export function pushValue<T>(cpu: Vcpu, rec: Rec, v: T): i32 {
   return push<T>(cpu, v) ? Status.NEXT : Status.FAULT;
 }
 
+@inline
 export function popReg<T>(cpu: Vcpu, rec: Rec): i32 {
   const p = peekStack(cpu, 0, sizeof<T>());
   if (p == 0) return Status.FAULT;

@@ -13,9 +13,9 @@ export function runBlock(cpu: Vcpu, block: usize): void {
   let status: i32;
   do {
     status = call_indirect<i32>(load<u16>(at), cpu, changetype<Rec>(at));
-    at += RECORD_BYTES;
-  } while (status == Status.NEXT);
-  settle(cpu, changetype<Rec>(at - RECORD_BYTES), <u32>((at - first) >> 4), status);
+    at += RECORD_BYTES + (status & Status.PAIR);
+  } while ((status & ~Status.PAIR) == Status.NEXT);
+  settle(cpu, changetype<Rec>(at - RECORD_BYTES), <u32>((at - first) >> 4), status & ~Status.PAIR);
 }
 
 /** After `n` records, the last of which ended the block with `status`. */

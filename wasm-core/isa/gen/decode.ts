@@ -69,7 +69,7 @@ const RM_FIELD = ["E", "M", "R", "W", "U", "Q", "N", "STi"];
 function flagsOf(row: Row): number {
   const { sizes } = axesOf(row);
   const n = (note: string, bit: number) => (row.notes.has(note) ? bit : 0);
-  const ends = ["end", "branch", "jcc"].some((x) => row.notes.has(x)) || row.semantic === "undefinedOpcode";
+  const ends = ["end", "branch"].some((x) => row.notes.has(x)) || row.semantic === "undefinedOpcode";
   let flags =
     n("lock", LeafFlag.LOCK) |
     n("rep", LeafFlag.REP) |

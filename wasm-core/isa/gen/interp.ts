@@ -99,7 +99,8 @@ function openMemory(o: Operand, row: Row, v: Variant, access: string): string[] 
   return [`const m = ${call};`, "if (m == 0) return Status.FAULT;"];
 }
 
-function fetchOperands(row: Row, v: Variant): Fetched {
+/** Fetch of a variant's operands, for all shapes but `raw`. */
+export function fetchOperands(row: Row, v: Variant): Fetched {
   const lines: string[] = [];
   const args: string[] = [];
   const after: ((r: string) => string[])[] = [];
