@@ -21,7 +21,11 @@ export const controlRegisters = longProgram("control registers and MSRs", [
   check("CR0.PG without PE", "mov rax, cr0; btr rax, 0; mov cr0, rax", "v=d ip=8 fl=10002"),
   check("CR0's upper half", "mov rax, 0x100000000; mov cr0, rax", "v=d ip=a fl=10002"),
   check("CR0.NW without CD", "mov rax, cr0; bts rax, 29; mov cr0, rax", "v=d ip=8 fl=10002"),
-  check("CR0.ET cannot be cleared", 'mov rax, cr0; btr rax, 4; mov cr0, rax; mov rax, cr0; and eax, 0x10; show "et"'),
+  check(
+    "CR0.ET cannot be cleared",
+    'mov rax, cr0; btr rax, 4; mov cr0, rax; mov rax, cr0; and eax, 0x10; show "et"',
+    "et=10 ran",
+  ),
   check("CR3's reserved bits", "mov rax, 0x8000000000000000; mov cr3, rax", "v=d ip=a fl=10002"),
   check("CR8 holds four bits", "mov eax, 16; mov cr8, rax", "v=d ip=5 fl=10002"),
   check(

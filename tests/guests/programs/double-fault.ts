@@ -21,7 +21,7 @@ export const doubleFaults = longProgram(
     check(
       "#PF behind #UD",
       "mov dword ptr [idt + 6*16 + 8], 0; mov word ptr [idt + 6*16 + 6], 0x4000; mov word ptr [idt + 6*16], 0; ud2",
-      "v=e e=10 ip=3feff686 fl=10002 cr2=40000000",
+      "v=e e=10 rip=40000000 fl=10002 cr2=40000000",
     ),
     check("#PF on the stack of #PF", "mov esp, 0x40001000; mov eax, [0x40000000]", "v=8 ip=5 stk=2"),
     check("#PF on the stack of INT n", "mov esp, 0x40001000; int 0x30", "v=8 ip=5 stk=2"),

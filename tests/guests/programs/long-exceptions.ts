@@ -22,7 +22,7 @@ export const longExceptions = longProgram(
     check("division by zero", "xor ecx, ecx; xor edx, edx; div ecx", "v=0 ip=4 fl=10002"),
     check("page fault on a read", "mov eax, [0x40000000]", "v=e ip=0 fl=10002 cr2=40000000"),
     check("page fault on a write", "mov dword ptr [0x40000010], 1", "v=e e=2 ip=0 fl=10002 cr2=40000010"),
-    check("page fault on a fetch", "mov eax, 0x40000000; jmp rax", "v=e e=10 ip=3feff413 fl=10002 cr2=40000000"),
+    check("page fault on a fetch", "mov eax, 0x40000000; jmp rax", "v=e e=10 rip=40000000 fl=10002 cr2=40000000"),
     check("non-canonical data", "mov rax, 0x8000000000000000; mov eax, [rax]", "v=d ip=a fl=10002"),
     check("non-canonical stack", "mov rbp, 0x8000000000000000; mov eax, [rbp]", "v=c ip=a fl=10002"),
     check("non-canonical jump", "mov rax, 0x800000000000; jmp rax", "v=d ip=a fl=10002"),

@@ -99,7 +99,7 @@ export const longSegments = longProgram(
     ),
     check("IRETQ to the same level", `${iret("0x10", "0x2", 8, "8f")}\n8:  nop`, "ran"),
     check("IRETQ to CPL 0 with SS null", `${iret("0", "0x2", 8, "8f")}\n8:  mov eax, ss; show "ss"`, "ss=0 ran"),
-    check("IRETQ with SS of another level", iret("0x2b", "0x2", 8, "8f") + "\n8:  nop", "v=d e=28 ip=12 fl=10002"),
+    check("IRETQ with SS of another level", `${iret("0x2b", "0x2", 8, "8f")}\n8:  nop`, "v=d e=28 ip=12 fl=10002"),
     check("IRETQ to a non-canonical address", iret("0x10", "0x2", 8, "0x800000000000"), "v=d ip=15 fl=10002"),
     check(
       "IRETQ with NT",

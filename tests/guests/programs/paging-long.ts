@@ -57,7 +57,7 @@ export const longPaging = longProgram(
       `${map(6)}${user()}${WRITE}`,
       "v=e e=6 ip=3b cs=33 fl=13202 ss=2b cr2=40000000 stk=3 nss=0 nfl=3002",
     ),
-    check("execution of an NX page", `${map(7, NX)}${CALL}`, "v=e e=11 ip=3feff302 fl=10002 cr2=40000000"),
+    check("execution of an NX page", `${map(7, NX)}${CALL}`, "v=e e=11 rip=40000000 fl=10002 cr2=40000000"),
     check("data of an NX page", `${map(7, NX)}${WRITE}; ${READ}; show "rax"`, "rax=90c3 ran"),
     check(
       "NX without EFER.NXE is reserved",
@@ -109,7 +109,7 @@ export const longPaging = longProgram(
     check(
       "SMEP: a supervisor fetch from a user page",
       `mov rax, code_entry; btr qword ptr [rax], 2; mov rax, cr3; mov cr3, rax; ${cr4(SMEP)}${map(7)}${CALL}`,
-      "v=e e=11 ip=3fefece3 fl=10002 cr2=40000000",
+      "v=e e=11 rip=40000000 fl=10002 cr2=40000000",
     ),
     check("SMEP: from a supervisor page", `${map(3)}${CALL}`, "ran"),
     check("SMAP: read of a user page", `${cr4(SMAP, SMEP)}${map(7)}${READ}`, "v=e e=1 ip=36 fl=10002 cr2=40000000"),

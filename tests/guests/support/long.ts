@@ -3,7 +3,8 @@
  * descriptor tables with one descriptor of each kind, a task-state segment, and handlers that print what they were given
  * and go on with the next check.
  *
- * A line names the exception as v (vector), e (error code), ip (offset of the saved RIP from the check's code), cs, ss
+ * A line names the exception as v (vector), e (error code), ip (offset of the saved RIP from the check's code; rip itself
+ * when it lies elsewhere), cs, ss
  * and fl (saved selectors and flags, arithmetic flags left out), cr2, dr6, stk (stack of the handler: 1 and 2 IST, 3
  * RSP0), nss and nfl (SS and flags of the handler). What has its usual value is left out: e, stk 0; cs 8; ss, nss 10;
  * fl, nfl 2.
@@ -161,8 +162,13 @@ trap:
     show "e"
 1:  mov rax, [rbx]
     sub rax, [check_start]
-    show "ip"
-    mov rax, [rbx + 8]
+    cmp rax, 0x10000
+    jb 2f
+    add rax, [check_start]
+    show "rip"
+    jmp 3f
+2:  show "ip"
+3:  mov rax, [rbx + 8]
     cmp eax, ${SEL.code}
     je 1f
     show "cs"
