@@ -18,6 +18,7 @@ const KNOWN: readonly Known[] = [
   { text: /^PCI: System does not support PCI$/, why: "as above" },
   { text: /^cpu \d+ spinlock event irq \d+$/, why: "printed without a level by Linux's Xen code" },
   { text: /^Grant table initialized$/, why: "printed without a level by Linux's Xen code" },
+  { text: /^hrtimer: interrupt took \d+ ns$/, why: "a busy host runs another guest meanwhile, as a busy Xen does" },
   { text: /^ +#\d+$/, why: "the list of processors that come up, printed without a level" },
 ];
 
