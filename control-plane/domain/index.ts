@@ -1,6 +1,7 @@
 /** Domains: building them, their life, and what is told about them. */
 export { dumpCore } from "./core-dump.js";
 export { describeDomain } from "./info.js";
+export { unpackKernel } from "./kernel/index.js";
 export type { Outcome } from "./record.js";
 export { Toolstack, type ToolstackError, type ToolstackParts, type ToolstackResult } from "./toolstack.js";
 export { requestShutdown, writeMemoryTarget, writeSysrq } from "./xenstore-tree.js";

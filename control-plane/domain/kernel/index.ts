@@ -33,11 +33,16 @@ export function loadKernel(bytes: Uint8Array): Result<KernelImage, "bad-kernel">
   return ok({ entry: entry.value, segments, start, end });
 }
 
-function openElf(bytes: Uint8Array): Result<ElfImage, "bad-kernel"> {
-  if (hasElfMagic(bytes)) return readElf(bytes);
+/** The ELF file in a bzImage, or the file itself when it is one. */
+export function unpackKernel(bytes: Uint8Array): Result<Uint8Array, "bad-kernel"> {
+  if (hasElfMagic(bytes)) return ok(bytes);
   if (!isBzImage(bytes)) return err("bad-kernel", "the kernel is neither an ELF file nor a bzImage");
-  const inside = extractBzImage(bytes);
-  return inside.ok ? readElf(inside.value) : inside;
+  return extractBzImage(bytes);
+}
+
+function openElf(bytes: Uint8Array): Result<ElfImage, "bad-kernel"> {
+  const file = unpackKernel(bytes);
+  return file.ok ? readElf(file.value) : file;
 }
 
 function findEntry(elf: ElfImage): Result<number, "bad-kernel"> {
