@@ -3,8 +3,8 @@
  * and handlers that print what they were given and go on with the next check.
  *
  * A line names the exception as v (vector), e (error code), ip (offset of EIP from the check's code; EIP itself in
- * virtual-8086 mode; not in the second task), cs, fl (without arithmetic flags), ss and sp of an outer level (sp from the user stack's start;
- * itself in virtual-8086 mode), dr6, stk (stack of the handler: 1 ESP0, 2 ESP1, 3 the second task's) and tr. Left out: e, stk
+ * virtual-8086 mode; eip itself when it lies elsewhere; not in the second task), cs, fl (without arithmetic flags), ss and sp of an outer level (sp from the user stack's start;
+ * itself in virtual-8086 mode), cr2, dr6, stk (stack of the handler: 1 ESP0, 2 ESP1, 3 the second task's) and tr. Left out: e, stk
  * 0; cs 8; fl 2; tr 38.
  */
 import { type Check, descriptor, type GuestProgram } from "./program.js";
@@ -233,7 +233,14 @@ trap:
 2:  str ecx
     cmp ecx, ${SEL32.tss}
     jne 1f
-    show "ip"
+    test dword ptr [ebx + 8], 0x20000
+    jnz 3f
+    cmp eax, 0x10000
+    jb 3f
+    add eax, [check_start]
+    show "eip"
+    jmp 1f
+3:  show "ip"
 1:  mov eax, [ebx + 4]
     cmp eax, ${SEL32.code}
     je 1f
@@ -274,6 +281,10 @@ trap:
     cmp ecx, 2048
     jae 1f
 2:  show "stk"
+1:  cmp dword ptr [ebp + 32], 14
+    jne 1f
+    mov eax, cr2
+    show "cr2"
 1:  cmp dword ptr [ebp + 32], 1
     jne 1f
     mov eax, dr6
@@ -365,7 +376,8 @@ export const vm86 = (flags: number, ...bytes: readonly number[]): string => {
   return `${stores}; ${frame}; iretd`;
 };
 
-export function protectedProgram(name: string, checks: readonly Check[], prepare = ""): GuestProgram {
+/** A 32-bit program of these checks; `prepare` runs once before them, `bss` is more zeroed memory. */
+export function protectedProgram(name: string, checks: readonly Check[], prepare = "", bss = ""): GuestProgram {
   const text = checks.map(
     ({ code }, n) => `
     mov esi, name_${n}; call put_text
@@ -382,6 +394,6 @@ after_${n}:
   );
   const names = checks.map((c, n) => `name_${n}: .asciz "${c.name}:"`).join("\n");
   const end = `    xor eax, eax\n    mov edx, 0xf4\n    out dx, al\n1:  hlt; jmp 1b\n`;
-  const source = [SHOW, ENTRY, `prepare:\n${prepare}\n    ret\nchecks:`, ...text, end, names, DATA].join("\n");
+  const source = [SHOW, ENTRY, `prepare:\n${prepare}\n    ret\nchecks:`, ...text, end, names, DATA, bss].join("\n");
   return { name, source, checks };
 }

@@ -148,6 +148,8 @@ export const Vcpu = struct("Vcpu", "One virtual processor.", {
   microcode: u64("Value of IA32_BIOS_SIGN_ID, which CPUID leaf 1 loads"),
   x87Env: u8("Soft-float status word of one x87 instruction, and temporaries behind it", 512, 16),
   pauses: u32("PAUSE instructions since the vCPU last gave way to others"),
+  pdpte: u64("PDPTE registers of PAE paging", 4),
+  pdpteValid: u32("0 when they are to be read from memory at the next walk"),
 });
 
 export const SegmentReg = struct("SegmentReg", "A segment register with its hidden part. [SDM] 3A 3.4.3", {

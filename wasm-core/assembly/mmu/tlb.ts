@@ -82,6 +82,7 @@ function rememberPcid(cpu: Vcpu): void {
 /** MOV CR3: `cpu.cr3` is set to `value` (bit 63 already removed). With PCIDs, `noFlush` keeps what that PCID had. */
 export function tlbSetCr3(cpu: Vcpu, value: u64, noFlush: bool): void {
   cpu.cr3 = value;
+  cpu.pdpteValid = 0;
   if (!(cpu.cr4 & CR4_PCIDE)) {
     useAsid(cpu, freshAsid(cpu));
     return;

@@ -2,7 +2,7 @@
  * The page walk: linear to guest-physical in every paging mode, with rights, reserved bits and accessed and dirty
  * flags. Its result stands in the vCPU's walk* fields. [SDM] vol. 3A, 4.3 to 4.7.
  */
-import { PfError, Vcpu, WalkBit } from "../gen/layout";
+import { PfError, Vcpu, VcpuOff, WalkBit } from "../gen/layout";
 import { Flag } from "../cpu/flags";
 import { frameAddress } from "./physical";
 
@@ -99,11 +99,22 @@ function walkLevels(cpu: Vcpu, lin: u64, root: u64, level: u32, access: u32, use
   }
 }
 
-/** PAE outside long mode: four page-directory-pointer entries, then two levels. */
-function walkPae(cpu: Vcpu, lin: u64, access: u32, user: bool, implicit: bool): i32 {
+/**
+ * Fills the PDPTE registers: once after each load of CR3 or change of paging, whatever memory says later. False when the
+ * table is not memory.
+ */
+function loadPdptes(cpu: Vcpu): bool {
   const page = frameAddress(cpu, cpu.cr3 & 0xfffff000);
-  if (page == 0) return errorCode(cpu, PfError.P | PfError.RSVD, access, user);
-  const entry = load<u64>(page + <usize>(cpu.cr3 & 0xfe0) + ((<usize>((lin >> 30) & 3)) << 3));
+  if (page == 0) return false;
+  memory.copy(changetype<usize>(cpu) + VcpuOff.pdpte, page + <usize>(cpu.cr3 & 0xfe0), 32);
+  cpu.pdpteValid = 1;
+  return true;
+}
+
+/** PAE outside long mode: four page-directory-pointer registers, then two levels. */
+function walkPae(cpu: Vcpu, lin: u64, access: u32, user: bool, implicit: bool): i32 {
+  if (!cpu.pdpteValid && !loadPdptes(cpu)) return errorCode(cpu, PfError.P | PfError.RSVD, access, user);
+  const entry = load<u64>(changetype<usize>(cpu) + ((<usize>((lin >> 30) & 3)) << 3), VcpuOff.pdpte);
   if (!(entry & PTE_P)) return errorCode(cpu, 0, access, user);
   if (entry & (PTE_HIGH_RSVD | PTE_NX | 0x1e6)) return errorCode(cpu, PfError.P | PfError.RSVD, access, user);
   return walkLevels(cpu, lin & 0xffffffff, entry & PTE_ADDR, 2, access, user, implicit);

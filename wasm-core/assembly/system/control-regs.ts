@@ -22,6 +22,7 @@ export function setCr0(cpu: Vcpu, value: u64): bool {
   const changed = cr0 ^ cpu.cr0;
   if (changed & Cr0.PG && !(cr0 & Cr0.PG ? startPaging(cpu, cr0) : stopPaging(cpu))) return false;
   cpu.cr0 = cr0;
+  if (changed & Cr0.PG) cpu.pdpteValid = 0;
   if (changed & (Cr0.PG | Cr0.WP | Cr0.PE)) tlbFlushAll(cpu);
   updateFpuBlocked(cpu);
   updateMode(cpu);
@@ -55,6 +56,7 @@ export function setCr4(cpu: Vcpu, value: u64): bool {
   if (changed & value & Cr4.PCIDE && (!isLong(cpu) || cpu.cr3 & Cr3.PCID_MASK)) return false;
   if (changed & (Cr4.PAE | Cr4.PGE | Cr4.PSE | Cr4.SMEP) && !pdptesOk(cpu, cpu.cr0, value, cpu.cr3)) return false;
   cpu.cr4 = value;
+  if (changed & (Cr4.PAE | Cr4.PGE | Cr4.PSE | Cr4.SMEP)) cpu.pdpteValid = 0;
   if (changed & CR4_PAGING) tlbFlushAll(cpu);
   updateFpuBlocked(cpu);
   updateMode(cpu);
