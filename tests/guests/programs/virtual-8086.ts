@@ -53,7 +53,7 @@ export const virtual8086 = protectedProgram(
     check(
       "INT n through a task gate",
       vm86(IOPL3, 0xcd, 0x33),
-      "task=40 link=38 flags=4002 old=ffefeb33 ts=8 first=8b second=8b v=6 ip=2 cs=1000 fl=33202 ss=2000 sp=3f0 stk=1",
+      "task=40 link=38 flags=4002 old=2 ts=8 first=8b second=8b v=6 ip=2 cs=1000 fl=33202 ss=2000 sp=3f0 stk=1",
     ),
     check(
       "PUSHFD shows neither VM nor RF",

@@ -179,7 +179,11 @@ task_entry:
     str eax; show "task"
     movzx eax, word ptr [tss2]; show "link"
     pushfd; pop eax; and eax, ~0x8d5; show "flags"
-    mov eax, [tss + 32]; sub eax, [check_start]; show "old"
+    mov eax, [tss + 32]
+    test dword ptr [tss + 36], 0x20000
+    jnz 1f
+    sub eax, [check_start]
+1:  show "old"
     mov eax, cr0; and eax, 8; show "ts"
     clts
     movzx eax, byte ptr [gdt + ${SEL32.tss} + 5]; show "first"
