@@ -5,11 +5,11 @@
 import { expect, it } from "vitest";
 import type { DomId } from "../../control-plane/api/index.js";
 import { HostError } from "../../control-plane/api/index.js";
+import type { Random } from "../support/random.js";
 import { Canary } from "./canary.js";
 import { HOSTILE_MIB, hostileKernel } from "./hostile.js";
 import { OneThreadMachine } from "./one-thread.js";
 import { fuzz, randomOf } from "./seeds.js";
-import type { Random } from "../support/random.js";
 
 const FRAMES = 16384;
 const CANARY = 500;
@@ -31,9 +31,11 @@ async function meddle(machine: OneThreadMachine, random: Random): Promise<void> 
       () => host.pause(domid).then(() => host.unpause(domid)),
       () => host.attachConsole(domid, "pv", () => {}).then((s) => s.write(new Uint8Array(random.below(3000)).fill(65))),
     ];
-    await random.pick(deeds)().catch((error: unknown) => {
-      if (!(error instanceof HostError) || error.code === "internal") throw error;
-    });
+    await random
+      .pick(deeds)()
+      .catch((error: unknown) => {
+        if (!(error instanceof HostError) || error.code === "internal") throw error;
+      });
   }
 }
 
