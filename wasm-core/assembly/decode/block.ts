@@ -58,12 +58,20 @@ function jumpEntry(cpu: Vcpu, rip: u64): JumpEntry {
   return changetype<JumpEntry>(<usize>cpu.jumpCache + (((<usize>h) & (JUMP_ENTRIES - 1)) << 4));
 }
 
+/** Whether RIP is a linear address that no limit cuts: only then does the jump cache, which knows neither, speak. */
+@inline
+function isFlat(cpu: Vcpu): bool {
+  if ((cpu.modeKey & ModeKey.CODE_MASK) == ModeKey.CODE64) return true;
+  const cs = segReg(cpu, SegIndex.CS);
+  return cs.base == 0 && cs.limit == 0xffffffff;
+}
+
 /** The block at cpu.rip, or 0 after a fault of the fetch. */
 @inline
 export function blockAtRip(cpu: Vcpu): usize {
   const rip = cpu.rip;
   const e = jumpEntry(cpu, rip);
-  if (e.rip == rip && e.key == jumpKey(cpu)) {
+  if (e.rip == rip && e.key == jumpKey(cpu) && isFlat(cpu)) {
     const block = changetype<Block>(<usize>e.block);
     if (load<u32>(block.genAt) == block.gen && !block.cross) return changetype<usize>(block);
   }
@@ -83,8 +91,7 @@ function findBlock(cpu: Vcpu, e: JumpEntry): usize {
   let block = lookup(cpu, host, lin);
   if (block == NO_BLOCK) block = build(cpu, host, lin);
   if (block == NO_BLOCK) return NO_BLOCK;
-  // A code segment's base and limit are not part of the key: such blocks are looked up by address every time.
-  if (is64 || (segReg(cpu, SegIndex.CS).base == 0 && segReg(cpu, SegIndex.CS).limit == 0xffffffff)) {
+  if (isFlat(cpu)) {
     e.rip = rip;
     e.key = jumpKey(cpu);
     e.block = <u32>block;
