@@ -23,7 +23,7 @@ export interface Work {
 }
 
 /** Another seed makes other vectors, to look for mistakes that the stored ones do not show. */
-const SEED = Number(process.env["RECORD_SEED"] ?? 0);
+const SEED = Number(process.env.RECORD_SEED ?? 0);
 const MEMORY_KINDS = new Set(["M", "E", "W", "Q"]);
 const USES_ACCUMULATORS = new Set(["alu", "muldiv", "mov", "string", "sse-string"]);
 const STACK_SEMANTICS = /^(push|pop|ret|iret|enter|leave|call)/;

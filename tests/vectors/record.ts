@@ -16,7 +16,7 @@ import { ITEM_BYTES, ITEM_HEAD, NO_TRAP, OFF, STATE_BYTES, State, settleBreakpoi
 import { packVectors, type Recorded } from "./store.js";
 
 const HERE = fileURLToPath(new URL("./", import.meta.url));
-const DATA = process.env["VECTOR_DATA"] ?? join(HERE, "data");
+const DATA = process.env.VECTOR_DATA ?? join(HERE, "data");
 const PAGE_FAULT = 14;
 /** Error code bits of a page fault: user, instruction fetch. */
 const FETCH = 0x10;

@@ -15,9 +15,9 @@ import { rowKey } from "./generate.js";
 import { Replayer } from "./replayer.js";
 import { unpackVectors } from "./store.js";
 
-const DATA = process.env["VECTOR_DATA"] ?? fileURLToPath(new URL("./data/", import.meta.url));
-const ONLY = process.env["VECTORS"];
-const SHOWN = Number(process.env["FAILURES"] ?? 1);
+const DATA = process.env.VECTOR_DATA ?? fileURLToPath(new URL("./data/", import.meta.url));
+const ONLY = process.env.VECTORS;
+const SHOWN = Number(process.env.FAILURES ?? 1);
 const BUILD_MS = 300_000;
 
 const files = readdirSync(DATA).filter((f) => f.endsWith(".vec"));

@@ -2,8 +2,9 @@
  * Code that is written while it runs.
  * Proves [SDM] vol. 3, 8.1.3 (self-modifying code), 11.6; instructions that cross pages, through two mappings.
  */
-import { check } from "../support/program.js";
+
 import { longProgram } from "../support/long.js";
+import { check } from "../support/program.js";
 
 const B_MOV_EAX = 0xb8;
 const B_RET = 0xc3;

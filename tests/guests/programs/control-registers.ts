@@ -2,8 +2,9 @@
  * What control registers and model-specific registers accept.
  * Proves [SDM] vol. 3, 2.5 (control registers), 4.1.2 (paging-mode enabling), 10.8.6 (CR8); vol. 2, MOV CRn, WRMSR, LMSW.
  */
-import { check } from "../support/program.js";
+
 import { longProgram } from "../support/long.js";
+import { check } from "../support/program.js";
 
 const wrmsr = (msr: string, low: string, high = "0") => `mov ecx, ${msr}; mov eax, ${low}; mov edx, ${high}; wrmsr`;
 

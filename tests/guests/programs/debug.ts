@@ -2,8 +2,9 @@
  * Single step, breakpoints and debug registers.
  * Proves [SDM] vol. 3, 18.2 (debug registers), 18.3.1 (debug exceptions, single step and MOV SS), 6.8.1 (RF), 2.3.
  */
-import { check } from "../support/program.js";
+
 import { longProgram } from "../support/long.js";
+import { check } from "../support/program.js";
 
 const resuming = "mov byte ptr [resuming], 1; ";
 const off = "; xor eax, eax; mov dr7, rax; nop";

@@ -3,8 +3,9 @@
  * Proves the 16550's data sheet (scratch, FIFO, line status, loopback), the 8254's (mode 2 and 3, latch), [ACPI] 4.8.3.3
  * (PM timer), the 82093AA's (index and data register, redirection), ISA's floating bus.
  */
-import { check } from "../support/program.js";
+
 import { longProgram } from "../support/long.js";
+import { check } from "../support/program.js";
 
 const input = (port: number, name = "al") => `mov edx, ${port}; in al, dx; movzx eax, al; show "${name}"; `;
 const output = (port: number, value: number) => `mov edx, ${port}; mov al, ${value}; out dx, al; `;

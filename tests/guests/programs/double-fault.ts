@@ -2,8 +2,9 @@
  * Exceptions while an exception is delivered.
  * Proves [SDM] vol. 3, 6.15 "Interrupt 8", table 6-5 (which pairs make a double fault).
  */
-import { check } from "../support/program.js";
+
 import { longProgram, user } from "../support/long.js";
+import { check } from "../support/program.js";
 
 /** Makes a vector's gate absent for one check. */
 const without = (vector: number, code: string) => `and byte ptr [idt + ${vector}*16 + 5], 0x7f; ${code}`;

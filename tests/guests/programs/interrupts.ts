@@ -3,8 +3,9 @@
  * IPIs to itself, x2APIC.
  * Proves [SDM] vol. 3, 6.8 (masking), 11.5 (local APIC, timer), 11.6 (IPIs), 11.8 (handling), 11.12 (x2APIC).
  */
-import { check } from "../support/program.js";
+
 import { longProgram } from "../support/long.js";
+import { check } from "../support/program.js";
 
 const SELF = "mov dword ptr [apic + 0x300], 0x44000 | ";
 const show = 'mov eax, [count]; show "count"';

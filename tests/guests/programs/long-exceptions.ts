@@ -2,8 +2,9 @@
  * Exceptions and software interrupts in 64-bit mode: vectors, error codes, saved RIP, gates of every kind.
  * Proves [SDM] vol. 3, 6.12 to 6.15 (handlers, error codes, IDT in 64-bit mode, IST) and 4.7 (page-fault error codes).
  */
-import { check } from "../support/program.js";
+
 import { longProgram } from "../support/long.js";
+import { check } from "../support/program.js";
 
 export const longExceptions = longProgram(
   "exceptions and gates in 64-bit mode",

@@ -3,8 +3,9 @@
  * Proves [SDM] vol. 3, 5.5 to 5.10 (privilege levels, gates, stack switching), 5.9 (privileged instructions), 18.5.2 of
  * vol. 1 (I/O permission bit map), 6.12.1 (stack switch of interrupts); vol. 2, POPF, CLI, IRET.
  */
-import { check } from "../support/program.js";
+
 import { longProgram, SEL, user } from "../support/long.js";
+import { check } from "../support/program.js";
 
 const NO_IO = 0x202;
 const compatibility = (code: string) => `${user()}push ${SEL.userCode32}; push 8f; o64 retf

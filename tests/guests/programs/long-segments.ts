@@ -3,8 +3,9 @@
  * Proves [SDM] vol. 3, 5.2 to 5.8 (type and privilege checks), 3.4 (descriptors in IA-32e mode); vol. 2, MOV, LSS, JMP,
  * CALL, RET, IRET, LAR, LSL, VERR, VERW, LLDT, LTR.
  */
-import { check } from "../support/program.js";
+
 import { loadSegment, longProgram, SEL } from "../support/long.js";
+import { check } from "../support/program.js";
 
 const farJump = (selector: number, to = "8f") =>
   `mov dword ptr [far_pointer], ${to}; mov word ptr [far_pointer + 4], ${selector}; jmp far fword ptr [far_pointer]`;

@@ -39,7 +39,7 @@ const DIGITS = `
 /** Writes one character and ends the line in 32- or 64-bit code. */
 const line = (n: number) => `mov esi, ${low(`name_${n}`)}; call print32\n`;
 const value = (name: string) => `${[...` ${name}=`].map((c) => `mov al, '${c}'; out 0xe9, al`).join("; ")}\n`;
-const ran = [..." ran"].map((c) => `mov al, '${c}'; out 0xe9, al`).join("; ") + "; mov al, 10; out 0xe9, al\n";
+const ran = `${[..." ran"].map((c) => `mov al, '${c}'; out 0xe9, al`).join("; ")}; mov al, 10; out 0xe9, al\n`;
 
 const SOURCE = `
 .code32

@@ -5,8 +5,9 @@
  *
  * The page under test is at 1 GiB: \`leaf\` is its entry, in a page table of its own, and \`page\` what it maps.
  */
-import { check } from "../support/program.js";
+
 import { longProgram, user } from "../support/long.js";
+import { check } from "../support/program.js";
 
 const TEST = 0x40000000;
 /** Sets the leaf entry to flags (and high flags in bits 63:32), and drops the old translation. */

@@ -1,8 +1,9 @@
 /**
  * What CPUID promises is there, and XSAVE agrees with it. Proves [SDM] vol. 2, CPUID; vol. 1, 13.2 to 13.8 (XSAVE).
  */
-import { check } from "../support/program.js";
+
 import { longProgram } from "../support/long.js";
+import { check } from "../support/program.js";
 
 const bit = (leaf: number, register: string, n: number, sub = 0) =>
   `mov eax, ${leaf}; mov ecx, ${sub}; cpuid; mov eax, ${register}; shr eax, ${n}; and eax, 1; `;

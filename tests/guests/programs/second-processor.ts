@@ -5,8 +5,9 @@
  *
  * The second processor runs real-mode code at 0x8000 and leaves what it saw in words from 0x9000.
  */
-import { check } from "../support/program.js";
+
 import { longProgram } from "../support/long.js";
+import { check } from "../support/program.js";
 
 const APIC = 0x40000000;
 /** To the second processor, by the APIC identifier that it has left. */

@@ -2,8 +2,9 @@
  * SYSCALL, SYSRET, SYSENTER and SYSEXIT.
  * Proves [SDM] vol. 3, 5.8.7 and 5.8.8 (fast system calls); vol. 2, the instructions by name.
  */
-import { check } from "../support/program.js";
+
 import { longProgram, SEL, user } from "../support/long.js";
+import { check } from "../support/program.js";
 
 const showEntry = `entry:
     mov [user_rsp], rsp

@@ -9,8 +9,9 @@
  * RSP0), nss and nfl (SS and flags of the handler). What has its usual value is left out: e, stk 0; cs 8; ss, nss 10;
  * fl, nfl 2.
  */
-import { type Check, descriptor, type GuestProgram } from "./program.js";
+
 import { PRINTING } from "./printing.js";
+import { type Check, descriptor, type GuestProgram } from "./program.js";
 
 /** Selectors of the frame's descriptors. */
 export const SEL = {

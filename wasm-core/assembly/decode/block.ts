@@ -32,7 +32,7 @@ import { markCode } from "../mmu/code";
 import { codeCache } from "../mmu/code-cache";
 import { translateCode } from "../mmu/slow";
 import { emptyJumpCache, tlbFlushAll } from "../mmu/tlb";
-import { spinLock, spinTryLock, spinUnlock } from "../util/atomics";
+import { spinTryLock, spinUnlock } from "../util/atomics";
 import { machine } from "../util/host";
 import { Decode, DecodeState, decodeOne, fixRip } from "./decode";
 import { joinPair } from "./pair";
@@ -89,7 +89,7 @@ function findBlock(cpu: Vcpu, e: JumpEntry): usize {
   const host = translateCode(cpu, lin);
   if (host == 0) return NO_BLOCK;
   let block = lookup(cpu, host, lin);
-  if (block == NO_BLOCK) block = build(cpu, host, lin);
+  if (block == NO_BLOCK) block = build(cpu, lin);
   if (block == NO_BLOCK) return NO_BLOCK;
   if (isFlat(cpu)) {
     e.rip = rip;
@@ -136,10 +136,12 @@ function segmentRoom(cpu: Vcpu): u32 {
   return <u32>min<u64>(<u64>segReg(cpu, SegIndex.CS).limit - cpu.rip + 1, 0x7fffffff);
 }
 
-function build(cpu: Vcpu, host: usize, lin: u64): usize {
+function build(cpu: Vcpu, lin: u64): usize {
   const cache = codeCache();
   lockCache(cpu, cache);
-  const block = buildLocked(cpu, cache, host, lin);
+  // Only now: while it waited for the lock the vCPU may have dropped its translations.
+  const host = translateCode(cpu, lin);
+  const block = host == 0 ? NO_BLOCK : buildLocked(cpu, cache, host, lin);
   spinUnlock(changetype<usize>(cache) + CodeCacheOff.lock);
   return block;
 }
@@ -252,6 +254,17 @@ function nextDomain(dom: Domain): Domain {
   return changetype<Domain>(<usize>dom.next);
 }
 
+/**
+ * Obeys those of the events in `which` that others may be waiting for. Whoever waits between blocks does so: else two
+ * that wait for each other would do so for ever.
+ */
+function serve(self: Vcpu, which: u32): void {
+  const events = eventsOf(self) & which;
+  if (events == 0) return;
+  if (events & EventBit.FLUSH_TLB) tlbFlushAll(self);
+  atomic.and<u32>(changetype<usize>(self), ~events, VcpuOff.events);
+}
+
 /** Tells every other vCPU to leave its block: it then waits for the cache's lock, which the caller holds. */
 function askOthers(self: Vcpu): void {
   for (let dom = firstDomain(); changetype<usize>(dom) != 0; dom = nextDomain(dom)) {
@@ -268,12 +281,7 @@ function awaitOthers(self: Vcpu): void {
     for (let i: u32 = 0; i < dom.maxVcpus; i++) {
       const other = domainVcpu(dom, i);
       if (other == self) continue;
-      while (insideBlock(other)) {
-        if (eventsOf(self) & EventBit.FLUSH_TLB) {
-          tlbFlushAll(self);
-          atomic.and<u32>(changetype<usize>(self), ~EventBit.FLUSH_TLB, VcpuOff.events);
-        }
-      }
+      while (insideBlock(other)) serve(self, EventBit.FLUSH_TLB);
     }
   }
 }
@@ -293,18 +301,14 @@ function insideBlock(cpu: Vcpu): bool {
 
 /** EventBit.FLUSH_CODE: the vCPU is between blocks; it goes on when whoever empties the cache has done so. */
 export function leaveCode(cpu: Vcpu): void {
-  const lock = changetype<usize>(codeCache()) + CodeCacheOff.lock;
-  atomic.and<u32>(changetype<usize>(cpu), ~EventBit.FLUSH_CODE, VcpuOff.events);
-  spinLock(lock);
-  spinUnlock(lock);
+  const cache = codeCache();
+  lockCache(cpu, cache);
+  spinUnlock(changetype<usize>(cache) + CodeCacheOff.lock);
 }
 
-/** Takes the cache's lock; a vCPU that waits for it is between blocks, and says so. */
+/** Takes the cache's lock; a vCPU that waits for it is between blocks, and obeys what others wait for. */
 function lockCache(cpu: Vcpu, cache: CodeCache): void {
   const lock = changetype<usize>(cache) + CodeCacheOff.lock;
-  while (!spinTryLock(lock)) {
-    if (eventsOf(cpu) & EventBit.FLUSH_CODE) {
-      atomic.and<u32>(changetype<usize>(cpu), ~EventBit.FLUSH_CODE, VcpuOff.events);
-    }
-  }
+  serve(cpu, EventBit.FLUSH_CODE);
+  while (!spinTryLock(lock)) serve(cpu, EventBit.FLUSH_CODE | EventBit.FLUSH_TLB);
 }

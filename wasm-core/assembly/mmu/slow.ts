@@ -213,8 +213,19 @@ export function alignmentFault(cpu: Vcpu): usize {
   return 0;
 }
 
-/** Copies between hypervisor memory and guest-virtual memory for a hypercall: supervisor rights, no exception. */
+/**
+ * Copies between hypervisor memory and guest-virtual memory for a hypercall: supervisor rights, no exception. A
+ * shootdown waits for the copy, which holds machine addresses, although it does not wait for the hypercall.
+ */
 export function copyGuest(cpu: Vcpu, gva: u64, host: usize, size: u32, toGuest: bool): bool {
+  const inHypervisor = cpu.inHypervisor;
+  atomic.store<u32>(changetype<usize>(cpu), 0, VcpuOff.inHypervisor);
+  const done = copyPages(cpu, gva, host, size, toGuest);
+  atomic.store<u32>(changetype<usize>(cpu), inHypervisor, VcpuOff.inHypervisor);
+  return done;
+}
+
+function copyPages(cpu: Vcpu, gva: u64, host: usize, size: u32, toGuest: bool): bool {
   const access = toGuest ? Access.WRITE : Access.READ;
   const vector = cpu.faultVector;
   const cr2 = cpu.cr2;
