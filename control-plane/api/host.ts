@@ -29,8 +29,8 @@ import type {
   HostInfo,
   ShutdownReason,
 } from "./types.js";
+import { VERSION } from "./version.js";
 
-const VERSION = "0.1.0";
 const CAPABILITIES = ["hvm-3.0-x86_32", "hvm-3.0-x86_32p", "hvm-3.0-x86_64"];
 /** How long the end of a domain waits for readers to take its last output, ms. */
 const DRAIN_MS = 2000;

@@ -3,3 +3,4 @@ export { HostError, toHostError } from "./errors.js";
 export * from "./limits.js";
 export type { MachineOptions } from "./machine-options.js";
 export type * from "./types.js";
+export { VERSION } from "./version.js";

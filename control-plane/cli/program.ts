@@ -1,11 +1,10 @@
 /** The command line of `xl`: commander over the table of verbs. Code of a verb is loaded when the verb is called. */
 import { Command, CommanderError } from "commander";
+import { VERSION } from "../api/index.js";
 import { Exit, toCliError } from "./errors.js";
 import { say } from "./output.js";
 import { didYouMean } from "./suggest.js";
 import { VERB_GROUPS, type Verb } from "./verbs/index.js";
-
-const VERSION = "0.1.0";
 
 const INTRODUCTION = `An x86-64 hypervisor: boots real, unmodified guests, with Xen's verbs and xl.cfg's syntax.
 
