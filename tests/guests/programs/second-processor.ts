@@ -1,6 +1,6 @@
 /**
  * A second vCPU: INIT and SIPI, where it starts, IPIs to it, code that the first changes under it.
- * Proves [SDM] vol. 3, 8.4 (multiple-processor initialisation), 10.1.4 and table 9-1 (state after INIT), 11.6 (IPIs),
+ * MONITOR and MWAIT. Proves [SDM] vol. 3, 8.10.4 (MONITOR and MWAIT), 8.4 (multiple-processor initialisation), 10.1.4 and table 9-1 (state after INIT), 11.6 (IPIs),
  * 8.1.3 (cross-modifying code), 6.7 (NMI).
  *
  * The second processor runs real-mode code at 0x8000 and leaves what it saw in words from 0x9000.
@@ -47,6 +47,20 @@ trampoline_spin:
     mov word ptr [0x900c], 1
     sti
 1:  hlt
+    cmp word ptr [0x9014], 1
+    jne 1b
+2:  mov eax, 0x9080
+    xor ecx, ecx
+    xor edx, edx
+    monitor
+    cmp word ptr [0x9080], 0
+    jne 3f
+    xor eax, eax
+    mwait
+    inc word ptr [0x9018]
+    jmp 2b
+3:  mov word ptr [0x901a], 1
+    mov word ptr [0x9014], 0
     jmp 1b
 interrupt_44:
     inc word ptr [0x900e]
@@ -83,9 +97,24 @@ export const secondProcessor = longProgram(
     check("NMI", `${ipi(NMI)}${spin}${word(16, "count")}`, "count=1 ran"),
     check("all but self", `${toOthers(0x4044)}${spin}${word(14, "count")}`, "count=2 ran"),
     check(
+      "it waits in MWAIT",
+      `mov word ptr [0x9014], 1; ${ipi(0x4044)}${spin}${word(24, "woken")}${word(26, "done")}`,
+      "woken=0 done=0 ran",
+    ),
+    check(
+      "a write to another line leaves it there",
+      `mov word ptr [0x90c0], 1; ${spin}${word(24, "woken")}`,
+      "woken=0 ran",
+    ),
+    check(
+      "a write to the line that MONITOR armed wakes it",
+      `mov word ptr [0x9080], 1; ${spin}${word(24, "woken")}${word(26, "done")}`,
+      "woken=1 done=1 ran",
+    ),
+    check(
       "INIT stops it",
       `${ipi(INIT)}${spin}${ipi(0x4044)}${spin}${word(14, "count")}${word(0, "started")}`,
-      "count=2 started=1 ran",
+      "count=3 started=1 ran",
     ),
     check(
       "and SIPI starts it again",
@@ -106,7 +135,7 @@ export const secondProcessor = longProgram(
     mov [apic_directory], rax
     mov dword ptr [${APIC} + 0xf0], 0x1ff
     mov esi, trampoline; mov edi, 0x8000; mov ecx, trampoline_end - trampoline; rep movsb
-    mov edi, 0x9000; mov ecx, 32; xor eax, eax; rep stosb`,
+    mov edi, 0x9000; mov ecx, 256; xor eax, eax; rep stosb`,
     data: TRAMPOLINE,
     bss: ".align 4096\napic_directory: .skip 4096",
   },

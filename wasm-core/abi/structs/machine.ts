@@ -99,6 +99,8 @@ export const FrameType = constants("FrameType", "What a frame is used for.", {
 export const FrameFlag = constants("FrameFlag", "Bits of Frame.flags.", {
   /** written through a p2m since the bit was cleared */
   DIRTY: 1,
+  /** holds a line that MONITOR has armed */
+  MONITORED: 2,
 });
 
 export const P2mKind = constants("P2mKind", "Kind of a p2m entry, bits 23:20.", {

@@ -211,9 +211,9 @@ function cacheLeaf(cpu: Vcpu, sub: u32): void {
   }
 }
 
-/** The line that MONITOR watches; no C-states beyond C1. */
+/** The line that MONITOR watches; extensions are enumerated and there is no C-state for MWAIT to enter, so that HLT idles. */
 function monitorLeaf(cpu: Vcpu): void {
-  if (hasMonitor(cpu)) give(cpu, 64, 64, 0, 0);
+  if (hasMonitor(cpu)) give(cpu, 64, 64, 1, 0);
   else give(cpu, 0, 0, 0, 0);
 }
 

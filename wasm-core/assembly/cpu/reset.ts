@@ -21,6 +21,8 @@ const ATTR_REAL_CODE: u32 = 0x9b;
 const ATTR_LDT: u32 = 0x82;
 const ATTR_BUSY_TSS: u32 = 0x8b;
 const ATTR_FLAT_CODE32: u32 = 0xc9b;
+/** IA32_MISC_ENABLE: fast strings, and MONITOR is there. */
+const MISC_ENABLE_RESET: u64 = 1 | (1 << 18);
 const NO_MONITOR: u64 = u64.MAX_VALUE;
 
 /** Power-up. Identity, addresses of the vCPU's structures and counters stay. */
@@ -53,7 +55,7 @@ function resetMsrs(cpu: Vcpu): void {
   cpu.tscAux = 0;
   cpu.tscOffset = 0;
   cpu.tscAdjust = 0;
-  cpu.miscEnable = 1;
+  cpu.miscEnable = MISC_ENABLE_RESET;
   cpu.specCtrl = 0;
   cpu.featureControl = 0;
   cpu.debugCtl = 0;

@@ -13,6 +13,7 @@ import { getReg, Gpr, segReg, setReg } from "../cpu/regs";
 import { nextRip, Rec } from "../decode/record";
 import { linR, memAddr, memDone, memR, memSeg, memW } from "../mmu/access";
 import { isCanonical } from "../mmu/canonical";
+import { armMonitor, NO_MONITOR } from "../mmu/monitor";
 import { clacEvict, tlbInvlpg, tlbInvpcid } from "../mmu/tlb";
 import { Access, walk } from "../mmu/walk";
 import {
@@ -31,8 +32,6 @@ import {
 import { machineRandom } from "../util/host";
 import { hiddenFromUser } from "./segment";
 
-const NO_MONITOR: u64 = 0xffffffffffffffff;
-const MONITOR_LINE: u64 = 64;
 const PCID_MASK: u64 = 0xfff;
 /** The whole of RFLAGS' status bits as RDRAND leaves them when it succeeds. */
 const RANDOM_OK: u32 = Flag.CF;
@@ -238,9 +237,13 @@ export function monitor(cpu: Vcpu, rec: Rec): i32 {
   const seg = memSeg(rec);
   const base = is64(cpu) && seg < SegIndex.FS ? 0 : segReg(cpu, seg).base;
   const lin = wideReg(cpu, Gpr.RAX) + base;
-  if (linR(cpu, lin, 1, false) == 0) return Status.FAULT;
+  const p = linR(cpu, lin, 1, false);
+  if (p == 0) return Status.FAULT;
+  // A device has no line to watch: MWAIT then goes on at once.
+  cpu.monitorGpa = NO_MONITOR;
+  if (p == changetype<usize>(cpu) + VcpuOff.bounce) return Status.NEXT;
   walk(cpu, lin, Access.READ, cpu.cpl == 3, false);
-  cpu.monitorGpa = cpu.walkGpa & ~(MONITOR_LINE - 1);
+  armMonitor(cpu, cpu.walkGpa, <u32>p);
   return Status.NEXT;
 }
 
@@ -250,6 +253,7 @@ export function mwait(cpu: Vcpu, rec: Rec): i32 {
   if (getReg<u32>(cpu, Gpr.RCX) != 0) return gp(cpu);
   if (cpu.monitorGpa == NO_MONITOR) return Status.NEXT;
   cpu.mwait = 1;
+  cpu.halted = 1;
   return Status.END;
 }
 

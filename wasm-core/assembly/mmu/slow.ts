@@ -3,7 +3,7 @@
  * The life of a miss: canonical check, alignment check, page walk, p2m, then either a TLB entry and a direct pointer or
  * the bounce buffer.
  */
-import { Vcpu, VcpuOff, WalkBit } from "../gen/layout";
+import { FrameFlag, Vcpu, VcpuOff, WalkBit } from "../gen/layout";
 import { raiseError, raisePageFault, Vector } from "../cpu/faults";
 import { Flag } from "../cpu/flags";
 import { checkDataBreakpoint } from "../cpu/watch";
@@ -11,6 +11,7 @@ import { frameOf } from "../mem/frames";
 import { mmioRead, mmioWrite } from "../bus";
 import { isCanonical } from "./canonical";
 import { writeToCode } from "./code";
+import { writeToMonitored } from "./monitor";
 import { Door } from "./door";
 import { ENTRY_MFN, ENTRY_W, isApicPage, isMemory, resolve } from "./physical";
 import { EMPTY_TAG, noteLargePage, noteUserPage, tlbSlot, tlbTable } from "./tlb";
@@ -96,7 +97,8 @@ function translate(cpu: Vcpu, lin: u64, size: u32, access: u32, user: bool, impl
   const frame = frameOf(entry & ENTRY_MFN);
   const off = (<u32>gpa) & 4095;
   if (access == Access.WRITE && frame.codeMap != 0) writeToCode(cpu, frame, off, size);
-  const writable = entry & ENTRY_W && frame.codeMap == 0;
+  if (access == Access.WRITE && frame.flags & (<u8>FrameFlag.MONITORED)) writeToMonitored(cpu, frame, gpa, size);
+  const writable = entry & ENTRY_W && frame.codeMap == 0 && !(frame.flags & (<u8>FrameFlag.MONITORED));
   if (!implicit) fill(cpu, lin, host, access, user, writable != 0);
   return <usize>(host + off);
 }
