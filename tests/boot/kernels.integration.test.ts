@@ -7,7 +7,7 @@ import { unexpectedMessages } from "./kernel-messages.js";
 
 let host: HostApi;
 beforeEach(async () => {
-  host = await connectNode({ pcpus: 2 });
+  host = await connectNode({ pcpus: 1 });
 });
 afterEach(() => host.close());
 
