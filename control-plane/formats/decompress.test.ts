@@ -75,7 +75,7 @@ test("in slices, large xz data gives the same bytes, reports progress and lets o
   const reported: number[] = [];
   let turns = 0;
   const timer = setInterval(() => turns++, 1);
-  const unpacked = unwrap(await decompressAsync(packed, LIMIT, (readBytes) => reported.push(readBytes)));
+  const unpacked = unwrap(await decompressAsync(packed, LIMIT, (readBytes) => reported.push(readBytes), 0));
   clearInterval(timer);
   expectBytes(unpacked, large);
   expect(reported.length).toBeGreaterThan(1);

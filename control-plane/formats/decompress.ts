@@ -47,21 +47,22 @@ export function decompress(
   }
 }
 
-/** How long {@link decompressAsync} works before it lets others run. */
-const SLICE_MS = 25;
-
-/** Like {@link decompress}, but large xz data leaves the event loop free now and then, and reports how much is read. */
+/**
+ * Like {@link decompress}, but large xz data leaves the event loop free now and then, and reports how much is read.
+ * @param sliceMs how long it works before it lets others run
+ */
 export async function decompressAsync(
   bytes: Uint8Array,
   limitBytes: number,
   onProgress: (readBytes: number) => void = () => {},
+  sliceMs = 25,
 ): Promise<Result<Uint8Array, FormatErrorCode>> {
   if (detectCompression(bytes) !== "xz") return decompress(bytes, limitBytes);
   const steps = decompressXzSteps(bytes, limitBytes);
   for (let sliceStart = performance.now(); ; ) {
     const step = steps.next();
     if (step.done) return step.value;
-    if (performance.now() - sliceStart < SLICE_MS) continue;
+    if (performance.now() - sliceStart < sliceMs) continue;
     onProgress(step.value);
     await new Promise((resolve) => setTimeout(resolve, 0));
     sliceStart = performance.now();

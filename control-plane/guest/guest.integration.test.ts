@@ -44,13 +44,10 @@ test.each(["cloud", "full"] as const)(
   TIMEOUT_MS,
 );
 
-test("the second preparation comes from the cache, quickly and without a network", {
-  timeout: TIMEOUT_MS,
-}, async () => {
-  unwrap(await prepareGuest({ flavour: "cloud" }));
-  const start = performance.now();
-  unwrap(await prepareGuest({ flavour: "cloud", offline: true }));
-  expect(performance.now() - start).toBeLessThan(100);
+test("the second preparation comes from the cache, without a network", { timeout: TIMEOUT_MS }, async () => {
+  const first = unwrap(await prepareGuest({ flavour: "cloud" }));
+  const second = unwrap(await prepareGuest({ flavour: "cloud", offline: true }));
+  expect(second).toEqual(first);
 });
 
 test("apt's own lists are not needed", { timeout: TIMEOUT_MS }, async () => {
