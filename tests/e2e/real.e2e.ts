@@ -3,51 +3,26 @@
  * real hypervisor. Needs a build (npm run build). Run: npx tsx --test tests/e2e/real.e2e.ts
  */
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
-import { existsSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
-import { fileURLToPath } from "node:url";
 import type { Browser, Page } from "playwright-core";
 import { launchBrowser } from "./browser.js";
+import { type Playground, PREPARE_MS, startPlayground } from "./playground.js";
 
-const PROGRAM = fileURLToPath(new URL("../../dist/playground.js", import.meta.url));
-/** Fetching and unpacking Debian's packages the first time. */
-const PREPARE_MS = 300_000;
 const BOOT_MS = 300_000;
 const STEP_MS = 60_000;
 
 let browser: Browser;
-let server: ChildProcess;
-let url: string;
+let playground: Playground;
 
 before(async () => {
-  assert.ok(existsSync(PROGRAM), "dist/playground.js is missing: run npm run build");
-  server = spawn(process.execPath, [PROGRAM, "--port", "0", "--no-open"], { stdio: ["ignore", "pipe", "inherit"] });
-  url = await addressOf(server);
+  playground = await startPlayground();
   browser = await launchBrowser();
 });
 
 after(async () => {
   await browser?.close();
-  if (server && server.exitCode === null) {
-    server.kill("SIGTERM");
-    await once(server, "exit");
-  }
+  await playground?.close();
 });
-
-/** The address the playground prints first. Its output is read to the end: a closed pipe would end the server. */
-function addressOf(child: ChildProcess): Promise<string> {
-  return new Promise((resolve, reject) => {
-    let text = "";
-    child.stdout!.on("data", (chunk) => {
-      text += chunk;
-      const found = /http:\/\/\S+/.exec(text);
-      if (found) resolve(found[0]);
-    });
-    child.once("exit", (code) => reject(new Error(`the playground ended (${code}) without an address:\n${text}`)));
-  });
-}
 
 async function waitForText(page: Page, text: string, timeoutMs: number): Promise<void> {
   const read = () =>
@@ -69,7 +44,7 @@ describe("Debian in a tab", () => {
   for (const vcpus of [1, 4]) {
     it(`boots to a shell with ${vcpus} vCPU and powers off`, { timeout: PREPARE_MS + BOOT_MS }, async () => {
       const page = await browser.newPage();
-      await page.goto(`${url}?vcpus=${vcpus}&mem=256`);
+      await page.goto(`${playground.url}?vcpus=${vcpus}&mem=256`);
       await page.getByRole("button", { name: "Boot Debian" }).click();
       await page.getByRole("tab", { name: "debian-cloud" }).waitFor({ timeout: PREPARE_MS });
       await waitForText(page, "xenolith:", BOOT_MS);

@@ -1,5 +1,5 @@
 /** The programs of others that tests compare with, and how they get onto the machine. */
-import { execFileSync, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 
 export interface Program {
   readonly commands: readonly string[];
@@ -9,6 +9,7 @@ export interface Program {
 
 const PROGRAMS: readonly Program[] = [
   { commands: ["chromium", "chromium-browser", "google-chrome"], package: "chromium" },
+  { commands: ["firefox-esr", "firefox"], package: "firefox-esr" },
   { commands: ["objdump"], package: "binutils" },
   { commands: ["xz"], package: "xz-utils" },
   { commands: ["lz4"], package: "lz4" },
@@ -22,6 +23,12 @@ const PROGRAMS: readonly Program[] = [
 const exists = (command: string): boolean => spawnSync(command, ["--version"], { stdio: "ignore" }).error === undefined;
 const missing = (programs: readonly Program[]): Program[] => programs.filter((p) => !p.commands.some(exists));
 
+/** What it could not do shows afterwards, by what is still missing. */
+function aptGet(...args: readonly string[]): void {
+  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+  spawnSync("apt-get", args, { stdio: ["ignore", "ignore", "inherit"], env });
+}
+
 /** Makes sure that every program is there: installs what is missing with apt when root, else fails with what to do. */
 export async function requirePrograms(programs: readonly Program[] = PROGRAMS): Promise<void> {
   let lacking = missing(programs);
@@ -29,12 +36,8 @@ export async function requirePrograms(programs: readonly Program[] = PROGRAMS): 
   const packages = lacking.map((p) => p.package);
   if (exists("apt-get") && process.getuid?.() === 0) {
     process.stderr.write(`installing ${packages.join(" ")}\n`);
-    const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
-    execFileSync("apt-get", ["update", "-q"], { stdio: ["ignore", "ignore", "inherit"], env });
-    execFileSync("apt-get", ["install", "-qy", "--no-install-recommends", ...packages], {
-      stdio: ["ignore", "ignore", "inherit"],
-      env,
-    });
+    aptGet("update", "-q");
+    aptGet("install", "-qy", "--no-install-recommends", ...packages);
     lacking = missing(programs);
     if (lacking.length === 0) return;
   }

@@ -1,0 +1,59 @@
+/**
+ * The same page in a real Firefox: Debian's kernel on the real hypervisor, to a shell and off again. Needs a build
+ * (npm run build). Run: npx tsx --test tests/e2e/firefox.e2e.ts
+ */
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { ENTER, Firefox } from "./firefox.js";
+import { type Playground, PREPARE_MS, startPlayground } from "./playground.js";
+
+const BOOT_MS = 300_000;
+const STEP_MS = 60_000;
+const POLL_MS = 200;
+
+const SCREEN = `[...document.querySelectorAll(".console-panel:not([hidden]) .screen:not([hidden]) .xterm-rows > div")]
+  .map((row) => row.textContent.trimEnd()).join("\\n")`;
+const PAGE = "document.body.innerText";
+const ALERTS = `[...document.querySelectorAll("[role=alert]")].map((alert) => alert.textContent).join("")`;
+
+let firefox: Firefox;
+let playground: Playground;
+
+before(async () => {
+  playground = await startPlayground();
+  firefox = await Firefox.launch();
+});
+
+after(async () => {
+  await firefox?.close();
+  await playground?.close();
+});
+
+/** Waits until the text that `expression` gives holds `text`. An alert of the page ends the wait. */
+async function waitFor(expression: string, text: string, timeoutMs: number): Promise<void> {
+  const deadline = Date.now() + timeoutMs;
+  for (;;) {
+    const now = String(await firefox.evaluate(expression));
+    if (now.includes(text)) return;
+    const alerts = await firefox.evaluate(ALERTS);
+    assert.ok(Date.now() < deadline && alerts === "", `no "${text}"; alerts: ${alerts}\n${now}`);
+    await sleep(POLL_MS);
+  }
+}
+
+const button = (label: string): string => `//button[contains(., "${label}") or @aria-label="${label}"]`;
+
+describe("Debian in a tab of Firefox", () => {
+  it("boots to a shell and powers off", { timeout: PREPARE_MS + BOOT_MS }, async () => {
+    await firefox.goto(`${playground.url}?vcpus=2&mem=256`);
+    await waitFor(PAGE, "Boot Debian", STEP_MS);
+    assert.equal(await firefox.evaluate("crossOriginIsolated"), true);
+    await firefox.click(button("Boot Debian"));
+    await waitFor(SCREEN, "xenolith:", PREPARE_MS + BOOT_MS);
+    await firefox.type(`echo cpus=$(nproc) on $(uname -m)${ENTER}`);
+    await waitFor(SCREEN, "cpus=2 on x86_64", STEP_MS);
+    await firefox.click(button("Shut down debian-cloud"));
+    await waitFor(PAGE, "debian-cloud is gone.", STEP_MS);
+  });
+});
