@@ -13,7 +13,8 @@ export default defineConfig({
     exclude: ["**/node_modules/**", "dist/**", ...(suite === "integration" ? [] : [integration])],
     testTimeout: 120_000,
     hookTimeout: 180_000,
-    pool: "threads",
+    // A test of a booted guest measures its own process: other files must not run in it.
+    pool: suite === "integration" ? "forks" : "threads",
     maxWorkers: 2,
     reporters: process.env.CI ? ["default", "junit"] : ["default"],
     outputFile: { junit: "test-results/junit.xml" },

@@ -100,7 +100,7 @@ describe("work", () => {
 });
 
 describe("what Domain0 does with it", () => {
-  it("an idle guest costs under 2 % of a core", { timeout: 60_000 }, async () => {
+  it("an idle guest costs under 2 % of a core", { timeout: 150_000 }, async () => {
     const share = async () => {
       const before = process.cpuUsage();
       const start = performance.now();
@@ -110,7 +110,7 @@ describe("what Domain0 does with it", () => {
     };
     await sleep(1000);
     // Engines compile what is hot behind our back for a while: the second look counts when the first saw that.
-    expect(await eventually(share, (used) => used < 0.02, 15_000)).toBeLessThan(0.02);
+    expect(await eventually(share, (used) => used < 0.02, 90_000)).toBeLessThan(0.02);
   });
 
   it("a paused guest runs no instruction and goes on where it was", async () => {
