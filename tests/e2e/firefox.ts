@@ -44,6 +44,7 @@ export class Firefox {
     private readonly profile: string,
   ) {
     socket.on("data", (chunk: Buffer) => this.#receive(chunk));
+    socket.on("error", () => undefined);
     socket.on("close", () => {
       for (const { reject } of this.#waiting.values()) reject(new Error("Firefox has gone"));
     });
