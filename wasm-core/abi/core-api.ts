@@ -81,6 +81,18 @@ export interface CoreExports {
   grantMap(domid: number, ref: number, readonly: number): number;
   grantUnmap(domid: number, ref: number, readonly: number): number;
 
+  // --- regions
+  /** Lets hot blocks ask for regions. Address of the Jit struct, 0 when there is no memory for it. Once. */
+  jitStart(): number;
+  /** What compiled regions call; see assembly/jit/doors.ts. */
+  regionRead(cpu: number, lin: bigint, size: number): number;
+  regionWrite(cpu: number, lin: bigint, size: number): number;
+  regionCode(cpu: number, lin: bigint, host: number): number;
+  regionCondition(cpu: number, cc: number): number;
+  regionEnd(cpu: number, status: number, rip: bigint, next: bigint): number;
+  /** Handlers, and behind them the regions' functions. */
+  readonly table: WebAssembly.Table;
+
   // --- pCPUs
   /** Runs vCPUs until there is nothing to run, the slice budget is spent or the machine stops. Returns a PcpuExit. */
   pcpuRun(pcpu: number): number;

@@ -1,5 +1,6 @@
 /** The core's exports: CoreExports of abi/core-api.ts and nothing else. */
 import { codeCacheInit } from "./decode/cache-init";
+import { jitInit } from "./jit/regions";
 import { Errno } from "./gen/layout";
 import { machineInit as initMachine } from "./xen/domain0";
 
@@ -38,9 +39,11 @@ export {
   virqRaise,
 } from "./xen/domain0";
 export { pcpuIdleNs, pcpuRun } from "./run";
+export { regionCode, regionCondition, regionEnd, regionRead, regionWrite } from "./jit/doors";
+export { jitStart } from "./jit/regions";
 
 export function machineInit(maxFrames: u32, pcpus: u32, deterministic: u32, seedLo: u32, seedHi: u32): i32 {
   const result = initMachine(maxFrames, pcpus, deterministic, seedLo, seedHi);
   if (result < 0) return result;
-  return codeCacheInit() ? 0 : -Errno.ENOMEM;
+  return codeCacheInit() && jitInit() ? 0 : -Errno.ENOMEM;
 }

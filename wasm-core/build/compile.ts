@@ -33,6 +33,7 @@ export async function compileCore(options: CompileOptions): Promise<void> {
     "stub",
     "--noAssert",
     "--importMemory",
+    "--exportTable",
     "--sharedMemory",
     "--initialMemory",
     String(INITIAL_PAGES),

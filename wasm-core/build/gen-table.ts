@@ -5,11 +5,13 @@ import { decodeTablesSource } from "../isa/gen/decode.js";
 import { isaDocument } from "../isa/gen/docs.js";
 import { handlersSource } from "../isa/gen/interp.js";
 import { pairsSource } from "../isa/gen/pairs.js";
+import { rowsSource } from "../isa/gen/rows.js";
 import { loadTable } from "../isa/table.js";
 import { buildTree } from "../isa/tree.js";
 import { tableMistakes } from "../isa/validate.js";
 
 const OUT = new URL("../assembly/gen/", import.meta.url);
+const JIT = new URL("../jit/gen/", import.meta.url);
 const DOCUMENT = new URL("../../docs/isa.md", import.meta.url);
 
 /** Checks the table, writes assembly/gen/handlers.ts, pairs.ts and decode-tables.ts, and docs/isa.md; returns how many rows and handlers there are. */
@@ -22,6 +24,8 @@ export async function writeTable(): Promise<{ rows: number }> {
   writeFileSync(new URL("handlers.ts", OUT), handlersSource(families, tree.leaves));
   writeFileSync(new URL("pairs.ts", OUT), pairsSource(families, tree.leaves));
   writeFileSync(new URL("decode-tables.ts", OUT), decodeTablesSource(tree));
+  mkdirSync(JIT, { recursive: true });
+  writeFileSync(new URL("rows.ts", JIT), rowsSource(families, tree.leaves));
   writeFileSync(DOCUMENT, isaDocument(families));
   return { rows: tree.leaves.length };
 }

@@ -69,6 +69,7 @@ export const Pcpu = struct("Pcpu", "One physical CPU: a worker. PCPU_BASE + id *
   sliceIcount: u64("Vcpu.icount at the start of the slice that runs"),
   busyNs: u64("Nanoseconds spent in vCPUs"),
   slices: u64("Slices run"),
+  regionsAt: u32("Ring index up to which it has instantiated the published regions"),
   scratch: u32("Scratch of the pCPU for operations that are not on a vCPU's behalf", 16),
   pad: u32("Keeps two pCPUs off one cache line", 1, 64),
 });

@@ -41,8 +41,11 @@ export const Block = struct("Block", "Head of a decoded block; its records follo
   cross: u32("1 when its only instruction continues on the next page"),
   gen2: u32("codeGen of the second frame"),
   genAt2: u32("Where that lies"),
+  heat: u32("Runs left until a region is asked for, 0 when none is wanted"),
+  entry: u32("Function-table index of the region that begins here, 0 when there is none"),
+  entryAt: u32("Ring index behind the module of that region: pCPUs that have come this far have it"),
 });
-export const BLOCK_RECORDS = 48;
+export const BLOCK_RECORDS = 64;
 export const RECORD_BYTES = 16;
 /** Longest block in instructions and in bytes: a record holds byte offsets in eight bits. */
 export const BLOCK_MAX_RECORDS = 64;
@@ -66,7 +69,8 @@ export const CodeCache = struct(
     emptyTlb: u32("Address of a TLB table that is always empty: in use while every access must be looked at"),
     decode: u8("Scratch of the decoder", 96, 8),
     fetch: u8("Bytes of the instruction being decoded, gathered over a page end", 32),
-    builder: u8("Where a block is put together before it is copied to the arena", 48 + 16 * 66, 16),
+    builder: u8("Where a block is put together before it is copied to the arena", 64 + 16 * 66, 16),
+    jit: u32("Address of the Jit struct"),
   },
 );
 export const CODE_BUCKETS = 65536;

@@ -110,6 +110,8 @@ export const Vcpu = struct("Vcpu", "One virtual processor.", {
   ),
   largePages: u64("Bloom filter of linear 2 MiB areas that were filled from a large page", 32),
   stats: u64("Counters, indexed by VcpuStat", 16),
+  regionInstructions: u64("Instructions retired in regions, handlers called from there included"),
+  regionHandlers: u64("Instructions that regions left to handlers"),
   singleStep: u8("1 when each instruction is to run alone: TF, debug registers or a lockstep test"),
   tfTrap: u8("1 when a single-step trap is due after the instruction"),
   dataBreakpoints: u8("1 when DR7 enables a data or I/O breakpoint: the TLB fast path is off for watched pages"),
@@ -150,6 +152,9 @@ export const Vcpu = struct("Vcpu", "One virtual processor.", {
   pauses: u32("PAUSE instructions since the vCPU last gave way to others"),
   pdpte: u64("PDPTE registers of PAE paging", 4),
   pdpteValid: u32("0 when they are to be read from memory at the next walk"),
+  codeChanged: u32("Set when the vCPU overwrites decoded code: a region that called a handler must not go on"),
+  regionsAt: u32("Ring index up to which the pCPU that runs it has regions"),
+  condition: u32("Condition that a region asks for"),
 });
 
 export const SegmentReg = struct("SegmentReg", "A segment register with its hidden part. [SDM] 3A 3.4.3", {

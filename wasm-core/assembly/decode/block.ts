@@ -14,6 +14,7 @@ import {
   Domain,
   EventBit,
   FrameOff,
+  JIT_THRESHOLD,
   JUMP_ENTRIES,
   JumpEntry,
   ModeKey,
@@ -156,6 +157,7 @@ function buildLocked(cpu: Vcpu, cache: CodeCache, host: usize, lin: u64): usize 
   memory.fill(changetype<usize>(head), 0, BLOCK_RECORDS);
   head.phys = <u64>host;
   head.key = cpu.modeKey;
+  head.heat = (cpu.modeKey & (ModeKey.CODE_MASK | ModeKey.SINGLE)) == ModeKey.CODE64 ? <u32>JIT_THRESHOLD : 0;
   head.genAt = <u32>genAddress(host);
   // Marked before it is read: a write from now on bumps the generation that the block remembers.
   markCode(cpu, host, min<u32>(LONGEST, pageRoom));

@@ -9,20 +9,13 @@ import {
   TLB_BYTES,
   Vcpu,
 } from "../gen/layout";
-import { heapPages } from "../mem/heap";
+import { heapPages, orderOf } from "../mem/heap";
 import { machine } from "../util/host";
 import { Rec } from "./record";
 
 /** The record after a block's last instruction, and every record of a block that became stale: look again from here. */
 function blockEnd(cpu: Vcpu, rec: Rec): i32 {
   return Status.RESTART;
-}
-
-/** Smallest heap order that holds `bytes`. */
-function orderOf(bytes: u32): u32 {
-  let order: u32 = 0;
-  while ((<u32>4096) << order < bytes) order++;
-  return order;
 }
 
 /** Allocates the cache; false when there is no memory. Once, after the heap is ready. */

@@ -47,6 +47,13 @@ function recycledPage(): usize {
   return frameAddress(mfn);
 }
 
+/** Smallest order of heapPages that holds `bytes`. */
+export function orderOf(bytes: u32): u32 {
+  let order: u32 = 0;
+  while ((<u32>4096) << order < bytes) order++;
+  return order;
+}
+
 /** Gives back what heapPages returned. */
 export function heapFreePages(block: usize, order: u32): void {
   if (block == 0) return;

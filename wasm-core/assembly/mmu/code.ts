@@ -40,6 +40,7 @@ export function writeToCode(cpu: Vcpu, frame: Frame, off: u32, size: u32): void 
   frame.codeMap = 0;
   atomic.add<u32>(changetype<usize>(frame) + FrameOff.codeGen, 1);
   codeCache().invalidations += 1;
+  cpu.codeChanged = 1;
   stopBlock(cpu, <u32>changetype<usize>(frame) + <u32>FrameOff.codeGen);
 }
 

@@ -10,7 +10,7 @@ import { checkDataBreakpoint } from "../cpu/watch";
 import { frameOf } from "../mem/frames";
 import { mmioRead, mmioWrite } from "../bus";
 import { isCanonical } from "./canonical";
-import { writeToCode } from "./code";
+import { chunks, writeToCode } from "./code";
 import { writeToMonitored } from "./monitor";
 import { Door } from "./door";
 import { ENTRY_MFN, ENTRY_W, isApicPage, isMemory, resolve } from "./physical";
@@ -100,6 +100,25 @@ function translate(cpu: Vcpu, lin: u64, size: u32, access: u32, user: bool, impl
   if (access == Access.WRITE && frame.flags & (<u8>FrameFlag.MONITORED)) writeToMonitored(cpu, frame, gpa, size);
   const writable = entry & ENTRY_W && frame.codeMap == 0 && !(frame.flags & (<u8>FrameFlag.MONITORED));
   if (!implicit) fill(cpu, lin, host, access, user, writable != 0);
+  return <usize>(host + off);
+}
+
+/**
+ * A region's write of `size` bytes at `lin`: the machine address when it is plain memory that nobody watches, and 0 when
+ * there is anything to look at, which is left to the interpreter.
+ */
+export function plainWrite(cpu: Vcpu, lin: u64, size: u32): usize {
+  const off = (<u32>lin) & 4095;
+  if (!isCanonical(lin) || off + size > 4096 || cpu.dataBreakpoints) return 0;
+  const user = cpu.cpl == 3;
+  if (user && cpu.cr0 & CR0_AM && cpu.eflags & Flag.AC) return 0;
+  if (walk(cpu, lin, Access.WRITE, user, false) != WALK_OK || isApicPage(cpu, cpu.walkGpa)) return 0;
+  const entry = resolve(cpu, cpu.walkGpa, Access.WRITE);
+  if (!isMemory(entry) || !(entry & ENTRY_W)) return 0;
+  const frame = frameOf(entry & ENTRY_MFN);
+  if (frame.codeMap & chunks(off, size) || frame.flags & (<u8>FrameFlag.MONITORED)) return 0;
+  const host = (entry & ENTRY_MFN) << 12;
+  fill(cpu, lin, host, Access.WRITE, user, frame.codeMap == 0);
   return <usize>(host + off);
 }
 

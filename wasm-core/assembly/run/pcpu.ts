@@ -101,6 +101,7 @@ function slice(p: Pcpu, cpu: Vcpu): void {
   x.block = BlockMode.NONE;
   x.yielded = 0;
   p.current = <u32>changetype<usize>(cpu);
+  cpu.regionsAt = p.regionsAt;
   if (x.runstateSet) writeRunstate(cpu);
   // A vCPU that waits for SIPI enters the run loop only to take it.
   let again = !cpu.waitForSipi || shouldRun(cpu);

@@ -2,8 +2,9 @@
  * The run loop: finds the block at RIP and runs it; between blocks looks at events.
  * [SDM] vol. 3A, 6.9 gives the order in which simultaneous events are taken.
  */
-import { ExitReason, ModeKey, Vcpu, VcpuOff } from "../gen/layout";
+import { Block, ExitReason, ModeKey, RegionExit, Vcpu, VcpuOff } from "../gen/layout";
 import { blockAtRip } from "../decode/block";
+import { enterRegion, forgetRegion, hasRegion, warm } from "../jit/regions";
 import { deliverFault } from "../system/delivery";
 import { runBlock } from "./block";
 import { takeEvents } from "./events";
@@ -28,7 +29,30 @@ export function runVcpu(cpu: Vcpu): u32 {
       if (--cpu.budget <= 0) return ExitReason.BUDGET;
       continue;
     }
-    runBlock(cpu, block);
+    runHere(cpu, block);
     if (cpu.budget <= 0) return ExitReason.BUDGET;
+  }
+}
+
+/** Runs from `block`, the one at RIP: its region where there is one, else the block itself. */
+@inline
+function runHere(cpu: Vcpu, at: usize): void {
+  const block = changetype<Block>(at);
+  if (hasRegion(cpu, block)) {
+    const exit = enterRegion(cpu, block);
+    if (exit != RegionExit.NEXT) settleRegion(cpu, block, exit);
+    return;
+  }
+  warm(cpu, block);
+  runBlock(cpu, at);
+}
+
+function settleRegion(cpu: Vcpu, block: Block, exit: i32): void {
+  if (exit == RegionExit.STALE) forgetRegion(block);
+  else if (exit == RegionExit.FAULT) deliverFault(cpu);
+  else {
+    const at = blockAtRip(cpu);
+    if (at == 0) deliverFault(cpu);
+    else runBlock(cpu, at);
   }
 }

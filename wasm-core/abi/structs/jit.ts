@@ -1,0 +1,65 @@
+/**
+ * Where the core and the region compiler meet: the core asks for a region from a hot block, the compiler answers with
+ * modules, which every pCPU instantiates in the order in which they were published. See wasm-core/README.md, "the life
+ * of one region".
+ */
+import { constants, struct, u32, u64 } from "../layout.js";
+
+/** Requests that the ring holds; a request that finds it full is made again when the block is hot again. */
+export const JIT_REQUESTS = 1024;
+/** Bytes of the ring through which modules reach the pCPUs. */
+export const JIT_RING_BYTES = 8 * 1024 * 1024;
+/** Entries of the map from function-table index to variant. */
+export const JIT_FUNCTIONS = 8192;
+/** Runs of a block in the interpreter before a region is asked for. */
+export const JIT_THRESHOLD = 600;
+
+export const Jit = struct("Jit", "The machine's region compiler.", {
+  enabled: u32("1 when hot blocks ask for regions"),
+  variants: u32("Address of u16[JIT_FUNCTIONS]: by function-table index the handler's variant plus 1, 0 when it is none"),
+  requests: u32("Address of JIT_REQUESTS JitRequest records"),
+  ring: u32("Address of the ring of published modules, JIT_RING_BYTES long"),
+  requestLock: u32("Spinlock of those who ask", 1, 64),
+  requestTail: u32("Free-running count of requests made; the compiler sleeps on it"),
+  requestHead: u32("Free-running count of requests taken", 1, 64),
+  published: u32("Free-running byte index of the end of the ring", 1, 64),
+});
+
+export const JitRequest = struct("JitRequest", "A wish for a region.", {
+  block: u32("The hot block"),
+  vcpu: u32("The vCPU that ran it"),
+  rip: u64("Linear RIP of the block there"),
+  epoch: u32("CodeCache.epoch"),
+});
+
+export const JitRecord = struct("JitRecord", "Header of a record in the ring; the bytes follow, padded to 8.", {
+  kind: u32("A JitRecordKind"),
+  bytes: u32("Bytes that follow"),
+  first: u32("MODULE: table slot of its first function, counted from the first slot; DROP: first slot to be emptied"),
+  count: u32("Functions, or slots"),
+});
+
+export const JitRecordKind = constants("JitRecordKind", "Kinds of records in the ring.", {
+  /** a module to be instantiated */
+  MODULE: 1,
+  /** slots that nobody enters any more */
+  DROP: 2,
+  /** the rest of the ring up to its end is unused */
+  WRAP: 3,
+});
+
+export const RegionExit = constants(
+  "RegionExit",
+  "What a region returns.",
+  {
+    /** RIP is where to go on */
+    NEXT: 0,
+    /** a handler raised an exception at RIP */
+    FAULT: 1,
+    /** the interpreter must do the instruction at RIP */
+    INTERPRET: 2,
+    /** code of the region was overwritten: nothing was done */
+    STALE: 3,
+  },
+  "i32",
+);

@@ -1,0 +1,46 @@
+/**
+ * What compiled regions call besides handlers. Every door may answer "the interpreter must do this instruction": a
+ * region then stores its registers and leaves, with nothing of the instruction done.
+ */
+import { RegionExit, Status, Vcpu } from "../gen/layout";
+import { condition } from "../cpu/flags";
+import { Door } from "../mmu/door";
+import { plainWrite, slowAccess, translateCode } from "../mmu/slow";
+
+/** Where `size` bytes at linear address `lin` can be read; 0 when the interpreter must, which then raises the fault. */
+export function regionRead(cpu: Vcpu, lin: u64, size: u32): usize {
+  return slowAccess(cpu, lin, size, Door.READ, false);
+}
+
+/** Where `size` bytes at linear address `lin` can be written; 0 when the interpreter must. */
+export function regionWrite(cpu: Vcpu, lin: u64, size: u32): usize {
+  return plainWrite(cpu, lin, size);
+}
+
+/** 1 when the code page at linear address `lin` lies at machine address `host`. */
+export function regionCode(cpu: Vcpu, lin: u64, host: u32): u32 {
+  const cr2 = cpu.cr2;
+  const at = translateCode(cpu, lin);
+  cpu.cr2 = cr2;
+  return at == <usize>host ? 1 : 0;
+}
+
+/** 1 when condition `cc` (0 to 15) holds for the flags in the vCPU. */
+export function regionCondition(cpu: Vcpu, cc: u32): u32 {
+  return condition(cpu, cc) ? 1 : 0;
+}
+
+/**
+ * After the handler that ends a region returned `status`: settles RIP, which is `rip` for the instruction and `next`
+ * behind it, and the count of instructions, in which it is already. A RegionExit.
+ */
+export function regionEnd(cpu: Vcpu, status: i32, rip: u64, next: u64): i32 {
+  if (status == Status.BRANCH) return RegionExit.NEXT;
+  if (status == Status.END || status == Status.NEXT) {
+    cpu.rip = next;
+    return RegionExit.NEXT;
+  }
+  cpu.rip = rip;
+  cpu.icount -= 1;
+  return status == Status.FAULT ? RegionExit.FAULT : RegionExit.NEXT;
+}

@@ -1,0 +1,115 @@
+/**
+ * Hot blocks and their regions: counting, asking the compiler, entering what it made. [none of this is x86's]
+ * A region is entered only where its module has been instantiated: Block.entryAt against Vcpu.regionsAt.
+ */
+import {
+  Block,
+  CodeCache,
+  Jit,
+  Jit_SIZE,
+  JIT_FUNCTIONS,
+  JIT_REQUESTS,
+  JIT_RING_BYTES,
+  JIT_THRESHOLD,
+  JitOff,
+  JitRequest,
+  JitRequest_SIZE,
+  Vcpu,
+} from "../gen/layout";
+import { VARIANTS } from "../gen/decode-tables";
+import { PAIR_FIRST, PAIR_OF, PAIR_STRIDE, PAIRS } from "../gen/pairs";
+import { handlerIndex } from "../decode/decode";
+import { heapPages, orderOf } from "../mem/heap";
+import { codeCache } from "../mmu/code-cache";
+import { spinTryLock, spinUnlock } from "../util/atomics";
+
+@inline
+function jit(): Jit {
+  return changetype<Jit>(<usize>codeCache().jit);
+}
+
+/** Allocates what the compiler and the core share; false when there is no memory. Once. */
+export function jitInit(): bool {
+  const at = heapPages(orderOf(<u32>Jit_SIZE));
+  const variants = heapPages(orderOf(<u32>JIT_FUNCTIONS * 2));
+  const requests = heapPages(orderOf(<u32>JIT_REQUESTS * <u32>JitRequest_SIZE));
+  if (at == 0 || variants == 0 || requests == 0) return false;
+  const j = changetype<Jit>(at);
+  j.variants = <u32>variants;
+  j.requests = <u32>requests;
+  codeCache().jit = <u32>at;
+  nameHandlers(variants);
+  return true;
+}
+
+/** Writes down whose handler each entry of the function table is. A pair's stands for that of its first instruction. */
+function nameHandlers(map: usize): void {
+  for (let v: u32 = 0; v < VARIANTS; v++) {
+    store<u16>(map + ((<usize>handlerIndex(v)) << 1), <u16>(v + 1));
+    const line = <u32>load<u8>(PAIR_FIRST + v);
+    for (let place: u32 = 0; line != 0 && place < PAIR_STRIDE; place++) {
+      const n = <u32>load<u16>(PAIR_OF + (<usize>((line - 1) * PAIR_STRIDE + place)) * 2);
+      if (n == 0) continue;
+      const fn = load<u32>(load<usize>(changetype<usize>(PAIRS) + ((<usize>(n - 1)) << 2)));
+      store<u16>(map + ((<usize>fn) << 1), <u16>(v + 1));
+    }
+  }
+}
+
+/** Makes the ring and lets hot blocks ask for regions. */
+export function jitStart(): u32 {
+  const j = jit();
+  if (j.ring == 0) j.ring = <u32>heapPages(orderOf(<u32>JIT_RING_BYTES));
+  if (j.ring == 0) return 0;
+  j.enabled = 1;
+  return <u32>changetype<usize>(j);
+}
+
+/** Counts a run of `block` at RIP in the interpreter, and asks for a region when that was often enough. */
+@inline
+export function warm(cpu: Vcpu, block: Block): void {
+  const heat = block.heat;
+  if (heat == 0) return;
+  block.heat = heat - 1;
+  if (heat == 1) ask(cpu, block);
+}
+
+function ask(cpu: Vcpu, block: Block): void {
+  const j = jit();
+  const lock = changetype<usize>(j) + JitOff.requestLock;
+  const cooled = <u32>JIT_THRESHOLD;
+  if (!j.enabled || !spinTryLock(lock)) {
+    block.heat = cooled;
+    return;
+  }
+  const tail = j.requestTail;
+  if (tail - atomic.load<u32>(changetype<usize>(j), JitOff.requestHead) == <u32>JIT_REQUESTS) block.heat = cooled;
+  else {
+    const r = changetype<JitRequest>(<usize>j.requests + (tail & (<u32>JIT_REQUESTS - 1)) * <u32>JitRequest_SIZE);
+    r.block = <u32>changetype<usize>(block);
+    r.vcpu = <u32>changetype<usize>(cpu);
+    r.rip = cpu.rip;
+    r.epoch = codeCache().epoch;
+    atomic.store<u32>(changetype<usize>(j), tail + 1, JitOff.requestTail);
+    atomic.notify(changetype<usize>(j) + JitOff.requestTail, 1);
+  }
+  spinUnlock(lock);
+}
+
+/** Whether this pCPU has the region that begins with `block`. Ring indices are compared by their distance. */
+@inline
+export function hasRegion(cpu: Vcpu, block: Block): bool {
+  return block.entry != 0 && <i32>(cpu.regionsAt - block.entryAt) >= 0;
+}
+
+/** Runs the region that begins with `block`. A RegionExit. */
+@inline
+export function enterRegion(cpu: Vcpu, block: Block): i32 {
+  return call_indirect<i32>(block.entry, cpu);
+}
+
+/** Something the region was made from has changed: the block is counted anew. */
+export function forgetRegion(block: Block): void {
+  block.entry = 0;
+  block.heat = <u32>JIT_THRESHOLD;
+}

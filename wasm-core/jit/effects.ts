@@ -1,0 +1,118 @@
+/**
+ * What a handler reads and writes of what a region keeps in locals. For rows whose operands say it all that is their
+ * operands; handlers that work on the vCPU themselves are listed, or count as touching everything.
+ */
+import { memoryOperand } from "./operands.js";
+import type { Insn } from "./region/machine-view.js";
+
+export interface Effects {
+  /** General registers by number. */
+  readonly reads: readonly number[];
+  readonly writes: readonly number[];
+  readonly flags: boolean;
+  /** It may return something other than NEXT. */
+  readonly leaves: boolean;
+  /** It may write memory. */
+  readonly stores: boolean;
+}
+
+const ALL: readonly number[] = Array.from({ length: 16 }, (_, n) => n);
+const [RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI] = ALL as [number, number, number, number, number, number, number, number];
+
+/** Registers that a semantic uses besides its operands. */
+const IMPLICIT: Readonly<Record<string, { reads?: readonly number[]; writes?: readonly number[]; stores?: boolean }>> = {
+  mul: { reads: [RAX], writes: [RAX, RDX] },
+  imul: { reads: [RAX], writes: [RAX, RDX] },
+  div: { reads: [RAX, RDX], writes: [RAX, RDX] },
+  idiv: { reads: [RAX, RDX], writes: [RAX, RDX] },
+  convertAccumulator: { reads: [RAX], writes: [RAX] },
+  signExtendIntoDx: { reads: [RAX, RDX], writes: [RDX] },
+  clc: {},
+  stc: {},
+  cmc: {},
+  cld: {},
+  std: {},
+  lahf: { reads: [RAX], writes: [RAX] },
+  sahf: { reads: [RAX] },
+  hintRm: {},
+  fence: {},
+  pause: {},
+  clac: {},
+  stac: {},
+  swapgs: {},
+  cpuid: { reads: [RAX, RCX], writes: [RAX, RBX, RCX, RDX] },
+  rdtsc: { writes: [RAX, RDX] },
+  rdtscp: { writes: [RAX, RCX, RDX] },
+  movsb: { reads: [RCX, RSI, RDI], writes: [RCX, RSI, RDI], stores: true },
+  movs: { reads: [RCX, RSI, RDI], writes: [RCX, RSI, RDI], stores: true },
+  stosb: { reads: [RAX, RCX, RDI], writes: [RCX, RDI], stores: true },
+  stos: { reads: [RAX, RCX, RDI], writes: [RCX, RDI], stores: true },
+  lodsb: { reads: [RAX, RCX, RSI], writes: [RAX, RCX, RSI] },
+  lods: { reads: [RAX, RCX, RSI], writes: [RAX, RCX, RSI] },
+  scasb: { reads: [RAX, RCX, RDI], writes: [RCX, RDI] },
+  scas: { reads: [RAX, RCX, RDI], writes: [RCX, RDI] },
+  cmpsb: { reads: [RCX, RSI, RDI], writes: [RCX, RSI, RDI] },
+  cmps: { reads: [RCX, RSI, RDI], writes: [RCX, RSI, RDI] },
+  pcmpestri: { reads: [RAX, RDX], writes: [RCX] },
+  pcmpestrm: { reads: [RAX, RDX] },
+  pcmpistri: { writes: [RCX] },
+  maskmovq: { reads: [RDI], stores: true },
+  maskmovdqu: { reads: [RDI], stores: true },
+  leave: { reads: [RSP, RBP], writes: [RSP, RBP] },
+};
+
+/** Modules whose handlers touch general registers only through their operands, whatever their shape. */
+const BY_OPERANDS = /^(sse|x87|mmx)/;
+
+const isAddress = (off: number): boolean => off < 128;
+
+function addressRegisters({ v, rm, index }: Insn): number[] {
+  const uses = v.row.operands.some((o) => memoryOperand(o, v)) || v.row.operands.some((o) => o.size === "a");
+  return uses ? [rm, index].filter(isAddress).map((off) => off >>> 3) : [];
+}
+
+/** Effects of the instruction's handler. */
+export function registersOf(i: Insn): Effects {
+  const { v } = i;
+  const { notes, operands, flags } = v.row;
+  const shaped = !notes.has("raw") && !notes.has("st") && !notes.has("rec");
+  const implicit = IMPLICIT[v.semantic];
+  const stores = implicit?.stores ?? operands.some((o) => memoryOperand(o, v) && o.access !== "r");
+  if (!shaped && implicit === undefined && !BY_OPERANDS.test(v.module)) {
+    return { reads: ALL, writes: ALL, flags: true, leaves: true, stores: true };
+  }
+  const reads = new Set<number>([...addressRegisters(i), ...(implicit?.reads ?? [])]);
+  const writes = new Set<number>(implicit?.writes ?? []);
+  for (const o of operands) {
+    const off = generalRegister(o.kind, i);
+    if (off === undefined) continue;
+    // What is written in part must be whole before.
+    reads.add(off >>> 3);
+    // Functions that get the record write their registers themselves, whatever the row calls them.
+    if (o.access !== "r" || !shaped) writes.add(off >>> 3);
+  }
+  const touches = flags !== "" || (!shaped && !BY_OPERANDS.test(v.module));
+  return { reads: [...reads], writes: [...writes], flags: touches, leaves: true, stores: stores || !shaped };
+}
+
+function generalRegister(kind: string, { v, reg, rm, imm }: Insn): number | undefined {
+  switch (kind) {
+    case "G":
+    case "Z":
+      return reg;
+    case "E":
+      return v.form === "mem" ? undefined : rm;
+    case "R":
+      return rm;
+    case "A":
+      return RAX << 3;
+    case "B":
+      return imm >>> 24;
+    case "CL":
+      return RCX << 3;
+    case "DX":
+      return RDX << 3;
+    default:
+      return undefined;
+  }
+}

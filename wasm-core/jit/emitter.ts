@@ -1,0 +1,460 @@
+/**
+ * What lowerings write with: operands, memory, flags and handler calls of one region's function. General registers and
+ * lazy flags live in locals; everything else of the vCPU stays in memory behind local 0.
+ */
+import { TLB_ENTRIES, TlbEntry } from "../abi/structs/translation.js";
+import { CcOp, Status, Vcpu } from "../abi/structs/vcpu.js";
+import { bitsOf } from "../isa/variants.js";
+import type { Operand } from "../isa/row.js";
+import { memoryOperand } from "./operands.js";
+import type { Insn } from "./region/machine-view.js";
+import { registersOf } from "./effects.js";
+import { Code, type Label } from "./wasm/code.js";
+import { Type } from "./wasm/ops.js";
+
+export type Size = 8 | 16 | 32 | 64;
+export type Cc = keyof typeof CcOp.values;
+
+/** A value that can be pushed any number of times: of type i64 when 64 bits wide, else i32 and zero-extended. */
+export type Value =
+  | { readonly kind: "register"; readonly off: number; readonly size: Size }
+  | { readonly kind: "constant"; readonly value: bigint; readonly size: Size }
+  | { readonly kind: "local"; readonly local: number; readonly size: Size };
+
+/** Locals of a region's function; the general registers come first behind the parameter. */
+export const L = {
+  CPU: 0,
+  GPR: 1,
+  /** linear RIP of the region's start */
+  BASE: 17,
+  CC_SRC: 18,
+  CC_DST: 19,
+  /** first operand of the comparison that set the flags, where that is known */
+  CC_A: 20,
+  RIP: 21,
+  CTX: 22,
+  X: 23,
+  Y: 24,
+  Z: 25,
+  LIN: 26,
+  COUNT: 27,
+  CC_OP: 28,
+  /** instructions left */
+  LEFT: 29,
+  LEFT_AT_ENTRY: 30,
+  HANDLERS: 31,
+  SITE: 32,
+  STATUS: 33,
+  P: 34,
+  E: 35,
+  TLB: 36,
+  I: 37,
+  J: 38,
+  K: 39,
+  V: 40,
+  W: 41,
+} as const;
+
+/** Locals behind the parameter, in order. */
+export const LOCALS: readonly (readonly [number, number])[] = [
+  [27, Type.I64],
+  [12, Type.I32],
+  [2, Type.V128],
+];
+
+/** Functions that a region's module imports before the handlers. */
+export const Import = { READ: 0, WRITE: 1, CODE: 2, CONDITION: 3, END: 4 } as const;
+
+const ZERO = Vcpu.off.zero;
+const BIAS = Vcpu.off.bias;
+const BLOCK_RIP = Vcpu.off.blockRip;
+const TWO_31 = 1n << 31n;
+const SEG_FS = 4;
+const SEGMENT_BYTES = 16;
+
+/** What is known of the flags at a point: how they derive from CC_SRC, CC_DST and, for comparisons, CC_A. */
+export interface KnownFlags {
+  readonly op: Cc;
+  readonly size: Size;
+  readonly hasA: boolean;
+}
+
+export class Emitter {
+  readonly code = new Code();
+  /** General registers by number that the region touches, and those it changes. */
+  readonly used = new Set<number>();
+  readonly dirty = new Set<number>();
+  flags: KnownFlags | undefined;
+  /** The instruction being lowered and the number of its node's instructions that are then not retired. */
+  insn!: Insn;
+  #unretired = 0;
+  /** Where faults and instructions for the interpreter go; where the region is left. */
+  faultLabel: Label = 0;
+  exitLabel: Label = 0;
+  /** Handlers the node calls. */
+  handlers = 0;
+  #blockRip: number | undefined;
+
+  constructor(readonly handlerImport: (fn: number) => number) {}
+
+  begin(insn: Insn, unretired: number): void {
+    this.insn = insn;
+    this.#unretired = unretired;
+  }
+
+  beginNode(flags: KnownFlags | undefined): void {
+    this.flags = flags;
+    this.#blockRip = undefined;
+    this.handlers = 0;
+  }
+
+  // --- values
+
+  isWide(size: Size): boolean {
+    return size === 64;
+  }
+
+  gpr(off: number): number {
+    return L.GPR + (off >>> 3);
+  }
+
+  push(v: Value): void {
+    const c = this.code;
+    if (v.kind === "constant") {
+      if (v.size === 64) c.i64(v.value);
+      else c.i32(Number(BigInt.asIntN(32, v.value)));
+    } else if (v.kind === "local") c.get(v.local);
+    else this.pushRegister(v.off, v.size);
+  }
+
+  pushRegister(off: number, size: Size): void {
+    this.used.add(off >>> 3);
+    const c = this.code.get(this.gpr(off));
+    if (size === 64) return;
+    c.op("i32.wrap_i64");
+    if (size === 16) c.i32(0xffff).op("i32.and");
+    else if (size === 8) {
+      if (off & 1) c.i32(8).op("i32.shr_u");
+      c.i32(0xff).op("i32.and");
+    }
+  }
+
+  /** Pushes `v` as i64, zero-extended. */
+  push64(v: Value): void {
+    if (v.kind === "constant") this.code.i64(BigInt.asIntN(64, v.value));
+    else {
+      this.push(v);
+      if (v.size !== 64) this.code.op("i64.extend_i32_u");
+    }
+  }
+
+  /** Writes the value on the stack to a register: a 32-bit one clears the upper half, narrower ones keep the rest. */
+  setRegister(off: number, size: Size): void {
+    const n = off >>> 3;
+    const local = this.gpr(off);
+    const c = this.code;
+    this.used.add(n);
+    this.dirty.add(n);
+    if (size === 64) {
+      c.set(local);
+      return;
+    }
+    c.op("i64.extend_i32_u");
+    if (size === 32) {
+      c.set(local);
+      return;
+    }
+    const shift = off & 1 ? 8 : 0;
+    const mask = (size === 16 ? 0xffffn : 0xffn) << BigInt(shift);
+    if (shift) c.i64(8).op("i64.shl");
+    c.get(local).i64(BigInt.asIntN(64, ~mask)).op("i64.and").op("i64.or").set(local);
+  }
+
+  /** A temporary that holds what is on the stack. */
+  temp(size: Size, wide: number = L.X, narrow: number = L.I): Value {
+    const local = size === 64 ? wide : narrow;
+    this.code.set(local);
+    return { kind: "local", local, size };
+  }
+
+  /** Cuts the i32 on the stack to `size` bits. */
+  cut(size: Size): void {
+    if (size === 16) this.code.i32(0xffff).op("i32.and");
+    else if (size === 8) this.code.i32(0xff).op("i32.and");
+  }
+
+  /** Value operand `o` of the instruction; memory is read into a temporary. */
+  operand(o: Operand): Value {
+    const size = bitsOf(o, this.insn.v) as Size;
+    const i = this.insn;
+    switch (o.kind) {
+      case "I": {
+        // As in isa/gen/interp.ts: words and doublewords are extended to the operation's size.
+        const wide = o.size === "b" ? 8 : o.size === "w" ? 16 : ((i.v.size || 8) as Size);
+        return { kind: "constant", value: this.immediate(o, wide), size: wide };
+      }
+      case "1":
+        return { kind: "constant", value: 1n, size: 8 };
+      case "CL":
+        return { kind: "register", off: 8, size: 8 };
+      case "DX":
+        return { kind: "register", off: 16, size: 16 };
+      case "G":
+      case "Z":
+        return { kind: "register", off: i.reg, size };
+      case "A":
+        return { kind: "register", off: 0, size };
+      case "B":
+        return { kind: "register", off: i.imm >>> 24, size };
+      default:
+        if (memoryOperand(o, i.v)) {
+          this.load(size);
+          return this.temp(size, L.Y, L.J);
+        }
+        return { kind: "register", off: i.rm, size };
+    }
+  }
+
+  /** Register operand's offset. */
+  registerOf(o: Operand): number {
+    if (o.kind === "G" || o.kind === "Z") return this.insn.reg;
+    if (o.kind === "A") return 0;
+    return o.kind === "B" ? this.insn.imm >>> 24 : this.insn.rm;
+  }
+
+  immediate(o: Operand, size: Size): bigint {
+    const { imm, disp } = this.insn;
+    if (o.size === "b") return BigInt(imm & 0xff);
+    if (o.size === "w") return BigInt(imm & 0xffff);
+    if (o.size === "v" && size === 64) return (BigInt(imm >>> 0) << 32n) | BigInt(disp >>> 0);
+    return BigInt.asUintN(size, BigInt(imm));
+  }
+
+  // --- memory
+
+  /** Pushes the linear address of the memory operand. Only for addresses that `plainAddress` accepts. */
+  pushAddress(): void {
+    const c = this.code;
+    const segment = this.#segment();
+    this.pushOffset();
+    if (segment >= SEG_FS) {
+      c.get(L.CPU).mem("i64.load", Vcpu.off.seg + segment * SEGMENT_BYTES);
+      c.op("i64.add");
+    }
+  }
+
+  /** Pushes the effective address: what LEA computes. */
+  pushOffset(): void {
+    const { rm, index, ea, disp, block } = this.insn;
+    const c = this.code;
+    let constant = BigInt(disp);
+    let terms = 0;
+    if (rm === BLOCK_RIP) {
+      c.get(L.BASE);
+      constant += BigInt(block);
+      terms++;
+    } else if (rm !== ZERO) {
+      this.pushRegister(rm, 64);
+      terms++;
+    }
+    if (index === BIAS) constant += TWO_31 << BigInt(ea & 3);
+    else if (index !== ZERO) {
+      this.pushRegister(index, 64);
+      if (ea & 3) c.i64(ea & 3).op("i64.shl");
+      if (terms++ > 0) c.op("i64.add");
+    }
+    if (terms === 0) c.i64(constant);
+    else if (constant !== 0n) c.i64(constant).op("i64.add");
+    if (ea >= 4 && ea >>> 6 === 1) c.i64(0xffffffffn).op("i64.and");
+  }
+
+  #segment(): number {
+    const { ea } = this.insn;
+    return ea >= 4 ? (ea >>> 3) & 7 : 0;
+  }
+
+  /** Puts the machine address for an access of `size` bits at L.LIN into L.P. */
+  #check(size: number, write: boolean): void {
+    const c = this.code;
+    const bytes = size / 8;
+    const tag = write ? TlbEntry.off.tagW : TlbEntry.off.tagR;
+    // The slot of the page; see tlbSlot in assembly/mmu/tlb.ts.
+    c.get(L.LIN).i64(12).op("i64.shr_u").op("i32.wrap_i64").tee(L.E);
+    c.get(L.E).i32(10).op("i32.shr_u").op("i32.add");
+    c.i32(TLB_ENTRIES - 1).op("i32.and").i32(5).op("i32.shl").get(L.TLB).op("i32.add").tee(L.E);
+    c.mem("i64.load", tag);
+    c.get(L.LIN);
+    if (bytes > 1) c.i64(bytes - 1).op("i64.add");
+    c.i64(-4096n).op("i64.and").get(L.CTX).op("i64.or");
+    c.op("i64.eq");
+    c.if(Type.I32);
+    c.get(L.E).mem("i32.load", TlbEntry.off.host);
+    c.get(L.LIN).op("i32.wrap_i64").i32(4095).op("i32.and").op("i32.add");
+    c.else();
+    c.get(L.CPU).get(L.LIN).i32(bytes).call(write ? Import.WRITE : Import.READ).tee(L.P);
+    c.op("i32.eqz").if();
+    this.leaveToInterpreter();
+    c.end();
+    c.get(L.P);
+    c.end();
+    c.set(L.P);
+  }
+
+  /** The interpreter does this instruction: nothing of it has been done. */
+  leaveToInterpreter(): void {
+    const c = this.code;
+    c.i32(0).set(L.STATUS);
+    c.i32(this.site()).set(L.SITE).br(this.faultLabel);
+  }
+
+  /** RIP of the instruction from the region's start, and the node's instructions that are not retired. */
+  site(): number {
+    return (this.insn.at << 8) | this.#unretired;
+  }
+
+  /** Reads the memory operand onto the stack. */
+  load(size: Size): void {
+    this.pushAddress();
+    this.code.set(L.LIN);
+    this.loadAt(size);
+  }
+
+  /** Reads `size` bits at linear address L.LIN onto the stack. */
+  loadAt(size: Size): void {
+    this.#check(size, false);
+    this.code.get(L.P).mem(size === 64 ? "i64.load" : size === 32 ? "i32.load" : size === 16 ? "i32.load16_u" : "i32.load8_u");
+  }
+
+  /** Makes the memory operand writable and leaves its machine address in L.P; a store through it cannot fault. */
+  open(size: number): void {
+    this.pushAddress();
+    this.code.set(L.LIN);
+    this.openAt(size);
+  }
+
+  openAt(size: number): void {
+    this.#check(size, true);
+  }
+
+  /** Makes the memory operand readable and leaves its machine address in L.P. */
+  openRead(size: number): void {
+    this.pushAddress();
+    this.code.set(L.LIN);
+    this.#check(size, false);
+  }
+
+  /** Stores the value on the stack through the address below it. */
+  storeValue(size: Size): void {
+    this.code.mem(size === 64 ? "i64.store" : size === 32 ? "i32.store" : size === 16 ? "i32.store16" : "i32.store8");
+  }
+
+  // --- flags
+
+  /** The flags now derive from `src` and `dst` as `op` says. */
+  setFlags(op: Cc, size: Size, src: Value | undefined, dst: Value, a?: Value): void {
+    const c = this.code;
+    // The first operand before the others: src or dst may be in its register.
+    if (a) {
+      this.push64(a);
+      c.set(L.CC_A);
+    }
+    if (src) {
+      this.push64(src);
+      c.set(L.CC_SRC);
+    }
+    this.push64(dst);
+    c.set(L.CC_DST);
+    this.nameFlags(op, size, a !== undefined);
+  }
+
+  /** CC_SRC and CC_DST are set. */
+  nameFlags(op: Cc, size: Size, hasA = false): void {
+    this.code.i32((Number(CcOp.values[op]) << 2) | Math.log2(size / 8)).set(L.CC_OP);
+    this.flags = { op, size, hasA };
+  }
+
+  storeFlags(): void {
+    const c = this.code;
+    c.get(L.CPU).get(L.CC_OP).mem("i32.store", Vcpu.off.ccOp);
+    c.get(L.CPU).get(L.CC_SRC).mem("i64.store", Vcpu.off.ccSrc);
+    c.get(L.CPU).get(L.CC_DST).mem("i64.store", Vcpu.off.ccDst);
+  }
+
+  loadFlags(): void {
+    const c = this.code;
+    c.get(L.CPU).mem("i32.load", Vcpu.off.ccOp).set(L.CC_OP);
+    c.get(L.CPU).mem("i64.load", Vcpu.off.ccSrc).set(L.CC_SRC);
+    c.get(L.CPU).mem("i64.load", Vcpu.off.ccDst).set(L.CC_DST);
+    this.flags = undefined;
+  }
+
+  // --- handlers
+
+  storeRegister(n: number): void {
+    this.used.add(n);
+    this.code.get(L.CPU).get(L.GPR + n).mem("i64.store", n * 8);
+  }
+
+  loadRegister(n: number): void {
+    this.used.add(n);
+    this.dirty.add(n);
+    this.code.get(L.CPU).mem("i64.load", n * 8).set(L.GPR + n);
+  }
+
+  /** Sets Vcpu.blockRip to the block of the instruction's record. */
+  setBlockRip(): void {
+    if (this.#blockRip === this.insn.block) return;
+    this.#blockRip = this.insn.block;
+    this.code.get(L.CPU);
+    this.pushRip(this.insn.block);
+    this.code.mem("i64.store", BLOCK_RIP);
+  }
+
+  pushRip(at: number): void {
+    this.code.get(L.BASE);
+    if (at !== 0) this.code.i64(at).op("i64.add");
+  }
+
+  /** Leaves the handler's status on the stack. */
+  callHandler(): void {
+    this.code.get(L.CPU).i32(this.insn.record).call(this.handlerImport(this.insn.fn));
+  }
+
+  /** The interpreter's handler does the instruction, in the middle of the region. */
+  handler(): void {
+    const effects = registersOf(this.insn);
+    const c = this.code;
+    this.handlers++;
+    for (const n of effects.reads) this.storeRegister(n);
+    if (effects.flags) this.storeFlags();
+    this.setBlockRip();
+    this.callHandler();
+    c.set(L.STATUS);
+    for (const n of effects.writes) this.loadRegister(n);
+    if (effects.flags) this.loadFlags();
+    if (effects.leaves) {
+      c.get(L.STATUS).if();
+      if (effects.stores) {
+        c.get(L.STATUS).i32(Number(Status.values.END)).op("i32.eq").if();
+        this.leaveAfter();
+        c.end();
+      }
+      c.i32(this.site()).set(L.SITE).br(this.faultLabel);
+      c.end();
+    }
+    if (effects.stores) {
+      c.get(L.CPU).mem("i32.load", Vcpu.off.codeChanged).if();
+      this.leaveAfter();
+      c.end();
+    }
+  }
+
+  /** Leaves the region behind the instruction. */
+  leaveAfter(): void {
+    const c = this.code;
+    const later = this.#unretired - 1;
+    if (later > 0) c.get(L.LEFT).i32(later).op("i32.add").set(L.LEFT);
+    this.pushRip(this.insn.next);
+    c.set(L.RIP).br(this.exitLabel);
+  }
+}

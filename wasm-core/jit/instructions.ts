@@ -1,0 +1,33 @@
+/**
+ * The instruction table as the compiler sees it: by variant number, what the row says about it. Made from the rows that
+ * the build writes down in leaf order, the order in which the decoder numbers variants.
+ */
+import { op, type Row } from "../isa/row.js";
+import { type Variant, variantsOf } from "../isa/variants.js";
+import { ROWS } from "./gen/rows.js";
+
+export interface VariantInfo extends Variant {
+  readonly row: Row;
+  readonly semantic: string;
+  /** Module of assembly/interp that has the semantic: "alu", "sse-arith". */
+  readonly module: string;
+}
+
+/** What an instruction is to a region's shape. */
+export type Flow = "plain" | "jcc" | "end";
+
+let table: readonly VariantInfo[] | undefined;
+
+/** All variants by number. */
+export function variantTable(): readonly VariantInfo[] {
+  table ??= ROWS.flatMap(([form, encoding, flags, notes, semantic, module]) => {
+    const row = op(form, encoding, flags, notes, semantic);
+    return variantsOf(row).map((v) => ({ ...v, row, semantic, module }));
+  });
+  return table;
+}
+
+export function flowOf(v: VariantInfo): Flow {
+  if (v.row.notes.has("jcc")) return "jcc";
+  return v.row.notes.has("end") || v.row.notes.has("branch") || v.semantic === "undefinedOpcode" ? "end" : "plain";
+}

@@ -1,0 +1,43 @@
+/** A module of regions: what it imports, and its functions. Equal regions give equal bytes. */
+import { LOCALS } from "./emitter.js";
+import { moduleBytes } from "./wasm/module.js";
+import { Type } from "./wasm/ops.js";
+
+/** The body of a region's function. */
+export type RegionCode = Uint8Array;
+
+const { I32, I64 } = Type;
+const TYPES = [
+  { params: [I32], results: [I32] },
+  { params: [I32, I32], results: [I32] },
+  { params: [I32, I64, I32], results: [I32] },
+  { params: [I32, I32, I64, I64], results: [I32] },
+] as const;
+const REGION = 0;
+const HANDLER = 1;
+
+/** The core's exports that modules import, in the order of Import. */
+export const CORE_IMPORTS = [
+  { name: "regionRead", type: 2 },
+  { name: "regionWrite", type: 2 },
+  { name: "regionCode", type: 2 },
+  { name: "regionCondition", type: HANDLER },
+  { name: "regionEnd", type: 3 },
+] as const;
+/** 64 KiB pages: the most a machine's memory can have. */
+const MAXIMUM_PAGES = 65536;
+
+/**
+ * @param handlers function-table indices, in the order of the imports behind the core's own
+ */
+export function compileModule(codes: readonly RegionCode[], handlers: readonly number[]): Uint8Array {
+  return moduleBytes({
+    types: TYPES,
+    imports: [
+      ...CORE_IMPORTS.map(({ name, type }) => ({ module: "core", name, type })),
+      ...handlers.map((fn) => ({ module: "handler", name: String(fn), type: HANDLER })),
+    ],
+    memory: { initial: 1, maximum: MAXIMUM_PAGES },
+    functions: codes.map((code) => ({ type: REGION, locals: LOCALS, code })),
+  });
+}

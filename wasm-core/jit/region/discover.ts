@@ -1,0 +1,252 @@
+/**
+ * Finds the region that begins at a hot block: what is reachable from it by direct jumps and calls, and has run at least
+ * once. A call is followed into the callee, where its return is then known to lead back: a block reached through two
+ * calls is there twice, once for each.
+ */
+import { EXIT, type Edge, type Node, type Region, type Terminator } from "./graph.js";
+import { flowOf } from "../instructions.js";
+import type { Insn, MachineView } from "./machine-view.js";
+
+export interface RegionLimits {
+  readonly nodes: number;
+  readonly insns: number;
+  /** Calls inside calls that are followed. */
+  readonly depth: number;
+}
+
+export const REGION_LIMITS: RegionLimits = { nodes: 64, insns: 640, depth: 3 };
+
+/** Targets further away than this are not followed: a site packs its distance into an i32. */
+const REACH = 1 << 22;
+/** A site holds the number of its node's instructions in eight bits. */
+const MAX_NODE = 200;
+
+/** Which of the region's calls surround an instruction. */
+interface Context {
+  readonly id: number;
+  readonly depth: number;
+  readonly parent: Context | undefined;
+  /** RIP behind the innermost call. */
+  readonly returns: number;
+}
+
+interface Place {
+  readonly node: number;
+  readonly index: number;
+}
+
+class Discovery {
+  readonly nodes: Node[] = [];
+  readonly frames = new Map<number, number>();
+  readonly hosts = new Map<number, number>();
+  readonly #places = new Map<string, Place>();
+  readonly #contextOf: Context[] = [];
+  readonly #contexts = new Map<string, Context>();
+  readonly #queue: { at: number; context: Context; edges: Edge[] }[] = [];
+  #insns = 0;
+  readonly #key: number;
+  readonly #start: number;
+
+  constructor(
+    readonly view: MachineView,
+    readonly vcpu: number,
+    readonly rip: bigint,
+    readonly block: number,
+    readonly limits: RegionLimits,
+  ) {
+    this.#key = view.keyOf(block);
+    this.#start = Number(rip & 0xfffn);
+    this.hosts.set(0, view.hostOf(block) & ~4095);
+  }
+
+  run(): Region | undefined {
+    const root: Context = { id: 0, depth: 0, parent: undefined, returns: 0 };
+    this.#visit(0, root, []);
+    while (this.#queue.length > 0) {
+      const { at, context, edges } = this.#queue.shift()!;
+      this.#visit(at, context, edges);
+    }
+    if (this.nodes.length === 0) return undefined;
+    return {
+      rip: this.rip,
+      nodes: this.nodes,
+      frames: [...this.frames].map(([genAt, gen]) => ({ genAt, gen })),
+      hosts: this.hosts,
+      block: this.block,
+    };
+  }
+
+  /** Offset of the page that holds the byte at `at`, from the page of the region's start. */
+  #page(at: number): number {
+    return (this.#start + at) & ~4095;
+  }
+
+  /** Machine address of the byte at `at`, 0 when the vCPU has no translation for it at hand. */
+  #host(at: number): number {
+    const page = this.#page(at);
+    let host = this.hosts.get(page);
+    if (host === undefined) {
+      host = this.view.translate(this.vcpu, (this.rip & ~0xfffn) + BigInt(page));
+      if (host === 0) return 0;
+      this.hosts.set(page, host);
+    }
+    return host + ((this.#start + at) & 4095);
+  }
+
+  /** Points `edges` to the node that begins at `at`, making it when it is code that has run. */
+  #visit(at: number, context: Context, edges: Edge[]): void {
+    const id = `${at}:${context.id}`;
+    let place = this.#places.get(id);
+    if (place === undefined) {
+      this.#add(at, context);
+      place = this.#places.get(id);
+      if (place === undefined) return;
+    }
+    const node = place.index === 0 ? place.node : this.#split(place);
+    for (const e of edges) e.to = node;
+  }
+
+  #add(at: number, context: Context): void {
+    if (this.nodes.length >= this.limits.nodes || Math.abs(at) > REACH) return;
+    const host = this.#host(at);
+    const block = host === 0 ? 0 : this.view.findBlock(host, this.#key);
+    const decoded = block === 0 ? undefined : this.view.readBlock(block, at);
+    if (decoded === undefined || this.#insns + decoded.insns.length > this.limits.insns) return;
+    for (const f of decoded.frames) {
+      const known = this.frames.get(f.genAt);
+      if (known !== undefined && known !== f.gen) return;
+    }
+    for (const f of decoded.frames) this.frames.set(f.genAt, f.gen);
+    if (decoded.frames.length > 1) this.hosts.set(this.#page(at + decoded.bytes - 1), decoded.frames[1]!.host);
+    this.#take(decoded.insns, context);
+  }
+
+  /** Makes nodes of a block's instructions, up to where another node goes on. */
+  #take(insns: readonly Insn[], context: Context): void {
+    let node = this.#open(context);
+    for (const [i, insn] of insns.entries()) {
+      const id = `${insn.at}:${context.id}`;
+      const there = this.#places.get(id);
+      if (there !== undefined) {
+        const to = there.index === 0 ? there.node : this.#split(there);
+        node.term = { kind: "goto", edge: { to, at: insn.at } };
+        if (node.insns.length === 0) throw new Error("a region's node without instructions");
+        return;
+      }
+      if (node.insns.length === MAX_NODE) {
+        const edge = { to: this.nodes.length, at: insn.at };
+        node.term = { kind: "goto", edge };
+        node = this.#open(context);
+      }
+      this.#places.set(id, { node: this.nodes.length - 1, index: node.insns.length });
+      node.insns.push(insn);
+      this.#insns++;
+      for (const at of [insn.at, insn.next - 1]) {
+        const page = this.#page(at);
+        if (!node.pages.includes(page)) node.pages.push(page);
+      }
+      const flow = flowOf(insn.v);
+      if (flow === "end") {
+        node.term = this.#ending(insn, context);
+        return;
+      }
+      if (flow === "jcc") {
+        if (!/^j[A-Z]+$/.test(insn.v.semantic)) {
+          node.term = { kind: "handler" };
+          return;
+        }
+        const taken = this.#later(insn.next + insn.imm, context);
+        if (i + 1 === insns.length) {
+          node.term = { kind: "jcc", taken, next: this.#later(insn.next, context) };
+          return;
+        }
+        const next = { to: this.nodes.length, at: insn.next };
+        const other = this.#places.get(`${insn.next}:${context.id}`);
+        if (other !== undefined) {
+          next.to = other.index === 0 ? other.node : this.#split(other);
+          node.term = { kind: "jcc", taken, next };
+          return;
+        }
+        node.term = { kind: "jcc", taken, next };
+        node = this.#open(context);
+      }
+    }
+    const end = insns.at(-1)!.next;
+    node.term = { kind: "goto", edge: this.#later(end, context) };
+  }
+
+  #open(context: Context): Node {
+    const node: Node = { insns: [], pages: [], term: { kind: "handler" } };
+    this.nodes.push(node);
+    this.#contextOf.push(context);
+    return node;
+  }
+
+  /** An edge to be resolved when its turn comes. */
+  #later(at: number, context: Context): Edge {
+    const edge: Edge = { to: EXIT, at };
+    this.#queue.push({ at, context, edges: [edge] });
+    return edge;
+  }
+
+  #ending(insn: Insn, context: Context): Terminator {
+    if (insn.v.size !== 64) return { kind: "handler" };
+    switch (insn.v.semantic) {
+      case "jmp":
+        return { kind: "goto", edge: this.#later(insn.next + insn.imm, context) };
+      case "call":
+        return { kind: "call", edge: this.#call(insn, context) };
+      case "ret":
+      case "retPop": {
+        const to = context.parent;
+        return { kind: "ret", edge: to === undefined ? undefined : this.#later(context.returns, to) };
+      }
+      case "jmpIndirect":
+      case "callIndirect":
+        return { kind: "indirect" };
+      default:
+        return { kind: "handler" };
+    }
+  }
+
+  #call(insn: Insn, context: Context): Edge {
+    const target = insn.next + insn.imm;
+    if (context.depth >= this.limits.depth) return { to: EXIT, at: target };
+    const key = `${context.id}:${insn.next}`;
+    let inner = this.#contexts.get(key);
+    if (inner === undefined) {
+      inner = { id: this.#contexts.size + 1, depth: context.depth + 1, parent: context, returns: insn.next };
+      this.#contexts.set(key, inner);
+    }
+    return this.#later(target, inner);
+  }
+
+  /** Cuts a node in two before the instruction at `place`; returns the second half. */
+  #split(place: Place): number {
+    const first = this.nodes[place.node]!;
+    const context = this.#contextOf[place.node]!;
+    const second = this.#open(context);
+    const to = this.nodes.length - 1;
+    second.insns.push(...first.insns.splice(place.index));
+    second.term = first.term;
+    first.term = { kind: "goto", edge: { to, at: second.insns[0]!.at } };
+    for (const node of [first, second]) {
+      const pages = node.insns.flatMap((i) => [this.#page(i.at), this.#page(i.next - 1)]);
+      node.pages.splice(0, node.pages.length, ...new Set(pages));
+    }
+    for (const [index, insn] of second.insns.entries())
+      this.#places.set(`${insn.at}:${context.id}`, { node: to, index });
+    return to;
+  }
+}
+
+/** The region from `block`, which ran at linear address `rip` on `vcpu`; undefined when there is nothing to compile. */
+export function discoverRegion(
+  view: MachineView,
+  vcpu: number,
+  rip: bigint,
+  block: number,
+  limits: RegionLimits = REGION_LIMITS,
+): Region | undefined {
+  return new Discovery(view, vcpu, rip, block, limits).run();
+}

@@ -1,0 +1,374 @@
+/**
+ * Writes a region as one wasm function: (vCPU) -> RegionExit. Structured control flow from the dominator tree; all ways
+ * out end in one place that stores registers, flags, RIP and the instruction count.
+ */
+import { Vcpu } from "../../abi/structs/vcpu.js";
+import { TLB_ENTRIES, TlbEntry } from "../../abi/structs/translation.js";
+import { RegionExit } from "../../abi/structs/jit.js";
+import { CONDITIONS, pushCondition } from "../conditions.js";
+import { Emitter, Import, type KnownFlags, L } from "../emitter.js";
+import { LOWERINGS } from "../lower/index.js";
+import { commitPush, openPush } from "../lower/stack.js";
+import { plainAddress } from "../operands.js";
+import { Code, type Label } from "../wasm/code.js";
+import { Op } from "../wasm/ops.js";
+import { EXIT, type Edge, type Node, type Region } from "./graph.js";
+import type { Insn } from "./machine-view.js";
+import { type Order, orderNodes } from "./order.js";
+
+const RSP = 32;
+const STAY_CANONICAL = 47;
+
+class RegionWriter {
+  readonly e: Emitter;
+  readonly #order: Order;
+  readonly #labels = new Map<number, Label>();
+  /** Instructions whose handlers end the region, and where they are called. */
+  readonly #last: Insn[] = [];
+  #lastLabel: Label = 0;
+  readonly #flagsAt = new Map<number, KnownFlags | undefined>();
+
+  constructor(
+    readonly region: Region,
+    handlerImport: (fn: number) => number,
+  ) {
+    this.e = new Emitter(handlerImport);
+    this.#order = orderNodes(region.nodes);
+  }
+
+  /** The function's body. Registers that turn out to be used are loaded by a prologue written afterwards. */
+  write(): Uint8Array {
+    const { e } = this;
+    const c = e.code;
+    e.exitLabel = c.block();
+    e.faultLabel = c.block();
+    this.#lastLabel = c.block();
+    this.#tree(0);
+    c.end();
+    this.#lastHandlers();
+    c.end();
+    this.#fault();
+    c.end();
+    this.#epilogue();
+    c.end();
+    return join(this.#prologue(), c.bytes());
+  }
+
+  // --- structure
+
+  /** The node and what it dominates. Merge points among its children follow it, each behind a block of its own. */
+  #tree(n: number): void {
+    const { code } = this.e;
+    const merges = this.#order.children[n]!.filter((c) => this.#order.isMerge[c]);
+    if (this.#order.isHeader[n]) this.#labels.set(n, code.loop());
+    this.#within(n, merges, 0);
+    if (this.#order.isHeader[n]) code.end();
+  }
+
+  /** Children come last in reverse postorder first, so the outermost block belongs to the last. */
+  #within(n: number, merges: readonly number[], i: number): void {
+    const merge = merges[i];
+    if (merge === undefined) {
+      this.#node(n);
+      return;
+    }
+    this.#labels.set(merge, this.e.code.block());
+    this.#within(n, merges, i + 1);
+    this.e.code.end();
+    this.#tree(merge);
+  }
+
+  #node(n: number): void {
+    const { e } = this;
+    const node = this.region.nodes[n]!;
+    const from = this.#order.onlyFrom[n]!;
+    e.beginNode(from < 0 ? undefined : this.#flagsAt.get(from));
+    const count = node.insns.length;
+    e.code.get(L.LEFT).i32(count).op("i32.sub").set(L.LEFT);
+    node.insns.forEach((insn, k) => {
+      e.begin(insn, count - k);
+      if (k + 1 < count || node.term.kind === "goto") this.#instruction(node, k + 1 === count);
+    });
+    this.#terminator(n, node);
+  }
+
+  #instruction(node: Node, last: boolean): void {
+    const { e } = this;
+    const { insn } = e;
+    // A jump within the region is its edge and nothing else.
+    if (last && node.term.kind === "goto" && insn.v.semantic === "jmp") return;
+    const lowering = LOWERINGS[insn.v.semantic];
+    if (lowering?.(e, insn)) return;
+    e.handler();
+  }
+
+  #terminator(n: number, node: Node): void {
+    const { e } = this;
+    const { term } = node;
+    switch (term.kind) {
+      case "goto":
+        this.#leaveNode(n);
+        this.#edge(n, term.edge);
+        return;
+      case "jcc":
+        this.#jcc(n, term.taken, term.next);
+        return;
+      case "call":
+        this.#call();
+        this.#leaveNode(n);
+        this.#edge(n, term.edge);
+        return;
+      case "ret":
+        this.#ret(n, term.edge);
+        return;
+      case "indirect":
+        this.#indirect(n);
+        return;
+      default:
+        e.handlers++;
+        this.#leaveNode(n);
+        this.#lastHandler();
+    }
+  }
+
+  /** What holds at the node's end, and its count of handlers. */
+  #leaveNode(n: number): void {
+    const { e } = this;
+    this.#flagsAt.set(n, e.flags);
+    if (e.handlers > 0) e.code.get(L.HANDLERS).i32(e.handlers).op("i32.add").set(L.HANDLERS);
+  }
+
+  #jcc(n: number, taken: Edge, next: Edge): void {
+    const { e } = this;
+    const cc = CONDITIONS.indexOf(e.insn.v.semantic.slice(1));
+    this.#leaveNode(n);
+    pushCondition(e, cc);
+    e.code.if();
+    this.#edge(n, taken);
+    e.code.else();
+    this.#edge(n, next);
+    e.code.end();
+  }
+
+  #call(): void {
+    const { e } = this;
+    openPush(e, 8);
+    e.code.get(L.P);
+    e.pushRip(e.insn.next);
+    e.storeValue(64);
+    commitPush(e);
+  }
+
+  /** Leaves the interpreter to fault when the target in L.RIP is not canonical. */
+  #checkTarget(): void {
+    const { e } = this;
+    const c = e.code;
+    c.get(L.RIP).i64(STAY_CANONICAL).op("i64.shr_s").i64(1).op("i64.add").i64(1).op("i64.gt_u").if();
+    e.leaveToInterpreter();
+    c.end();
+  }
+
+  #ret(n: number, edge: Edge | undefined): void {
+    const { e } = this;
+    const c = e.code;
+    e.pushRegister(RSP, 64);
+    c.set(L.LIN);
+    e.loadAt(64);
+    c.set(L.RIP);
+    const known = edge !== undefined && edge.to !== EXIT;
+    if (known) {
+      c.get(L.RIP);
+      e.pushRip(edge.at);
+      c.op("i64.ne").if();
+      this.#checkTarget();
+      c.end();
+    } else this.#checkTarget();
+    const pop = e.insn.v.semantic === "retPop" ? e.insn.imm & 0xffff : 0;
+    c.get(L.LIN).i64(8 + pop).op("i64.add");
+    e.setRegister(RSP, 64);
+    this.#leaveNode(n);
+    if (!known) {
+      c.br(e.exitLabel);
+      return;
+    }
+    c.get(L.RIP);
+    e.pushRip(edge.at);
+    c.op("i64.ne").brIf(e.exitLabel);
+    this.#edge(n, edge);
+  }
+
+  /** Jump or call to where a register or memory says. */
+  #indirect(n: number): void {
+    const { e } = this;
+    const { insn } = e;
+    const c = e.code;
+    if (insn.v.form === "mem" && !plainAddress(insn)) {
+      e.handlers++;
+      this.#leaveNode(n);
+      this.#lastHandler();
+      return;
+    }
+    e.push(e.operand(insn.v.row.operands[0]!));
+    c.set(L.RIP);
+    this.#checkTarget();
+    if (insn.v.semantic === "callIndirect") this.#call();
+    this.#leaveNode(n);
+    c.br(e.exitLabel);
+  }
+
+  /** The handler ends the region. It is called where all registers have been stored. */
+  #lastHandler(): void {
+    const { e } = this;
+    e.code.i32(this.#last.length).set(L.I).br(this.#lastLabel);
+    this.#last.push(e.insn);
+  }
+
+  /** Calls the handler whose number is in L.I; what it leaves in the vCPU stands. */
+  #lastHandlers(): void {
+    const { e } = this;
+    const c = e.code;
+    if (this.#last.length === 0) return;
+    for (const n of e.dirty) e.storeRegister(n);
+    e.storeFlags();
+    this.#account();
+    const count = this.#last.length;
+    for (let i = 0; i < count; i++) c.block();
+    c.get(L.I).byte(Op.br_table).u32(count - 1);
+    for (let i = 0; i < count; i++) c.u32(i);
+    for (const insn of this.#last) {
+      c.end();
+      e.begin(insn, 1);
+      e.beginNode(undefined);
+      e.setBlockRip();
+      c.get(L.CPU);
+      e.callHandler();
+      e.pushRip(insn.at);
+      e.pushRip(insn.next);
+      c.call(Import.END).op("return");
+    }
+  }
+
+  // --- edges
+
+  #edge(n: number, edge: Edge): void {
+    const { e } = this;
+    const c = e.code;
+    if (edge.to === EXIT) {
+      this.#leaveTo(edge.at);
+      return;
+    }
+    this.#checkPages(n, edge);
+    const back = this.#order.position[edge.to]! <= this.#order.position[n]!;
+    if (back) {
+      c.get(L.LEFT).i32(0).op("i32.le_s").get(L.CPU).mem("i32.load", Vcpu.off.events).op("i32.or").if();
+      this.#leaveTo(edge.at);
+      c.end();
+    }
+    const label = this.#labels.get(edge.to);
+    if (label !== undefined && (back || this.#order.isMerge[edge.to])) c.br(label);
+    else this.#tree(edge.to);
+  }
+
+  #leaveTo(at: number): void {
+    this.e.pushRip(at);
+    this.e.code.set(L.RIP).br(this.e.exitLabel);
+  }
+
+  /** Code pages that the edge enters must lie where the region was made from. */
+  #checkPages(n: number, edge: Edge): void {
+    const { e, region } = this;
+    const c = e.code;
+    const here = region.nodes[n]!.pages;
+    const start = Number(region.rip & 0xfffn);
+    for (const page of region.nodes[edge.to]!.pages) {
+      if (here.includes(page)) continue;
+      const host = region.hosts.get(page)!;
+      // Any address on the page will do; `page - start` is the distance of its first byte.
+      e.pushRip(page - start);
+      c.tee(L.LIN).i64(12).op("i64.shr_u").op("i32.wrap_i64").tee(L.E);
+      c.get(L.E).i32(10).op("i32.shr_u").op("i32.add");
+      c.i32(TLB_ENTRIES - 1).op("i32.and").i32(5).op("i32.shl").get(L.TLB).op("i32.add").tee(L.E);
+      c.mem("i64.load", TlbEntry.off.tagX).get(L.LIN).get(L.CTX).op("i64.or").op("i64.ne");
+      c.get(L.E).mem("i32.load", TlbEntry.off.host).i32(host).op("i32.ne").op("i32.or").if();
+      c.get(L.CPU).get(L.LIN).i32(host).call(Import.CODE).op("i32.eqz").if();
+      this.#leaveTo(edge.at);
+      c.end().end();
+    }
+  }
+
+  // --- beginning and ends
+
+  #prologue(): Uint8Array {
+    const c = new Code();
+    const { region, e } = this;
+    // Stale code is never entered: one word for all frames.
+    region.frames.forEach(({ genAt, gen }, i) => {
+      c.i32(genAt).mem("i32.load").i32(gen).op("i32.xor");
+      if (i > 0) c.op("i32.or");
+    });
+    c.if();
+    c.i32(Number(RegionExit.values.STALE)).op("return").end();
+    for (const n of e.used) c.get(L.CPU).mem("i64.load", n * 8).set(L.GPR + n);
+    c.get(L.CPU).mem("i64.load", Vcpu.off.rip).set(L.BASE);
+    c.get(L.CPU).mem("i32.load", Vcpu.off.ccOp).set(L.CC_OP);
+    c.get(L.CPU).mem("i64.load", Vcpu.off.ccSrc).set(L.CC_SRC);
+    c.get(L.CPU).mem("i64.load", Vcpu.off.ccDst).set(L.CC_DST);
+    c.get(L.CPU).mem("i64.load", Vcpu.off.ctx).set(L.CTX);
+    c.get(L.CPU).mem("i32.load", Vcpu.off.tlb).set(L.TLB);
+    c.get(L.CPU).mem("i32.load", Vcpu.off.budget).tee(L.LEFT).set(L.LEFT_AT_ENTRY);
+    c.get(L.CPU).i32(0).mem("i32.store", Vcpu.off.codeChanged);
+    return c.bytes();
+  }
+
+  /** RIP is the site's instruction; the node's instructions from there on are not retired. */
+  #fault(): void {
+    const c = this.e.code;
+    c.get(L.BASE).get(L.SITE).i32(8).op("i32.shr_s").op("i64.extend_i32_s").op("i64.add").set(L.RIP);
+    c.get(L.LEFT).get(L.SITE).i32(0xff).op("i32.and").op("i32.add").set(L.LEFT);
+    this.#storeState();
+    // A fault and a restart cost budget too: no guest keeps the processor by going nowhere.
+    c.get(L.CPU).get(L.LEFT).i32(1).op("i32.sub").mem("i32.store", Vcpu.off.budget);
+    // Status 0: the interpreter; FAULT 2; RESTART 4 goes on at RIP.
+    c.get(L.STATUS).op("i32.eqz").if();
+    c.i32(Number(RegionExit.values.INTERPRET)).op("return").end();
+    c.get(L.STATUS).i32(2).op("i32.eq").op("return");
+  }
+
+  #epilogue(): void {
+    this.#storeState();
+    this.e.code.i32(Number(RegionExit.values.NEXT));
+  }
+
+  #storeState(): void {
+    const { e } = this;
+    const c = e.code;
+    for (const n of e.dirty) e.storeRegister(n);
+    e.storeFlags();
+    c.get(L.CPU).get(L.RIP).mem("i64.store", Vcpu.off.rip);
+    this.#account();
+  }
+
+  /** Instructions retired since the entry. */
+  #account(): void {
+    const c = this.e.code;
+    c.get(L.LEFT_AT_ENTRY).get(L.LEFT).op("i32.sub").op("i64.extend_i32_s").set(L.COUNT);
+    for (const at of [Vcpu.off.icount, Vcpu.off.regionInstructions]) {
+      c.get(L.CPU).get(L.CPU).mem("i64.load", at).get(L.COUNT).op("i64.add").mem("i64.store", at);
+    }
+    c.get(L.CPU).get(L.CPU).mem("i64.load", Vcpu.off.regionHandlers);
+    c.get(L.HANDLERS).op("i64.extend_i32_u").op("i64.add").mem("i64.store", Vcpu.off.regionHandlers);
+    c.get(L.CPU).get(L.LEFT).mem("i32.store", Vcpu.off.budget);
+  }
+}
+
+function join(a: Uint8Array, b: Uint8Array): Uint8Array {
+  const out = new Uint8Array(a.length + b.length);
+  out.set(a);
+  out.set(b, a.length);
+  return out;
+}
+
+/** The body of the region's function. */
+export function emitRegion(region: Region, handlerImport: (fn: number) => number): Uint8Array {
+  return new RegionWriter(region, handlerImport).write();
+}

@@ -1,0 +1,161 @@
+/**
+ * What the compiler reads of the machine: decoded blocks, their records, the TLB of the vCPU that asked. All of it may
+ * change while it is read; what is read is a guess that the region checks when it is entered and at its edges.
+ */
+import { MACHINE_BASE, Machine } from "../../abi/structs/machine.js";
+import { Block, BLOCK_RECORDS, CODE_BUCKETS, CodeCache, RECORD_BYTES, TLB_ENTRIES, TlbEntry } from "../../abi/structs/translation.js";
+import { Vcpu } from "../../abi/structs/vcpu.js";
+import { Jit, JIT_FUNCTIONS } from "../../abi/structs/jit.js";
+import { type VariantInfo, variantTable } from "../instructions.js";
+
+/** An instruction of a region. Register fields as in assembly/decode/record.ts. */
+export interface Insn {
+  readonly v: VariantInfo;
+  /** Function-table index of its own handler. */
+  readonly fn: number;
+  /** Address of its record. */
+  readonly record: number;
+  /** RIP of its first byte, of the byte behind it, and of the block that its record belongs to, from the region's start. */
+  readonly at: number;
+  readonly next: number;
+  readonly block: number;
+  readonly reg: number;
+  readonly rm: number;
+  readonly index: number;
+  readonly ea: number;
+  readonly disp: number;
+  readonly imm: number;
+}
+
+export interface DecodedBlock {
+  readonly address: number;
+  /** Machine address of its first byte. */
+  readonly host: number;
+  readonly insns: readonly Insn[];
+  readonly bytes: number;
+  /** Machine frames (addresses) its bytes come from, with the generation of each. */
+  readonly frames: readonly { readonly genAt: number; readonly gen: number; readonly host: number }[];
+}
+
+const MAX_CHAIN = 64;
+
+export class MachineView {
+  readonly #u32: Uint32Array;
+  readonly #i32: Int32Array;
+  readonly #u16: Uint16Array;
+  readonly #u8: Uint8Array;
+  readonly #cache: number;
+  readonly #frames: number;
+  readonly #variants: readonly VariantInfo[] = variantTable();
+  readonly #byFunction: Uint16Array;
+  readonly #functionOf: Uint16Array;
+
+  constructor(readonly buffer: ArrayBufferLike) {
+    this.#u32 = new Uint32Array(buffer);
+    this.#i32 = new Int32Array(buffer);
+    this.#u16 = new Uint16Array(buffer);
+    this.#u8 = new Uint8Array(buffer);
+    this.#cache = this.word(MACHINE_BASE + Machine.off.run);
+    this.#frames = this.word(MACHINE_BASE + Machine.off.frameTable);
+    const jit = this.word(this.#cache + CodeCache.off.jit);
+    this.#byFunction = new Uint16Array(buffer, this.word(jit + Jit.off.variants), JIT_FUNCTIONS);
+    this.#functionOf = new Uint16Array(this.#variants.length);
+    // The lowest index wins: pairs come behind the handlers they begin with.
+    for (let fn = JIT_FUNCTIONS - 1; fn >= 0; fn--) {
+      const v = this.#byFunction[fn]!;
+      if (v !== 0) this.#functionOf[v - 1] = fn;
+    }
+  }
+
+  word(address: number): number {
+    return this.#u32[address >>> 2] ?? 0;
+  }
+
+  get jit(): number {
+    return this.word(this.#cache + CodeCache.off.jit);
+  }
+
+  get epoch(): number {
+    return Atomics.load(this.#u32, (this.#cache + CodeCache.off.epoch) >>> 2);
+  }
+
+  get frames(): number {
+    return this.#frames;
+  }
+
+  /** The valid block at machine address `host` decoded for `key`, or 0. */
+  findBlock(host: number, key: number): number {
+    const hash = (Math.imul(host, 0x9e3779b1) ^ Math.imul(key, 0x85ebca6b)) >>> 16;
+    let at = this.word(this.word(this.#cache + CodeCache.off.buckets) + ((hash & (CODE_BUCKETS - 1)) << 2));
+    for (let i = 0; at !== 0 && i < MAX_CHAIN; i++) {
+      if (this.word(at + Block.off.phys) === host && this.word(at + Block.off.key) === key && this.isValid(at)) return at;
+      at = this.word(at + Block.off.hashNext);
+    }
+    return 0;
+  }
+
+  isValid(block: number): boolean {
+    if (this.word(this.word(block + Block.off.genAt)) !== this.word(block + Block.off.gen)) return false;
+    if (this.word(block + Block.off.cross) === 0) return true;
+    return this.word(this.word(block + Block.off.genAt2)) === this.word(block + Block.off.gen2);
+  }
+
+  keyOf(block: number): number {
+    return this.word(block + Block.off.key);
+  }
+
+  hostOf(block: number): number {
+    return this.word(block + Block.off.phys);
+  }
+
+  /** The block's instructions, its first byte at `at` from the region's start; undefined when it makes no sense. */
+  readBlock(block: number, at: number): DecodedBlock | undefined {
+    const count = this.#u16[(block + Block.off.count) >>> 1]!;
+    const insns: Insn[] = [];
+    let before = 0;
+    for (let i = 0; i < count; i++) {
+      const record = block + BLOCK_RECORDS + i * RECORD_BYTES;
+      const variant = this.#byFunction[this.#u16[record >>> 1]!] ?? 0;
+      if (variant === 0) return undefined;
+      const next = this.#u8[record + 2]!;
+      const v = this.#variants[variant - 1]!;
+      insns.push({
+        v,
+        fn: this.#functionOf[variant - 1]!,
+        record,
+        at: at + before,
+        next: at + next,
+        block: at,
+        reg: this.#u8[record + 4]!,
+        rm: this.#u8[record + 5]!,
+        index: this.#u8[record + 6]!,
+        ea: this.#u8[record + 7]!,
+        disp: this.#i32[(record + 8) >>> 2]!,
+        imm: this.#i32[(record + 12) >>> 2]!,
+      });
+      before = next;
+    }
+    const frames = [this.#frame(block, Block.off.genAt, Block.off.gen)];
+    if (this.word(block + Block.off.cross) !== 0) frames.push(this.#frame(block, Block.off.genAt2, Block.off.gen2));
+    return { address: block, host: this.hostOf(block), insns, bytes: before, frames };
+  }
+
+  #frame(block: number, genAt: number, gen: number): { genAt: number; gen: number; host: number } {
+    const at = this.word(block + genAt);
+    // The frame table's entries are 16 bytes, in the order of machine frames.
+    return { genAt: at, gen: this.word(block + gen), host: ((at - this.#frames) >>> 4) * 4096 };
+  }
+
+  /** Machine address of the page that holds linear page `lin` (a multiple of 4096) in the TLB of `vcpu`, or 0. */
+  translate(vcpu: number, lin: bigint): number {
+    const page = Number((lin >> 12n) & 0xffffffffn);
+    const slot = ((page + (page >>> 10)) & (TLB_ENTRIES - 1)) * TlbEntry.size;
+    const e = this.word(vcpu + Vcpu.off.tlb) + slot;
+    const low = (Number(lin & 0xfffff000n) | this.word(vcpu + Vcpu.off.ctx)) >>> 0;
+    const high = Number((lin >> 32n) & 0xffffffffn);
+    for (const tag of [TlbEntry.off.tagX, TlbEntry.off.tagR]) {
+      if (this.word(e + tag) === low && this.word(e + tag + 4) === high) return this.word(e + TlbEntry.off.host);
+    }
+    return 0;
+  }
+}

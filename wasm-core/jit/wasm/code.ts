@@ -1,0 +1,148 @@
+/** A function body under construction: bytes, and the depth of open blocks so that labels need no arithmetic. */
+import { Op, type OpName, Type } from "./ops.js";
+
+/** A block, loop or if that a branch can name: its depth when it was opened. */
+export type Label = number;
+
+const PLAIN = new Uint8Array(0);
+
+export class Code {
+  #bytes = new Uint8Array(8192);
+  #at = 0;
+  #depth = 0;
+
+  #room(n: number): void {
+    if (this.#at + n <= this.#bytes.length) return;
+    const grown = new Uint8Array(this.#bytes.length * 2);
+    grown.set(this.#bytes);
+    this.#bytes = grown;
+  }
+
+  get length(): number {
+    return this.#at;
+  }
+
+  /** The body so far; valid until the next write. */
+  bytes(): Uint8Array {
+    return this.#at === 0 ? PLAIN : this.#bytes.subarray(0, this.#at);
+  }
+
+  byte(b: number): this {
+    this.#room(1);
+    this.#bytes[this.#at++] = b;
+    return this;
+  }
+
+  u32(value: number): this {
+    this.#room(5);
+    let v = value >>> 0;
+    while (v > 0x7f) {
+      this.#bytes[this.#at++] = (v & 0x7f) | 0x80;
+      v >>>= 7;
+    }
+    this.#bytes[this.#at++] = v;
+    return this;
+  }
+
+  #s32(value: number): void {
+    this.#room(5);
+    let v = value | 0;
+    for (;;) {
+      const b = v & 0x7f;
+      v >>= 7;
+      if ((v === 0 && !(b & 0x40)) || (v === -1 && b & 0x40)) {
+        this.#bytes[this.#at++] = b;
+        return;
+      }
+      this.#bytes[this.#at++] = b | 0x80;
+    }
+  }
+
+  #s64(value: bigint): void {
+    this.#room(10);
+    let v = BigInt.asIntN(64, value);
+    for (;;) {
+      const b = Number(v & 0x7fn);
+      v >>= 7n;
+      if ((v === 0n && !(b & 0x40)) || (v === -1n && b & 0x40)) {
+        this.#bytes[this.#at++] = b;
+        return;
+      }
+      this.#bytes[this.#at++] = b | 0x80;
+    }
+  }
+
+  /** An instruction without immediates. */
+  op(name: OpName): this {
+    const n: number = Op[name];
+    if (n <= 0xff) return this.byte(n);
+    return this.byte(n >>> 16).u32(n & 0xffff);
+  }
+
+  i32(value: number): this {
+    this.byte(Op["i32.const"]);
+    this.#s32(value);
+    return this;
+  }
+
+  i64(value: bigint | number): this {
+    this.byte(Op["i64.const"]);
+    if (typeof value === "number" && value === (value | 0)) this.#s32(value);
+    else this.#s64(BigInt(value));
+    return this;
+  }
+
+  get(local: number): this {
+    return this.byte(Op["local.get"]).u32(local);
+  }
+
+  set(local: number): this {
+    return this.byte(Op["local.set"]).u32(local);
+  }
+
+  tee(local: number): this {
+    return this.byte(Op["local.tee"]).u32(local);
+  }
+
+  call(fn: number): this {
+    return this.byte(Op.call).u32(fn);
+  }
+
+  /** A load or store at the address on the stack plus `offset`; no alignment is promised. */
+  mem(name: OpName, offset = 0): this {
+    this.op(name);
+    return this.byte(0).u32(offset);
+  }
+
+  block(type: number = Type.VOID): Label {
+    this.byte(Op.block).byte(type);
+    return ++this.#depth;
+  }
+
+  loop(): Label {
+    this.byte(Op.loop).byte(Type.VOID);
+    return ++this.#depth;
+  }
+
+  if(type: number = Type.VOID): Label {
+    this.byte(Op.if).byte(type);
+    return ++this.#depth;
+  }
+
+  else(): this {
+    return this.byte(Op.else);
+  }
+
+  end(): this {
+    this.#depth--;
+    return this.byte(Op.end);
+  }
+
+  br(label: Label): this {
+    return this.byte(Op.br).u32(this.#depth - label);
+  }
+
+  brIf(label: Label): this {
+    return this.byte(Op.br_if).u32(this.#depth - label);
+  }
+}

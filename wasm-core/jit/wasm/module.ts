@@ -1,0 +1,107 @@
+/** Puts function bodies together into a module. [WASM] 5.5. */
+import { Code } from "./code.js";
+import { Type } from "./ops.js";
+
+export interface FunctionType {
+  readonly params: readonly number[];
+  readonly results: readonly number[];
+}
+
+export interface ImportedFunction {
+  readonly module: string;
+  readonly name: string;
+  readonly type: number;
+}
+
+/** Locals behind the parameters, as runs of one type. */
+export interface FunctionBody {
+  readonly type: number;
+  readonly locals: readonly (readonly [count: number, type: number])[];
+  readonly code: Uint8Array;
+}
+
+export interface ModuleParts {
+  readonly types: readonly FunctionType[];
+  readonly imports: readonly ImportedFunction[];
+  /** 64 KiB pages of the imported shared memory, "env" "memory". */
+  readonly memory: { readonly initial: number; readonly maximum: number };
+  readonly functions: readonly FunctionBody[];
+}
+
+const SECTION = { TYPE: 1, IMPORT: 2, FUNCTION: 3, EXPORT: 7, CODE: 10 } as const;
+const MAGIC = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];
+const FUNCTION_FORM = 0x60;
+const SHARED_WITH_MAXIMUM = 3;
+const WITH_MAXIMUM = 1;
+
+function bytes(out: Code, from: Uint8Array | readonly number[]): void {
+  for (const b of from) out.byte(b);
+}
+
+function text(out: Code, s: string): void {
+  out.u32(s.length);
+  for (let i = 0; i < s.length; i++) out.byte(s.charCodeAt(i));
+}
+
+function section(out: Code, id: number, write: (body: Code) => void): void {
+  const body = new Code();
+  write(body);
+  out.byte(id).u32(body.length);
+  bytes(out, body.bytes());
+}
+
+function writeTypes(body: Code, types: readonly FunctionType[]): void {
+  body.u32(types.length);
+  for (const t of types) {
+    body.byte(FUNCTION_FORM).u32(t.params.length);
+    bytes(body, t.params);
+    body.u32(t.results.length);
+    bytes(body, t.results);
+  }
+}
+
+function writeImports(body: Code, parts: ModuleParts, shared: boolean): void {
+  body.u32(parts.imports.length + 1);
+  text(body, "env");
+  text(body, "memory");
+  body.byte(2).byte(shared ? SHARED_WITH_MAXIMUM : WITH_MAXIMUM);
+  body.u32(parts.memory.initial).u32(parts.memory.maximum);
+  for (const f of parts.imports) {
+    text(body, f.module);
+    text(body, f.name);
+    body.byte(0).u32(f.type);
+  }
+}
+
+/** The module's bytes; its functions are exported by their numbers, "0" first. */
+export function moduleBytes(parts: ModuleParts, shared = true): Uint8Array {
+  const out = new Code();
+  bytes(out, MAGIC);
+  section(out, SECTION.TYPE, (b) => writeTypes(b, parts.types));
+  section(out, SECTION.IMPORT, (b) => writeImports(b, parts, shared));
+  section(out, SECTION.FUNCTION, (b) => {
+    b.u32(parts.functions.length);
+    for (const f of parts.functions) b.u32(f.type);
+  });
+  section(out, SECTION.EXPORT, (b) => {
+    b.u32(parts.functions.length);
+    parts.functions.forEach((_, i) => {
+      text(b, String(i));
+      b.byte(0).u32(parts.imports.length + i);
+    });
+  });
+  section(out, SECTION.CODE, (b) => {
+    b.u32(parts.functions.length);
+    for (const f of parts.functions) {
+      const head = new Code();
+      head.u32(f.locals.length);
+      for (const [count, type] of f.locals) head.u32(count).byte(type);
+      b.u32(head.length + f.code.length);
+      bytes(b, head.bytes());
+      bytes(b, f.code);
+    }
+  });
+  return out.bytes().slice();
+}
+
+export { Type };

@@ -1,0 +1,78 @@
+/**
+ * A pCPU's copy of the compiled regions: instantiates what the compiler published, in order, and puts the functions into
+ * the table of its own core instance. Modules do not import the table: on some engines every one that does makes each
+ * later change of the table dearer.
+ */
+import type { CoreExports } from "../abi/core-api.js";
+import { Jit, JIT_RING_BYTES, JitRecord, JitRecordKind } from "../abi/structs/jit.js";
+import { PCPU_BASE, Pcpu } from "../abi/structs/machine.js";
+
+/** Slots that the table grows by. */
+const GROWTH = 1024;
+
+export class Regions {
+  readonly #handlers: WebAssembly.ModuleImports;
+  readonly #firstSlot: number;
+  readonly #seen: number;
+  #at = 0;
+
+  /** @param jit address of the Jit struct */
+  constructor(
+    readonly core: CoreExports,
+    readonly memory: WebAssembly.Memory,
+    readonly pcpu: number,
+    readonly jit: number,
+  ) {
+    this.#firstSlot = core.table.length;
+    this.#seen = (PCPU_BASE + pcpu * Pcpu.size + Pcpu.off.regionsAt) >>> 2;
+    const functions = new Map<string, WebAssembly.ImportValue>();
+    this.#handlers = new Proxy({} as WebAssembly.ModuleImports, {
+      get: (_, name) => {
+        const key = String(name);
+        const known = functions.get(key);
+        if (known !== undefined) return known;
+        const fn = core.table.get(Number(key)) as WebAssembly.ImportValue;
+        functions.set(key, fn);
+        return fn;
+      },
+    });
+  }
+
+  /** Takes what was published since the last call. */
+  install(): void {
+    const words = new Int32Array(this.memory.buffer);
+    const published = (this.jit + Jit.off.published) >>> 2;
+    if (Atomics.load(words, published) === this.#at) return;
+    const ring = words[(this.jit + Jit.off.ring) >>> 2]! >>> 0;
+    while (this.#at !== Atomics.load(words, published)) {
+      const record = ring + ((this.#at >>> 0) % JIT_RING_BYTES);
+      const field = (off: number): number => words[(record + off) >>> 2]! >>> 0;
+      const bytes = field(JitRecord.off.bytes);
+      const kind = field(JitRecord.off.kind);
+      const first = field(JitRecord.off.first);
+      if (kind === Number(JitRecordKind.values.MODULE)) this.#add(record + JitRecord.size, bytes, first);
+      else if (kind === Number(JitRecordKind.values.DROP)) this.#drop(first, field(JitRecord.off.count));
+      this.#at = (this.#at + ((JitRecord.size + bytes + 7) & ~7)) | 0;
+    }
+    Atomics.store(words, this.#seen, this.#at);
+    Atomics.notify(words, this.#seen);
+  }
+
+  #add(at: number, size: number, first: number): void {
+    // A copy: engines do not compile from shared memory.
+    const bytes = new Uint8Array(this.memory.buffer, at, size).slice();
+    const imports = { env: { memory: this.memory }, core: this.core, handler: this.#handlers };
+    const module = new WebAssembly.Module(bytes);
+    const instance = new WebAssembly.Instance(module, imports as unknown as WebAssembly.Imports);
+    const { table } = this.core;
+    let slot = this.#firstSlot + first;
+    for (const fn of Object.values(instance.exports)) {
+      if (slot >= table.length) table.grow(GROWTH);
+      table.set(slot++, fn);
+    }
+  }
+
+  #drop(first: number, count: number): void {
+    for (let slot = this.#firstSlot + first; count > 0; count--) this.core.table.set(slot++, null);
+  }
+}
