@@ -4,7 +4,7 @@ import { parentPort } from "node:worker_threads";
 import type { Domain0Start } from "../api/machine-options.js";
 import { spawnNodeWorker } from "../core-link/spawn-node.js";
 import { startDomain0 } from "./domain0.js";
-import { dumpFiles } from "./dump-files.js";
+import { dumpFiles } from "./dump-files-node.js";
 
 async function readCore(url: string): Promise<Uint8Array<ArrayBuffer>> {
   return new Uint8Array(await readFile(new URL(url)));
