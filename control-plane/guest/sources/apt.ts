@@ -94,7 +94,7 @@ async function show(
   if (shown.value.status === 0 && shown.value.stdout !== "") return findPackage(shown.value.stdout, packageName);
   return err(
     "source",
-    `apt knows no package ${packageName}. On Debian, run: sudo apt-get update. Elsewhere, name a Debian mirror with --mirror URL or XENOLITH_MIRROR`,
+    `apt knows no package ${packageName}. On Debian, run: sudo apt-get update. Elsewhere, name a Debian mirror in the variable XENOLITH_MIRROR`,
   );
 }
 
