@@ -20,6 +20,7 @@ function projects(dir: string): string[] {
 await run("build", "npx", ["tsx", "wasm-core/build/build.ts"]);
 await run("format and lint", "npx", ["biome", "check", "--error-on-warnings", "."]);
 await run("format of the core", "npx", ["prettier", "--log-level", "warn", "--check", "wasm-core/assembly/**/*.ts"]);
-for (const project of projects(ROOT))
-  await run(`types of ${project.slice(ROOT.length)}`, "npx", ["tsc", "-p", project]);
+// Below the root, so that no name on the way to it is in the way of a shell.
+for (const project of projects(ROOT).map((path) => path.slice(ROOT.length)))
+  await run(`types of ${project}`, "npx", ["tsc", "-p", project]);
 await run("unit and architecture tests", "npx", ["vitest", "run"]);

@@ -4,8 +4,9 @@
  */
 
 import { ShutdownReason as CoreReason, VcpuTrigger } from "../../wasm-core/abi/structs/domain.js";
+import { CpuSource } from "../../wasm-core/abi/structs/machine.js";
 import { XEN_VERSION } from "../../wasm-core/abi/structs/xen.js";
-import { type CoreLink, PAGE_BYTES } from "../core-link/index.js";
+import { type CoreLink, PAGE_BYTES, pcpuView } from "../core-link/index.js";
 import {
   describeDomain,
   dumpCore,
@@ -32,6 +33,7 @@ import type {
 import { VERSION } from "./version.js";
 
 const CAPABILITIES = ["hvm-3.0-x86_32", "hvm-3.0-x86_32p", "hvm-3.0-x86_64"];
+const THREAD = Number(CpuSource.values.THREAD);
 /** How long the end of a domain waits for readers to take its last output, ms. */
 const DRAIN_MS = 2000;
 
@@ -64,6 +66,7 @@ export class Host implements HostApi {
       domains: toolstack.registry.size,
       capabilities: CAPABILITIES,
       deterministic: toolstack.deterministic,
+      cpuSource: pcpuView(core, 0).get("cpuSource") === THREAD ? "thread" : "wall",
     };
   }
 

@@ -9,7 +9,7 @@ export type DomId = number & { readonly __brand: "DomId" };
 /** Why a domain stopped. [XEN] sched.h SHUTDOWN_*. */
 export type ShutdownReason = "poweroff" | "reboot" | "suspend" | "crash" | "watchdog" | "soft-reset" | "exit";
 
-/** What Domain0 does next: xl.cfg on_poweroff, on_reboot, on_crash. */
+/** What Domain0 does next: xl.cfg on_poweroff, on_reboot, on_crash, on_watchdog. */
 export type LifecycleAction =
   | "destroy"
   | "restart"
@@ -34,6 +34,7 @@ export interface DomainConfig {
   readonly onPoweroff?: LifecycleAction;
   readonly onReboot?: LifecycleAction;
   readonly onCrash?: LifecycleAction;
+  readonly onWatchdog?: LifecycleAction;
   /** What a plain PVH machine lacks. */
   readonly platform?: PlatformConfig;
   /** Keys placed under /local/domain/<id>/data before the guest starts. */
@@ -93,6 +94,11 @@ export interface HostInfo {
   readonly domains: number;
   readonly capabilities: readonly string[];
   readonly deterministic: boolean;
+  /**
+   * What CPU times of domains are: "thread", processor time of the pCPUs' threads; "wall", time on a pCPU, whether its
+   * thread had a processor or not.
+   */
+  readonly cpuSource: "thread" | "wall";
 }
 
 export type HostEvent =

@@ -44,6 +44,9 @@ export type Atom =
 
 export type AtomResult = Result<void, BuildError>;
 
+/** Keeps a core dump under a name; rejects when it cannot. */
+export type CoreSink = (name: string, chunks: Iterable<Uint8Array>) => Promise<void>;
+
 /** Everything that atoms may touch. */
 export interface AtomContext {
   readonly core: CoreLink;
@@ -55,7 +58,7 @@ export interface AtomContext {
   /** Resolves when the condition holds; asked again whenever the core rings. */
   until(condition: () => boolean): Promise<void>;
   /** Where automatic core dumps go; null when the host has no place for them. */
-  readonly coreSink: ((name: string, chunk: Uint8Array) => void | Promise<void>) | null;
+  readonly coreSink: CoreSink | null;
 }
 
 type Perform = (context: AtomContext, record: DomainRecord) => AtomResult | Promise<AtomResult>;
@@ -136,13 +139,18 @@ async function quiesce(context: AtomContext, record: DomainRecord): Promise<Atom
   return DONE;
 }
 
+/** A dump that cannot be kept changes nothing about the end of its domain. */
 async function dumpToSink(context: AtomContext, record: DomainRecord): Promise<AtomResult> {
   const sink = context.coreSink;
   if (!sink) {
     context.log.write(`d${record.domid}: no place for a core dump on this host`);
     return DONE;
   }
-  for (const chunk of dumpCore(context.core, record.domid)) await sink(`${record.name}.${record.domid}.core`, chunk);
+  try {
+    await sink(`${record.name}.${record.domid}.core`, dumpCore(context.core, record.domid));
+  } catch (error) {
+    context.log.write(`d${record.domid}: no core dump: ${(error as Error).message}`);
+  }
   return DONE;
 }
 

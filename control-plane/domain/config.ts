@@ -27,6 +27,7 @@ export interface CheckedConfig {
   readonly onPoweroff: LifecycleAction;
   readonly onReboot: LifecycleAction;
   readonly onCrash: LifecycleAction;
+  readonly onWatchdog: LifecycleAction;
   readonly platform: Required<PlatformConfig>;
   readonly xenstoreData: Readonly<Record<string, string>>;
 }
@@ -51,7 +52,8 @@ export function checkConfig(config: DomainConfig): Result<CheckedConfig, "bad-co
     checkText(config) ??
     checkAction("on_poweroff", config.onPoweroff) ??
     checkAction("on_reboot", config.onReboot) ??
-    checkAction("on_crash", config.onCrash);
+    checkAction("on_crash", config.onCrash) ??
+    checkAction("on_watchdog", config.onWatchdog);
   if (wrong !== null) return err("bad-config", wrong);
   return ok({
     name: config.name,
@@ -66,6 +68,7 @@ export function checkConfig(config: DomainConfig): Result<CheckedConfig, "bad-co
     onPoweroff: config.onPoweroff ?? "destroy",
     onReboot: config.onReboot ?? "restart",
     onCrash: config.onCrash ?? "destroy",
+    onWatchdog: config.onWatchdog ?? "destroy",
     platform: fullPlatform(config.platform ?? {}),
     xenstoreData: config.xenstoreData ?? {},
   });

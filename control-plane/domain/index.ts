@@ -1,4 +1,5 @@
 /** Domains: building them, their life, and what is told about them. */
+export type { CoreSink } from "./atoms.js";
 export { dumpCore } from "./core-dump.js";
 export { describeDomain } from "./info.js";
 export { unpackKernel } from "./kernel/index.js";

@@ -22,6 +22,7 @@ class Rig {
   readonly core = new FakeCore();
   readonly log = new LogRing({ now: () => this.core.now });
   readonly dumps = new Map<string, number>();
+  dumpsFail = false;
   readonly toolstack: Toolstack;
   readonly host: Host;
   readonly events: HostEvent[] = [];
@@ -30,8 +31,12 @@ class Rig {
     const { core, log } = this;
     core.calls.machineInit(4096, 1, 0, 0, 0);
     const clock = { now: () => core.now };
-    const coreSink = (name: string, chunk: Uint8Array) => {
-      this.dumps.set(name, (this.dumps.get(name) ?? 0) + chunk.length);
+    const coreSink = async (name: string, chunks: Iterable<Uint8Array>) => {
+      if (this.dumpsFail) throw new Error("ENOSPC: no space left on device");
+      this.dumps.set(
+        name,
+        [...chunks].reduce((sum, chunk) => sum + chunk.length, 0),
+      );
     };
     const later = (work: () => void) => void setTimeout(work);
     this.toolstack = new Toolstack({ core, clock, random: new SeededRandom(1), log, coreSink, later });
@@ -205,6 +210,15 @@ describe("the life of a domain", () => {
     const domains = (await rig.host.list()).map(({ name, state }) => `${name} ${state}`);
     expect(domains).toEqual(["kept crashed", "renamed-1 crashed", "renamed blocked"]);
     expect(rig.dumps.get(`dumped.${dumped}.core`)).toBeGreaterThan(0);
+  });
+
+  it("ends a crashed domain although its dump cannot be kept, and says why", async () => {
+    const domid = await rig.create({ onCrash: "coredump-destroy" });
+    rig.dumpsFail = true;
+    rig.core.guestShutdown(domid, CRASH);
+    await rig.settle();
+    expect(await rig.host.list()).toEqual([]);
+    expect(rig.log.text()).toContain(`d${domid}: no core dump: ENOSPC: no space left on device`);
   });
 
   it("asks the guest through xenstore", async () => {

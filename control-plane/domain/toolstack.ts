@@ -300,8 +300,9 @@ function actionFor(config: CheckedConfig, { reason }: Outcome): LifecycleAction 
     case "soft-reset":
       return config.onReboot;
     case "crash":
-    case "watchdog":
       return config.onCrash;
+    case "watchdog":
+      return config.onWatchdog;
     case "suspend":
       return "preserve";
   }

@@ -50,10 +50,13 @@ test("the second preparation comes from the cache, without a network", { timeout
   expect(second).toEqual(first);
 });
 
-test("apt's own lists are not needed", { timeout: TIMEOUT_MS }, async () => {
+test("neither apt's own lists nor an amd64 machine are needed", { timeout: TIMEOUT_MS }, async () => {
   await withFolder(async (folder) => {
     process.env.APT_CONFIG = join(folder, "apt.conf");
-    writeFileSync(process.env.APT_CONFIG, `Dir::State::Lists "${join(folder, "no-lists")}";\n`);
+    writeFileSync(
+      process.env.APT_CONFIG,
+      `Dir::State::Lists "${join(folder, "no-lists")}";\nAPT::Architecture "arm64";\n`,
+    );
     try {
       const image = unwrap(await prepareGuest({ flavour: "cloud", cacheDir: join(folder, "cache") }));
       expect(image.manifest.source).toBe("apt");

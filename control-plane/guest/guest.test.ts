@@ -140,7 +140,7 @@ test("offline with an empty cache says what to do", async () => {
   await withFolder(async (folder) => {
     const result = await prepareGuest({ flavour: "cloud", cacheDir: folder, offline: true });
     expect(result).toMatchObject({ ok: false, error: { code: "offline" } });
-    if (!result.ok) expect(result.error.message).toMatch(/embedded guest.*npm run guest/);
+    if (!result.ok) expect(result.error.message).toMatch(/cache.*npm run guest/);
   });
 });
 

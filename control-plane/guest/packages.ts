@@ -48,21 +48,20 @@ export interface ObtainOptions {
   readonly signal?: AbortSignal;
 }
 
-const OFFLINE_ADVICE =
-  "Xenolith's embedded guest can boot instead. For Debian's Linux, connect to a network once and run: npm run guest " +
-  `(where there is no apt, name a Debian mirror with --mirror URL or ${MIRROR_VARIABLE})`;
+const NOTHING_CACHED = "No prepared guest is in the cache";
 
 /** Obtains the kernel and busybox packages of a flavour. */
 export async function obtainPackages(options: ObtainOptions): Promise<GuestResult<GuestPackages>> {
   const cached = options.refresh && !options.offline ? undefined : await readCachedPackages(options);
   if (cached) return ok(cached);
-  if (options.offline) return err("offline", `No prepared guest is in the cache. ${OFFLINE_ADVICE}.`);
+  if (options.offline) return err("offline", `${NOTHING_CACHED}: connect to a network once and run npm run guest.`);
   const source = await chooseSource(options);
   if (!source.ok) return source;
   try {
     const fetched = await fetchPackages(source.value, options);
     if (fetched.ok || fetched.error.code !== "offline") return fetched;
-    return err("offline", `No package source can be reached (${fetched.error.message}). ${OFFLINE_ADVICE}.`);
+    const next = `Connect to a network, or name a Debian mirror near you in the variable ${MIRROR_VARIABLE}.`;
+    return err("offline", `No package source can be reached (${fetched.error.message}). ${next}`);
   } finally {
     await source.value.close();
   }
@@ -74,7 +73,8 @@ async function chooseSource(options: ObtainOptions): Promise<GuestResult<Package
     return ok(mirrorSource(mirror, (signed) => verifyRelease(signed, options.keyring, options.signal), options.signal));
   }
   if (await hasApt()) return ok(aptSource(join(options.cacheDir, "apt"), options.signal));
-  return err("offline", `No prepared guest is in the cache, and this machine has no apt. ${OFFLINE_ADVICE}.`);
+  const next = `Name a Debian mirror in the variable ${MIRROR_VARIABLE}, as https://MIRROR/debian`;
+  return err("offline", `${NOTHING_CACHED}, and this machine has no apt to make one with. ${next}.`);
 }
 
 async function fetchPackages(source: PackageSource, options: ObtainOptions): Promise<GuestResult<GuestPackages>> {

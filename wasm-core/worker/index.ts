@@ -1,4 +1,5 @@
 /** The core's workers: how an instance is made, what a pCPU does, and what it says to Domain0. */
+export type { ThreadClock } from "./cpu-share.js";
 export {
   type CoreHooks,
   type CoreInstance,

@@ -7,6 +7,7 @@ import { CrashReason, Domain, ShutdownReason } from "../abi/structs/domain.js";
 import { MACHINE_BASE, Machine, PCPU_BASE, Pcpu } from "../abi/structs/machine.js";
 import { PcpuExit, VcpuRunState } from "../abi/structs/sched.js";
 import { Vcpu } from "../abi/structs/vcpu.js";
+import type { CpuShare } from "./cpu-share.js";
 
 /** How long the event loop waits for its turn at most, ms. */
 const TURN_MS = 25;
@@ -18,6 +19,8 @@ export interface PcpuHost {
   readonly core: CoreExports;
   readonly memory: WebAssembly.Memory;
   readonly pcpu: number;
+  /** Null where the host does not tell what processor time the thread has had. */
+  readonly share: CpuShare | null;
   /** Called with what a trap said, after its domain has been crashed. */
   fault(message: string): void;
 }
@@ -43,12 +46,14 @@ function runForAWhile(host: PcpuHost): void {
   } while (performance.now() < until);
 }
 
-function runOnce({ core, memory, pcpu }: PcpuHost): void {
+function runOnce({ core, memory, pcpu, share }: PcpuHost): void {
   const words = new Int32Array(memory.buffer);
   const doorbell = (PCPU_BASE + pcpu * Pcpu.size + Pcpu.off.doorbell) >>> 2;
   // Read before looking for work: a ring between the look and the sleep then ends the sleep at once.
   const rung = Atomics.load(words, doorbell);
-  if (core.pcpuRun(pcpu) !== Number(PcpuExit.values.IDLE)) return;
+  const exit = core.pcpuRun(pcpu);
+  share?.settle();
+  if (exit !== Number(PcpuExit.values.IDLE)) return;
   const ms = Math.min(core.pcpuIdleNs(pcpu) / 1e6, SLEEP_MAX_MS);
   if (ms > 0) Atomics.wait(words, doorbell, rung, ms);
 }

@@ -1,4 +1,5 @@
 /** What a worker does with the one message that starts it, whatever kind of host it lives in. */
+import { CpuShare, type ThreadClock } from "./cpu-share.js";
 import { hostRandomSource, instantiateCore } from "./load.js";
 import type { WorkerReport, WorkerStart } from "./messages.js";
 import { runPcpu } from "./pcpu.js";
@@ -6,16 +7,26 @@ import { runPcpu } from "./pcpu.js";
 /** Traces a second that reach Domain0; a guest can cause as many as it likes. */
 const TRACES_PER_SECOND = 20;
 
-export function startWorker(start: WorkerStart, report: (message: WorkerReport) => void): void {
+/** `clock` is the processor time of this thread, where the host tells it. */
+export function startWorker(
+  start: WorkerStart,
+  report: (message: WorkerReport) => void,
+  clock: ThreadClock | null = null,
+): void {
   if (start.kind === "doorbell") watchDoorbell(start.memory, start.address, report);
-  else startPcpu(start, report);
+  else startPcpu(start, report, clock);
 }
 
-function startPcpu(start: WorkerStart & { kind: "pcpu" }, report: (message: WorkerReport) => void): void {
+function startPcpu(
+  start: WorkerStart & { kind: "pcpu" },
+  report: (message: WorkerReport) => void,
+  clock: ThreadClock | null,
+): void {
   const { module, memory, pcpu, origin } = start;
   const trace = limited((code, a, b) => report({ kind: "trace", code, a, b }));
   const { exports } = instantiateCore(module, memory, { origin, random: hostRandomSource(), trace });
-  void runPcpu({ core: exports, memory, pcpu, fault: (message) => report({ kind: "fault", pcpu, message }) });
+  const share = clock && new CpuShare(memory, pcpu, clock);
+  void runPcpu({ core: exports, memory, pcpu, share, fault: (message) => report({ kind: "fault", pcpu, message }) });
 }
 
 type Trace = (code: number, a: number, b: number) => void;

@@ -79,6 +79,7 @@ export class FakeHost implements HostApi {
       domains: this.domains.size,
       capabilities: ["xen-3.0-x86_64", "hvm-3.0-x86_64"],
       deterministic: false,
+      cpuSource: "wall",
     };
   }
 

@@ -125,7 +125,7 @@ export class GuestShelf {
     const reason = prepared.error.message.replace(/[.\s]*$/, ".");
     const embedded = await this.sources.embedded();
     if (!embedded) return { ok: false, message: reason };
-    const notice = `Debian could not be prepared: ${reason} This is Xenolith’s own small guest instead. To get Debian, connect to the network (or name a mirror with --mirror) and start the playground again.`;
+    const notice = `Debian could not be prepared: ${reason} This is Xenolith’s own small guest instead.`;
     return { ok: true, guest: { ...embedded, notice } };
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Where a boot has got to, read from what the guest prints. The stages are those of a Linux boot; a guest that prints
- * none of these lines shows "Output" after its first byte and nothing is claimed beyond that. Stages never go back.
+ * Where a boot has got to, read from what the guest prints. The stages are those of a Linux boot; of
+ * a guest that prints none of these lines nothing is claimed. Stages never go back.
  */
 
 export const BOOT_STAGES = ["Start", "Kernel", "Devices", "User space", "Ready"] as const;
@@ -16,6 +16,8 @@ const SIGNS: readonly Sign[] = [
   { stage: "Kernel", pattern: /Linux version \d/ },
   { stage: "Devices", pattern: /smp: Brought up|NET: Registered|Grant table initialized|Serial: 8250/ },
   { stage: "User space", pattern: /Run \S+ as init process|Freeing unused kernel image|busybox|BusyBox/ },
+  // Xenolith's own small guest, before its prompt.
+  { stage: "Ready", pattern: /Type help for the commands/ },
   { stage: "Ready", pattern: /(?:^|\n|\r)[^\n\r]{0,60}(?:[#$] |login: )(?:\x1b\[[0-9;?]*[a-zA-Z])*$/ },
 ];
 

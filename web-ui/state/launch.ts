@@ -98,6 +98,7 @@ export class Launch {
       vcpus: options.vcpus,
       // Kept for its console and a core dump until the person destroys it.
       onCrash: "preserve",
+      onWatchdog: "preserve",
       ...(pcDevices ? { platform: { serial: true, debugcon: true, exitPort: true } } : {}),
     };
   }

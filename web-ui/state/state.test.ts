@@ -96,6 +96,14 @@ describe("boot stages", () => {
     expect(watcher.stage).toBe("Ready");
   });
 
+  it("knows when Xenolith's own guest is ready", () => {
+    const watcher = new BootWatcher();
+    watcher.feed(encode("Xenolith's embedded guest\r\ncommand line: console=hvc0\r\n"));
+    expect(watcher.stage).toBe("Start");
+    watcher.feed(encode("Type help for the commands.\r\n\r\n[00:00:00] > "));
+    expect(watcher.stage).toBe("Ready");
+  });
+
   it("never goes back and takes split UTF-8", () => {
     const watcher = new BootWatcher();
     watcher.feed(encode("Run /init as init process\n"));

@@ -11,7 +11,7 @@ export function dumpCore([domain, file]: readonly string[]): Promise<number> {
     });
     try {
       await host.dumpCore(domid, async (chunk) => {
-        await output.write(chunk);
+        await output.writeFile(chunk);
       });
       await output.close();
       await rename(partial, file!);

@@ -43,8 +43,8 @@ describe("what settings mean", () => {
     ["extra = 'ro'", { cmdline: "ro" }],
     ["type = 'pvh'", {}],
     [
-      "on_poweroff='destroy'\non_reboot='restart'\non_crash='coredump-restart'",
-      { onPoweroff: "destroy", onReboot: "restart", onCrash: "coredump-restart" },
+      "on_poweroff='destroy'\non_reboot='restart'\non_crash='coredump-restart'\non_watchdog='preserve'",
+      { onPoweroff: "destroy", onReboot: "restart", onCrash: "coredump-restart", onWatchdog: "preserve" },
     ],
     ["serial = 'pty'", { platform: expect.objectContaining({ serial: true }) }],
     ["serial = ['pty']", { platform: expect.objectContaining({ serial: true }) }],

@@ -130,11 +130,12 @@ function readCmdline(reader: SettingReader): string | undefined {
   return extra === undefined ? `root=${root}` : `root=${root} ${extra}`;
 }
 
-function readActions(reader: SettingReader): Pick<DomainConfig, "onPoweroff" | "onReboot" | "onCrash"> {
+function readActions(reader: SettingReader): Pick<DomainConfig, "onPoweroff" | "onReboot" | "onCrash" | "onWatchdog"> {
   return optional({
     onPoweroff: reader.choice("on_poweroff", LIFECYCLE_ACTIONS),
     onReboot: reader.choice("on_reboot", LIFECYCLE_ACTIONS),
     onCrash: reader.choice("on_crash", LIFECYCLE_ACTIONS),
+    onWatchdog: reader.choice("on_watchdog", LIFECYCLE_ACTIONS),
   });
 }
 

@@ -16,6 +16,7 @@ export const SUPPORTED_KEYS = [
   "on_poweroff",
   "on_reboot",
   "on_crash",
+  "on_watchdog",
   "serial",
   // Not Xen's: what test kernels ask of a machine and a plain PVH guest has not.
   "debugcon",
@@ -36,7 +37,7 @@ export const UNSUPPORTED_KEYS: ReadonlySet<string> = new Set(
   event_channels extratime fda fdb firmware firmware_override gfx_passthru gic_version hap hdtype hpet init_seclabel
   iomem ioports irqs keymap latency localtime mac max_event_channels max_grant_frames max_grant_version
   max_maptrack_frames mca_caps mmio_hole monitor ms_vm_genid msr_relaxed nestedhvm nic nodes nographic nomigrate
-  numa_placement nx on_soft_reset on_watchdog opengl p9 pae parallel passthrough pci pci_msitranslate pci_permissive
+  numa_placement nx on_soft_reset opengl p9 pae parallel passthrough pci pci_msitranslate pci_permissive
   pci_power_mgmt pci_seize period pool processor_trace_buf_kb pvcalls pvh pvshim pvshim_cmdline pvshim_extra
   pvshim_path rdm rdm_mem_boundary rtc_timeoffset sdl seclabel shadow_memory slice smbios_firmware
   smbios soundhw spice spiceagent_mouse spiceclipboard_sharing spicedisable_ticketing spicehost spicepasswd spiceport

@@ -8,20 +8,39 @@ import { dirname, join } from "node:path";
 import { CliError, Exit } from "../errors.js";
 
 const OTHERS_MASK = 0o077;
+/** How long a socket's path may be, in bytes: sun_path without its terminator. Longer ones may be cut in silence. */
+const LONGEST_PATH_BYTES: Partial<Record<NodeJS.Platform, number>> = { linux: 107, darwin: 103 };
+const PIPES = "\\\\.\\pipe\\";
 
 /** The address of the socket: a path, or the name of a pipe on Windows. */
 export function socketAddress(
   env: Readonly<Record<string, string | undefined>> = process.env,
   platform: NodeJS.Platform = process.platform,
 ): string {
-  if (env.XENOLITH_SOCKET) return env.XENOLITH_SOCKET;
-  if (platform === "win32") return `\\\\.\\pipe\\xenolith-${userInfo().username}`;
+  if (platform === "win32") return pipeName(env.XENOLITH_SOCKET || `xenolith-${userInfo().username}`);
+  const path = env.XENOLITH_SOCKET || defaultPath(env);
+  const longest = LONGEST_PATH_BYTES[platform];
+  if (longest !== undefined && Buffer.byteLength(path) > longest) {
+    throw new CliError(
+      Exit.HOST,
+      `the control socket's path is longer than the ${longest} bytes that this system allows: set XENOLITH_SOCKET to a shorter one\n${path}`,
+    );
+  }
+  return path;
+}
+
+function defaultPath(env: Readonly<Record<string, string | undefined>>): string {
   if (env.XDG_RUNTIME_DIR) return join(env.XDG_RUNTIME_DIR, "xenolith", "host.sock");
   return join(tmpdir(), `xenolith-${process.getuid?.() ?? userInfo().username}`, "host.sock");
 }
 
+/** Windows has pipes in the place of sockets, and no folders among them: any other name becomes one of theirs. */
+function pipeName(name: string): string {
+  return isPipeName(name) ? name : PIPES + name.replace(/[\\/:]/g, "-");
+}
+
 export function isPipeName(address: string): boolean {
-  return address.startsWith("\\\\");
+  return /^\\\\[.?]\\pipe\\/i.test(address);
 }
 
 /** Makes the socket's folder where it is missing. */

@@ -48,7 +48,8 @@ async function listen(server: Server, address: string): Promise<void> {
     if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") {
       throw new CliError(Exit.HOST, `the control socket "${address}" cannot be made: ${(error as Error).message}`);
     }
-    if (await answers(address)) {
+    // A pipe goes with its host: nothing is left of it to remove.
+    if (isPipeName(address) || (await answers(address))) {
       throw new CliError(Exit.HOST, 'a host is running already: "xl info" describes it, "xl host --stop" ends it');
     }
     unlinkSync(address);

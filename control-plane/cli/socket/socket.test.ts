@@ -295,6 +295,20 @@ describe("the socket's place", () => {
     expect(socketAddress({}, "win32")).toMatch(/^\\\\\.\\pipe\\xenolith-/);
   });
 
+  it("is a pipe on Windows, whatever the environment names", () => {
+    const named = (name: string): string => socketAddress({ XENOLITH_SOCKET: name }, "win32");
+    expect(named("C:\\guests\\host.sock")).toBe("\\\\.\\pipe\\C--guests-host.sock");
+    expect(named("\\\\?\\PIPE\\mine")).toBe("\\\\?\\PIPE\\mine");
+  });
+
+  it("is refused when its path is too long for the system", () => {
+    const path = `/${"x".repeat(106)}`;
+    expect(socketAddress({ XENOLITH_SOCKET: path }, "linux")).toBe(path);
+    expect(() => socketAddress({ XENOLITH_SOCKET: `${path}x` }, "linux")).toThrow("longer than the 107 bytes");
+    expect(() => socketAddress({ XENOLITH_SOCKET: path }, "darwin")).toThrow("longer than the 103 bytes");
+    expect(() => socketAddress({ XDG_RUNTIME_DIR: `/run/${"ü".repeat(45)}` }, "linux")).toThrow("set XENOLITH_SOCKET");
+  });
+
   it("something else than a host at the address is told apart", async () => {
     const other = createServer((socket) => socket.end("hello, this is not a host"));
     const path = join(folder, "own", "other.sock");

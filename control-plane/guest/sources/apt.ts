@@ -12,6 +12,8 @@ import { findPackage } from "./index-file.js";
 import type { PackageInfo, PackageSource } from "./source.js";
 
 const SIZE_POLL_MS = 100;
+/** The guest is an amd64 machine, whatever this one is. */
+const AMD64 = ["-o", "APT::Architecture=amd64"];
 /** How apt says that a host cannot be reached. */
 const NETWORK_TROUBLE =
   /could not resolve|temporary failure|unable to connect|connection (failed|timed out|refused)|cannot initiate|network is unreachable|no route to host/i;
@@ -24,12 +26,12 @@ export async function hasApt(): Promise<boolean> {
 
 /** A source that asks apt; `listsDir` is where lists of our own go when the system has none. */
 export function aptSource(listsDir: string, signal: AbortSignal | undefined): PackageSource {
-  let options: readonly string[] = [];
+  let options: readonly string[] = AMD64;
   let folder: string | undefined;
 
   async function find(packageName: string): Promise<GuestResult<PackageInfo>> {
     const found = await show(packageName, options, signal);
-    if (found.ok || options.length > 0 || found.error.code !== "source") return found;
+    if (found.ok || options !== AMD64 || found.error.code !== "source") return found;
     options = privateOptions(listsDir);
     const updated = await updateLists(listsDir, options, signal);
     return updated.ok ? show(packageName, options, signal) : updated;
@@ -53,10 +55,10 @@ export function aptSource(listsDir: string, signal: AbortSignal | undefined): Pa
   return { name: "apt", find, download, close };
 }
 
-/** apt options that keep lists and caches in a folder of ours. */
+/** apt options that also keep lists and caches in a folder of ours. */
 function privateOptions(listsDir: string): string[] {
   const settings = [`Dir::State::Lists=${join(listsDir, "lists")}`, `Dir::Cache=${join(listsDir, "cache")}`];
-  return settings.flatMap((setting) => ["-o", setting]);
+  return [...AMD64, ...settings.flatMap((setting) => ["-o", setting])];
 }
 
 /** apt gives up root for downloads, but may then not reach a private folder. */
@@ -92,7 +94,7 @@ async function show(
   if (shown.value.status === 0 && shown.value.stdout !== "") return findPackage(shown.value.stdout, packageName);
   return err(
     "source",
-    `apt knows no package ${packageName}. On Debian, run: sudo apt-get update. Elsewhere, name a Debian mirror with --mirror URL`,
+    `apt knows no package ${packageName}. On Debian, run: sudo apt-get update. Elsewhere, name a Debian mirror in the variable XENOLITH_MIRROR`,
   );
 }
 

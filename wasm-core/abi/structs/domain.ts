@@ -62,6 +62,12 @@ export const Domain = struct("Domain", "One domain.", {
   stats: u64("Counters, indexed by DomainStat", 24),
   flushSeq: u32("For the shootdown layer", 8),
   platformState: u32("Address of its PlatformState, 0 when it has none"),
+  watchdogs: u32("Bit per watchdog of SCHEDOP_watchdog in use"),
+  watchdogAt: u64("Machine time at which each of them fires, all ones when it does not", 2),
+  narrowInfo: u32("1 when shared_info and vcpu_info have the layout of 32-bit guests"),
+  callbackPin: u32("I/O APIC pin that vCPU 0's upcall_pending asserts, 0 when none"),
+  gntSharedGfn: u32("Where the guest has put each shared frame last", 64),
+  gntStatusGfn: u32("Where it has put each status frame last", 16),
 });
 
 export const DomainState = constants("DomainState", "Life of a Domain struct.", { SPARE: 0, LIVE: 1, DYING: 2 });

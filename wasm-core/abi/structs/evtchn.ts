@@ -4,6 +4,8 @@ import { constants, struct, u8, u16, u32 } from "../layout.js";
 /** Evtchn structs to a page. */
 export const EVTCHN_PER_PAGE = 128;
 export const EVTCHN_2L_PORTS = 4096;
+/** Of a 32-bit guest, whose selector has 32 bits of 32 ports. */
+export const EVTCHN_2L_PORTS_32 = 1024;
 
 export const Evtchn = struct("Evtchn", "One port of a domain.", {
   state: u8("An EvtchnState"),

@@ -24,6 +24,22 @@ export const Maptrack = struct("Maptrack", "One mapping that a domain has made o
   pad: u64("To 32 bytes"),
 });
 
+export const GrantTableOp = constants("GrantTableOp", "Commands of grant_table_op.", {
+  MAP: 0,
+  UNMAP: 1,
+  SETUP_TABLE: 2,
+  DUMP_TABLE: 3,
+  TRANSFER: 4,
+  COPY: 5,
+  QUERY_SIZE: 6,
+  UNMAP_AND_REPLACE: 7,
+  SET_VERSION: 8,
+  GET_STATUS_FRAMES: 9,
+  GET_VERSION: 10,
+  SWAP: 11,
+  CACHE_FLUSH: 12,
+});
+
 export const GrantFlag = constants("GrantFlag", "Flags of a grant entry.", {
   TYPE_MASK: 3,
   INVALID: 0,

@@ -68,10 +68,21 @@ export const Pcpu = struct("Pcpu", "One physical CPU: a worker. PCPU_BASE + id *
   id: u32("Its number"),
   sliceIcount: u64("Vcpu.icount at the start of the slice that runs"),
   busyNs: u64("Nanoseconds spent in vCPUs"),
+  cpuShare: u32(
+    "Of such a nanosecond, what is charged to the vCPU, in 2^-16: what the worker's thread had of a processor",
+  ),
+  cpuSource: u32("A CpuSource, where cpuShare comes from"),
   slices: u64("Slices run"),
   regionsAt: u32("Ring index up to which it has instantiated the published regions"),
   scratch: u32("Scratch of the pCPU for operations that are not on a vCPU's behalf", 16),
   pad: u32("Keeps two pCPUs off one cache line", 1, 64),
+});
+
+export const CpuSource = constants("CpuSource", "What the CPU time of vCPUs is measured by.", {
+  /** time on a pCPU, whether the pCPU's thread had a processor or not */
+  WALL: 0,
+  /** processor time of the pCPU's thread */
+  THREAD: 1,
 });
 
 export const Frame = struct("Frame", "One entry of the frame table.", {

@@ -34,6 +34,7 @@ export const XenVcpu = struct("XenVcpu", "Xen state of a vCPU.", {
   fifoTail: u32("Last port of each FIFO queue", 16),
   dummyInfo: u8("vcpu_info of vCPUs beyond 31 until they register one", 64, 8),
   yielded: u32("1 when the vCPU gave up the rest of its slice"),
+  runstateNarrow: u32("1 when the runstate area was registered by 32-bit code"),
 });
 
 export const BlockMode = constants("BlockMode", "Values of XenVcpu.block.", { NONE: 0, BLOCK: 1, POLL: 2 });
@@ -73,6 +74,28 @@ export const SharedInfo = struct("SharedInfo", "The shared_info page.", {
   wcVersion: u32("Odd while the wall clock is being written"),
   wcSec: u32("Wall clock at system time 0"),
   wcNsec: u32("Its nanoseconds"),
+  wcSecHi: u32("High half of the seconds"),
+});
+
+export const VcpuInfo32 = struct(
+  "VcpuInfo32",
+  "vcpu_info of a 32-bit guest; the time record is where VcpuInfo has it.",
+  {
+    upcallPending: u8("An event waits"),
+    upcallMask: u8("Unused by HVM guests"),
+    pad: u16(""),
+    pendingSel: u32("2-level: words of evtchn_pending that may be nonzero"),
+  },
+);
+
+export const SharedInfo32 = struct("SharedInfo32", "The shared_info page of a 32-bit guest.", {
+  vcpuInfo: u8("VcpuInfo32 of vCPUs 0-31, 64 bytes each", 32 * 64, 8),
+  evtchnPending: u32("2-level pending bits", 32),
+  evtchnMask: u32("2-level mask bits", 32),
+  wcVersion: u32("Odd while the wall clock is being written"),
+  wcSec: u32("Wall clock at system time 0"),
+  wcNsec: u32("Its nanoseconds"),
+  arch: u32("The rest of arch_shared_info", 6),
   wcSecHi: u32("High half of the seconds"),
 });
 

@@ -23,6 +23,8 @@ const DOMID_SLOTS: usize = 32768;
 const OVERHEAD_FRAMES: u32 = 8192;
 /** Instructions per microsecond assumed before the first measurement. */
 const FIRST_RATE: u32 = 50;
+/** Pcpu.cpuShare while nothing better is known: all of the time. */
+const WHOLE_SHARE: u32 = 0x10000;
 
 @inline
 function pageUp(address: usize): usize {
@@ -68,6 +70,7 @@ export function layoutMachine(maxFrames: u32, pcpus: u32, deterministic: bool, s
   for (let i: u32 = 0; i < pcpus; i++) {
     pcpuOf(i).id = i;
     pcpuOf(i).rate = FIRST_RATE;
+    pcpuOf(i).cpuShare = WHOLE_SHARE;
   }
   for (let mfn: u32 = 0; mfn < first; mfn++) frameOf(mfn).type = <u8>FrameType.RESERVED;
   return 0;

@@ -146,7 +146,7 @@ function tick(p: Pcpu, cpu: Vcpu, now: u64): void {
   p.sliceIcount = cpu.icount;
   p.slices += 1;
   p.busyNs += spent;
-  cpu.cpuNs += spent;
+  cpu.cpuNs += (spent * p.cpuShare) >> 16;
   if (spent >= MEASURE_NS && retired >= 1000) {
     p.rate = <u32>max<u64>((<u64>p.rate * 3 + (retired * 1000) / spent) / 4, 1);
   }

@@ -1,11 +1,24 @@
 /** HYPERVISOR_hvm_op(cmd, structure), as a guest may use it. [XEN] hvm/hvm_op.h, hvm/params.h */
-import { Domain, DomainOff, Errno, Hypercall, HVM_PARAMS, HvmParam, Vcpu, VcpuInfoOff, XenVcpu } from "../gen/layout";
+import {
+  Domain,
+  DomainOff,
+  Errno,
+  Hypercall,
+  HVM_PARAMS,
+  HvmParam,
+  IOAPIC_PINS,
+  PlatformFlag,
+  Vcpu,
+  VcpuInfoOff,
+  XenVcpu,
+} from "../gen/layout";
 import { flushDomainTlb } from "../mem/shootdown";
 import { domainOfVcpu, domainVcpu } from "../mem/domains";
 import { copyToGuest } from "../mmu/access";
 import { machineTime } from "../util/host";
 import { assertUpcall, xenOf } from "./evtchn/upcall";
 import { arg, getStruct, isSelf, unknownOp } from "./guest";
+import { latchInfoLayout } from "./time";
 
 const SET_PARAM = 0,
   GET_PARAM = 1,
@@ -13,6 +26,11 @@ const SET_PARAM = 0,
   PAGETABLE_DYING = 9,
   GET_TIME = 10,
   SET_UPCALL_VECTOR = 23;
+const CALLBACK_TYPE_SHIFT: u64 = 56;
+const CALLBACK_PCI_INTX: u64 = 1;
+const CALLBACK_VECTOR: u64 = 2;
+/** hvm_pci_intx_gsi: the GSIs of PCI lines begin behind those of ISA. */
+const FIRST_PCI_GSI: u32 = 16;
 /** Vectors below are exceptions. */
 const FIRST_VECTOR: u32 = 16;
 
@@ -32,8 +50,24 @@ export function setParam(dom: Domain, index: u32, value: u64): void {
   if (index == HvmParam.CALLBACK_IRQ) setCallback(dom, value);
 }
 
-/** The new callback is used at once for events that already wait. */
+/** The I/O APIC pin that a callback of type 0 (a GSI) or 1 (device 15:11, INTx 1:0) means, 0 when it has none. */
+function pinOf(via: u64): u32 {
+  let gsi = <u32>(via & 0xff);
+  if (via >> CALLBACK_TYPE_SHIFT == CALLBACK_PCI_INTX) {
+    const device = (<u32>(via >> 11)) & 31;
+    gsi = ((device * 4 + (device >> 3) + (gsi & 3)) & 31) + FIRST_PCI_GSI;
+  }
+  return gsi < <u32>IOAPIC_PINS ? gsi : 0;
+}
+
+/**
+ * The new callback is used at once for events that already wait. Without an I/O APIC anything but a vector changes
+ * nothing: the callback that was in force stays so, as in Xen.
+ */
 function setCallback(dom: Domain, via: u64): void {
+  const type = via >> CALLBACK_TYPE_SHIFT;
+  if (type != CALLBACK_VECTOR && (dom.platform & PlatformFlag.IOAPIC) == 0) return;
+  dom.callbackPin = type <= CALLBACK_PCI_INTX ? pinOf(via) : 0;
   dom.callbackVia = via;
   for (let i: u32 = 0; i < dom.maxVcpus; i++) {
     const cpu = domainVcpu(dom, i);
@@ -93,6 +127,7 @@ function param(cpu: Vcpu, x: XenVcpu, cmd: u32): i64 {
   const dom = domainOfVcpu(cpu);
   if (cmd == SET_PARAM) {
     if (!guestMaySet(index)) return -Errno.EPERM;
+    if (index == HvmParam.CALLBACK_IRQ) latchInfoLayout(dom, x.wide == 0);
     setParam(dom, index, load<u64>(op, 8));
     return 0;
   }

@@ -3,9 +3,11 @@
  * its address to MSR 0x40000000. [XEN] arch-x86/cpuid.h
  */
 import { Access, Vcpu } from "../gen/layout";
+import { is64 } from "../cpu/modes";
 import { domainOfVcpu } from "../mem/domains";
 import { frameAddress, frameOf, framePut, frameRetire } from "../mem/frames";
 import { p2mMfn, p2mPin } from "../mem/p2m";
+import { latchInfoLayout } from "./time";
 
 const STUB_BYTES: usize = 32;
 const INDEX_MASK: u64 = 0xfff;
@@ -35,5 +37,6 @@ export function writeHypercallPage(cpu: Vcpu, value: u64): bool {
   }
   frameRetire(frameOf(mfn));
   framePut(mfn);
+  latchInfoLayout(domainOfVcpu(cpu), !is64(cpu));
   return true;
 }

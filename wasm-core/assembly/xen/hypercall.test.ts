@@ -60,7 +60,7 @@ describe("memory_op", () => {
       [4, 0],
       [2, SELF],
     ]);
-    expect(g.core.call.callOnce(g.vcpu(), 12, 1n, args, 0n)).toBe(-(1n << 63n));
+    expect(g.core.call.callOnce(g.vcpu(), 12, 1n, args, 0n, 1)).toBe(-(1n << 63n));
     const left = g.core.view().getBigUint64(g.xen() + XenVcpu.off.args, true);
     expect(left & 63n).toBe(1n);
     expect(left >> 6n).toBe(256n);
@@ -427,14 +427,16 @@ describe("hostile guests", () => {
         number,
         fc.oneof(fc.bigInt({ min: 0n, max: 600n }), number),
         fc.array(u32, { minLength: 16, maxLength: 16 }),
-        (nr, a0, a1, a2, words) => {
+        fc.boolean(),
+        (nr, a0, a1, a2, words, wide) => {
           for (const gpa of [STRUCT, LIST]) {
             if (core.call.domainPeek(1, Number(gpa >> 12n)) === 0) continue;
             words.forEach((w, i) =>
               core.view().setUint32(core.call.domainPeek(1, Number(gpa >> 12n)) + i * 4, w, true),
             );
           }
-          core.call.callOnce(g.vcpu(), nr, a0, a1, a2);
+          const [b0, b1, b2] = wide ? [a0, a1, a2] : [a0, a1, a2].map((v) => BigInt.asUintN(32, v));
+          core.call.callOnce(g.vcpu(), nr, b0, b1, b2, wide ? 1 : 0);
           // A domain that ended itself is replaced, so that the run goes on with a live one.
           if (core.u32(core.call.domainAddress(1) + Domain.off.shutdown) !== 0) {
             expect(core.call.domainDestroy(1)).toBe(0);

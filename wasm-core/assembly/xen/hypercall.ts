@@ -55,7 +55,11 @@ export function dispatch(cpu: Vcpu, x: XenVcpu, nr: u32): i64 {
     case Hypercall.PLATFORM_OP:
     case Hypercall.SYSCTL:
     case Hypercall.DOMCTL:
+    case Hypercall.DM_OP:
+    case Hypercall.HYPFS_OP:
       return -Errno.EPERM;
+    case Hypercall.XENPMU_OP:
+      return -Errno.EOPNOTSUPP;
     default:
       return absent(cpu, nr);
   }

@@ -43,6 +43,7 @@ import { xenOf } from "./evtchn/upcall";
 import { freeGrants } from "./gnttab/destroy";
 import { initGrants } from "./gnttab/table";
 import { updateTime, updateWallClock } from "./time";
+import { initWatchdogs } from "./watchdog";
 
 const DEFAULT_MAX_PORTS: u32 = 16384;
 const P2M_BASE_NODES: u32 = 1024;
@@ -121,6 +122,7 @@ function buildDomain(dom: Domain, domid: u32, maxVcpus: u32, maxPages: u32): i32
   if (dom.platformState == 0 || !p2mInit(dom) || !initGrants(dom)) return -Errno.ENOMEM;
   memory.fill(<usize>dom.sharedInfo + SharedInfoOff.evtchnMask, 0xff, 512);
   updateWallClock(dom);
+  initWatchdogs(dom);
   platformReset(dom);
   for (let i: u32 = 0; i < maxVcpus; i++) {
     if (!createVcpu(dom, i)) return -Errno.ENOMEM;

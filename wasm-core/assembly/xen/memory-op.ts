@@ -69,8 +69,9 @@ export function memoryOp(cpu: Vcpu, x: XenVcpu): i64 {
     case MAXIMUM:
     case MAXIMUM_GPFN:
       return about(cpu, x, cmd);
-    case INCREASE:
     case MACHINE_MEMORY_MAP:
+      return -Errno.ENOSYS;
+    case INCREASE:
     case SET_MEMORY_MAP:
     case SET_POD:
     case GET_POD:

@@ -8,7 +8,15 @@ import { domainOfVcpu } from "../mem/domains";
 import { frameGet, framePut } from "../mem/frames";
 import { P2M_FAILED, p2mEntry, p2mHasFrame, p2mKind, p2mRelease, p2mReplace, p2mResolve, p2mSet } from "../mem/p2m";
 import { copyFromGuest, copyToGuest } from "../mmu/access";
-import { growGrants, lockGrants, sharedFrame, statusFrame, statusFrames, unlockGrants } from "./gnttab/table";
+import {
+  growGrants,
+  lockGrants,
+  noteGrantGfn,
+  sharedFrame,
+  statusFrame,
+  statusFrames,
+  unlockGrants,
+} from "./gnttab/table";
 import { arg, chargeItems, CONTINUE, getStruct, isSelf, SCRATCH_ARRAY, setArg, shouldYield } from "./guest";
 
 const SPACE_SHARED_INFO = 0,
@@ -37,14 +45,18 @@ export function addToPhysmap(cpu: Vcpu, x: XenVcpu): i64 {
   return 0;
 }
 
-/** add_to_physmap_batch: domid 0, space 2, size 4, extra 8, idxs 16, gpfns 24, errs 32. 64-bit guests only. */
+/** add_to_physmap_batch: domid 0, space 2, size 4, extra 6, idxs 8, gpfns 16, errs 24; in 32-bit guests idxs 8, 12, 16. */
 export function addToPhysmapBatch(cpu: Vcpu, x: XenVcpu): i64 {
-  if (!x.wide) return -Errno.ENOSYS;
-  const op = getStruct(cpu, x, arg(x, 1), 40);
+  const wide = x.wide != 0;
+  const op = getStruct(cpu, x, arg(x, 1), wide ? 32 : 20);
   if (op == 0) return -Errno.EFAULT;
   if (!isSelf(cpu, load<u16>(op))) return -Errno.EPERM;
   const start = arg(x, 0) >> 6;
   const n = <u64>load<u16>(op, 4);
+  const idxs = wide ? load<u64>(op, 8) : <u64>load<u32>(op, 8);
+  const gfns = wide ? load<u64>(op, 16) : <u64>load<u32>(op, 12);
+  const errs = wide ? load<u64>(op, 24) : <u64>load<u32>(op, 16);
+  const size: u32 = wide ? 8 : 4;
   const word = op + SCRATCH_ARRAY;
   for (let i = start; i < n; i++) {
     const done = <u32>(i - start);
@@ -53,10 +65,12 @@ export function addToPhysmapBatch(cpu: Vcpu, x: XenVcpu): i64 {
       chargeItems(cpu, done);
       return CONTINUE;
     }
-    if (!copyFromGuest(cpu, word, load<u64>(op, 16) + (i << 3), 8)) return -Errno.EFAULT;
-    if (!copyFromGuest(cpu, word + 8, load<u64>(op, 24) + (i << 3), 8)) return -Errno.EFAULT;
+    store<u64>(word, 0);
+    store<u64>(word, 0, 8);
+    if (!copyFromGuest(cpu, word, idxs + i * size, size)) return -Errno.EFAULT;
+    if (!copyFromGuest(cpu, word + 8, gfns + i * size, size)) return -Errno.EFAULT;
     store<i32>(word, <i32>addOne(domainOfVcpu(cpu), load<u16>(op, 2), load<u64>(word), load<u64>(word, 8)), 16);
-    if (!copyToGuest(cpu, load<u64>(op, 32) + (i << 2), word + 16, 4)) return -Errno.EFAULT;
+    if (!copyToGuest(cpu, errs + (i << 2), word + 16, 4)) return -Errno.EFAULT;
   }
   return 0;
 }
@@ -89,7 +103,10 @@ function placeGrantFrame(dom: Domain, idx: u64, gfn: u32): i64 {
     else if (growGrants(dom, n + 1)) page = sharedFrame(dom, n);
   }
   unlockGrants(dom);
-  return page == 0 ? -Errno.EINVAL : place(dom, page, gfn);
+  if (page == 0) return -Errno.EINVAL;
+  const result = place(dom, page, gfn);
+  if (result == 0) noteGrantGfn(dom, status, <u32>index, gfn);
+  return result;
 }
 
 /** Maps a hypervisor page at `gfn`. */

@@ -8,6 +8,7 @@ import { lockPorts, portOf, unlockPorts } from "./evtchn/port";
 import { POLL_MANY } from "./evtchn/upcall";
 import { arg, getStruct, SCRATCH_ARRAY, unknownOp } from "./guest";
 import { beginPoll, endPoll } from "./timers";
+import { setWatchdog } from "./watchdog";
 
 const YIELD = 0,
   BLOCK = 1,
@@ -44,11 +45,17 @@ export function schedOp(cpu: Vcpu, x: XenVcpu): i64 {
     case PIN_OVERRIDE:
       return -Errno.EPERM;
     case WATCHDOG:
-      return -Errno.ENOSYS;
+      return watchdog(cpu, x);
     default:
       unknownOp(cpu, Hypercall.SCHED_OP, cmd);
       return -Errno.ENOSYS;
   }
+}
+
+/** {id 0, timeout in seconds 4}. */
+function watchdog(cpu: Vcpu, x: XenVcpu): i64 {
+  const op = getStruct(cpu, x, arg(x, 1), 8);
+  return op == 0 ? -Errno.EFAULT : setWatchdog(cpu, load<u32>(op), load<u32>(op, 4));
 }
 
 function block(cpu: Vcpu, x: XenVcpu): i64 {

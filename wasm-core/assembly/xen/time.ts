@@ -2,7 +2,16 @@
  * Time as a guest sees it: the pvclock record of each vCPU and the wall clock in shared_info. The guest's TSC runs at
  * 1 GHz and is machine time plus an offset, so a record is written once and whenever that offset changes. [XEN] xen.h
  */
-import { Domain, SharedInfo, SharedInfoOff, Vcpu, VcpuInfoOff, VcpuTime, VcpuTime_SIZE, XenVcpu } from "../gen/layout";
+import {
+  Domain,
+  SharedInfo32Off,
+  SharedInfoOff,
+  Vcpu,
+  VcpuInfoOff,
+  VcpuTime,
+  VcpuTime_SIZE,
+  XenVcpu,
+} from "../gen/layout";
 import { copyToGuest } from "../mmu/access";
 import { wallClockBase } from "../util/host";
 import { xenOf } from "./evtchn/upcall";
@@ -37,16 +46,26 @@ export function writeTimeArea(cpu: Vcpu, x: XenVcpu): bool {
   return copyToGuest(cpu, x.timeGva, record, <u32>VcpuTime_SIZE);
 }
 
-/** Writes the wall clock at system time 0 into shared_info. */
+/** Writes the wall clock at system time 0 into shared_info: version, seconds, nanoseconds; high seconds apart. */
 export function updateWallClock(dom: Domain): void {
-  const si = changetype<SharedInfo>(<usize>dom.sharedInfo);
+  const narrow = dom.narrowInfo != 0;
+  const at = <usize>dom.sharedInfo + (narrow ? SharedInfo32Off.wcVersion : SharedInfoOff.wcVersion);
+  const high = <usize>dom.sharedInfo + (narrow ? SharedInfo32Off.wcSecHi : SharedInfoOff.wcSecHi);
   const ns = wallClockBase();
   const seconds = ns / 1_000_000_000;
-  const version = si.wcVersion | 1;
-  si.wcVersion = version;
-  si.wcSec = <u32>seconds;
-  si.wcSecHi = <u32>(seconds >> 32);
-  si.wcNsec = <u32>(ns % 1_000_000_000);
-  atomic.or<u32>(<usize>dom.sharedInfo, 0, SharedInfoOff.wcVersion);
-  si.wcVersion = version + 1;
+  const version = load<u32>(at) | 1;
+  atomic.store<u32>(at, version);
+  store<u32>(at, <u32>seconds, 4);
+  store<u32>(at, <u32>(ns % 1_000_000_000), 8);
+  store<u32>(high, <u32>(seconds >> 32));
+  atomic.store<u32>(at, version + 1);
+}
+
+/**
+ * Takes the layout of shared_info and vcpu_info from the mode of the guest's code, where a guest's Xen drivers begin: at
+ * the hypercall page and at HVM_PARAM_CALLBACK_IRQ. What the page held is not converted, as in Xen; the clock is.
+ */
+export function latchInfoLayout(dom: Domain, narrow: bool): void {
+  dom.narrowInfo = narrow ? 1 : 0;
+  updateWallClock(dom);
 }

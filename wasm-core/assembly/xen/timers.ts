@@ -2,13 +2,19 @@
  * The timers of a vCPU: one-shot and periodic of vcpu_op and set_timer_op, the end of a poll, the local APIC's. They
  * fire on the pCPU that has the vCPU; a vCPU that waits is woken at cpu.wakeTime for them.
  */
-import { BlockMode, DomainStat, DomainOff, Vcpu, Virq } from "../gen/layout";
+import { BlockMode, Domain, DomainStat, DomainOff, Vcpu, Virq } from "../gen/layout";
 import { lapicTimerDeadline, lapicTimerFire } from "../irq/lapic";
 import { count, domainOfVcpu } from "../mem/domains";
 import { machineTime, NEVER } from "../util/host";
 import { raiseVirq } from "./evtchn/channel";
 import { xenOf } from "./evtchn/upcall";
 import { platformDeadline, platformFire } from "../bus";
+import { watchdogDeadline, watchdogFire } from "./watchdog";
+
+/** The earliest of the timers that vCPU 0 keeps for the whole domain. */
+function domainDeadline(dom: Domain): u64 {
+  return min(platformDeadline(dom), watchdogDeadline(dom));
+}
 
 /** Computes and keeps the vCPU's earliest deadline. */
 export function nextDeadline(cpu: Vcpu): u64 {
@@ -16,7 +22,7 @@ export function nextDeadline(cpu: Vcpu): u64 {
   let at = min(x.singleshot, x.pollDeadline);
   if (x.periodic != 0) at = min(at, x.periodicNext);
   at = min(at, lapicTimerDeadline(cpu));
-  if (cpu.id == 0) at = min(at, platformDeadline(domainOfVcpu(cpu)));
+  if (cpu.id == 0) at = min(at, domainDeadline(domainOfVcpu(cpu)));
   cpu.wakeTime = at;
   return at;
 }
@@ -42,7 +48,10 @@ export function fireTimers(cpu: Vcpu, now: u64): u64 {
   }
   if (x.pollDeadline <= now) endPoll(cpu);
   if (lapicTimerDeadline(cpu) <= now) lapicTimerFire(cpu);
-  if (cpu.id == 0 && platformDeadline(dom) <= now) platformFire(dom);
+  if (cpu.id == 0) {
+    if (platformDeadline(dom) <= now) platformFire(dom);
+    if (watchdogDeadline(dom) <= now) watchdogFire(dom, now);
+  }
   return nextDeadline(cpu);
 }
 

@@ -7,9 +7,10 @@ import { copyToGuest } from "../mmu/access";
 import { vcpuKick, vcpuWake } from "../sched/wake";
 import { machineTime, NEVER } from "../util/host";
 import { lockPorts, unlockPorts } from "./evtchn/port";
+import { selectAll } from "./evtchn/two-level";
 import { assertUpcall, xenOf } from "./evtchn/upcall";
 import { arg, getStruct, unknownOp } from "./guest";
-import { fillRunstate, RUNSTATE_BYTES, writeRunstate } from "./runstate";
+import { fillRunstate, narrowRunstate, runstateBytes, writeRunstate } from "./runstate";
 import { updateTime } from "./time";
 import { setPeriodic, setSingleshot } from "./timers";
 
@@ -107,8 +108,11 @@ function timer(cpu: Vcpu, x: XenVcpu, cmd: u32): i64 {
 }
 
 function getRunstate(cpu: Vcpu, x: XenVcpu, target: Vcpu): i64 {
-  fillRunstate(target, <usize>x.scratch);
-  return copyToGuest(cpu, arg(x, 2), <usize>x.scratch, RUNSTATE_BYTES) ? 0 : -Errno.EFAULT;
+  const at = <usize>x.scratch;
+  const narrow = x.wide == 0;
+  fillRunstate(target, at);
+  if (narrow) narrowRunstate(at);
+  return copyToGuest(cpu, arg(x, 2), at, runstateBytes(narrow)) ? 0 : -Errno.EFAULT;
 }
 
 function registerRunstate(cpu: Vcpu, x: XenVcpu, target: Vcpu): i64 {
@@ -116,6 +120,7 @@ function registerRunstate(cpu: Vcpu, x: XenVcpu, target: Vcpu): i64 {
   if (op == 0) return -Errno.EFAULT;
   const tx = xenOf(target);
   tx.runstateGva = x.wide ? load<u64>(op) : <u64>load<u32>(op);
+  tx.runstateNarrow = x.wide ? 0 : 1;
   tx.runstateSet = 1;
   tx.runstateStale = 1;
   if (target === cpu) writeRunstate(cpu);
@@ -162,7 +167,7 @@ function moveInfo(dom: Domain, target: Vcpu, mfn: u32, offset: u32): bool {
     memory.copy(at, <usize>tx.info, VcpuInfo_SIZE);
     tx.info = <u32>at;
     tx.infoMfn = mfn;
-    atomic.store<u64>(at, u64.MAX_VALUE, VcpuInfoOff.pendingSel);
+    selectAll(dom, at);
     atomic.store<u8>(at, 1, VcpuInfoOff.upcallPending);
   }
   unlockPorts(dom);

@@ -3,13 +3,15 @@ import { BOOT_STAGES, BootWatcher, formatSeconds } from "../../state/index.js";
 import { h, setText } from "../common/index.js";
 
 const TICK_MS = 100;
-/** How long the finished strip stays, so that the time can be read. */
+/** How long the finished strip stays, so that the time can be read; and that of a guest whose output is no Linux's. */
 const LINGER_MS = 4000;
 
 export class BootStrip {
   readonly element: HTMLElement;
   private watcher = new BootWatcher();
   private startedMs = 0;
+  /** When the first output came; 0 before. */
+  private outputMs = 0;
   private timer: ReturnType<typeof setInterval> | null = null;
   private readonly time = h("span", { class: "boot-time" });
   private readonly steps = BOOT_STAGES.map((stage) => h("li", {}, stage));
@@ -24,6 +26,7 @@ export class BootStrip {
     this.stop();
     this.watcher = new BootWatcher();
     this.startedMs = performance.now() - ageMs;
+    this.outputMs = 0;
     this.element.hidden = false;
     this.timer = setInterval(() => this.tick(), TICK_MS);
     this.render();
@@ -31,6 +34,7 @@ export class BootStrip {
 
   feed(data: Uint8Array): void {
     if (this.timer === null || !this.watcher.feed(data)) return;
+    this.outputMs ||= performance.now();
     this.render();
     if (this.watcher.stage !== "Ready") return;
     const ms = performance.now() - this.startedMs;
@@ -54,8 +58,14 @@ export class BootStrip {
   }
 
   private tick(): void {
+    const nowMs = performance.now();
+    const isUnknown = this.watcher.hasOutput && this.watcher.stage === "Start";
+    if (isUnknown && nowMs - this.outputMs > LINGER_MS) {
+      this.end();
+      return;
+    }
     const waiting = this.watcher.hasOutput ? "" : "waiting for output, ";
-    setText(this.time, `${waiting}${formatSeconds(performance.now() - this.startedMs)}`);
+    setText(this.time, `${waiting}${formatSeconds(nowMs - this.startedMs)}`);
   }
 
   private render(): void {

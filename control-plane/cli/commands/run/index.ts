@@ -79,5 +79,6 @@ function keepUntilSeen(config: DomainConfig): DomainConfig {
     onPoweroff: kept(config.onPoweroff, "destroy"),
     onReboot: kept(config.onReboot, "restart"),
     onCrash: kept(config.onCrash, "destroy"),
+    onWatchdog: kept(config.onWatchdog, "destroy"),
   };
 }

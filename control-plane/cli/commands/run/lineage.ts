@@ -103,8 +103,9 @@ export function actionFor(config: DomainConfig, reason: ShutdownReason): Lifecyc
     case "soft-reset":
       return config.onReboot ?? "restart";
     case "crash":
-    case "watchdog":
       return config.onCrash ?? "destroy";
+    case "watchdog":
+      return config.onWatchdog ?? "destroy";
     case "suspend":
       return "preserve";
     default:

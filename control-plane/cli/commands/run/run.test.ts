@@ -105,7 +105,14 @@ class PlayedHost extends EventEmitter {
       return { domid, name: domain.name, cpuSeconds: 0.25, instructions: 1000, populatedKiB: 64 } as DomainInfo;
     },
     list: async () => [...this.domains].map(([domid, { name }]) => ({ domid, name }) as DomainInfo),
-    info: async () => ({ pcpus: 1, usedKiB: 8, totalKiB: 4096, wasmMemoryBytes: 65536, deterministic: false }),
+    info: async () => ({
+      pcpus: 1,
+      usedKiB: 8,
+      totalKiB: 4096,
+      wasmMemoryBytes: 65536,
+      deterministic: false,
+      cpuSource: "thread",
+    }),
     dmesg: async () => "[0] d1: triple fault\n",
     subscribe: async (listener: (event: HostEvent) => void) => {
       this.on("event", listener);
@@ -223,7 +230,14 @@ describe("a run", () => {
     expect(said).toEqual(["xl: timeout: the guests did not end in 0.05 s\n"]);
     expect(JSON.parse(readFileSync(file, "utf8"))).toMatchObject({
       domains: [{ name: "a", reason: "timeout", restarts: 0, cpuMs: 250, instructions: 1000, populatedKiB: 64 }],
-      machine: { pcpus: 1, framesUsed: 2, framesTotal: 1024, wasmMemoryBytes: 65536, rssBytes: expect.any(Number) },
+      machine: {
+        pcpus: 1,
+        cpuSource: "thread",
+        framesUsed: 2,
+        framesTotal: 1024,
+        wasmMemoryBytes: 65536,
+        rssBytes: expect.any(Number),
+      },
     });
     rmSync(file);
   });

@@ -34,6 +34,7 @@ export function makeStats(guests: readonly FinishedGuest[], machine: HostInfo | 
     machine: {
       pcpus: machine?.pcpus ?? null,
       deterministic: machine?.deterministic ?? null,
+      cpuSource: machine?.cpuSource ?? null,
       framesUsed: machine ? Math.round(machine.usedKiB / KIB_PER_FRAME) : null,
       framesTotal: machine ? Math.round(machine.totalKiB / KIB_PER_FRAME) : null,
       wasmMemoryBytes: machine?.wasmMemoryBytes ?? null,

@@ -3,7 +3,8 @@
  * Lines are logical (true = asserted) whatever the polarity bit says, as there is no wire to invert.
  * Callers hold the platform lock; ioapicSetIrq and ioapicEoi in locked.ts are for those that do not.
  */
-import { Domain, IoApic, IoApicOff, IOAPIC_PINS, PlatformStateOff } from "../../gen/layout";
+import { Domain, IoApic, IoApicOff, IOAPIC_PINS, PlatformStateOff, VcpuInfoOff, XenVcpu } from "../../gen/layout";
+import { domainVcpu } from "../../mem/domains";
 import { Message, sendMessage, wideDestination } from "../message";
 import { platformOf } from "../platform";
 import {
@@ -50,11 +51,24 @@ function deliver(dom: Domain, apic: IoApic, pin: u32): void {
   if (level && taken != 0) store<u64>(at, entry | Redirection.REMOTE_IRR);
 }
 
+/**
+ * Whether a pin is asserted: by a device, or by events that wait on vCPU 0 when the guest chose the pin for that. The
+ * latter is looked up and not driven, as the guest ends it by a write to its own memory. [XEN] hvm/params.h
+ */
+function isAsserted(dom: Domain, apic: IoApic, pin: u32): bool {
+  if ((apic.lines & (1 << pin)) != 0) return true;
+  if (pin != dom.callbackPin || pin == 0) return false;
+  const cpu = domainVcpu(dom, 0);
+  if (changetype<usize>(cpu) == 0) return false;
+  const x = changetype<XenVcpu>(<usize>cpu.xen);
+  return x.upcallVector == 0 && atomic.load<u8>(<usize>x.info, VcpuInfoOff.upcallPending) != 0;
+}
+
 /** Delivers a level pin that is asserted, unmasked and not already in service. */
 function serviceLevel(dom: Domain, apic: IoApic, pin: u32): void {
   const entry = load<u64>(entryAt(apic, pin));
   if (!isLevel(entry) || (entry & (Redirection.MASKED | Redirection.REMOTE_IRR)) != 0) return;
-  if ((apic.lines & (1 << pin)) != 0) deliver(dom, apic, pin);
+  if (isAsserted(dom, apic, pin)) deliver(dom, apic, pin);
 }
 
 /** Drives an input pin. A rising edge on a masked edge pin is lost, as on the part. */
@@ -67,6 +81,16 @@ export function ioapicLine(dom: Domain, pin: u32, asserted: bool): void {
   const entry = load<u64>(entryAt(apic, pin));
   if (isLevel(entry)) serviceLevel(dom, apic, pin);
   else if (asserted && !was && (entry & Redirection.MASKED) == 0) deliver(dom, apic, pin);
+}
+
+/** Events wait on vCPU 0 from now on: the pin that the guest chose for them rises. */
+export function ioapicCallback(dom: Domain): void {
+  const pin = dom.callbackPin;
+  if (pin == 0 || pin >= <u32>IOAPIC_PINS) return;
+  const apic = ioapicOf(dom);
+  const entry = load<u64>(entryAt(apic, pin));
+  if (isLevel(entry)) serviceLevel(dom, apic, pin);
+  else if ((apic.lines & (1 << pin)) == 0 && (entry & Redirection.MASKED) == 0) deliver(dom, apic, pin);
 }
 
 /** End of interrupt for `vector`: its level pins may be delivered again. */

@@ -1,4 +1,4 @@
 /** The I/O APIC. */
 export { ioapicIsMasked, ioapicLine, ioapicOf, ioapicRead, ioapicReset, ioapicWrite } from "./device";
-export { ioapicEoi, ioapicSetIrq } from "./locked";
+export { ioapicEoi, ioapicRaiseCallback, ioapicSetIrq } from "./locked";
 export { IOAPIC_SAVED_BYTES, ioapicRestore, ioapicSave } from "./saved";

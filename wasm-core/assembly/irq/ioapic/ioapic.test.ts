@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { EventBit } from "../../../abi/structs/vcpu.js";
-import { IrqMachine } from "../testing/harness.js";
+import { Domain } from "../../../abi/structs/domain.js";
+import { EventBit, Vcpu } from "../../../abi/structs/vcpu.js";
+import { XenVcpu } from "../../../abi/structs/xen.js";
+import { IrqMachine, SCRATCH } from "../testing/harness.js";
 
 const LEVEL = 0x8000;
 const MASKED = 0x10000;
@@ -116,6 +118,80 @@ describe("destinations and delivery modes", () => {
     m.route(3, 0x400, 2);
     pulse(3);
     expect(m.takeEvents(1)).toBe(Number(EventBit.values.NMI));
+  });
+});
+
+describe("the pin of the event channels' upcall", () => {
+  const XEN = SCRATCH;
+  const INFO = SCRATCH + 0x1000;
+  async function callback(pin: number, entry: number) {
+    const { m, line, eoi } = await machine();
+    m.put32(m.cpu(0) + Vcpu.off.xen, XEN);
+    m.put32(XEN + XenVcpu.off.info, INFO);
+    m.put32(m.dom + Domain.off.callbackPin, pin);
+    m.route(pin, entry);
+    const raise = () => {
+      m.view.setUint8(INFO, 1);
+      m.core.ioapicRaiseCallback(m.dom);
+    };
+    return { m, line, eoi, raise, take: () => m.view.setUint8(INFO, 0) };
+  }
+
+  it("is asserted while the upcall is pending", async () => {
+    const { m, eoi, raise, take } = await callback(9, 0x49 | LEVEL);
+    raise();
+    expect(m.take()).toBe(0x49);
+    eoi();
+    expect(m.take()).toBe(0x49);
+    take();
+    eoi();
+    expect(m.take()).toBe(-1);
+    raise();
+    expect(m.take()).toBe(0x49);
+  });
+
+  it("waits for the mask to go, and for nothing when it was taken meanwhile", async () => {
+    const { m, raise, take } = await callback(9, 0x49 | LEVEL | MASKED);
+    raise();
+    expect(m.take()).toBe(-1);
+    m.route(9, 0x49 | LEVEL);
+    expect(m.take()).toBe(0x49);
+    m.core.lapicEoi(m.cpu(0));
+    take();
+    m.route(9, 0x4a | LEVEL | MASKED);
+    m.core.lapicEoi(m.cpu(0));
+    m.route(9, 0x4a | LEVEL);
+    expect(m.take()).toBe(0x49);
+    expect(m.take()).toBe(-1);
+  });
+
+  it("is one edge for each upcall", async () => {
+    const { m, eoi, raise } = await callback(9, 0x49);
+    raise();
+    expect(m.take()).toBe(0x49);
+    eoi();
+    expect(m.take()).toBe(-1);
+  });
+
+  it("shares the line with a device", async () => {
+    const { m, line, eoi, raise, take } = await callback(4, 0x44 | LEVEL);
+    raise();
+    line(4, 1);
+    expect(m.take()).toBe(0x44);
+    line(4, 0);
+    eoi();
+    expect(m.take()).toBe(0x44);
+    line(4, 1);
+    take();
+    eoi();
+    expect(m.take()).toBe(0x44);
+  });
+
+  it("is silent when vCPU 0 has a vector of its own", async () => {
+    const { m, raise } = await callback(9, 0x49 | LEVEL);
+    m.put32(XEN + XenVcpu.off.upcallVector, 0xf3);
+    raise();
+    expect(m.take()).toBe(-1);
   });
 });
 

@@ -1,4 +1,4 @@
 /** What the tests of the interrupt controllers, the devices and the buses call. */
 export * from "../../bus";
 export * from "../lapic";
-export { ioapicSetIrq } from "../ioapic";
+export { ioapicRaiseCallback, ioapicSetIrq } from "../ioapic";

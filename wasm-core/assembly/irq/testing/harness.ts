@@ -43,6 +43,7 @@ export interface IrqCore {
   platformSave(dom: number, at: number): number;
   platformRestore(dom: number, at: number, length: number): number;
   ioapicSetIrq(dom: number, pin: number, level: number): void;
+  ioapicRaiseCallback(dom: number): void;
   lapicReset(cpu: number): void;
   lapicInitReset(cpu: number): void;
   lapicRead(cpu: number, offset: number): number;

@@ -6,6 +6,7 @@ import {
   Evtchn,
   Evtchn_SIZE,
   EVTCHN_2L_PORTS,
+  EVTCHN_2L_PORTS_32,
   EVTCHN_PER_PAGE,
   EvtchnState,
 } from "../../gen/layout";
@@ -37,10 +38,15 @@ export function portOf(dom: Domain, port: u32): Evtchn {
   return changetype<Evtchn>(page + <usize>(port & 127) * Evtchn_SIZE);
 }
 
+/** Ports that the layout of shared_info has bits for. */
+export function ports2l(dom: Domain): u32 {
+  return dom.narrowInfo ? <u32>EVTCHN_2L_PORTS_32 : <u32>EVTCHN_2L_PORTS;
+}
+
 /** Ports that the domain may have under its present ABI. */
 export function portLimit(dom: Domain): u32 {
   const most = min(dom.evtMaxPorts, <u32>DOM0_PORTS);
-  return dom.evtFifo || dom.domid == 0 ? most : min(most, <u32>EVTCHN_2L_PORTS);
+  return dom.evtFifo || dom.domid == 0 ? most : min(most, ports2l(dom));
 }
 
 /** A free port, its record still to be filled in; a negative errno when there is none. */

@@ -1,8 +1,10 @@
 /**
  * Telling a vCPU that events wait: upcall_pending, then an interrupt through its local APIC (the vector set with
- * HVMOP_set_evtchn_upcall_vector) or the direct vector of HVM_PARAM_CALLBACK_IRQ type 2, which the run loop asks for.
+ * HVMOP_set_evtchn_upcall_vector), the direct vector of HVM_PARAM_CALLBACK_IRQ type 2, which the run loop asks for, or
+ * the I/O APIC pin of its types 0 and 1.
  */
 import { Domain, DomainOff, DomainStat, EventBit, Vcpu, VcpuInfoOff, XenVcpu } from "../../gen/layout";
+import { ioapicRaiseCallback } from "../../irq/ioapic";
 import { lapicLatch } from "../../irq/lapic";
 import { count, domainOfVcpu, domainVcpu } from "../../mem/domains";
 import { vcpuKick } from "../../sched/wake";
@@ -23,11 +25,17 @@ export function markEventsPending(cpu: Vcpu): void {
   assertUpcall(cpu);
 }
 
+@inline
+function raiseCallbackPin(dom: Domain): void {
+  if (dom.callbackPin != 0) ioapicRaiseCallback(dom);
+}
+
 /** Interrupts the vCPU for events that wait. */
 export function assertUpcall(cpu: Vcpu): void {
   const x = xenOf(cpu);
   count(domainOfVcpu(cpu), DomainStat.UPCALLS);
   if (x.upcallVector != 0) lapicLatch(cpu, x.upcallVector);
+  else if (cpu.id == 0) raiseCallbackPin(domainOfVcpu(cpu));
   vcpuKick(cpu, EventBit.INTERRUPT);
 }
 

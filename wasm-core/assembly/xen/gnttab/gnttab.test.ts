@@ -320,3 +320,108 @@ describe("versions and sizes", () => {
     expect(flags(a, 8)).toBe(2 | 4 | 8);
   });
 });
+
+describe("the table itself", () => {
+  const SELF = 0x7ff0;
+  const setup = (g: Guest, dom: number, frames: number, list = LIST) => {
+    g.struct([
+      [2, dom],
+      [4, frames],
+      [2, 77],
+      [8, list],
+    ]);
+    expect(g.call(20, 2, STRUCT, 1)).toBe(0);
+    return Number(BigInt.asIntN(16, g.get(STRUCT + 8n, 2)));
+  };
+
+  it("lists the gfns at which the guest has put its frames", async () => {
+    const [a, b] = await pair();
+    expect(mapTable(a, 2n, 0x180)).toBe(0);
+    expect(setup(a, SELF, 4)).toBe(0);
+    expect([0n, 8n, 16n, 24n].map((at) => a.get(LIST + at, 8))).toEqual([
+      BigInt(TABLE),
+      (1n << 64n) - 1n,
+      0x180n,
+      (1n << 64n) - 1n,
+    ]);
+    // A frame that the guest has taken out of its address space is nowhere.
+    expect(
+      a.call(
+        12,
+        15,
+        a.struct([
+          [2, SELF],
+          [8, TABLE],
+        ]),
+      ),
+    ).toBe(0);
+    expect(setup(a, SELF, 1)).toBe(0);
+    expect(a.get(LIST, 8)).toBe((1n << 64n) - 1n);
+    expect(setup(a, SELF, 65)).toBe(-1);
+    expect(setup(a, SELF, 1, 1n << 50n)).toBe(-5);
+    expect(setup(a, b.domid, 1)).toBe(-8);
+    expect(setup(a, 99, 1)).toBe(-2);
+  });
+
+  it("takes one structure, and is nobody else's", async () => {
+    const [a, b] = await pair();
+    for (const cmd of [2, 6, 9]) {
+      expect(a.call(20, cmd, STRUCT, 2)).toBe(-22);
+      expect(a.call(20, cmd, STRUCT, 0)).toBe(-22);
+    }
+    const size = (dom: number) => {
+      a.struct([
+        [2, dom],
+        [4, 0],
+        [4, 0],
+        [2, 77],
+      ]);
+      expect(a.call(20, 6, STRUCT, 1)).toBe(0);
+      return [a.get(STRUCT + 4n, 4), a.get(STRUCT + 8n, 4), BigInt.asIntN(16, a.get(STRUCT + 12n, 2))].map(Number);
+    };
+    expect(size(SELF)).toEqual([1, 64, 0]);
+    expect(size(b.domid)).toEqual([0, 0, -8]);
+    expect(size(99)).toEqual([0, 0, -2]);
+    const version = (dom: number) =>
+      a.call(
+        20,
+        10,
+        a.struct([
+          [2, dom],
+          [4, 0],
+        ]),
+        1,
+      );
+    expect(version(SELF)).toBe(0);
+    expect(a.get(STRUCT + 4n, 4)).toBe(1n);
+    expect(version(b.domid)).toBe(-1);
+    expect(version(99)).toBe(-3);
+  });
+
+  it("answers what Xen answers an HVM guest to commands of PV guests", async () => {
+    const [a] = await pair();
+    for (const cmd of [3, 7, 12, 13]) expect(a.call(20, cmd, STRUCT, 1)).toBe(-38);
+  });
+
+  it("swaps two references, and one with itself", async () => {
+    const [a, b] = await pair();
+    grant(a, 9, b.domid, 5);
+    grant(a, 10, b.domid, 6);
+    expect(map(b, a.domid, 9, 0x7000n).status).toBe(0);
+    const swap = (x: number, y: number) => {
+      a.struct([
+        [4, x],
+        [4, y],
+        [2, 77],
+      ]);
+      expect(a.call(20, 11, STRUCT, 1)).toBe(0);
+      return Number(BigInt.asIntN(16, a.get(STRUCT + 8n, 2)));
+    };
+    expect(swap(9, 10)).toBe(-12);
+    expect(swap(9, 9)).toBe(0);
+    expect(swap(10, 11)).toBe(0);
+    expect(flags(a, 10)).toBe(0);
+    expect(flags(a, 11)).toBe(PERMIT);
+    expect(swap(10, 5000)).toBe(-3);
+  });
+});

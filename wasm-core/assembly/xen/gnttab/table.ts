@@ -47,6 +47,16 @@ export function statusFrame(dom: Domain, index: u32): usize {
   return <usize>load<u32>(slot(dom, DomainOff.gntStatus, index));
 }
 
+/** Notes where the guest has put a frame of its table. */
+export function noteGrantGfn(dom: Domain, status: bool, index: u32, gfn: u32): void {
+  store<u32>(slot(dom, status ? DomainOff.gntStatusGfn : DomainOff.gntSharedGfn, index), gfn);
+}
+
+/** Where the guest has put it last; something else may stand there by now. */
+export function noteOfGrantGfn(dom: Domain, status: bool, index: u32): u32 {
+  return load<u32>(slot(dom, status ? DomainOff.gntStatusGfn : DomainOff.gntSharedGfn, index));
+}
+
 /** References that the table has room for. */
 export function grantRefs(dom: Domain): u32 {
   return dom.gntFrames * <u32>(dom.gntVersion == 2 ? GRANTS_PER_PAGE_V2 : GRANTS_PER_PAGE_V1);

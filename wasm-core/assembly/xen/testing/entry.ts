@@ -27,10 +27,26 @@ export function call(cpu: Vcpu, nr: u32, a0: u64, a1: u64, a2: u64, a3: u64, a4:
   return CONTINUE;
 }
 
-/** As call, but says CONTINUE (the lowest i64) at the first continuation. */
-export function callOnce(cpu: Vcpu, nr: u32, a0: u64, a1: u64, a2: u64): i64 {
+/** As call, from 32-bit code: 32-bit arguments and the structures of 32-bit guests. */
+export function callNarrow(cpu: Vcpu, nr: u32, a0: u32, a1: u32, a2: u32, a3: u32, a4: u32): i32 {
   const x = xenOf(cpu);
-  x.wide = 1;
+  x.wide = 0;
+  setArg(x, 0, a0);
+  setArg(x, 1, a1);
+  setArg(x, 2, a2);
+  setArg(x, 3, a3);
+  setArg(x, 4, a4);
+  for (let i = 0; i < 100000; i++) {
+    const result = dispatch(cpu, x, nr);
+    if (result != CONTINUE) return <i32>result;
+  }
+  return i32.MIN_VALUE;
+}
+
+/** As call, but says CONTINUE (the lowest i64) at the first continuation. */
+export function callOnce(cpu: Vcpu, nr: u32, a0: u64, a1: u64, a2: u64, wide: bool): i64 {
+  const x = xenOf(cpu);
+  x.wide = wide ? 1 : 0;
   setArg(x, 0, a0);
   setArg(x, 1, a1);
   setArg(x, 2, a2);

@@ -67,6 +67,12 @@ export class Guest {
     return Number(this.core.call.call(this.vcpu(vcpu), nr, u(a0), u(a1), u(a2), 0n, 0n));
   }
 
+  /** A hypercall of 32-bit code. */
+  call32(nr: number, a0: number | bigint = 0, a1: number | bigint = 0, a2: number | bigint = 0, vcpu = 0): number {
+    const u = (v: number | bigint) => Number(BigInt.asIntN(32, BigInt(v)));
+    return this.core.call.callNarrow(this.vcpu(vcpu), nr, u(a0), u(a1), u(a2), 0, 0);
+  }
+
   // --- event channels
   evtchn(cmd: number, fields: [1 | 2 | 4 | 8, number | bigint][], vcpu = 0): number {
     return this.call(32, cmd, this.struct(fields), 0, vcpu);
