@@ -141,6 +141,7 @@ export class FakeCore implements CoreLink {
       ...this.#domainCalls(),
       ...this.#pageCalls(),
       ...this.#eventCalls(),
+      jitStart: () => 0,
       grantMap: (domid, ref) => {
         const gfn = this.grants.get(`${domid}:${ref}`);
         return gfn === undefined ? -3 : this.calls.domainPage(domid, gfn);

@@ -20,6 +20,7 @@ const LAYERS = [
   "interp",
   "gen/handlers.ts",
   "decode",
+  "jit",
   "run",
   "index.ts",
 ];

@@ -84,7 +84,16 @@ export interface CoreExports {
   // --- regions
   /** Lets hot blocks ask for regions. Address of the Jit struct, 0 when there is no memory for it. Once. */
   jitStart(): number;
-  /** What compiled regions call; see assembly/jit/doors.ts. */
+
+  // --- pCPUs
+  /** Runs vCPUs until there is nothing to run, the slice budget is spent or the machine stops. Returns a PcpuExit. */
+  pcpuRun(pcpu: number): number;
+  /** After PcpuExit.IDLE: ns until the next timer, as a double; Infinity when there is none. */
+  pcpuIdleNs(pcpu: number): number;
+}
+
+/** What else the core exports, for compiled regions and those who put them in place. See assembly/jit/doors.ts. */
+export interface RegionDoors {
   regionRead(cpu: number, lin: bigint, size: number): number;
   regionWrite(cpu: number, lin: bigint, size: number): number;
   regionCode(cpu: number, lin: bigint, host: number): number;
@@ -92,12 +101,6 @@ export interface CoreExports {
   regionEnd(cpu: number, status: number, rip: bigint, next: bigint): number;
   /** Handlers, and behind them the regions' functions. */
   readonly table: WebAssembly.Table;
-
-  // --- pCPUs
-  /** Runs vCPUs until there is nothing to run, the slice budget is spent or the machine stops. Returns a PcpuExit. */
-  pcpuRun(pcpu: number): number;
-  /** After PcpuExit.IDLE: ns until the next timer, as a double; Infinity when there is none. */
-  pcpuIdleNs(pcpu: number): number;
 }
 
 /** What the core imports, as module "env". */

@@ -2,10 +2,10 @@
  * The compiler's service: takes requests for regions from shared memory, makes modules of them and publishes these in a
  * ring that every pCPU reads. It keeps the book of table slots: a module's slots are given back when it is dropped.
  */
-import { Jit, JIT_REQUESTS, JIT_RING_BYTES, JitRecord, JitRecordKind, JitRequest } from "../abi/structs/jit.js";
+import { JIT_REQUESTS, JIT_RING_BYTES, Jit, JitRecord, JitRecordKind, JitRequest } from "../abi/structs/jit.js";
 import { MACHINE_BASE, Machine, PCPU_BASE, Pcpu } from "../abi/structs/machine.js";
 import { Block } from "../abi/structs/translation.js";
-import { compileModule, CORE_IMPORTS, type RegionCode } from "./module.js";
+import { CORE_IMPORTS, compileModule, type RegionCode } from "./module.js";
 import { discoverRegion } from "./region/discover.js";
 import { emitRegion } from "./region/emit.js";
 import type { Region } from "./region/graph.js";
@@ -152,7 +152,11 @@ export class RegionCompiler {
     for (let id = 0; id < pcpus; id++) {
       const seen = (PCPU_BASE + id * Pcpu.size + Pcpu.off.regionsAt) >>> 2;
       const doorbell = (PCPU_BASE + id * Pcpu.size + Pcpu.off.doorbell) >>> 2;
-      for (let have = Atomics.load(words, seen); ((at - have) >>> 0) + size > JIT_RING_BYTES; have = Atomics.load(words, seen)) {
+      for (
+        let have = Atomics.load(words, seen);
+        ((at - have) >>> 0) + size > JIT_RING_BYTES;
+        have = Atomics.load(words, seen)
+      ) {
         Atomics.add(words, doorbell, 1);
         Atomics.notify(words, doorbell);
         Atomics.wait(words, seen, have, 10);

@@ -16,7 +16,11 @@ function pushSigned(e: Emitter, local: number, size: number): void {
 }
 
 function pushSign(e: Emitter, size: number): void {
-  e.code.get(L.CC_DST).i64(size - 1).op("i64.shr_u").op("i32.wrap_i64");
+  e.code
+    .get(L.CC_DST)
+    .i64(size - 1)
+    .op("i64.shr_u")
+    .op("i32.wrap_i64");
 }
 
 /** The carry flag, 0 or 1. */
@@ -40,7 +44,12 @@ function pushCarry(e: Emitter, { op, size }: KnownFlags): void {
       c.i32(0);
       return;
     case "SHL":
-      c.get(L.CC_SRC).i64(size - 1).op("i64.shr_u").op("i32.wrap_i64").i32(1).op("i32.and");
+      c.get(L.CC_SRC)
+        .i64(size - 1)
+        .op("i64.shr_u")
+        .op("i32.wrap_i64")
+        .i32(1)
+        .op("i32.and");
       return;
     case "SHR":
       c.get(L.CC_SRC).op("i32.wrap_i64").i32(1).op("i32.and");
@@ -54,7 +63,11 @@ function pushCarry(e: Emitter, { op, size }: KnownFlags): void {
 function pushOverflow(e: Emitter, { op, size }: KnownFlags): void {
   const c = e.code;
   const top = (): void => {
-    c.i64(size - 1).op("i64.shr_u").op("i32.wrap_i64").i32(1).op("i32.and");
+    c.i64(size - 1)
+      .op("i64.shr_u")
+      .op("i32.wrap_i64")
+      .i32(1)
+      .op("i32.and");
   };
   switch (op) {
     case "ADD":
@@ -77,10 +90,14 @@ function pushOverflow(e: Emitter, { op, size }: KnownFlags): void {
       c.i32(0);
       return;
     case "INC":
-      c.get(L.CC_DST).i64(BigInt.asIntN(64, 1n << BigInt(size - 1))).op("i64.eq");
+      c.get(L.CC_DST)
+        .i64(BigInt.asIntN(64, 1n << BigInt(size - 1)))
+        .op("i64.eq");
       return;
     case "DEC":
-      c.get(L.CC_DST).i64(ones(size - 1)).op("i64.eq");
+      c.get(L.CC_DST)
+        .i64(ones(size - 1))
+        .op("i64.eq");
       return;
     case "MUL":
       c.get(L.CC_SRC).i64(0).op("i64.ne");

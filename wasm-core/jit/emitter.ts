@@ -4,11 +4,11 @@
  */
 import { TLB_ENTRIES, TlbEntry } from "../abi/structs/translation.js";
 import { CcOp, Status, Vcpu } from "../abi/structs/vcpu.js";
-import { bitsOf } from "../isa/variants.js";
 import type { Operand } from "../isa/row.js";
+import { bitsOf } from "../isa/variants.js";
+import { registersOf } from "./effects.js";
 import { memoryOperand } from "./operands.js";
 import type { Insn } from "./region/machine-view.js";
-import { registersOf } from "./effects.js";
 import { Code, type Label } from "./wasm/code.js";
 import { Type } from "./wasm/ops.js";
 
@@ -281,7 +281,13 @@ export class Emitter {
     // The slot of the page; see tlbSlot in assembly/mmu/tlb.ts.
     c.get(L.LIN).i64(12).op("i64.shr_u").op("i32.wrap_i64").tee(L.E);
     c.get(L.E).i32(10).op("i32.shr_u").op("i32.add");
-    c.i32(TLB_ENTRIES - 1).op("i32.and").i32(5).op("i32.shl").get(L.TLB).op("i32.add").tee(L.E);
+    c.i32(TLB_ENTRIES - 1)
+      .op("i32.and")
+      .i32(5)
+      .op("i32.shl")
+      .get(L.TLB)
+      .op("i32.add")
+      .tee(L.E);
     c.mem("i64.load", tag);
     c.get(L.LIN);
     if (bytes > 1) c.i64(bytes - 1).op("i64.add");
@@ -291,7 +297,11 @@ export class Emitter {
     c.get(L.E).mem("i32.load", TlbEntry.off.host);
     c.get(L.LIN).op("i32.wrap_i64").i32(4095).op("i32.and").op("i32.add");
     c.else();
-    c.get(L.CPU).get(L.LIN).i32(bytes).call(write ? Import.WRITE : Import.READ).tee(L.P);
+    c.get(L.CPU)
+      .get(L.LIN)
+      .i32(bytes)
+      .call(write ? Import.WRITE : Import.READ)
+      .tee(L.P);
     c.op("i32.eqz").if();
     this.leaveToInterpreter();
     c.end();
@@ -322,7 +332,9 @@ export class Emitter {
   /** Reads `size` bits at linear address L.LIN onto the stack. */
   loadAt(size: Size): void {
     this.#check(size, false);
-    this.code.get(L.P).mem(size === 64 ? "i64.load" : size === 32 ? "i32.load" : size === 16 ? "i32.load16_u" : "i32.load8_u");
+    this.code
+      .get(L.P)
+      .mem(size === 64 ? "i64.load" : size === 32 ? "i32.load" : size === 16 ? "i32.load16_u" : "i32.load8_u");
   }
 
   /** Makes the memory operand writable and leaves its machine address in L.P; a store through it cannot fault. */
@@ -392,13 +404,19 @@ export class Emitter {
 
   storeRegister(n: number): void {
     this.used.add(n);
-    this.code.get(L.CPU).get(L.GPR + n).mem("i64.store", n * 8);
+    this.code
+      .get(L.CPU)
+      .get(L.GPR + n)
+      .mem("i64.store", n * 8);
   }
 
   loadRegister(n: number): void {
     this.used.add(n);
     this.dirty.add(n);
-    this.code.get(L.CPU).mem("i64.load", n * 8).set(L.GPR + n);
+    this.code
+      .get(L.CPU)
+      .mem("i64.load", n * 8)
+      .set(L.GPR + n);
   }
 
   /** Sets Vcpu.blockRip to the block of the instruction's record. */

@@ -3,8 +3,8 @@
  * the table of its own core instance. Modules do not import the table: on some engines every one that does makes each
  * later change of the table dearer.
  */
-import type { CoreExports } from "../abi/core-api.js";
-import { Jit, JIT_RING_BYTES, JitRecord, JitRecordKind } from "../abi/structs/jit.js";
+import type { CoreExports, RegionDoors } from "../abi/core-api.js";
+import { JIT_RING_BYTES, Jit, JitRecord, JitRecordKind } from "../abi/structs/jit.js";
 import { PCPU_BASE, Pcpu } from "../abi/structs/machine.js";
 
 /** Slots that the table grows by. */
@@ -18,7 +18,7 @@ export class Regions {
 
   /** @param jit address of the Jit struct */
   constructor(
-    readonly core: CoreExports,
+    readonly core: CoreExports & RegionDoors,
     readonly memory: WebAssembly.Memory,
     readonly pcpu: number,
     readonly jit: number,

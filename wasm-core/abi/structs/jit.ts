@@ -16,7 +16,9 @@ export const JIT_THRESHOLD = 600;
 
 export const Jit = struct("Jit", "The machine's region compiler.", {
   enabled: u32("1 when hot blocks ask for regions"),
-  variants: u32("Address of u16[JIT_FUNCTIONS]: by function-table index the handler's variant plus 1, 0 when it is none"),
+  variants: u32(
+    "Address of u16[JIT_FUNCTIONS]: by function-table index the handler's variant plus 1, 0 when it is none",
+  ),
   requests: u32("Address of JIT_REQUESTS JitRequest records"),
   ring: u32("Address of the ring of published modules, JIT_RING_BYTES long"),
   requestLock: u32("Spinlock of those who ask", 1, 64),

@@ -73,7 +73,6 @@ const step =
     e.push(r);
   };
 
-
 export const ALU: Lowerings = {
   add: value(arithmetic("add")),
   sub: value(arithmetic("sub")),

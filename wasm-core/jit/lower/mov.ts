@@ -47,7 +47,12 @@ const swapHalves = (e: Emitter): void => {
   const c = e.code;
   // abcd -> rotl 8 keeps b.d bytes in place for one mask, rotr 8 for the other.
   c.set(L.I).get(L.I).i32(8).op("i32.rotl").i32(0x00ff00ff).op("i32.and");
-  c.get(L.I).i32(8).op("i32.rotr").i32(0xff00ff00 | 0).op("i32.and").op("i32.or");
+  c.get(L.I)
+    .i32(8)
+    .op("i32.rotr")
+    .i32(0xff00ff00 | 0)
+    .op("i32.and")
+    .op("i32.or");
 };
 
 const bswap: Lowering = (e, i) => {
@@ -142,4 +147,3 @@ export const MOV: Lowerings = {
   hintRm: nothing,
   ...conditional,
 };
-

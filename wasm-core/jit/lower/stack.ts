@@ -46,7 +46,9 @@ const popReg: Lowering = (e, i) => {
   c.set(L.LIN);
   e.loadAt(size);
   const v = e.temp(size);
-  c.get(L.LIN).i64(size / 8).op("i64.add");
+  c.get(L.LIN)
+    .i64(size / 8)
+    .op("i64.add");
   e.setRegister(RSP, 64);
   e.push(v);
   e.setRegister(i.reg, size);

@@ -2,8 +2,9 @@
  * The shape of most rows: fetch the operands, compute, write the first one back. Made for a semantic from the part that
  * computes; memory destinations are opened for writing before anything is computed, so that nothing is half done.
  */
-import { bitsOf } from "../../isa/variants.js";
+
 import type { Operand } from "../../isa/row.js";
+import { bitsOf } from "../../isa/variants.js";
 import { type Emitter, L, type Size, type Value } from "../emitter.js";
 import { memoryOperand, plainAddress } from "../operands.js";
 import type { Lowering, ValueLowering } from "./lowering.js";

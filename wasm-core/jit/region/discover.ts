@@ -3,8 +3,9 @@
  * once. A call is followed into the callee, where its return is then known to lead back: a block reached through two
  * calls is there twice, once for each.
  */
-import { EXIT, type Edge, type Node, type Region, type Terminator } from "./graph.js";
+
 import { flowOf } from "../instructions.js";
+import { type Edge, EXIT, type Node, type Region, type Terminator } from "./graph.js";
 import type { Insn, MachineView } from "./machine-view.js";
 
 export interface RegionLimits {

@@ -2,9 +2,10 @@
  * Writes a region as one wasm function: (vCPU) -> RegionExit. Structured control flow from the dominator tree; all ways
  * out end in one place that stores registers, flags, RIP and the instruction count.
  */
-import { Vcpu } from "../../abi/structs/vcpu.js";
-import { TLB_ENTRIES, TlbEntry } from "../../abi/structs/translation.js";
+
 import { RegionExit } from "../../abi/structs/jit.js";
+import { TLB_ENTRIES, TlbEntry } from "../../abi/structs/translation.js";
+import { Vcpu } from "../../abi/structs/vcpu.js";
 import { CONDITIONS, pushCondition } from "../conditions.js";
 import { Emitter, Import, type KnownFlags, L } from "../emitter.js";
 import { LOWERINGS } from "../lower/index.js";
@@ -12,7 +13,7 @@ import { commitPush, openPush } from "../lower/stack.js";
 import { plainAddress } from "../operands.js";
 import { Code, type Label } from "../wasm/code.js";
 import { Op } from "../wasm/ops.js";
-import { EXIT, type Edge, type Node, type Region } from "./graph.js";
+import { type Edge, EXIT, type Node, type Region } from "./graph.js";
 import type { Insn } from "./machine-view.js";
 import { type Order, orderNodes } from "./order.js";
 
@@ -184,7 +185,9 @@ class RegionWriter {
       c.end();
     } else this.#checkTarget();
     const pop = e.insn.v.semantic === "retPop" ? e.insn.imm & 0xffff : 0;
-    c.get(L.LIN).i64(8 + pop).op("i64.add");
+    c.get(L.LIN)
+      .i64(8 + pop)
+      .op("i64.add");
     e.setRegister(RSP, 64);
     this.#leaveNode(n);
     if (!known) {
@@ -233,7 +236,9 @@ class RegionWriter {
     this.#account();
     const count = this.#last.length;
     for (let i = 0; i < count; i++) c.block();
-    c.get(L.I).byte(Op.br_table).u32(count - 1);
+    c.get(L.I)
+      .byte(Op.br_table)
+      .u32(count - 1);
     for (let i = 0; i < count; i++) c.u32(i);
     for (const insn of this.#last) {
       c.end();
@@ -287,7 +292,13 @@ class RegionWriter {
       e.pushRip(page - start);
       c.tee(L.LIN).i64(12).op("i64.shr_u").op("i32.wrap_i64").tee(L.E);
       c.get(L.E).i32(10).op("i32.shr_u").op("i32.add");
-      c.i32(TLB_ENTRIES - 1).op("i32.and").i32(5).op("i32.shl").get(L.TLB).op("i32.add").tee(L.E);
+      c.i32(TLB_ENTRIES - 1)
+        .op("i32.and")
+        .i32(5)
+        .op("i32.shl")
+        .get(L.TLB)
+        .op("i32.add")
+        .tee(L.E);
       c.mem("i64.load", TlbEntry.off.tagX).get(L.LIN).get(L.CTX).op("i64.or").op("i64.ne");
       c.get(L.E).mem("i32.load", TlbEntry.off.host).i32(host).op("i32.ne").op("i32.or").if();
       c.get(L.CPU).get(L.LIN).i32(host).call(Import.CODE).op("i32.eqz").if();
@@ -308,7 +319,10 @@ class RegionWriter {
     });
     c.if();
     c.i32(Number(RegionExit.values.STALE)).op("return").end();
-    for (const n of e.used) c.get(L.CPU).mem("i64.load", n * 8).set(L.GPR + n);
+    for (const n of e.used)
+      c.get(L.CPU)
+        .mem("i64.load", n * 8)
+        .set(L.GPR + n);
     c.get(L.CPU).mem("i64.load", Vcpu.off.rip).set(L.BASE);
     c.get(L.CPU).mem("i32.load", Vcpu.off.ccOp).set(L.CC_OP);
     c.get(L.CPU).mem("i64.load", Vcpu.off.ccSrc).set(L.CC_SRC);

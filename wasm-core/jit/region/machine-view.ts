@@ -2,10 +2,19 @@
  * What the compiler reads of the machine: decoded blocks, their records, the TLB of the vCPU that asked. All of it may
  * change while it is read; what is read is a guess that the region checks when it is entered and at its edges.
  */
+
+import { JIT_FUNCTIONS, Jit } from "../../abi/structs/jit.js";
 import { MACHINE_BASE, Machine } from "../../abi/structs/machine.js";
-import { Block, BLOCK_RECORDS, CODE_BUCKETS, CodeCache, RECORD_BYTES, TLB_ENTRIES, TlbEntry } from "../../abi/structs/translation.js";
+import {
+  BLOCK_RECORDS,
+  Block,
+  CODE_BUCKETS,
+  CodeCache,
+  RECORD_BYTES,
+  TLB_ENTRIES,
+  TlbEntry,
+} from "../../abi/structs/translation.js";
 import { Vcpu } from "../../abi/structs/vcpu.js";
-import { Jit, JIT_FUNCTIONS } from "../../abi/structs/jit.js";
 import { type VariantInfo, variantTable } from "../instructions.js";
 
 /** An instruction of a region. Register fields as in assembly/decode/record.ts. */
@@ -88,7 +97,8 @@ export class MachineView {
     const hash = (Math.imul(host, 0x9e3779b1) ^ Math.imul(key, 0x85ebca6b)) >>> 16;
     let at = this.word(this.word(this.#cache + CodeCache.off.buckets) + ((hash & (CODE_BUCKETS - 1)) << 2));
     for (let i = 0; at !== 0 && i < MAX_CHAIN; i++) {
-      if (this.word(at + Block.off.phys) === host && this.word(at + Block.off.key) === key && this.isValid(at)) return at;
+      if (this.word(at + Block.off.phys) === host && this.word(at + Block.off.key) === key && this.isValid(at))
+        return at;
       at = this.word(at + Block.off.hashNext);
     }
     return 0;

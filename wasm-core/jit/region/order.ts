@@ -2,7 +2,7 @@
  * Orders a region for structured control flow: reverse postorder, dominators, loop headers and merge points. Edges that
  * no structure can hold (into the middle of a loop) become exits. After Ramsey, "Beyond Relooper" (ICFP 2022).
  */
-import { EXIT, type Edge, edgesOf, type Node } from "./graph.js";
+import { type Edge, EXIT, edgesOf, type Node } from "./graph.js";
 
 export interface Order {
   /** Nodes in reverse postorder; those that are not reached are left out. */
