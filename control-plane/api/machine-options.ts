@@ -6,6 +6,8 @@ export interface MachineOptions {
   readonly memoryMiB?: number;
   /** Time is a count of instructions and randomness comes from `seed`: same inputs, same run. One pCPU only. */
   readonly deterministic?: boolean;
+  /** Compile hot guest code to WebAssembly. Default true; a deterministic machine does without. */
+  readonly jit?: boolean;
   /** A whole number up to 2^53. */
   readonly seed?: number;
 }

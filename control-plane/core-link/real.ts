@@ -11,6 +11,7 @@ import {
   instantiateCore,
   readMemoryLimits,
   type WorkerReport,
+  type WorkerStart,
 } from "../../wasm-core/worker/index.js";
 import type { CoreCalls, CoreLink } from "./core.js";
 import { watchDoorbell } from "./doorbell.js";
@@ -25,6 +26,8 @@ export interface RealCoreOptions {
   readonly maxFrames: number;
   readonly deterministic: boolean;
   readonly seed: number;
+  /** Compile hot guest code to WebAssembly, in a worker of its own. */
+  readonly jit: boolean;
   readonly spawn: SpawnCoreWorker;
   readonly onReport: (report: WorkerReport) => void;
   readonly onWorkerFailure: (message: string) => void;
@@ -60,7 +63,10 @@ export class RealCore implements CoreLink {
     const status = instance.exports.machineInit(maxFrames, pcpus, deterministic ? 1 : 0, seed >>> 0, seedHigh);
     if (status < 0) throw new Error(`the machine could not be made (${status})`);
     const core = new RealCore(shared, instance.exports, options);
-    for (let pcpu = 0; pcpu < pcpus; pcpu++) core.#startPcpu(module, pcpu, origin);
+    // Regions change where slices end, and with it a run that is to be the same again.
+    const jit = options.jit && !deterministic ? instance.exports.jitStart() : 0;
+    for (let pcpu = 0; pcpu < pcpus; pcpu++) core.#startPcpu(module, pcpu, origin, jit);
+    if (jit !== 0) core.#startCompiler(jit, instance.exports.table.length);
     return core;
   }
 
@@ -76,11 +82,19 @@ export class RealCore implements CoreLink {
     await Promise.all(this.#workers.map((worker) => worker.terminate()));
   }
 
-  #startPcpu(module: WebAssembly.Module, pcpu: number, origin: HostOrigin): void {
+  #startPcpu(module: WebAssembly.Module, pcpu: number, origin: HostOrigin, jit: number): void {
+    this.#start(`pCPU ${pcpu}`, { kind: "pcpu", module, memory: this.shared, pcpu, origin, jit });
+  }
+
+  #startCompiler(jit: number, firstSlot: number): void {
+    this.#start("compiler", { kind: "compiler", memory: this.shared, jit, firstSlot });
+  }
+
+  #start(name: string, message: WorkerStart): void {
     const worker = this.options.spawn();
     worker.onReport(this.options.onReport);
-    worker.onFailure((message) => this.options.onWorkerFailure(`pCPU ${pcpu}: ${message}`));
-    worker.start({ kind: "pcpu", module, memory: this.shared, pcpu, origin });
+    worker.onFailure((failure) => this.options.onWorkerFailure(`${name}: ${failure}`));
+    worker.start(message);
     this.#workers.push(worker);
   }
 }

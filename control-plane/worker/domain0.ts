@@ -34,6 +34,7 @@ export async function startDomain0(start: Domain0Start, host: Domain0Host): Prom
     maxFrames: options.memoryMiB === undefined ? ALL_FRAMES : options.memoryMiB * FRAMES_PER_MIB,
     deterministic,
     seed,
+    jit: options.jit ?? true,
     spawn: host.spawn,
     onReport: (report) => logReport(log, report),
     onWorkerFailure: (message) => log.write(`worker failed: ${message}`),
@@ -65,6 +66,7 @@ const TRACE_NAMES = new Map(Object.entries(TraceCode.values).map(([name, value])
 
 function logReport(log: LogRing, report: WorkerReport): void {
   if (report.kind === "fault") log.write(`pCPU ${report.pcpu}: the core trapped: ${report.message}`);
+  if (report.kind === "compiler") log.writeLimited("compiler", report.message);
   if (report.kind !== "trace") return;
   const name = TRACE_NAMES.get(report.code) ?? `trace ${report.code}`;
   log.writeLimited("core", `${name.toLowerCase().replaceAll("_", " ")} ${report.a} ${report.b}`);

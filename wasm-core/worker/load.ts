@@ -3,7 +3,7 @@
  * the module's data segments are passive, so that a second instance does not reset what the first has written, and one
  * call of `initData`, by Domain0 before anything else, puts the constants in place.
  */
-import type { CoreExports, CoreImports } from "../abi/core-api.js";
+import type { CoreExports, CoreImports, RegionDoors } from "../abi/core-api.js";
 
 /** The origin of machine time on this host, ms on the scale of `performance.timeOrigin`; the same in all workers. */
 export type HostOrigin = number;
@@ -15,7 +15,7 @@ export interface CoreHooks {
 }
 
 export interface CoreInstance {
-  readonly exports: CoreExports;
+  readonly exports: CoreExports & RegionDoors;
   /** Loads the constants. Exactly once per memory. */
   initData(): void;
 }
@@ -27,7 +27,7 @@ export interface MemoryLimits {
 }
 
 /** What the post-link step adds to the compiler's exports. */
-interface LinkedExports extends CoreExports {
+interface LinkedExports extends CoreExports, RegionDoors {
   readonly __init_data?: () => void;
 }
 

@@ -9,6 +9,16 @@ export type WorkerStart =
       readonly memory: WebAssembly.Memory;
       readonly pcpu: number;
       readonly origin: HostOrigin;
+      /** Address of the Jit struct; 0 when the interpreter does everything. */
+      readonly jit: number;
+    }
+  | {
+      /** Compiles regions for all pCPUs. */
+      readonly kind: "compiler";
+      readonly memory: WebAssembly.Memory;
+      readonly jit: number;
+      /** Length of the core's function table: regions lie behind it. */
+      readonly firstSlot: number;
     }
   | {
       /** Watches a word for a host without Atomics.waitAsync. */
@@ -22,4 +32,6 @@ export type WorkerReport =
   | { readonly kind: "trace"; readonly code: number; readonly a: number; readonly b: number }
   /** A wasm trap: a bug of ours. The vCPU that ran was abandoned and its domain crashed. */
   | { readonly kind: "fault"; readonly pcpu: number; readonly message: string }
+  /** The region compiler failed on something: a bug of ours. The guest goes on in the interpreter. */
+  | { readonly kind: "compiler"; readonly message: string }
   | { readonly kind: "doorbell" };

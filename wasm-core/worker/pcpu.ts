@@ -8,6 +8,7 @@ import { MACHINE_BASE, Machine, PCPU_BASE, Pcpu } from "../abi/structs/machine.j
 import { PcpuExit, VcpuRunState } from "../abi/structs/sched.js";
 import { Vcpu } from "../abi/structs/vcpu.js";
 import type { CpuShare } from "./cpu-share.js";
+import type { Regions } from "./regions.js";
 
 /** How long the event loop waits for its turn at most, ms. */
 const TURN_MS = 25;
@@ -21,6 +22,8 @@ export interface PcpuHost {
   readonly pcpu: number;
   /** Null where the host does not tell what processor time the thread has had. */
   readonly share: CpuShare | null;
+  /** Null when the interpreter does everything. */
+  readonly regions: Regions | null;
   /** Called with what a trap said, after its domain has been crashed. */
   fault(message: string): void;
 }
@@ -46,11 +49,12 @@ function runForAWhile(host: PcpuHost): void {
   } while (performance.now() < until);
 }
 
-function runOnce({ core, memory, pcpu, share }: PcpuHost): void {
+function runOnce({ core, memory, pcpu, share, regions }: PcpuHost): void {
   const words = new Int32Array(memory.buffer);
   const doorbell = (PCPU_BASE + pcpu * Pcpu.size + Pcpu.off.doorbell) >>> 2;
   // Read before looking for work: a ring between the look and the sleep then ends the sleep at once.
   const rung = Atomics.load(words, doorbell);
+  regions?.install();
   const exit = core.pcpuRun(pcpu);
   share?.settle();
   if (exit !== Number(PcpuExit.values.IDLE)) return;

@@ -1,8 +1,11 @@
 /** What a worker does with the one message that starts it, whatever kind of host it lives in. */
+
+import { runCompiler } from "./compiler.js";
 import { CpuShare, type ThreadClock } from "./cpu-share.js";
 import { hostRandomSource, instantiateCore } from "./load.js";
 import type { WorkerReport, WorkerStart } from "./messages.js";
 import { runPcpu } from "./pcpu.js";
+import { Regions } from "./regions.js";
 
 /** Traces a second that reach Domain0; a guest can cause as many as it likes. */
 const TRACES_PER_SECOND = 20;
@@ -14,6 +17,7 @@ export function startWorker(
   clock: ThreadClock | null = null,
 ): void {
   if (start.kind === "doorbell") watchDoorbell(start.memory, start.address, report);
+  else if (start.kind === "compiler") runCompiler(start, (message) => report({ kind: "compiler", message }));
   else startPcpu(start, report, clock);
 }
 
@@ -22,11 +26,13 @@ function startPcpu(
   report: (message: WorkerReport) => void,
   clock: ThreadClock | null,
 ): void {
-  const { module, memory, pcpu, origin } = start;
+  const { module, memory, pcpu, origin, jit } = start;
   const trace = limited((code, a, b) => report({ kind: "trace", code, a, b }));
   const { exports } = instantiateCore(module, memory, { origin, random: hostRandomSource(), trace });
   const share = clock && new CpuShare(memory, pcpu, clock);
-  void runPcpu({ core: exports, memory, pcpu, share, fault: (message) => report({ kind: "fault", pcpu, message }) });
+  const regions = jit === 0 ? null : new Regions(exports, memory, pcpu, jit);
+  const fault = (message: string) => report({ kind: "fault", pcpu, message });
+  void runPcpu({ core: exports, memory, pcpu, share, regions, fault });
 }
 
 type Trace = (code: number, a: number, b: number) => void;

@@ -12,6 +12,8 @@ interface HostOptions {
   readonly stop?: boolean;
   readonly pcpus?: number;
   readonly memory?: number;
+  /** False with --no-jit. */
+  readonly jit?: boolean;
   readonly coreDumps?: string;
 }
 
@@ -32,6 +34,7 @@ async function serve(options: HostOptions): Promise<number> {
   const machine = await connectNode({
     ...(options.pcpus === undefined ? {} : { pcpus: options.pcpus }),
     ...(options.memory === undefined ? {} : { memoryMiB: options.memory }),
+    ...(options.jit === false ? { jit: false } : {}),
     coreDumpDirectory: options.coreDumps ?? ".",
   });
   try {
@@ -70,6 +73,7 @@ async function detach(options: HostOptions): Promise<number> {
     "host",
     ...(options.pcpus === undefined ? [] : ["--pcpus", String(options.pcpus)]),
     ...(options.memory === undefined ? [] : ["--memory", String(options.memory)]),
+    ...(options.jit === false ? ["--no-jit"] : []),
     ...(options.coreDumps === undefined ? [] : ["--core-dumps", options.coreDumps]),
   ];
   const child = spawn(process.execPath, [...process.execArgv, process.argv[1]!, ...args], {

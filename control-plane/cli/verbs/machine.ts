@@ -12,6 +12,10 @@ const MACHINE_MEMORY: VerbOption = {
   text: "memory for all guests together (default: all that fits, taken as it is used)",
   parse: wholeNumber(2, 4096),
 };
+const NO_JIT: VerbOption = {
+  flags: "--no-jit",
+  text: "interpret all guest code: slower, for comparing",
+};
 const CORE_DUMPS: VerbOption = {
   flags: "--core-dumps <dir>",
   text: "where on_crash=coredump-... puts its files (default: the working directory)",
@@ -40,6 +44,7 @@ A guest that wrote its exit port gives (value << 1) | 1; with --exec it is the c
       { flags: "--console <name>", text: "the guest whose console is shown (default: the first)" },
       PCPUS,
       MACHINE_MEMORY,
+      NO_JIT,
       { flags: "--deterministic", text: "time counts instructions: same inputs, same run" },
       { flags: "--seed <n>", text: "randomness of a deterministic run", parse: wholeNumber(0, 2 ** 53 - 1) },
       CORE_DUMPS,
@@ -63,6 +68,7 @@ A guest that wrote its exit port gives (value << 1) | 1; with --exec it is the c
       { flags: "--stop", text: "end the running host and its guests" },
       PCPUS,
       MACHINE_MEMORY,
+      NO_JIT,
       CORE_DUMPS,
     ],
     examples: [

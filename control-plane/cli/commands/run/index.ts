@@ -18,6 +18,8 @@ export interface RunOptions {
   readonly pcpus?: number;
   readonly memory?: number;
   readonly deterministic?: boolean;
+  /** False with --no-jit. */
+  readonly jit?: boolean;
   readonly seed?: number;
   readonly coreDumps?: string;
 }
@@ -60,12 +62,13 @@ function indexOfName(plans: readonly DomainPlan[], name: string): number {
   throw usageError(`--console: no guest of this run is named "${name}"${didYouMean(name, names)}`);
 }
 
-function machineOptions({ pcpus, memory, deterministic, seed, coreDumps }: RunOptions) {
+function machineOptions({ pcpus, memory, deterministic, seed, jit, coreDumps }: RunOptions) {
   return {
     ...(pcpus === undefined ? {} : { pcpus }),
     ...(memory === undefined ? {} : { memoryMiB: memory }),
     ...(deterministic ? { deterministic } : {}),
     ...(seed === undefined ? {} : { seed }),
+    ...(jit === false ? { jit } : {}),
     coreDumpDirectory: coreDumps ?? ".",
   };
 }
