@@ -38,6 +38,7 @@ export class RegionCompiler {
   readonly counts: CompilerCounts = { regions: 0, modules: 0, bytes: 0 };
   #epoch = 0;
   #nextSlot = 0;
+  #view: MachineView | undefined;
 
   constructor(readonly host: CompilerMemory) {}
 
@@ -52,12 +53,19 @@ export class RegionCompiler {
   drain(): number {
     let made = 0;
     for (;;) {
-      const view = new MachineView(this.host.memory.buffer);
+      const view = this.#look();
       this.#follow(view);
       const requests = this.#take(view);
       if (requests.length === 0) return made;
       made += this.#compile(view, requests);
     }
+  }
+
+  /** A view of the memory as it is now: it may have grown. */
+  #look(): MachineView {
+    const { buffer } = this.host.memory;
+    if (this.#view?.buffer !== buffer) this.#view = new MachineView(buffer);
+    return this.#view;
   }
 
   /** When all blocks were dropped, all regions went with them. */

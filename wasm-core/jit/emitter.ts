@@ -91,6 +91,7 @@ export class Emitter {
   /** Where faults and instructions for the interpreter go; where the region is left. */
   faultLabel: Label = 0;
   exitLabel: Label = 0;
+  inLoop = false;
   /** Handlers the node calls. */
   handlers = 0;
   #blockRip: number | undefined;
@@ -102,8 +103,10 @@ export class Emitter {
     this.#unretired = unretired;
   }
 
-  beginNode(flags: KnownFlags | undefined): void {
+  /** @param inLoop whether the node is in a loop of the region: its code is made for speed, other code for size */
+  beginNode(flags: KnownFlags | undefined, inLoop: boolean): void {
     this.flags = flags;
+    this.inLoop = inLoop;
     this.#blockRip = undefined;
     this.handlers = 0;
   }
@@ -277,6 +280,14 @@ export class Emitter {
   #check(size: number, write: boolean): void {
     const c = this.code;
     const bytes = size / 8;
+    if (!this.inLoop) {
+      // A call is a third of the code of the check itself, and what is outside loops is mostly compiled, not run.
+      c.get(L.CPU).get(L.LIN).i32(bytes).call(write ? Import.WRITE : Import.READ).tee(L.P);
+      c.op("i32.eqz").if();
+      this.leaveToInterpreter();
+      c.end();
+      return;
+    }
     const tag = write ? TlbEntry.off.tagW : TlbEntry.off.tagR;
     // The slot of the page; see tlbSlot in assembly/mmu/tlb.ts.
     c.get(L.LIN).i64(12).op("i64.shr_u").op("i32.wrap_i64").tee(L.E);

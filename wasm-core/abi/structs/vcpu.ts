@@ -111,6 +111,7 @@ export const Vcpu = struct("Vcpu", "One virtual processor.", {
   largePages: u64("Bloom filter of linear 2 MiB areas that were filled from a large page", 32),
   stats: u64("Counters, indexed by VcpuStat", 16),
   regionInstructions: u64("Instructions retired in regions, handlers called from there included"),
+  regionEntries: u64("Times a region was entered"),
   regionHandlers: u64("Instructions that regions left to handlers"),
   singleStep: u8("1 when each instruction is to run alone: TF, debug registers or a lockstep test"),
   tfTrap: u8("1 when a single-step trap is due after the instruction"),

@@ -4,16 +4,19 @@
  */
 import { RegionExit, Status, Vcpu } from "../gen/layout";
 import { condition } from "../cpu/flags";
-import { Door } from "../mmu/door";
-import { plainWrite, slowAccess, translateCode } from "../mmu/slow";
+import { linR, tagOf } from "../mmu/access";
+import { plainWrite, translateCode } from "../mmu/slow";
+import { tlbSlot } from "../mmu/tlb";
 
 /** Where `size` bytes at linear address `lin` can be read; 0 when the interpreter must, which then raises the fault. */
 export function regionRead(cpu: Vcpu, lin: u64, size: u32): usize {
-  return slowAccess(cpu, lin, size, Door.READ, false);
+  return linR(cpu, lin, size, false);
 }
 
 /** Where `size` bytes at linear address `lin` can be written; 0 when the interpreter must. */
 export function regionWrite(cpu: Vcpu, lin: u64, size: u32): usize {
+  const e = tlbSlot(cpu.tlb, lin);
+  if (e.tagW == tagOf(cpu, lin, size)) return <usize>e.host + <usize>((<u32>lin) & 0xfff);
   return plainWrite(cpu, lin, size);
 }
 

@@ -19,8 +19,9 @@ export { Door } from "./door";
 export { copyFromGuest, copyToGuest, sysR, sysRW, sysW } from "./slow";
 export { physR } from "./physical";
 
+/** What the tag of a TLB entry must be for an access of `size` bytes at `lin` to be on its page as a whole. */
 @inline
-function tagOf(cpu: Vcpu, lin: u64, size: u32): u64 {
+export function tagOf(cpu: Vcpu, lin: u64, size: u32): u64 {
   return ((lin + <u64>(size - 1)) & ~0xfff) | cpu.ctx;
 }
 

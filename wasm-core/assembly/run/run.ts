@@ -39,6 +39,7 @@ export function runVcpu(cpu: Vcpu): u32 {
 function runHere(cpu: Vcpu, at: usize): void {
   const block = changetype<Block>(at);
   if (hasRegion(cpu, block)) {
+    cpu.regionEntries += 1;
     const exit = enterRegion(cpu, block);
     if (exit != RegionExit.NEXT) settleRegion(cpu, block, exit);
     return;

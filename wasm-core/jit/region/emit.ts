@@ -5,7 +5,7 @@
 
 import { RegionExit } from "../../abi/structs/jit.js";
 import { TLB_ENTRIES, TlbEntry } from "../../abi/structs/translation.js";
-import { Vcpu } from "../../abi/structs/vcpu.js";
+import { Status, Vcpu } from "../../abi/structs/vcpu.js";
 import { CONDITIONS, pushCondition } from "../conditions.js";
 import { Emitter, Import, type KnownFlags, L } from "../emitter.js";
 import { LOWERINGS } from "../lower/index.js";
@@ -41,6 +41,7 @@ class RegionWriter {
   write(): Uint8Array {
     const { e } = this;
     const c = e.code;
+    const done = c.block();
     e.exitLabel = c.block();
     e.faultLabel = c.block();
     this.#lastLabel = c.block();
@@ -49,6 +50,9 @@ class RegionWriter {
     this.#lastHandlers();
     c.end();
     this.#fault();
+    c.br(done);
+    c.end();
+    c.i32(Number(RegionExit.values.NEXT)).set(L.STATUS);
     c.end();
     this.#epilogue();
     c.end();
@@ -83,7 +87,7 @@ class RegionWriter {
     const { e } = this;
     const node = this.region.nodes[n]!;
     const from = this.#order.onlyFrom[n]!;
-    e.beginNode(from < 0 ? undefined : this.#flagsAt.get(from));
+    e.beginNode(from < 0 ? undefined : this.#flagsAt.get(from), this.#order.inLoop[n]!);
     const count = node.insns.length;
     e.code.get(L.LEFT).i32(count).op("i32.sub").set(L.LEFT);
     node.insns.forEach((insn, k) => {
@@ -243,7 +247,7 @@ class RegionWriter {
     for (const insn of this.#last) {
       c.end();
       e.begin(insn, 1);
-      e.beginNode(undefined);
+      e.beginNode(undefined, false);
       e.setBlockRip();
       c.get(L.CPU);
       e.callHandler();
@@ -339,27 +343,25 @@ class RegionWriter {
     const c = this.e.code;
     c.get(L.BASE).get(L.SITE).i32(8).op("i32.shr_s").op("i64.extend_i32_s").op("i64.add").set(L.RIP);
     c.get(L.LEFT).get(L.SITE).i32(0xff).op("i32.and").op("i32.add").set(L.LEFT);
-    this.#storeState();
     // A fault and a restart cost budget too: no guest keeps the processor by going nowhere.
-    c.get(L.CPU).get(L.LEFT).i32(1).op("i32.sub").mem("i32.store", Vcpu.off.budget);
-    // Status 0: the interpreter; FAULT 2; RESTART 4 goes on at RIP.
-    c.get(L.STATUS).op("i32.eqz").if();
-    c.i32(Number(RegionExit.values.INTERPRET)).op("return").end();
-    c.get(L.STATUS).i32(2).op("i32.eq").op("return");
+    c.get(L.LEFT_AT_ENTRY).get(L.LEFT).op("i32.sub").set(L.I);
+    c.get(L.LEFT).i32(1).op("i32.sub").set(L.LEFT);
+    c.get(L.LEFT).get(L.I).op("i32.add").set(L.LEFT_AT_ENTRY);
+    // Status 0: the interpreter does it; FAULT; RESTART goes on at RIP.
+    c.i32(Number(RegionExit.values.FAULT)).i32(Number(RegionExit.values.NEXT));
+    c.get(L.STATUS).i32(Number(Status.values.FAULT)).op("i32.eq").op("select");
+    c.i32(Number(RegionExit.values.INTERPRET)).get(L.STATUS).op("select").set(L.STATUS);
   }
 
+  /** Every way out ends here, with a RegionExit in L.STATUS. */
   #epilogue(): void {
-    this.#storeState();
-    this.e.code.i32(Number(RegionExit.values.NEXT));
-  }
-
-  #storeState(): void {
     const { e } = this;
     const c = e.code;
     for (const n of e.dirty) e.storeRegister(n);
     e.storeFlags();
     c.get(L.CPU).get(L.RIP).mem("i64.store", Vcpu.off.rip);
     this.#account();
+    c.get(L.STATUS);
   }
 
   /** Instructions retired since the entry. */

@@ -13,7 +13,7 @@ export class Code {
 
   #room(n: number): void {
     if (this.#at + n <= this.#bytes.length) return;
-    const grown = new Uint8Array(this.#bytes.length * 2);
+    const grown = new Uint8Array(Math.max(this.#bytes.length * 2, this.#at + n));
     grown.set(this.#bytes);
     this.#bytes = grown;
   }
@@ -30,6 +30,14 @@ export class Code {
   byte(b: number): this {
     this.#room(1);
     this.#bytes[this.#at++] = b;
+    return this;
+  }
+
+  /** Appends bytes as they are. */
+  append(from: Uint8Array): this {
+    this.#room(from.length);
+    this.#bytes.set(from, this.#at);
+    this.#at += from.length;
     return this;
   }
 

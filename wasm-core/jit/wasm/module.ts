@@ -34,7 +34,7 @@ const FUNCTION_FORM = 0x60;
 const SHARED_WITH_MAXIMUM = 3;
 const WITH_MAXIMUM = 1;
 
-function bytes(out: Code, from: Uint8Array | readonly number[]): void {
+function bytes(out: Code, from: readonly number[]): void {
   for (const b of from) out.byte(b);
 }
 
@@ -47,7 +47,7 @@ function section(out: Code, id: number, write: (body: Code) => void): void {
   const body = new Code();
   write(body);
   out.byte(id).u32(body.length);
-  bytes(out, body.bytes());
+  out.append(body.bytes());
 }
 
 function writeTypes(body: Code, types: readonly FunctionType[]): void {
@@ -97,8 +97,7 @@ export function moduleBytes(parts: ModuleParts, shared = true): Uint8Array {
       head.u32(f.locals.length);
       for (const [count, type] of f.locals) head.u32(count).byte(type);
       b.u32(head.length + f.code.length);
-      bytes(b, head.bytes());
-      bytes(b, f.code);
+      b.append(head.bytes()).append(f.code);
     }
   });
   return out.bytes().slice();
