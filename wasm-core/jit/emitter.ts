@@ -282,7 +282,11 @@ export class Emitter {
     const bytes = size / 8;
     if (!this.inLoop) {
       // A call is a third of the code of the check itself, and what is outside loops is mostly compiled, not run.
-      c.get(L.CPU).get(L.LIN).i32(bytes).call(write ? Import.WRITE : Import.READ).tee(L.P);
+      c.get(L.CPU)
+        .get(L.LIN)
+        .i32(bytes)
+        .call(write ? Import.WRITE : Import.READ)
+        .tee(L.P);
       c.op("i32.eqz").if();
       this.leaveToInterpreter();
       c.end();

@@ -12,7 +12,7 @@ export const JIT_RING_BYTES = 8 * 1024 * 1024;
 /** Entries of the map from function-table index to variant. */
 export const JIT_FUNCTIONS = 8192;
 /** Runs of a block in the interpreter before a region is asked for. */
-export const JIT_THRESHOLD = 4000;
+export const JIT_THRESHOLD = 12000;
 
 export const Jit = struct("Jit", "The machine's region compiler.", {
   enabled: u32("1 when hot blocks ask for regions"),
