@@ -10,7 +10,7 @@ import { defaultCacheDir, prepareGuest } from "../../control-plane/guest/index.j
 import { unwrap } from "../../control-plane/util/index.js";
 import { requirePrograms } from "../support/programs.js";
 import { run as runStep } from "../support/run.js";
-import { type I386Parts, i386Parts } from "./debian-i386.js";
+import { i386Parts } from "./debian-i386.js";
 import { judge, type Measured } from "./judge.js";
 import { type Options, readOptions } from "./options.js";
 import { native } from "./peers/native.js";
@@ -24,31 +24,39 @@ import { type Round, taskFigures } from "./statistics.js";
 import { speedUp, targetsOf, targetTable } from "./targets.js";
 import { type Task, tasksOf } from "./workloads.js";
 
+/** What shells give for a command that Ctrl-C ended. */
+const INTERRUPTED = 130;
 const say = (text: string): boolean => process.stderr.write(`${text}\n`);
 
-/** What needs packages for i686; the bench goes on without them. */
-async function i386IfPossible(): Promise<I386Parts | null> {
+/** For what has to be fetched: the bench goes on without it. */
+async function ifPossible<T>(what: string, make: () => T | Promise<T>): Promise<T | null> {
   try {
-    return await i386Parts(defaultCacheDir());
+    return await make();
   } catch (error) {
-    say(`without v86 and busybox for i686: ${(error as Error).message}`);
+    say(`without ${what}: ${(error as Error).message}`);
     return null;
   }
 }
 
 async function makePeers(options: Options, scratch: string): Promise<{ peers: Peer[]; tools32: boolean }> {
+  const cacheDir = defaultCacheDir();
   const guest = unwrap(await prepareGuest({ flavour: options.flavour }));
   const busybox = unwrap(readCpio(new Uint8Array(readFileSync(guest.initramfs)))).find(
     (e) => e.path === "bin/busybox",
   )!;
-  const i386 = options.words.includes(32) ? await i386IfPossible() : null;
-  const programs = programsFolder(defaultCacheDir(), {
+  const i386 = options.words.includes(32)
+    ? await ifPossible("v86 and busybox for i686", () => i386Parts(cacheDir))
+    : null;
+  const programs = programsFolder(cacheDir, {
     64: busybox.data,
     ...(i386 ? { 32: i386.busybox } : {}),
   });
   const peers = [xenolith(guest, programs, scratch)];
   if (options.peers.includes("qemu")) peers.push(qemu(guest, programs, scratch));
-  if (options.peers.includes("v86") && i386) peers.push(v86(i386, programs, scratch, defaultCacheDir()));
+  if (options.peers.includes("v86") && i386) {
+    const peer = await ifPossible("v86", () => v86(i386, programs, scratch, cacheDir));
+    if (peer) peers.push(peer);
+  }
   if (options.peers.includes("native")) peers.push(native(programs));
   return { peers, tools32: i386 !== null };
 }
@@ -155,11 +163,10 @@ async function main(): Promise<number> {
   ]);
   if (options.build) await runStep("build", "npm", ["run", "-s", "build"]);
   const scratch = mkdtempSync(join(tmpdir(), "xenolith-bench-"));
-  try {
-    return await bench(options, scratch);
-  } finally {
-    rmSync(scratch, { recursive: true, force: true });
-  }
+  process.once("exit", () => rmSync(scratch, { recursive: true, force: true }));
+  // Ends by way of "exit", which also ends the guest that runs.
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(INTERRUPTED));
+  return bench(options, scratch);
 }
 
 process.exitCode = await main();

@@ -12,7 +12,7 @@ describe("marks", () => {
     const reader = new MarkReader((mark) => marks.push(mark));
     for (const text of [
       "[ 1.0] booting\r\n@@ re",
-      "ady\r\n@@ begin big-code 64\n",
+      "ady\r\n@@ begin big-code 64\n@@ go big-code 64\n",
       "@@ end big-code 64 0\r\n@@ out big-",
     ]) {
       reader.push(text);
@@ -21,6 +21,7 @@ describe("marks", () => {
     expect(marks).toEqual([
       { kind: "ready" },
       { kind: "begin", key: "big-code 64" },
+      { kind: "go", key: "big-code 64" },
       { kind: "end", key: "big-code 64", status: 0 },
       { kind: "out", key: "big-code 64", text: "checksum 12 34" },
       { kind: "done" },
@@ -37,7 +38,7 @@ describe("marks", () => {
 describe("the guest's script", () => {
   it("runs every task between marks", () => {
     const script = guestScript(tasks);
-    expect(script).toContain(`run "alu 32" '$B/alu.32 25000000'`);
+    expect(script).toContain(`run "alu 32" '$B/alu.32 100000000'`);
     expect(script.match(/^run "/gm)).toHaveLength(4);
   });
 

@@ -1,6 +1,7 @@
 /**
  * What a guest of the bench is given, and what it says. Its /bench holds the programs and a script that runs them one after
- * the other with marks on the console; it sleeps at each mark, so that whoever reads the process's CPU time there is in time.
+ * the other with marks on the console. It sleeps before and after a program, so that whoever reads the process's CPU time at
+ * `begin` and at `end` is in time; `go` is where wall time begins.
  */
 import { readCpio, S_IFDIR, S_IFREG, writeCpio } from "../../control-plane/formats/index.js";
 import { unwrap } from "../../control-plane/util/index.js";
@@ -24,6 +25,7 @@ B=${GUEST_FOLDER}
 run() {
   echo "${MARK} begin $1"
   sleep ${PAUSE_SECONDS}
+  echo "${MARK} go $1"
   eval "$2" >/tmp/out 2>&1
   status=$?
   echo "${MARK} end $1 $status"
@@ -56,18 +58,18 @@ export function withBench(
 
 export type Mark =
   | { readonly kind: "ready" | "done" }
-  | { readonly kind: "begin"; readonly key: string }
+  | { readonly kind: "begin" | "go"; readonly key: string }
   | { readonly kind: "end"; readonly key: string; readonly status: number }
   | { readonly kind: "out"; readonly key: string; readonly text: string };
 
-const MARK_LINE = new RegExp(`^${MARK} (ready|done|begin|end|out)(?: ([\\w-]+ (?:64|32))(?: (.*))?)?$`);
+const MARK_LINE = new RegExp(`^${MARK} (ready|done|begin|go|end|out)(?: ([\\w-]+ (?:64|32))(?: (.*))?)?$`);
 
 /** A mark from a line of the console, or undefined. */
 export function readMark(line: string): Mark | undefined {
   const [, kind, key, rest = ""] = MARK_LINE.exec(line.trim()) ?? [];
   if (kind === "ready" || kind === "done") return { kind };
   if (key === undefined) return undefined;
-  if (kind === "begin") return { kind, key };
+  if (kind === "begin" || kind === "go") return { kind, key };
   if (kind === "end") return { kind, key, status: Number(rest) };
   return kind === "out" ? { kind, key, text: rest } : undefined;
 }

@@ -1,5 +1,4 @@
 /** Debian's QEMU with its own compiler (TCG): the same kernel, initramfs and command line but for the console. */
-import { spawn } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { unpackKernel } from "../../../control-plane/domain/index.js";
@@ -9,7 +8,7 @@ import { GUEST_COMMAND, withBench } from "../guest.js";
 import { CLOCK, filesFor } from "../programs.js";
 import { WORDS } from "../workloads.js";
 import { MEMORY_MIB, type Peer } from "./peer.js";
-import { listenToOutput, watch } from "./watch.js";
+import { listenToOutput, start, watch } from "./watch.js";
 
 /** A PC with nothing but a serial port: QEMU's microvm has no clock that Linux can calibrate without KVM. */
 const MACHINE = ["-machine", "pc", "-nodefaults", "-no-reboot", "-display", "none", "-serial", "stdio"];
@@ -49,7 +48,7 @@ export function qemu(guest: GuestImage, programs: string, scratch: string): Peer
       const append = `${serialCmdline(guest.cmdline)} xl.exec="${GUEST_COMMAND}"`;
       argv.push("-kernel", kernel, "-initrd", initramfs, "-append", append);
       const startedMs = performance.now();
-      const child = spawn("qemu-system-x86_64", argv, { stdio: ["ignore", "pipe", "inherit"] });
+      const child = start("qemu-system-x86_64", argv, { stdio: ["ignore", "pipe", "inherit"] });
       return watch(title, {
         child,
         clock: join(programs, CLOCK),

@@ -2,7 +2,7 @@
  * v86, a PC emulator with a compiler to WebAssembly, in Node: Debian's kernel for i686 on it, as it has no 64-bit mode. Its npm
  * package is fetched into the cache, at the version that the figures name; SeaBIOS comes from Debian.
  */
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -15,7 +15,7 @@ import { CLOCK, filesFor } from "../programs.js";
 import { MEMORY_MIB, type Peer } from "./peer.js";
 import { serialCmdline } from "./qemu.js";
 import type { MachineFile } from "./v86-machine.js";
-import { listenToOutput, watch } from "./watch.js";
+import { listenToOutput, start, watch } from "./watch.js";
 
 const VERSION = "0.5.462";
 /** Debian's package seabios, which QEMU's depends on. */
@@ -62,7 +62,7 @@ export function v86(parts: I386Parts, programs: string, scratch: string, cacheDi
       };
       writeFileSync(config!, JSON.stringify(machine));
       const startedMs = performance.now();
-      const child = spawn(process.execPath, [program, config!], { stdio: ["ignore", "pipe", "inherit"] });
+      const child = start(process.execPath, [program, config!], { stdio: ["ignore", "pipe", "inherit"] });
       return watch(title, {
         child,
         clock: join(programs, CLOCK),

@@ -1,5 +1,5 @@
 /** Follows a guest by the marks on its console: what its process took at each. */
-import type { ChildProcess } from "node:child_process";
+import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process";
 import { type Mark, MarkReader } from "../guest.js";
 import { cpuMs, residentMiB } from "../process.js";
 import type { Counters, SuiteRun, TaskRun } from "./peer.js";
@@ -16,6 +16,8 @@ export interface Watched {
   readonly startedMs: number;
   /** What the guest has executed so far. */
   readonly counters: () => Promise<Counters | null>;
+  /** Resolves with why the guest ended, where that does not end the process. */
+  readonly ended?: Promise<string>;
   /** Calls back with what the console shows; resolves when it listens. */
   readonly listen: (onText: (text: string) => void) => Promise<void>;
 }
@@ -24,6 +26,15 @@ interface Moment {
   readonly cpu: number;
   readonly wall: number;
   readonly counters: Counters | null;
+}
+
+/** Starts a process that does not outlive the bench. */
+export function start(command: string, argv: readonly string[], options: SpawnOptions): ChildProcess {
+  const child = spawn(command, argv, options);
+  const kill = () => child.kill("SIGKILL");
+  process.once("exit", kill);
+  child.once("exit", () => process.off("exit", kill));
+  return child;
 }
 
 /** The difference of two counts, where both are known. */
@@ -63,6 +74,9 @@ class Course {
         this.#begun = { cpu: cpuMs(clock, child.pid!), wall, counters: before };
         return null;
       }
+      case "go":
+        if (this.#begun) this.#begun = { ...this.#begun, wall };
+        return null;
       case "end":
         this.#end(mark, cpu, wall, await counters());
         return null;
@@ -108,7 +122,9 @@ export async function watch(title: string, watched: Watched): Promise<SuiteRun> 
       let turn: Promise<void> = Promise.resolve();
       const reader = new MarkReader((mark) => {
         if (child.exitCode !== null) return;
-        const [cpu, wall] = [cpuMs(clock, child.pid!), performance.now()];
+        const wall = performance.now();
+        // The others come while a program runs: reading the clock would disturb it.
+        const cpu = mark.kind === "go" || mark.kind === "out" ? 0 : cpuMs(clock, child.pid!);
         listenOn();
         turn = turn
           .then(() => course.take(mark, cpu, wall))
@@ -117,6 +133,7 @@ export async function watch(title: string, watched: Watched): Promise<SuiteRun> 
       });
       child.once("error", reject);
       child.once("close", (status, signal) => fail(`ended with ${signal ?? `status ${status}`}`));
+      watched.ended?.then((reason) => fail(`ended: ${reason}`)).catch(reject);
       listenOn();
       watched
         .listen((text) => {

@@ -1,5 +1,4 @@
 /** This project: `xl host`, whose socket gives the console and, at each mark, what the guest has executed. */
-import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -11,7 +10,7 @@ import { GUEST_COMMAND, withBench } from "../guest.js";
 import { CLOCK, filesFor } from "../programs.js";
 import { WORDS } from "../workloads.js";
 import { type Counters, MEMORY_MIB, type Peer, type Shares } from "./peer.js";
-import { watch } from "./watch.js";
+import { start, watch } from "./watch.js";
 
 const POLL_MS = 20;
 
@@ -38,7 +37,7 @@ export function xenolith(guest: GuestImage, programs: string, scratch: string): 
       const startedMs = performance.now();
       const argv = [join(ROOT, "dist/xl.js"), "host", "--pcpus", String(processors)];
       const env = { ...process.env, XENOLITH_SOCKET: socket };
-      const child = spawn(process.execPath, argv, { env, stdio: ["ignore", "ignore", "ignore"] });
+      const child = start(process.execPath, argv, { env, stdio: ["ignore", "ignore", "ignore"] });
       while (!(await answers(socket))) {
         if (child.exitCode !== null) throw new Error(`${title}: the host ended with status ${child.exitCode}`);
         await sleep(POLL_MS);
@@ -58,12 +57,18 @@ export function xenolith(guest: GuestImage, programs: string, scratch: string): 
         },
         { paused: true },
       );
+      // Rejects when the connection is lost, as at the end of every run.
+      const ended = host.waitShutdown(domid).then(
+        ({ reason }) => `the guest's shutdown reason is ${reason}`,
+        () => new Promise<string>(() => undefined),
+      );
       const counters = async () => countersOf(await host.domain(domid));
       return watch(title, {
         child,
         clock: join(programs, CLOCK),
         startedMs,
         counters,
+        ended,
         listen: (onText) => listenTo(host, domid, onText),
       });
     },
