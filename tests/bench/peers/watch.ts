@@ -96,8 +96,10 @@ class Course {
   #end(mark: Mark & { kind: "end" }, cpu: number, wall: number, after: Counters | null): void {
     const begun = this.#begun;
     if (!begun) return;
+    const took = cpu - begun.cpu;
+    process.stderr.write(`    ${mark.key}: ${(took / 1000).toFixed(2)} s\n`);
     this.#tasks.set(mark.key, {
-      cpuMs: cpu - begun.cpu,
+      cpuMs: took,
       wallMs: wall - begun.wall,
       status: mark.status,
       output: "",
