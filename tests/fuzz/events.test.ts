@@ -17,6 +17,8 @@ import { fuzz, randomOf } from "./seeds.js";
 const FRAMES = 16384;
 const CANARY = 500;
 const SEEDS = 5;
+/** Pages that stand between those of guests, at most. */
+const FENCES = 128;
 const ROUNDS = 8;
 const TURNS = 12;
 const ATTACKERS = 2;
@@ -34,6 +36,7 @@ class Attack {
     readonly machine: OneThreadMachine,
     readonly random: Random,
     private readonly kernel: Uint8Array,
+    private readonly canary: Canary,
   ) {}
 
   async start(): Promise<void> {
@@ -46,6 +49,11 @@ class Attack {
       onCrash: "destroy",
     });
     const { call } = this.machine.core;
+    // Behind each page that the guest will give away there is one of somebody else's.
+    for (let i = 0; i < GIVEN_PAGES; i++) {
+      call.domainPage(domid, GIVEN_GFN + i);
+      this.canary.plant();
+    }
     const bound = Array.from({ length: 4 }, () => call.evtchnBind(domid, call.evtchnAllocUnbound(domid, 0)));
     this.#ports.set(domid, bound);
   }
@@ -118,10 +126,10 @@ class Reach {
 async function attack(seed: number, target: Target): Promise<Reach> {
   const random = randomOf(seed);
   const machine = await OneThreadMachine.create(FRAMES, seed);
-  const canary = new Canary(machine.core, CANARY);
+  const canary = new Canary(machine.core, CANARY, FENCES);
   const config = { name: "neighbour", kernel: await notifierKernel(false), memoryMiB: 4, vcpus: 1 };
   const neighbour = await machine.host.create(config);
-  const attack = new Attack(machine, random, await eventKernel(seed, target));
+  const attack = new Attack(machine, random, await eventKernel(seed, target), canary);
   const reach = new Reach();
   const before = await machine.host.info();
   for (let round = 0; round < ROUNDS; round++) {
