@@ -24,12 +24,12 @@ function embeddedGuest(why: string, kernelPath: string): ConfigDefaults {
   return { name: "embedded", kernelPath, cmdline: "console=hvc0", memoryMiB };
 }
 
-/** Finds or prepares the default guest. */
-export async function defaultGuest(flavour: GuestFlavour = "cloud"): Promise<ConfigDefaults> {
+/** Finds or prepares the default guest. `mustBeLinux`: the small guest will not do in its place. */
+export async function defaultGuest(flavour: GuestFlavour = "cloud", mustBeLinux = false): Promise<ConfigDefaults> {
   const bar = progressBar(process.stderr);
   const prepared = await prepareGuest({ flavour, onProgress: bar.report });
   bar.finish();
-  const embedded = embeddedKernel();
+  const embedded = mustBeLinux ? undefined : embeddedKernel();
   if (!prepared.ok && prepared.error.code === "offline" && embedded) {
     return embeddedGuest(prepared.error.message, embedded);
   }

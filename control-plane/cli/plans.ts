@@ -7,6 +7,8 @@ export interface PlanOptions {
   /** The default guest, by --default. */
   readonly default?: boolean;
   readonly flavour?: GuestFlavour;
+  /** A command for the default guest: only Linux runs it. */
+  readonly exec?: string;
 }
 
 /** Plans of all configuration files, and of the default guest or of settings alone where there are none. */
@@ -28,5 +30,5 @@ export async function plansOf(args: readonly string[], options: PlanOptions): Pr
 
 async function guestDefaults(options: PlanOptions): Promise<ConfigDefaults> {
   const { defaultGuest } = await import("./default-guest.js");
-  return defaultGuest(options.flavour);
+  return defaultGuest(options.flavour, options.exec !== undefined);
 }

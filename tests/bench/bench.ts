@@ -1,95 +1,172 @@
 /**
- * `npm run bench`: the default guest here and on Debian's QEMU with TCG, in turn, on the same machine in the same run.
- * Options: --quick (one pair), --pairs N, --programs (also programs in the guest), --flavour cloud|full,
- * --check (exit 1 when worse than baseline.json allows), --update (write baseline.json). docs/performance.md explains.
+ * `npm run bench`: the same programs in the same guest here, on QEMU's TCG and on v86, and on the processor itself, in turn.
+ * `--help` lists the options, docs/performance.md explains the figures.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
+import { readCpio } from "../../control-plane/formats/index.js";
+import { defaultCacheDir, prepareGuest } from "../../control-plane/guest/index.js";
+import { unwrap } from "../../control-plane/util/index.js";
 import { requirePrograms } from "../support/programs.js";
-import { type Baseline, type Figures, figuresOf, type Pair, regressions, table } from "./figures.js";
-import { makeSubjects, type Subject } from "./subjects.js";
+import { run as runStep } from "../support/run.js";
+import { i386Parts } from "./debian-i386.js";
+import { judge, type Measured } from "./judge.js";
+import { type Options, readOptions } from "./options.js";
+import { native } from "./peers/native.js";
+import type { Peer } from "./peers/peer.js";
+import { qemu } from "./peers/qemu.js";
+import { v86 } from "./peers/v86.js";
+import { xenolith } from "./peers/xenolith.js";
+import { programsFolder } from "./programs.js";
+import { machineTable, programTable, smpTable, times } from "./report.js";
+import { type Round, taskFigures } from "./statistics.js";
+import { speedUp, targetsOf, targetTable } from "./targets.js";
+import { type Task, tasksOf } from "./workloads.js";
 
-const BASELINE = new URL("baseline.json", import.meta.url);
-const DEFAULT_PAIRS = 5;
+/** What shells give for a command that Ctrl-C ended. */
+const INTERRUPTED = 130;
+const say = (text: string): boolean => process.stderr.write(`${text}\n`);
 
-/** Shell commands for the guest by workload. All but the first are the boot with a program at its end. */
-const BOOT = { boot: "true" };
-const PROGRAMS = {
-  sha256: "head -c 16000000 /dev/zero | sha256sum",
-  gzip: "head -c 4000000 /bin/busybox | gzip -9 | wc -c",
-  "shell loop": "i=0; while [ $i -lt 30000 ]; do i=$((i+1)); done",
-  "fork and exec": "i=0; while [ $i -lt 100 ]; do /bin/true; i=$((i+1)); done",
-};
+/** For what has to be fetched: the bench goes on without it. */
+async function ifPossible<T>(what: string, make: () => T | Promise<T>): Promise<T | null> {
+  try {
+    return await make();
+  } catch (error) {
+    say(`without ${what}: ${(error as Error).message}`);
+    return null;
+  }
+}
 
-function readOptions(): {
-  pairs: number;
-  programs: boolean;
-  check: boolean;
-  update: boolean;
-  flavour: "cloud" | "full";
-} {
-  const { values } = parseArgs({
-    options: {
-      quick: { type: "boolean", default: false },
-      pairs: { type: "string", default: String(DEFAULT_PAIRS) },
-      programs: { type: "boolean", default: false },
-      flavour: { type: "string", default: "cloud" },
-      check: { type: "boolean", default: false },
-      update: { type: "boolean", default: false },
-    },
+async function makePeers(options: Options, scratch: string): Promise<{ peers: Peer[]; tools32: boolean }> {
+  const cacheDir = defaultCacheDir();
+  const guest = unwrap(await prepareGuest({ flavour: options.flavour }));
+  const busybox = unwrap(readCpio(new Uint8Array(readFileSync(guest.initramfs)))).find(
+    (e) => e.path === "bin/busybox",
+  )!;
+  const i386 = options.words.includes(32)
+    ? await ifPossible("v86 and busybox for i686", () => i386Parts(cacheDir))
+    : null;
+  const programs = programsFolder(cacheDir, {
+    64: busybox.data,
+    ...(i386 ? { 32: i386.busybox } : {}),
   });
-  const pairs = values.quick ? 1 : Number(values.pairs);
-  if (!Number.isInteger(pairs) || pairs < 1) throw new Error(`--pairs: ${values.pairs} is not a number of pairs`);
-  if (values.flavour !== "cloud" && values.flavour !== "full") throw new Error("--flavour is cloud or full");
-  return { pairs, programs: values.programs, check: values.check, update: values.update, flavour: values.flavour };
+  const peers = [xenolith(guest, programs, scratch)];
+  if (options.peers.includes("qemu")) peers.push(qemu(guest, programs, scratch));
+  if (options.peers.includes("v86") && i386) {
+    const peer = await ifPossible("v86", () => v86(i386, programs, scratch, cacheDir));
+    if (peer) peers.push(peer);
+  }
+  if (options.peers.includes("native")) peers.push(native(programs));
+  return { peers, tools32: i386 !== null };
 }
 
-/** Runs the pairs in turn; who goes first alternates, so that a drift of the machine's speed favours neither. */
-async function measurePairs([ours, theirs]: readonly [Subject, Subject], command: string, n: number): Promise<Pair[]> {
-  const pairs: Pair[] = [];
+/** Runs everyone in turn; who goes first alternates, so that a drift of the machine's speed favours nobody. */
+async function measure(
+  peers: readonly Peer[],
+  tasks: readonly Task[],
+  processors: number,
+  n: number,
+): Promise<Round[]> {
+  const rounds: Round[] = [];
   for (let i = 0; i < n; i++) {
-    const first = await (i % 2 === 0 ? ours : theirs).run(command);
-    const second = await (i % 2 === 0 ? theirs : ours).run(command);
-    pairs.push(i % 2 === 0 ? { ours: first, theirs: second } : { ours: second, theirs: first });
-    process.stderr.write(`  pair ${i + 1} of ${n}\n`);
+    const round: Record<string, Round[keyof Round]> = {};
+    for (const peer of i % 2 === 0 ? peers : peers.toReversed()) {
+      const own = tasks.filter(({ word }) => peer.words.includes(word));
+      const startedMs = performance.now();
+      round[peer.name] = await peer.run(own, processors);
+      const took = ((performance.now() - startedMs) / 1000).toFixed(0);
+      say(`  round ${i + 1} of ${n}, ${peer.title}: ${own.length} programs, ${took} s`);
+    }
+    rounds.push(round);
   }
-  return pairs;
+  return rounds;
 }
 
-const rounded = (figures: Figures): Figures =>
-  Object.fromEntries(
-    Object.entries(figures).map(([key, value]) => [key, Math.round(value * 100) / 100]),
-  ) as unknown as Figures;
-
-const options = readOptions();
-await requirePrograms([{ commands: ["qemu-system-x86_64"], package: "qemu-system-x86" }]);
-const scratch = mkdtempSync(join(tmpdir(), "xenolith-bench-"));
-const baseline = JSON.parse(readFileSync(BASELINE, "utf8")) as Baseline;
-const measured: Record<string, Figures> = {};
-try {
-  const subjects = await makeSubjects(options.flavour, scratch);
+function report(peers: readonly Peer[], one: Measured, two: Measured): void {
+  const programs = one.tasks.map(({ key }) => taskFigures(one.rounds, key));
+  const show = (text: string) => process.stdout.write(`${text}\n\n`);
   const [cpu] = cpus();
-  process.stdout.write(`# ${cpu?.model ?? "unknown processor"}, ${cpus().length} threads, Node ${process.version}\n`);
-  for (const [workload, command] of Object.entries(options.programs ? { ...BOOT, ...PROGRAMS } : BOOT)) {
-    process.stderr.write(`${workload}\n`);
-    const pairs = await measurePairs(subjects, command, options.pairs);
-    measured[workload] = figuresOf(pairs);
-    process.stdout.write(`\n${table(workload, [subjects[0].name, subjects[1].name], pairs)}\n`);
+  show(`# ${cpu?.model ?? "unknown processor"}, ${cpus().length} threads, Node ${process.version}`);
+  if (programs.length > 0) show(programTable(programs));
+  if (one.rounds.length > 0) show(machineTable(one.rounds, peers));
+  if (two.rounds.length > 0) {
+    const keys = two.tasks.map(({ key }) => key);
+    show(smpTable(two.rounds, peers, keys));
+    const others = (["xenolith", "qemu", "native"] as const).map(
+      (name) => `${name} ${times(speedUp(two.rounds, name))}`,
+    );
+    show(`Speed-up of two processes over one: ${others.join(", ")}.`);
   }
-} finally {
-  rmSync(scratch, { recursive: true, force: true });
+  show(targetTable(targetsOf(programs, one.rounds, two.rounds)));
 }
-if (options.update) {
-  const workloads = Object.fromEntries(Object.entries(measured).map(([name, figures]) => [name, rounded(figures)]));
-  writeFileSync(
-    BASELINE,
-    `${JSON.stringify({ ...baseline, workloads: { ...baseline.workloads, ...workloads } }, null, 2)}\n`,
+
+/** All of a run with the machines that it starts; the exit status. */
+async function bench(options: Options, scratch: string): Promise<number> {
+  const { peers, tools32 } = await makePeers(options, scratch);
+  const tasks = tasksOf(options.workloads, options.words, options.scale).filter(
+    ({ command }) => tools32 || !command.includes("busybox.32"),
   );
+  const [single, double] = [false, true].map((smp) => tasks.filter((t) => (t.workload.group === "smp") === smp));
+  const none: Measured = { tasks: [], rounds: [] };
+  const isForOne = single!.length > 0 || double!.length === 0;
+  const one = isForOne ? { tasks: single!, rounds: await measure(peers, single!, 1, options.pairs) } : none;
+  const two =
+    double!.length === 0
+      ? none
+      : {
+          tasks: double!,
+          rounds: await measure(
+            peers.filter((p) => p.smp),
+            double!,
+            2,
+            options.pairs,
+          ),
+        };
+  report(peers, one, two);
+  if (options.json !== undefined) writeFileSync(options.json, toJson(one, two));
+  return judge(options, one, two);
 }
-if (options.check) {
-  const worse = Object.entries(measured).flatMap(([name, figures]) => regressions(name, figures, baseline));
-  for (const sentence of worse) process.stderr.write(`worse than the baseline: ${sentence}\n`);
-  process.exitCode = worse.length === 0 ? 0 : 1;
+
+/** Every figure of every run. */
+function toJson(one: Measured, two: Measured): string {
+  const plain = (rounds: readonly Round[]) =>
+    rounds.map((round) =>
+      Object.fromEntries(
+        Object.entries(round).map(([peer, run]) => [peer, { ...run, tasks: Object.fromEntries(run.tasks) }]),
+      ),
+    );
+  return `${JSON.stringify({ oneProcessor: plain(one.rounds), twoProcessors: plain(two.rounds) }, null, 2)}\n`;
 }
+
+async function main(): Promise<number> {
+  let options: Options | string;
+  try {
+    options = readOptions(process.argv.slice(2));
+  } catch (error) {
+    say(`${(error as Error).message}\n"npm run bench -- --help" lists the options.`);
+    return 2;
+  }
+  if (typeof options === "string") {
+    process.stdout.write(options);
+    return 0;
+  }
+  if (process.platform !== "linux" || process.arch !== "x64") {
+    say("The bench runs on Linux on x86-64: it compares with the processor itself and reads /proc.");
+    return 2;
+  }
+  await requirePrograms([
+    { commands: ["gcc"], package: "gcc" },
+    ...(options.peers.includes("qemu") || options.peers.includes("v86")
+      ? [{ commands: ["qemu-system-x86_64"], package: "qemu-system-x86" }]
+      : []),
+  ]);
+  if (options.build) await runStep("build", "npm", ["run", "-s", "build"]);
+  const scratch = mkdtempSync(join(tmpdir(), "xenolith-bench-"));
+  process.once("exit", () => rmSync(scratch, { recursive: true, force: true }));
+  // Ends by way of "exit", which also ends the guest that runs.
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(INTERRUPTED));
+  return bench(options, scratch);
+}
+
+process.exitCode = await main();

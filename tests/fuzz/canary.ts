@@ -19,21 +19,35 @@ function hash(words: Uint32Array): number {
 }
 
 export class Canary {
-  readonly #pages: readonly number[];
-  readonly #before: string;
+  readonly #pages: number[] = [];
+  readonly #most: number;
+  #before = "";
 
-  /** Makes domain `domid`, paused for ever, with pages full of a pattern. */
+  /** Makes domain `domid`, paused for ever, with pages full of a pattern, and room for `more` of them. */
   constructor(
     private readonly core: TestCore,
     private readonly domid: number,
+    more = 0,
   ) {
     const { call } = core;
-    if (call.domainCreate(domid, 1, PAGES) < 0 || call.domainAddRam(domid, 0, PAGES) < 0) throw new Error("no canary");
-    this.#pages = Array.from({ length: PAGES }, (_, gfn) => call.domainPage(domid, gfn) >>> 0);
-    for (const page of this.#pages) {
-      const words = this.#words(page, PAGE);
-      for (const i of words.keys()) words[i] = page + 0x5a5a0000 + i;
-    }
+    this.#most = PAGES + more;
+    if (call.domainCreate(domid, 1, this.#most) < 0 || call.domainAddRam(domid, 0, this.#most) < 0)
+      throw new Error("no canary");
+    for (let gfn = 0; gfn < PAGES; gfn++) this.#populate();
+    this.#before = this.#state();
+  }
+
+  #populate(): void {
+    const page = this.core.call.domainPage(this.domid, this.#pages.length) >>> 0;
+    const words = this.#words(page, PAGE);
+    for (const i of words.keys()) words[i] = page + 0x5a5a0000 + i;
+    this.#pages.push(page);
+  }
+
+  /** One page more, if there is room: the frame that the machine gives out next. What was before must be right. */
+  plant(): void {
+    this.check();
+    if (this.#pages.length < this.#most) this.#populate();
     this.#before = this.#state();
   }
 

@@ -11,7 +11,8 @@ const ORIGIN = 0x100000;
 /** Guest-physical memory that the program counts on. */
 export const HOSTILE_MIB = 32;
 
-const ENTER_LONG_MODE = `
+/** Entered as PVH says: 4 GiB mapped one to one, an IDT whose every gate is `handler`; goes on at `start`. */
+export const ENTER_LONG_MODE = `
 .code32
 entry:
   mov esp, stack_top
@@ -122,8 +123,8 @@ physmap: # space EDX at gfn EBX
   ret
 `;
 
-/** Random numbers, and values that an argument might have. */
-const VALUES = `
+/** The generator behind a guest's deeds: R15 is its state, never 0. */
+export const RANDOM = `
 random: # RAX
   mov rax, r15
   shl rax, 13
@@ -136,7 +137,10 @@ random: # RAX
   xor r15, rax
   mov rax, r15
   ret
+`;
 
+/** Values that an argument might have. */
+const VALUES = `
 value: # RAX; changes RCX
   call random
   mov rcx, rax
@@ -433,9 +437,13 @@ self: .quad 0
 numbers: .byte 12, 13, 15, 17, 18, 20, 20, 21, 24, 29, 32, 32, 32, 33, 34, 12
 msrs: .long 0x10, 0x1b, 0x3a, 0x174, 0x175, 0x176, 0x1a0, 0x277, 0x6e0, 0x808, 0x838, 0xc0000081, 0xc0000082, 0xc0000103, 0x40000000, 0x80b
 console_port: .quad 0
+`;
+
+/** What ENTER_LONG_MODE needs, a descriptor of 32-bit code, 0x18, included; behind it only zeroed memory. */
+export const TABLES = `
 .align 8
-gdt: .quad 0, 0xaf9b000000ffff, 0xcf93000000ffff
-gdtr: .word 23; .quad gdt
+gdt: .quad 0, 0xaf9b000000ffff, 0xcf93000000ffff, 0xcf9b000000ffff
+gdtr: .word 31; .quad gdt
 idtr: .word 4095; .quad idt
 .bss
 .align 4096
@@ -443,22 +451,26 @@ pml4: .skip 4096
 pdpt: .skip 4096
 pds: .skip 16384
 idt: .skip 4096
-buffer: .skip 8192
 .skip 8192
 stack_top: .skip 16
+.align 4096
+buffer: .skip 8192
 `;
 
 let assembler: Promise<Assembler> | undefined;
+
+/** First state of a guest's generator. */
+export const seedConstant = (seed: number): bigint => BigInt.asUintN(62, BigInt(seed) * 0x9e3779b97f4a7c15n) | 1n;
 
 /** The program as an ELF file for the domain builder. */
 export async function hostileKernel(seed: number): Promise<Uint8Array> {
   assembler ??= loadTable().then((table) => new Assembler(table));
   const define = {
-    SEED: BigInt.asUintN(62, BigInt(seed) * 0x9e3779b97f4a7c15n) | 1n,
+    SEED: seedConstant(seed),
     SHARED_GFN: 0x1800,
     GRANT_GFN: 0x1801,
   };
-  const source = ENTER_LONG_MODE + START + VALUES + LOOP + GRANTS + DATA;
+  const source = ENTER_LONG_MODE + START + RANDOM + VALUES + LOOP + GRANTS + DATA + TABLES;
   const image = (await assembler).assemble(source, { origin: ORIGIN, define });
   return pvhElf(image, Number(image.symbols.get("entry")));
 }

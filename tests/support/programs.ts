@@ -18,6 +18,7 @@ const PROGRAMS: readonly Program[] = [
   { commands: ["dpkg-deb"], package: "dpkg" },
   { commands: ["tar"], package: "tar" },
   { commands: ["gzip"], package: "gzip" },
+  { commands: ["gcc"], package: "gcc" },
 ];
 
 const exists = (command: string): boolean => spawnSync(command, ["--version"], { stdio: "ignore" }).error === undefined;

@@ -15,6 +15,7 @@ const ENTRIES: Readonly<Record<string, string>> = {
   "vite.config.ts": "vite",
   "vitest.config.ts": "vitest",
   "tests/vectors/record.ts": "by hand, on a real processor: see its head comment",
+  "tests/vectors/legacy/record.ts": "by hand, on QEMU: see its head comment",
 };
 /** Development tools that no file imports, and where they are called. */
 const TOOLS: Readonly<Record<string, readonly [file: string, mention: string]>> = {

@@ -1,6 +1,13 @@
 /** Compares a replayed state with the recorded one and says in words where they differ. */
 import type { Row } from "../../wasm-core/isa/row.js";
-import { comparedFlags, ignoredBytes, isSkipped, roundsOtherwise } from "./differences.js";
+import {
+  comparedFlags,
+  DIFFERENCES,
+  type Difference,
+  ignoredBytes,
+  isSkipped,
+  roundsOtherwise,
+} from "./differences.js";
 import { baseState, FX, NO_TRAP, OFF, type State, type Vector, WINDOWS } from "./layout.js";
 
 const GPR = [
@@ -83,8 +90,8 @@ const hex = (s: State, p: Part): string =>
     .toString("hex");
 
 /** Makes upper register halves that 32-bit code has not got equal, and whatever else is not compared. */
-function alignIgnored(row: Row, v: Vector, got: State): void {
-  for (const { at, bytes } of ignoredBytes(row, v)) got.bytes.set(v.after.bytes.subarray(at, at + bytes), at);
+function alignIgnored(row: Row, v: Vector, got: State, known: readonly Difference[]): void {
+  for (const { at, bytes } of ignoredBytes(row, v, known)) got.bytes.set(v.after.bytes.subarray(at, at + bytes), at);
   if (roundsOtherwise(row, v, got)) {
     got.bytes.set(v.after.bytes.subarray(OFF.fx + FX.fsw, OFF.fx + FX.fsw + 2), OFF.fx + FX.fsw);
     got.bytes.set(v.after.bytes.subarray(OFF.fx + FX.st, OFF.fx + FX.xmm), OFF.fx + FX.st);
@@ -93,12 +100,21 @@ function alignIgnored(row: Row, v: Vector, got: State): void {
     for (let n = 0; n < 16; n++) got.setGpr(n, (got.gpr(n) & 0xffffffffn) | (v.after.gpr(n) & ~0xffffffffn));
 }
 
-/** Names of the parts that differ; none when the vector passes. Adjusts what is not compared in `got`. */
-export function compareStates(row: Row, v: Vector, got: State): string[] {
-  if (isSkipped(row, v)) return [];
-  const mask = comparedFlags(row, v);
+/**
+ * Names of the parts that differ; none when the vector passes. Adjusts what is not compared in `got`. `known` are the
+ * differences of the recorder; `system` are flags besides the program's that it records faithfully.
+ */
+export function compareStates(
+  row: Row,
+  v: Vector,
+  got: State,
+  known: readonly Difference[] = DIFFERENCES,
+  system = 0,
+): string[] {
+  if (isSkipped(row, v, known)) return [];
+  const mask = comparedFlags(row, v) | system;
   const flagsDiffer = ((got.flags ^ v.after.flags) & mask) !== 0;
-  alignIgnored(row, v, got);
+  alignIgnored(row, v, got, known);
   const recorded = got.flags;
   got.flags = v.after.flags;
   const same = Buffer.compare(got.bytes, v.after.bytes) === 0;

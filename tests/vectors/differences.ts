@@ -48,7 +48,7 @@ export interface Ignored {
   readonly bytes: number;
 }
 
-interface Difference {
+export interface Difference {
   readonly why: string;
   /** Vectors that it concerns. */
   readonly when: (row: Row, v: Vector) => boolean;
@@ -114,13 +114,13 @@ export const DIFFERENCES: readonly Difference[] = [
 ];
 
 /** Whether nothing of the vector is compared. */
-export function isSkipped(row: Row, v: Vector): boolean {
-  return DIFFERENCES.some((d) => d.ignore === "all" && d.when(row, v));
+export function isSkipped(row: Row, v: Vector, known: readonly Difference[]): boolean {
+  return known.some((d) => d.ignore === "all" && d.when(row, v));
 }
 
 /** Bytes of a state that are not compared. */
-export function ignoredBytes(row: Row, v: Vector): readonly Ignored[] {
-  return DIFFERENCES.flatMap((d) => (d.ignore !== "all" && d.when(row, v) ? d.ignore : []));
+export function ignoredBytes(row: Row, v: Vector, known: readonly Difference[]): readonly Ignored[] {
+  return known.flatMap((d) => (d.ignore !== "all" && d.when(row, v) ? d.ignore : []));
 }
 
 const TRANSCENDENTAL = new Set(["F2XM1", "FYL2X", "FYL2XP1", "FPTAN", "FPATAN", "FSIN", "FCOS", "FSINCOS"]);

@@ -1,7 +1,7 @@
-/** Rows that have no vectors, each with the reason. Everything else must have some. */
+/** Rows that have no 64-bit vectors, each with the reason. Everything else must have some. */
 import type { Row } from "../../wasm-core/isa/row.js";
 
-const SEGMENTS = "loads a segment register, which signal frames do not carry; tested by guest programs";
+const SEGMENTS = "loads a segment register, which signal frames do not carry; legacy/ has its vectors";
 const STATE_SIZE = "its image depends on the features enabled in XCR0; tested beside its source";
 const EMULATED = "the kernel answers in the processor's place (UMIP)";
 const RANDOM = "answers differently each time";
@@ -57,6 +57,6 @@ export function exclusion(row: Row): string | undefined {
   if (row.semantic === "undefinedOpcode" && !/^(NP )?D[89A-F] |^0F 0B|^F3 0F 38/.test(row.encoding)) {
     return "undefined here; the recording processor may define it";
   }
-  if (row.notes.has("no64")) return "the recording machine ran no 32-bit code";
+  if (row.notes.has("no64")) return "not in 64-bit mode; legacy/ has its vectors";
   return REASONS[row.semantic];
 }

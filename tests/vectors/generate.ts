@@ -4,6 +4,7 @@ import type { Operand, Row } from "../../wasm-core/isa/row.js";
 import { hasTwoForms, type Variant, variantsOf } from "../../wasm-core/isa/variants.js";
 import { Random, seedOf } from "../support/random.js";
 import type { Mode, State } from "./layout.js";
+import { FLAT_64, flatReach } from "./reach.js";
 import { type Place, Sample } from "./sample.js";
 import { specialise } from "./special.js";
 
@@ -47,14 +48,17 @@ function needsAlignment(row: Row): boolean {
   );
 }
 
+/** Whether a form of the row reads or writes memory. */
+export const touchesMemory = (row: Row, form: string, module: string): boolean =>
+  form === "mem" ||
+  module === "string" ||
+  STACK_SEMANTICS.test(row.semantic) ||
+  /^(xlat|maskmov)/.test(row.semantic) ||
+  row.operands.some((o) => o.kind === "O");
+
 /** Placements to try: all the good ones in turn, then one sample of each that faults. */
 function places(row: Row, form: string, mode: Mode, module: string): Place[] {
-  const touches =
-    form === "mem" ||
-    module === "string" ||
-    STACK_SEMANTICS.test(row.semantic) ||
-    /^(xlat|maskmov)/.test(row.semantic) ||
-    row.operands.some((o) => o.kind === "O");
+  const touches = touchesMemory(row, form, module);
   const n = samples(module, mode, touches ? "mem" : "reg");
   if (!touches) return Array.from({ length: n }, () => "aligned");
   const good: Place[] = Array.from({ length: n }, (_, i) =>
@@ -82,7 +86,8 @@ function memoryBytes(s: Sample, o: Operand): number {
   return Math.max(1, s.bits(o) / 8 || 16);
 }
 
-function makeSample(s: Sample): Work {
+/** Fills a sample in and takes the instruction and its state from it. */
+export function makeSample(s: Sample): Work {
   s.flags();
   s.chooseRegisters();
   s.fillOperands();
@@ -113,7 +118,8 @@ function clipTo32(s: Sample): void {
   for (let n = 0; n < 16; n++) s.state.setGpr(n, n < 8 ? s.state.gpr(n) & 0xffffffffn : 0n);
 }
 
-function runsIn(row: Row, mode: Mode, v: Variant): boolean {
+/** Whether the form exists in code of this size. */
+export function runsIn(row: Row, mode: Mode, v: Variant): boolean {
   // AMD has no 64-bit offsets in far pointers.
   if (v.size === 64 && row.operands.some((o) => o.kind === "M" && o.size === "p")) return false;
   if (mode === 64)
@@ -124,7 +130,7 @@ function runsIn(row: Row, mode: Mode, v: Variant): boolean {
 }
 
 /** LOCK on a register is undefined whatever the row: one sample of it. */
-const isLockedRegister = (row: Row, v: Variant): boolean => v.lock && v.form === "reg" && hasTwoForms(row);
+export const isLockedRegister = (row: Row, v: Variant): boolean => v.lock && v.form === "reg" && hasTwoForms(row);
 
 /** Everything to record for `row`. The same each time. */
 export function workOf(row: Row, module: string): Work[] {
@@ -137,7 +143,7 @@ export function workOf(row: Row, module: string): Work[] {
       const all = places(row, v.form, mode, module);
       for (const place of isLockedRegister(row, v) ? all.slice(0, 1) : all) {
         if (mode === 32 && place === "non-canonical") continue;
-        out.push(makeSample(new Sample(row, module, v, mode, rng, place)));
+        out.push(makeSample(new Sample(row, module, v, mode, rng, place, mode === 64 ? FLAT_64 : flatReach(mode))));
       }
     }
   }

@@ -9,6 +9,25 @@ import { decimal, extended, float, integer, integerBytes, type Lane, lanes } fro
 /** Where the memory operand is put. */
 export type Place = "aligned" | "odd" | "crossing" | "guard" | "into-guard" | "read-only" | "non-canonical";
 
+/** How a sample's registers and immediates name memory. */
+export interface Reach {
+  /** Selector of the code that runs, and selectors that a far transfer cannot load. */
+  readonly codeSelector: number;
+  readonly wrongCode: readonly number[];
+  /** Selectors to load into segment registers; none where they cannot be recorded. */
+  readonly dataSelectors: readonly number[];
+  /** An instruction pointer. */
+  code(linear: bigint): bigint;
+  /** A stack or frame pointer. */
+  stack(s: Sample, linear: bigint): bigint;
+  /** A register that an instruction addresses memory with by itself, as SI and DI of string instructions. */
+  pointer(s: Sample, linear: bigint, segment: "es" | "ds"): bigint;
+  /** A count in RCX. */
+  count(s: Sample, value: bigint): bigint;
+  /** Chooses the addressing form of an operand at `linear` instead of Sample.addressing. */
+  addressing?(s: Sample, linear: bigint): void;
+}
+
 const RSP = 4;
 const HIGH_BYTE = 20;
 const REG_KINDS = new Set(["G", "Z", "V", "P", "S", "C", "D"]);
@@ -39,6 +58,8 @@ export class Sample {
     readonly mode: Mode,
     readonly rng: Random,
     readonly place: Place,
+    /** How registers reach memory. */
+    readonly reach: Reach,
   ) {
     this.parts = { mode, size: variant.size, lock: variant.lock, rep: variant.rep };
   }
@@ -161,7 +182,11 @@ export class Sample {
     return boundary + offset + (this.place === "odd" ? BigInt(1 + this.rng.below(7)) : 0n);
   }
 
-  private freeRegister(): number {
+  isBusy(register: number): boolean {
+    return this.busy.has(register);
+  }
+
+  freeRegister(): number {
     const all = Array.from({ length: this.mode === 64 ? 16 : 8 }, (_, n) => n);
     const stack = STACK_MODULES.has(this.module) || this.place === "non-canonical";
     const free = all.filter((n) => !this.busy.has(n) && (n !== RSP || !stack));
@@ -173,9 +198,12 @@ export class Sample {
   /** Chooses an addressing form that reaches `ea` and sets its registers. */
   addressing(ea: bigint): void {
     this.ea = ea;
+    if (this.reach.addressing !== undefined) {
+      this.reach.addressing(this, ea);
+      return;
+    }
     const canonical = ea < NON_CANONICAL;
     const form = this.rng.below(canonical ? 8 : 4);
-    if (this.mode === 16) throw new Error("no 16-bit addressing yet");
     if (form === 7) this.parts.memory = { disp: Number(ea) };
     else if (form === 6 && this.mode === 64) this.parts.memory = { disp: 0, ripRelative: true };
     else this.parts.memory = this.basedForm(ea, form);

@@ -1,5 +1,5 @@
 /** What single instructions need beyond random operands: addresses in registers, stack frames, counts, quotients that fit. */
-import { CODE_AT, CODE_SELECTOR, DATA_SELECTOR, FX, GUARD, OFF, PAGE_BOUNDARY } from "./layout.js";
+import { CODE_AT, DATA_SELECTOR, FX, GUARD, OFF, PAGE_BOUNDARY } from "./layout.js";
 import type { Sample } from "./sample.js";
 import { extended, integer, integerBytes, lanes } from "./values.js";
 
@@ -17,14 +17,14 @@ function put(s: Sample, address: bigint, value: bigint, bits: number): void {
 }
 
 /** A code address to go to: INT3 bytes lie there. */
-const target = (s: Sample): bigint => BigInt(CODE_AT + 0x100 + s.rng.below(64) * 4);
+const target = (s: Sample): bigint => s.reach.code(BigInt(CODE_AT + 0x100 + s.rng.below(64) * 4));
 
 /** Puts RSP where this.place says, with room for `bytes` popped. */
 function stackAt(s: Sample, bytes: number): bigint {
   const push = s.row.operands.every((o) => o.access === "r");
   let at = s.address(bytes);
   if (s.place === "into-guard" && push) at = BigInt(GUARD) + BigInt(bytes >> 1);
-  s.state.setGpr(RSP, at);
+  s.state.setGpr(RSP, s.reach.stack(s, at));
   s.occupy(RSP);
   return at;
 }
@@ -50,7 +50,7 @@ function returnFrame(s: Sample, values: readonly bigint[]): void {
 }
 
 function farFrame(s: Sample, more: readonly bigint[] = []): void {
-  const selector = s.rng.once(8) ? BigInt(s.rng.pick([0, 0xfff8, 0x10])) : BigInt(CODE_SELECTOR[s.mode]);
+  const selector = BigInt(s.rng.once(8) ? s.rng.pick(s.reach.wrongCode) : s.reach.codeSelector);
   returnFrame(s, [target(s), selector, ...more]);
 }
 
@@ -61,9 +61,9 @@ function strings(s: Sample): void {
   const spot = () => boundary + BigInt(s.rng.below(12) * 16 - 96 + s.rng.below(3) * bytes);
   const guard = BigInt(GUARD - bytes * s.rng.below(4));
   const faulty = s.place === "guard" || s.place === "into-guard";
-  s.state.setGpr(RSI, faulty && s.rng.once(2) ? guard : spot());
-  s.state.setGpr(RDI, faulty ? guard : spot());
-  if (s.variant.rep !== 0) s.state.setGpr(RCX, BigInt(s.rng.below(7)));
+  s.state.setGpr(RSI, s.reach.pointer(s, faulty && s.rng.once(2) ? guard : spot(), "ds"));
+  s.state.setGpr(RDI, s.reach.pointer(s, faulty ? guard : spot(), "es"));
+  if (s.variant.rep !== 0) s.state.setGpr(RCX, s.reach.count(s, BigInt(s.rng.below(7))));
   s.setGpr(RAX, s.rng.once(2) ? integer(s.rng, writtenSize(s)) : 0x4242424242424242n);
   if (s.rng.once(2)) s.state.bytes.fill(0x42, OFF.memory + 0x1a0, OFF.memory + 0x280);
   if (s.rng.once(3)) s.state.flags |= 0x400;
@@ -120,7 +120,10 @@ function bitOffset(s: Sample): void {
 }
 
 function loopCount(s: Sample): void {
-  s.setGpr(RCX, s.rng.pick([0n, 1n, 2n, 0xffffffffn, 0x100000000n, 0x100000001n, 0x10000n, 0x10001n]));
+  s.setGpr(
+    RCX,
+    s.reach.count(s, s.rng.pick([0n, 1n, 2n, 0xffffffffn, 0x100000000n, 0x100000001n, 0x10000n, 0x10001n])),
+  );
   if (s.mode === 64 && s.rng.once(3)) s.parts.address67 = true;
   branchTarget(s);
 }
@@ -160,7 +163,7 @@ function interruptFrame(s: Sample): void {
 
 function farPointer(s: Sample): void {
   const bits = slot(s);
-  const selector = BigInt(s.rng.once(6) ? s.rng.pick([0, 0xfff8, 0x10]) : CODE_SELECTOR[s.mode]);
+  const selector = BigInt(s.rng.once(6) ? s.rng.pick(s.reach.wrongCode) : s.reach.codeSelector);
   if (s.row.operands[0]?.kind === "A")
     s.parts.immediates = [(selector << BigInt(bits)) | (target(s) & ((1n << BigInt(bits)) - 1n))];
   else {
@@ -180,7 +183,7 @@ function bounds(s: Sample): void {
 
 function enter(s: Sample): void {
   stackAt(s, slot(s) / 8);
-  s.setGpr(RBP, BigInt(PAGE_BOUNDARY + 0x60));
+  s.setGpr(RBP, s.reach.stack(s, BigInt(PAGE_BOUNDARY + 0x60)));
   s.parts.immediates = [BigInt(s.rng.below(64)), s.rng.pick([0n, 0n, 1n, 2n, 3n, 33n])];
 }
 
@@ -188,7 +191,7 @@ function moffs(s: Sample): void {
   const o = s.row.operands.find((x) => x.kind === "O")!;
   const bits = o.size === "b" ? 8 : writtenSize(s);
   s.ea = s.address(bits / 8);
-  s.parts.immediates = [s.ea];
+  s.parts.immediates = [s.reach.pointer(s, s.ea, "ds")];
   put(s, s.ea, integer(s.rng, bits), bits);
 }
 
@@ -221,7 +224,7 @@ const releases =
 function leave(s: Sample): void {
   popValue(s);
   s.setGpr(RBP, s.state.gpr(RSP));
-  s.setGpr(RSP, BigInt(PAGE_BOUNDARY));
+  s.setGpr(RSP, s.reach.stack(s, BigInt(PAGE_BOUNDARY)));
 }
 
 /** Explicit lengths, beyond the operand and negative ones among them. */
@@ -243,14 +246,28 @@ const BY_SEMANTIC: Readonly<Record<string, (s: Sample) => void>> = {
   popReg: popValue, popRm: popValue, popAll: (s) => returnFrame(s, Array.from({ length: 8 }, () => integer(s.rng, slot(s)))),
   popf: (s) => returnFrame(s, [flagsImage(s)]),
   enter, leave,
-  xlat: (s) => s.setGpr(RBX, s.address(1) - BigInt(s.rng.below(2) * 0x40)),
+  xlat: (s) => s.setGpr(RBX, s.reach.pointer(s, s.address(1) - BigInt(s.rng.below(2) * 0x40), "ds")),
   maskmovdqu: (s) => s.setGpr(RDI, s.address(16)), maskmovq: (s) => s.setGpr(RDI, s.address(8)),
   fldenv: x87Image, frstor: x87Image, fxrstor: fxImage,
   iret: interruptFrame, retFar: farReturn, retFarPop: both(farReturn, releases(4)),
   callFar: farPointer, jmpFar: farPointer, callFarMem: farPointer, jmpFarMem: farPointer,
   bound: bounds, intN: interruptNumber,
+  popEs: selectorOperand, popSs: selectorOperand, popDs: selectorOperand, popFs: selectorOperand, popGs: selectorOperand,
+  les: selectorOperand, lds: selectorOperand, lss: selectorOperand, lfs: selectorOperand, lgs: selectorOperand,
+  movToSeg: selectorOperand, verr: selectorOperand, verw: selectorOperand, lar: selectorOperand, lsl: selectorOperand,
   pcmpestrm: stringLengths, pcmpestri: stringLengths,
 };
+
+/** A selector for the register that the row loads, in its operand, on the stack or behind a far pointer. */
+function selectorOperand(s: Sample): void {
+  if (s.reach.dataSelectors.length === 0) return;
+  const selector = BigInt(s.rng.pick(s.reach.dataSelectors));
+  if (s.module === "far") {
+    put(s, s.ea + BigInt(s.variant.size / 8), selector, 16);
+  } else if (s.row.mnemonic === "POP") returnFrame(s, [selector]);
+  else if (s.variant.form === "mem") put(s, s.ea, selector, 16);
+  else s.setGpr(s.parts.rm!, (s.rng.u64() & ~0xffffn) | selector);
+}
 
 /** Applies what the row's semantic asks for, after operands and memory are filled. */
 export function specialise(s: Sample): void {

@@ -26,7 +26,7 @@ const HOST_ERRORS: Readonly<Record<Code, { title: string; nextStep: string }>> =
   },
   "bad-state": {
     title: "Not possible in this state",
-    nextStep: "Wait until the domain's state changes, then try again.",
+    nextStep: "Wait until the domain’s state changes, then try again.",
   },
   "not-found": { title: "Not found", nextStep: "Check the name or path and try again." },
   denied: { title: "Permission denied", nextStep: "The guest or another client owns this. Choose something else." },

@@ -41,7 +41,7 @@ const RULES: readonly Rule[] = [
   },
   {
     name: "SharedArrayBuffer",
-    why: "The machine's memory is shared by the workers that act as its processors.",
+    why: "The machine’s memory is shared by the workers that act as its processors.",
     since: { chromium: "92", firefox: "79", safari: "15.2" },
     // Missing isolation hides it in browsers that have it: then the headers are the problem, not the browser.
     has: (facts) => facts.sharedArrayBuffer || !facts.crossOriginIsolated,
@@ -54,7 +54,7 @@ const RULES: readonly Rule[] = [
   },
   {
     name: "WebAssembly SIMD",
-    why: "The guest's SSE instructions are 128-bit vector operations.",
+    why: "The guest’s SSE instructions are 128-bit vector operations.",
     since: { chromium: "91", firefox: "89", safari: "16.4" },
     has: (facts) => facts.wasmSimd,
   },

@@ -103,15 +103,14 @@ export function pushf<T>(cpu: Vcpu, rec: Rec): i32 {
 }
 
 export function popf<T>(cpu: Vcpu, rec: Rec): i32 {
+  const virtual = isVm86(cpu) && iopl(cpu) < 3;
+  if (virtual && (!(cpu.cr4 & Cr4.VME) || sizeof<T>() != 2)) return raiseError(cpu, Vector.GP, 0);
   const p = peekStack(cpu, 0, sizeof<T>());
   if (p == 0) return Status.FAULT;
   const image = <u32>load<T>(p);
+  if (virtual) return popfVirtual(cpu, image);
   let mask = USER_FLAGS;
   if (sizeof<T>() > 2) mask |= USER_FLAGS_WIDE;
-  if (isVm86(cpu) && iopl(cpu) < 3) {
-    if (!(cpu.cr4 & Cr4.VME) || sizeof<T>() != 2) return raiseError(cpu, Vector.GP, 0);
-    return popfVirtual(cpu, image);
-  }
   if (isReal(cpu) || cpu.cpl == 0) mask |= Flag.IF | Flag.IOPL;
   else if (<u32>cpu.cpl <= iopl(cpu)) mask |= Flag.IF;
   const old = readFlags(cpu);

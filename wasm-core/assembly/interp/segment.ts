@@ -33,9 +33,16 @@ export function movFromSeg<T>(cpu: Vcpu, rec: Rec, isMem: bool): i32 {
   return storeSelector<T>(cpu, rec, isMem, segReg(cpu, rec.reg).selector);
 }
 
-/** MOV to a segment register; loading SS holds interrupts for one instruction. */
-export function movToSeg(cpu: Vcpu, rec: Rec, seg: u32, selector: u16): i32 {
+/** MOV to a segment register, which is looked at before the operand; loading SS holds interrupts for one instruction. */
+export function movToSeg(cpu: Vcpu, rec: Rec, isMem: bool): i32 {
+  const seg = <u32>rec.reg;
   if (seg > SegIndex.GS || seg == SegIndex.CS) return raise(cpu, Vector.UD);
+  let selector: u16;
+  if (isMem) {
+    const p = memR(cpu, rec, 2);
+    if (p == 0) return Status.FAULT;
+    selector = load<u16>(p);
+  } else selector = getReg<u16>(cpu, rec.rm);
   const status = loadSegment(cpu, seg, selector);
   if (seg != SegIndex.SS || status == Status.FAULT) return status;
   return stackLoaded(cpu);

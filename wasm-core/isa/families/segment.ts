@@ -4,7 +4,7 @@ import { family, op } from "../row.js";
 // biome-ignore format: one row a line
 export const SEGMENT = family("Segments and descriptors", "segment", "[SDM] vol. 2, MOV, PUSH, POP, LGDT, SGDT, LLDT, LTR, LAR, LSL, VERR, ARPL", [
   op("MOV Ev S",    "8C /r",    "", "raw",          "movFromSeg"),
-  op("MOV S Ew",    "8E /r",    "", "st",           "movToSeg"),
+  op("MOV S Ew",    "8E /r",    "", "raw",          "movToSeg"),
   op("PUSH ES",     "06",       "", "raw v no64",   "pushEs"),
   op("POP ES",      "07",       "", "raw v no64",   "popEs"),
   op("PUSH CS",     "0E",       "", "raw v no64",   "pushCs"),

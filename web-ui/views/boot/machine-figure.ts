@@ -7,7 +7,7 @@ import { h, svg, uniqueId } from "../common/index.js";
 const LAYERS: readonly (readonly [string, string])[] = [
   ["This tab", "A page with one block of shared memory: the physical computer."],
   ["Domain0", "The control plane in a worker of its own: domains, xenstore, consoles."],
-  ["Processors", "Workers that run guest code: x86-64, with Xen's hypercalls and event channels."],
+  ["Processors", "Workers that run guest code: x86-64, with Xen’s hypercalls and event channels."],
   ["Your guest", "An unmodified kernel, entered at its Xen PVH note. No firmware, no patches."],
 ];
 

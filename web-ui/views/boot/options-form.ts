@@ -14,7 +14,7 @@ import {
 import { h, setText, uniqueId } from "../common/index.js";
 
 const FLAVOUR_TEXTS: Readonly<Record<KernelFlavour, { title: string; detail: string }>> = {
-  cloud: { title: "Cloud kernel", detail: "linux-image-cloud-amd64: Debian's small kernel for virtual machines" },
+  cloud: { title: "Cloud kernel", detail: "linux-image-cloud-amd64: Debian’s small kernel for virtual machines" },
   full: { title: "Full kernel", detail: "linux-image-amd64: every driver, a larger download" },
 };
 
@@ -108,7 +108,7 @@ function buildCmdline(options: Store<BootOptions>): HTMLElement {
     spellcheck: "false",
     autocapitalize: "off",
     autocomplete: "off",
-    placeholder: "the guest's own",
+    placeholder: "the guest’s own",
     "aria-describedby": hintId,
     value: options.get().cmdline ?? "",
   });
@@ -118,6 +118,6 @@ function buildCmdline(options: Store<BootOptions>): HTMLElement {
     { class: "field" },
     h("label", { for: id }, "Kernel command line"),
     input,
-    h("p", { id: hintId, class: "hint" }, "Replaces the guest's own. The console is hvc0."),
+    h("p", { id: hintId, class: "hint" }, "Replaces the guest’s own. The console is hvc0."),
   );
 }

@@ -29,7 +29,7 @@ export class OwnKernelForm {
         "label",
         { class: "switch" },
         this.pcDevices,
-        h("span", {}, "Add a PC's serial port, debug console and exit port (for unikernels and test kernels)"),
+        h("span", {}, "Add a PC’s serial port, debug console and exit port (for unikernels and test kernels)"),
       ),
       h("div", { class: "own-kernel-actions" }, this.start, this.status),
     );

@@ -148,7 +148,7 @@ export class ConsolePanel {
     const { settings } = this.context;
     const reader = h(
       "button",
-      { type: "button", class: "toggle", title: "Screen reader support: the console's text is read out as it comes" },
+      { type: "button", class: "toggle", title: "Screen reader support: the console’s text is read out as it comes" },
       icon("reader"),
       "Screen reader",
     );

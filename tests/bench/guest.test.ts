@@ -1,0 +1,55 @@
+import { describe, expect, it } from "vitest";
+import { readCpio, writeCpio } from "../../control-plane/formats/index.js";
+import { unwrap } from "../../control-plane/util/index.js";
+import { guestScript, type Mark, MarkReader, readMark, withBench } from "./guest.js";
+import { pick, tasksOf } from "./workloads.js";
+
+const tasks = tasksOf(pick(["alu", "gzip"]), [64, 32], 1);
+
+describe("marks", () => {
+  it("are read with carriage returns and in pieces, other lines are not", () => {
+    const marks: Mark[] = [];
+    const reader = new MarkReader((mark) => marks.push(mark));
+    for (const text of [
+      "[ 1.0] booting\r\n@@ re",
+      "ady\r\n@@ begin big-code 64\n@@ go big-code 64\n",
+      "@@ end big-code 64 0\r\n@@ out big-",
+    ]) {
+      reader.push(text);
+    }
+    reader.push("code 64 checksum 12 34\r\n@@ done\r\n");
+    expect(marks).toEqual([
+      { kind: "ready" },
+      { kind: "begin", key: "big-code 64" },
+      { kind: "go", key: "big-code 64" },
+      { kind: "end", key: "big-code 64", status: 0 },
+      { kind: "out", key: "big-code 64", text: "checksum 12 34" },
+      { kind: "done" },
+    ]);
+  });
+
+  it("name a program", () => {
+    expect(readMark("@@ begin alu")).toBeUndefined();
+    expect(readMark("@@ end alu 64 139")).toEqual({ kind: "end", key: "alu 64", status: 139 });
+    expect(readMark("echo @@ ready")).toBeUndefined();
+  });
+});
+
+describe("the guest's script", () => {
+  it("runs every task between marks", () => {
+    const script = guestScript(tasks);
+    expect(script).toContain(`run "alu 32" '$B/alu.32 100000000'`);
+    expect(script.match(/^run "/gm)).toHaveLength(4);
+  });
+
+  it("refuses a command that would end its own quotes", () => {
+    expect(() => guestScript([{ ...tasks[0]!, command: "echo 'a'" }])).toThrow("alu 64");
+  });
+
+  it("goes into the initramfs with its files", () => {
+    const base = writeCpio([{ path: "init", mode: 0o100755, data: new Uint8Array([1]) }]);
+    const files = [{ name: "alu.64", bytes: new Uint8Array([2, 3]) }];
+    const entries = unwrap(readCpio(withBench(base, tasks, files)));
+    expect(entries.map(({ path }) => path)).toEqual(["init", "bench", "bench/alu.64", "bench/run"]);
+  });
+});

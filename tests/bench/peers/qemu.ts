@@ -1,0 +1,61 @@
+/** Debian's QEMU with its own compiler (TCG): the same kernel, initramfs and command line but for the console. */
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { unpackKernel } from "../../../control-plane/domain/index.js";
+import type { GuestImage } from "../../../control-plane/guest/index.js";
+import { unwrap } from "../../../control-plane/util/index.js";
+import { GUEST_COMMAND, withBench } from "../guest.js";
+import { CLOCK, filesFor } from "../programs.js";
+import { WORDS } from "../workloads.js";
+import { MEMORY_MIB, type Peer } from "./peer.js";
+import { listenToOutput, start, watch } from "./watch.js";
+
+/** A PC with nothing but a serial port: QEMU's microvm has no clock that Linux can calibrate without KVM. */
+const MACHINE = ["-machine", "pc", "-nodefaults", "-no-reboot", "-display", "none", "-serial", "stdio"];
+
+/** One thread for one processor, as here; a thread each for more. */
+function accelerator(processors: number): string {
+  return `tcg,thread=${processors === 1 ? "single" : "multi"}`;
+}
+
+export function serialCmdline(cmdline: string): string {
+  return cmdline.replace("console=hvc0", "console=ttyS0").replace("earlyprintk=xen", "earlyprintk=ttyS0,115200");
+}
+
+/** QEMU's -kernel enters an uncompressed kernel at its PVH note, as we do. */
+export function qemu(guest: GuestImage, programs: string, scratch: string): Peer {
+  const title = "QEMU TCG";
+  const kernel = join(scratch, "vmlinux");
+  writeFileSync(kernel, unwrap(unpackKernel(readFileSync(guest.kernel))));
+  return {
+    name: "qemu",
+    title,
+    words: WORDS,
+    smp: true,
+    run(tasks, processors) {
+      const initramfs = join(scratch, "qemu.cpio");
+      const base = new Uint8Array(readFileSync(guest.initramfs));
+      writeFileSync(initramfs, withBench(base, tasks, filesFor(programs, tasks)));
+      const argv = [
+        "-accel",
+        accelerator(processors),
+        "-smp",
+        String(processors),
+        ...MACHINE,
+        "-m",
+        String(MEMORY_MIB),
+      ];
+      const append = `${serialCmdline(guest.cmdline)} xl.exec="${GUEST_COMMAND}"`;
+      argv.push("-kernel", kernel, "-initrd", initramfs, "-append", append);
+      const startedMs = performance.now();
+      const child = start("qemu-system-x86_64", argv, { stdio: ["ignore", "pipe", "inherit"] });
+      return watch(title, {
+        child,
+        clock: join(programs, CLOCK),
+        startedMs,
+        counters: async () => null,
+        listen: listenToOutput(child),
+      });
+    },
+  };
+}

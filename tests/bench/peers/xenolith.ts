@@ -1,0 +1,76 @@
+/** This project: `xl host`, whose socket gives the console and, at each mark, what the guest has executed. */
+import { mkdtempSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { DomainInfo, DomId, HostApi } from "../../../control-plane/api/index.js";
+import { answers, connectSocket } from "../../../control-plane/cli/socket/index.js";
+import type { GuestImage } from "../../../control-plane/guest/index.js";
+import { ROOT } from "../../support/run.js";
+import { GUEST_COMMAND, withBench } from "../guest.js";
+import { CLOCK, filesFor } from "../programs.js";
+import { WORDS } from "../workloads.js";
+import { type Counters, MEMORY_MIB, type Peer, type Shares } from "./peer.js";
+import { start, watch } from "./watch.js";
+
+const POLL_MS = 20;
+
+/** The counters of a domain; `jit` is there when the core has a compiler that counts. */
+function countersOf(info: DomainInfo & { readonly jit?: Shares }): Counters {
+  return { instructions: info.instructions, ...(info.jit === undefined ? {} : { jit: info.jit }) };
+}
+
+async function listenTo(host: HostApi, domid: DomId, onText: (text: string) => void): Promise<void> {
+  const decoder = new TextDecoder();
+  await host.attachConsole(domid, "pv", (data) => onText(decoder.decode(data, { stream: true })));
+  await host.unpause(domid);
+}
+
+export function xenolith(guest: GuestImage, programs: string, scratch: string): Peer {
+  const title = "Xenolith";
+  return {
+    name: "xenolith",
+    title,
+    words: WORDS,
+    smp: true,
+    async run(tasks, processors) {
+      const socket = join(mkdtempSync(join(scratch, "host-")), "host.sock");
+      const startedMs = performance.now();
+      const argv = [join(ROOT, "dist/xl.js"), "host", "--pcpus", String(processors)];
+      const env = { ...process.env, XENOLITH_SOCKET: socket };
+      const child = start(process.execPath, argv, { env, stdio: ["ignore", "ignore", "ignore"] });
+      while (!(await answers(socket))) {
+        if (child.exitCode !== null) throw new Error(`${title}: the host ended with status ${child.exitCode}`);
+        await sleep(POLL_MS);
+      }
+      const host = await connectSocket(socket);
+      // The process is killed at the end of the run, which this connection would call a failure.
+      host.gone.catch(() => undefined);
+      const initramfs = new Uint8Array(readFileSync(guest.initramfs));
+      const domid = await host.create(
+        {
+          name: "bench",
+          kernel: new Uint8Array(readFileSync(guest.kernel)),
+          ramdisk: withBench(initramfs, tasks, filesFor(programs, tasks)),
+          cmdline: `${guest.cmdline} xl.exec="${GUEST_COMMAND}"`,
+          memoryMiB: MEMORY_MIB,
+          vcpus: processors,
+        },
+        { paused: true },
+      );
+      // Rejects when the connection is lost, as at the end of every run.
+      const ended = host.waitShutdown(domid).then(
+        ({ reason }) => `the guest's shutdown reason is ${reason}`,
+        () => new Promise<string>(() => undefined),
+      );
+      const counters = async () => countersOf(await host.domain(domid));
+      return watch(title, {
+        child,
+        clock: join(programs, CLOCK),
+        startedMs,
+        counters,
+        ended,
+        listen: (onText) => listenTo(host, domid, onText),
+      });
+    },
+  };
+}

@@ -1,0 +1,62 @@
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { cpuMs } from "./process.js";
+import { CLOCK, filesFor, makePrograms, TIMED } from "./programs.js";
+import { type Task, tasksOf, WORKLOADS } from "./workloads.js";
+
+const folder = mkdtempSync(join(tmpdir(), "xenolith-programs-"));
+/** Those that need no busybox, each with its smallest count. */
+const tasks = tasksOf(WORKLOADS, [64, 32], 1e-12).filter(({ command }) => !command.includes("busybox"));
+
+/** The generated program alone takes a compiler many seconds. */
+const COMPILE_MS = 600_000;
+beforeAll(() => makePrograms(folder, {}), COMPILE_MS);
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const output = ({ command }: Task): string =>
+  execFileSync("sh", ["-c", command], { env: { ...process.env, B: folder }, encoding: "utf8" });
+
+describe("the programs of the bench", () => {
+  it("run on this processor and print a checksum", () => {
+    for (const task of tasks) expect(output(task), task.key).toMatch(/^checksum [0-9a-f]{8}\n$/);
+  });
+
+  it("compute the same in 32 bits as in 64", () => {
+    const others = tasks.filter(({ word }) => word === 32);
+    expect(others.length).toBeGreaterThan(10);
+    for (const task of others) {
+      const wide = tasks.find((t) => t.word === 64 && t.workload === task.workload)!;
+      expect(output(task), task.key).toBe(output(wide));
+    }
+  });
+
+  it("use the x87 where they say so", () => {
+    const [sse, x87] = ["float-sse", "float-x87"].map((name) => output(tasks.find((t) => t.workload.name === name)!));
+    expect(sse).not.toBe(x87);
+  });
+
+  it("reach a guest with what they need and no more", () => {
+    const names = (only: string) =>
+      filesFor(
+        folder,
+        tasks.filter((t) => t.workload.name === only),
+      ).map((f) => f.name);
+    expect(names("alu")).toEqual(["alu.32", "alu.64"]);
+    expect(readdirSync(folder)).toContain("loop.sh");
+  });
+});
+
+/** Linux numbers processes below 2^22. */
+const NOBODY = (1 << 22) + 1;
+
+describe("the helpers", () => {
+  it("tell the CPU time of a process, and of a command", () => {
+    const before = cpuMs(join(folder, CLOCK), process.pid);
+    execFileSync(join(folder, TIMED), [join(folder, "alu.64"), "1"], { stdio: ["ignore", "ignore", "pipe"] });
+    expect(cpuMs(join(folder, CLOCK), process.pid)).toBeGreaterThan(before);
+    expect(() => cpuMs(join(folder, CLOCK), NOBODY)).toThrow("status");
+  });
+});

@@ -1,0 +1,136 @@
+/**
+ * Makes the folder that holds the bench's programs: the sources compiled for both words with the machine's gcc, busybox, a
+ * text to compress, and the shell script. The folder runs on this machine as it is, and goes into each guest as /bench.
+ */
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Random } from "../support/random.js";
+import { bigCodeSource } from "./big-code.js";
+import { BIG_CODE, RECIPES, type Recipe, type Task, WORDS, type Word } from "./workloads.js";
+
+const SOURCES = fileURLToPath(new URL("programs/", import.meta.url));
+const TEXT_BYTES = 1 << 20;
+/** In the folder of the programs: reads the CPU time of a process; and runs a command and says what it took. */
+export const CLOCK = "clock.64";
+export const TIMED = "timed.64";
+
+const FLAGS = [
+  ...["-std=gnu11", "-O2", "-fno-math-errno", "-Wall", "-Wextra", "-Werror"],
+  ...["-static", "-nostdlib", "-ffreestanding", "-fno-pie", "-no-pie"],
+  ...["-fno-stack-protector", "-fcf-protection=none", "-fno-asynchronous-unwind-tables"],
+  ...["-Wl,--build-id=none", "-Wl,-z,noexecstack"],
+];
+const FLAGS_OF: Readonly<Record<Word, readonly string[]>> = { 64: ["-m64"], 32: ["-m32", "-march=i686"] };
+
+const sourceOf = ({ source }: Recipe): string =>
+  source === BIG_CODE ? bigCodeSource() : readFileSync(join(SOURCES, source), "utf8");
+
+const flagsFor = ({ flags = [], flagsOf }: Recipe, word: Word): readonly string[] => [
+  ...FLAGS,
+  ...FLAGS_OF[word],
+  ...flags,
+  ...(flagsOf?.[word] ?? []),
+];
+
+function compile(folder: string, recipe: Recipe, word: Word): void {
+  const out = join(folder, `${recipe.name}.${word}`);
+  const flags = [...flagsFor(recipe, word), `-I${SOURCES}`, "-xc", "-", "-o", out];
+  execFileSync("gcc", flags, { input: sourceOf(recipe), stdio: ["pipe", "inherit", "inherit"] });
+}
+
+/** Words of a small vocabulary, the first ones often: compresses like prose. */
+export function sampleText(bytes: number): string {
+  const random = new Random(0x7e47);
+  const letters = "etaoinshrdlucmfwypvbgkjqxz";
+  const letter = () => letters[Math.min(random.below(26), random.below(26))]!;
+  const vocabulary = Array.from({ length: 2000 }, () => Array.from({ length: 1 + random.below(9) }, letter).join(""));
+  const parts: string[] = [];
+  for (let length = 0; length < bytes; length += parts.at(-1)!.length) {
+    const place = Math.min(random.below(2000), random.below(2000), random.below(2000));
+    parts.push(vocabulary[place]! + (random.once(11) ? ".\n" : " "));
+  }
+  return parts.join("").slice(0, bytes);
+}
+
+/** A shell's work without other programs. */
+export const LOOP_SCRIPT = `i=0 sum=0 text=
+mix() {
+  case $(($1 % 5)) in
+    0) sum=$((sum + $1 * 3)) ;;
+    1 | 2) sum=$((sum ^ $1)) ;;
+    *) sum=$(((sum >> 1) + $1)) ;;
+  esac
+}
+while [ $i -lt "$1" ]; do
+  mix $i
+  text="\${text#????????}$sum,"
+  [ \${#text} -lt 64 ] || text=\${text%%,*}
+  i=$((i + 1))
+done
+echo "checksum $sum $text"
+`;
+
+/** Busyboxes are those of the guests, which this machine can run too. */
+export type Busyboxes = Readonly<Partial<Record<Word, Uint8Array>>>;
+
+const HELPERS: readonly Recipe[] = ["timed", "clock"].map((name) => ({ name, source: `${name}.c` }));
+
+/** Compiles and writes all of it. */
+export function makePrograms(folder: string, busyboxes: Busyboxes): void {
+  for (const recipe of RECIPES) for (const word of WORDS) compile(folder, recipe, word);
+  for (const recipe of HELPERS) compile(folder, recipe, 64);
+  for (const [word, bytes] of Object.entries(busyboxes)) {
+    writeFileSync(join(folder, `busybox.${word}`), bytes, { mode: 0o755 });
+  }
+  writeFileSync(join(folder, "text"), sampleText(TEXT_BYTES));
+  writeFileSync(join(folder, "loop.sh"), LOOP_SCRIPT);
+}
+
+/** Changes with whatever the programs are made of. */
+function fingerprint(busyboxes: Busyboxes): string {
+  const hash = createHash("sha256").update(execFileSync("gcc", ["--version"]));
+  hash
+    .update(readFileSync(join(SOURCES, "runtime.h")))
+    .update(LOOP_SCRIPT)
+    .update(sampleText(TEXT_BYTES));
+  for (const recipe of [...RECIPES, ...HELPERS]) {
+    hash.update(sourceOf(recipe)).update(JSON.stringify([recipe.name, WORDS.map((word) => flagsFor(recipe, word))]));
+  }
+  for (const bytes of Object.values(busyboxes)) hash.update(bytes);
+  return hash.digest("hex").slice(0, 12);
+}
+
+/** The folder of the programs: in the cache, made when it is not there. */
+export function programsFolder(cacheDir: string, busyboxes: Busyboxes): string {
+  const parent = join(cacheDir, "bench");
+  const folder = join(parent, `programs-${fingerprint(busyboxes)}`);
+  if (existsSync(folder)) return folder;
+  mkdirSync(parent, { recursive: true });
+  const unfinished = mkdtempSync(`${folder}.`);
+  try {
+    makePrograms(unfinished, busyboxes);
+    renameSync(unfinished, folder);
+  } finally {
+    rmSync(unfinished, { recursive: true, force: true });
+  }
+  return folder;
+}
+
+/** Names of the files in the folder that these tasks need; a guest that unpacks less boots sooner. */
+export function filesFor(folder: string, tasks: readonly Task[]): { name: string; bytes: Uint8Array }[] {
+  return readdirSync(folder)
+    .filter((name) => tasks.some(({ command }) => command.includes(`$B/${name}`)))
+    .map((name) => ({ name, bytes: new Uint8Array(readFileSync(join(folder, name))) }));
+}

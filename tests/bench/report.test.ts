@@ -1,0 +1,72 @@
+import { describe, expect, it } from "vitest";
+import { bigCodeSource } from "./big-code.js";
+import { residentMiBOf } from "./process.js";
+import { sampleText } from "./programs.js";
+import { programTable, shares } from "./report.js";
+import type { TaskFigures } from "./statistics.js";
+import { targetsOf, targetTable } from "./targets.js";
+
+const figures = (key: string, more: Partial<TaskFigures>): TaskFigures => ({
+  key,
+  cpuMs: 1500,
+  wallMs: 2000,
+  cpuRatio: {},
+  counters: null,
+  ...more,
+});
+const programs = [
+  figures("alu 64", { cpuRatio: { qemu: 0.5, native: 1.4 }, counters: { instructions: 3e8 } }),
+  figures("alu 32", { cpuRatio: { qemu: 2, v86: 0.25 } }),
+];
+
+describe("the table of programs", () => {
+  it("has ratios, means and what the guest executed", () => {
+    expect(programTable(programs).split("\n")).toEqual([
+      "| program | CPU time | x QEMU | x v86 | x native | M instr. | MIPS |",
+      "|---|---:|---:|---:|---:|---:|---:|",
+      "| alu 64 | 1.50 s | 0.50 | - | 1.40 | 300 | 200 |",
+      "| alu 32 | 1.50 s | 2.00 | 0.25 | - | - | - |",
+      "| geometric mean |  | 1.00 | 0.25 | 1.40 |  |  |",
+    ]);
+  });
+
+  it("shows where instructions were executed once the core counts it", () => {
+    const jit = { region: 90, handler: 6, interpreter: 4 };
+    const table = programTable([figures("alu 64", { counters: { instructions: 100, jit } })]);
+    expect(table).toContain("% region/handler/interp. |");
+    expect(table).toContain("| 90/6/4 |");
+    expect(shares({ instructions: 1 })).toBe("-");
+    expect(shares({ instructions: 0, jit: { region: 0, handler: 0, interpreter: 0 } })).toBe("-");
+  });
+});
+
+describe("targets", () => {
+  it("say what was reached, and what was not measured", () => {
+    const targets = targetsOf(programs, [], []);
+    const met = Object.fromEntries(targets.map((target) => [target.what, target.met]));
+    expect(met).toMatchObject({
+      "CPU time to QEMU's, geometric mean": true,
+      "CPU time to QEMU's, worst program": true,
+      "times as fast as v86, geometric mean": true,
+      "alu to native": true,
+      "chase-cache to native": null,
+      "speed-up by a second processor": null,
+    });
+    expect(targetTable(targets)).toContain("| alu to native | at most 1.5 | 1.40 | met |");
+  });
+});
+
+describe("what is generated", () => {
+  it("is the same every time", () => {
+    expect(sampleText(1000)).toBe(sampleText(2000).slice(0, 1000));
+    expect(bigCodeSource()).toBe(bigCodeSource());
+    expect(bigCodeSource().match(/^static u32 f\d+\(/gm)).toHaveLength(1500);
+  });
+});
+
+describe("a process's memory", () => {
+  it("is read from its status", () => {
+    expect(residentMiBOf("VmPeak:\t  9 kB\nVmRSS:\t    2048 kB\n")).toBe(2);
+    expect(residentMiBOf("")).toBe(0);
+  });
+});

@@ -1,0 +1,107 @@
+/** The tables that the bench prints, in Markdown. */
+import type { Counters, PeerName } from "./peers/peer.js";
+import { geometricMean, medianOf, type Round, ratio, type TaskFigures } from "./statistics.js";
+
+export const seconds = (ms: number | null): string => (ms === null ? "-" : `${(ms / 1000).toFixed(2)} s`);
+export const times = (value: number | null | undefined): string => (value == null ? "-" : value.toFixed(2));
+const millions = (counters: Counters | null): string =>
+  counters === null ? "-" : String(Math.round(counters.instructions / 1e6));
+
+function speed(counters: Counters | null, cpuMs: number | null): string {
+  return counters === null || cpuMs === null || cpuMs <= 0
+    ? "-"
+    : String(Math.round(counters.instructions / cpuMs / 1000));
+}
+
+/** Per cent of the instructions that were executed in each place, as "91/7/2". */
+export function shares(counters: Counters | null): string {
+  if (!counters?.jit) return "-";
+  const { region, handler, interpreter } = counters.jit;
+  const all = region + handler + interpreter;
+  return all === 0 ? "-" : [region, handler, interpreter].map((n) => Math.round((n / all) * 100)).join("/");
+}
+
+export function markdown(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
+  return [line(head), `|---|${"---:|".repeat(head.length - 1)}`, ...rows.map(line)].join("\n");
+}
+
+/** A column that shows something only while some row has it. */
+interface Column {
+  readonly head: string;
+  readonly cell: (figures: TaskFigures) => string;
+  readonly mean?: string;
+}
+
+const RATIOS: readonly (readonly [PeerName, string])[] = [
+  ["qemu", "x QEMU"],
+  ["v86", "x v86"],
+  ["native", "x native"],
+];
+
+export function mean(all: readonly TaskFigures[], peer: PeerName): number | null {
+  return geometricMean(all.map(({ cpuRatio }) => cpuRatio[peer]).filter((value) => value !== undefined));
+}
+
+/** A row for each program, and the geometric means below. */
+export function programTable(all: readonly TaskFigures[]): string {
+  const columns: readonly Column[] = [
+    { head: "program", cell: ({ key }) => key, mean: "geometric mean" },
+    { head: "CPU time", cell: ({ cpuMs }) => seconds(cpuMs) },
+    ...RATIOS.map(([peer, head]) => ({
+      head,
+      cell: ({ cpuRatio }: TaskFigures) => times(cpuRatio[peer]),
+      mean: times(mean(all, peer)),
+    })),
+    { head: "M instr.", cell: ({ counters }) => millions(counters) },
+    { head: "MIPS", cell: ({ counters, cpuMs }) => speed(counters, cpuMs) },
+    { head: "% region/handler/interp.", cell: ({ counters }) => shares(counters) },
+  ];
+  const shown = columns.filter(({ cell }, i) => i < 2 || all.some((figures) => cell(figures) !== "-"));
+  return markdown(
+    shown.map(({ head }) => head),
+    [...all.map((figures) => shown.map(({ cell }) => cell(figures))), shown.map((column) => column.mean ?? "")],
+  );
+}
+
+/** Boot and memory, a column for each peer. */
+export function machineTable(rounds: readonly Round[], peers: readonly { name: PeerName; title: string }[]): string {
+  const guests = peers.filter(({ name }) => name !== "native");
+  const row = (what: string, cell: (peer: PeerName) => string) => [what, ...guests.map(({ name }) => cell(name))];
+  return markdown(
+    ["256 MiB guest", ...guests.map(({ title }) => title)],
+    [
+      row("CPU time of a boot to the shell", (p) => seconds(medianOf(rounds, p, (run) => run.boot?.cpuMs))),
+      row("the same, ours in multiples", (p) => times(ratio(rounds, p, (run) => run.boot?.cpuMs))),
+      row("wall time of it", (p) => seconds(medianOf(rounds, p, (run) => run.boot?.wallMs))),
+      row("M instructions of it", (p) => {
+        const count = medianOf(rounds, p, (run) => run.boot?.counters?.instructions);
+        return count === null ? "-" : String(Math.round(count / 1e6));
+      }),
+      row("resident after the programs", (p) => {
+        const size = medianOf(rounds, p, (run) => run.residentMiB);
+        return size === null ? "-" : `${Math.round(size)} MiB`;
+      }),
+      row("% region/handler/interp. of all", (p) => shares(rounds.at(-1)?.[p]?.counters ?? null)),
+    ].filter((cells) => cells.slice(1).some((cell) => cell !== "-")),
+  );
+}
+
+/** The programs for two processors: what they took by the clock, as the second processor saves no CPU time. */
+export function smpTable(
+  rounds: readonly Round[],
+  peers: readonly { name: PeerName; title: string; smp: boolean }[],
+  keys: readonly string[],
+): string {
+  const shown = peers.filter(({ smp }) => smp);
+  return markdown(
+    ["two processors", ...shown.flatMap(({ title }) => [`${title}, wall`, "CPU"])],
+    keys.map((key) => [
+      key,
+      ...shown.flatMap(({ name }) => [
+        seconds(medianOf(rounds, name, (run) => run.tasks.get(key)?.wallMs)),
+        seconds(medianOf(rounds, name, (run) => run.tasks.get(key)?.cpuMs)),
+      ]),
+    ]),
+  );
+}

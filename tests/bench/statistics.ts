@@ -1,0 +1,92 @@
+/** Medians and means, and what a program took over several paired runs. */
+import type { Counters, PeerName, SuiteRun, TaskRun } from "./peers/peer.js";
+
+export function median(values: readonly number[]): number {
+  if (values.length === 0) return Number.NaN;
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
+
+/** Null of nothing: a mean over no programs is not 1. */
+export function geometricMean(values: readonly number[]): number | null {
+  if (values.length === 0) return null;
+  return Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length);
+}
+
+/** The runs of one round: each peer once, one after the other. */
+export type Round = Readonly<Partial<Record<PeerName, SuiteRun>>>;
+
+/** Ratio of a figure of ours to a peer's, round by round, then the median; null when no round has both. */
+export function ratio(
+  rounds: readonly Round[],
+  peer: PeerName,
+  figure: (run: SuiteRun) => number | null | undefined,
+): number | null {
+  const ratios = rounds.flatMap((round) => {
+    const [ours, theirs] = [round.xenolith, round[peer]].map((run) => run && figure(run));
+    return ours == null || theirs == null || theirs <= 0 ? [] : [ours / theirs];
+  });
+  return ratios.length === 0 ? null : median(ratios);
+}
+
+/** Median of a figure of one peer; null when no round has it. */
+export function medianOf(
+  rounds: readonly Round[],
+  peer: PeerName,
+  figure: (run: SuiteRun) => number | null | undefined,
+): number | null {
+  const known = rounds.map((round) => round[peer] && figure(round[peer])).filter((value) => value != null);
+  return known.length === 0 ? null : median(known);
+}
+
+export interface TaskFigures {
+  readonly key: string;
+  readonly cpuMs: number | null;
+  readonly wallMs: number | null;
+  /** Our CPU time in multiples of a peer's. */
+  readonly cpuRatio: Readonly<Partial<Record<PeerName, number>>>;
+  readonly counters: Counters | null;
+}
+
+const THEM: readonly PeerName[] = ["qemu", "v86", "native"];
+
+export function taskFigures(rounds: readonly Round[], key: string): TaskFigures {
+  const of = (figure: (run: TaskRun) => number) => (run: SuiteRun) => {
+    const task = run.tasks.get(key);
+    return task && figure(task);
+  };
+  const cpu = of((run) => run.cpuMs);
+  const ratios = THEM.flatMap((peer) => {
+    const value = ratio(rounds, peer, cpu);
+    return value === null ? [] : [[peer, value] as const];
+  });
+  return {
+    key,
+    cpuMs: medianOf(rounds, "xenolith", cpu),
+    wallMs: medianOf(
+      rounds,
+      "xenolith",
+      of((run) => run.wallMs),
+    ),
+    cpuRatio: Object.fromEntries(ratios),
+    counters: rounds.findLast((round) => round.xenolith)?.xenolith?.tasks.get(key)?.counters ?? null,
+  };
+}
+
+/** Programs that failed, and programs that printed different things on different machines. */
+export function wrongResults(rounds: readonly Round[], keys: readonly string[]): string[] {
+  return keys.flatMap((key) => {
+    const runs = rounds.flatMap((round) =>
+      Object.entries(round).flatMap(([peer, run]) => {
+        const task = run.tasks.get(key);
+        return task ? [{ peer, ...task }] : [];
+      }),
+    );
+    const failed = runs.find(({ status, output }) => status !== 0 || output.trim() === "");
+    if (failed) return [`${key}: ${failed.peer} ended with status ${failed.status} and said "${failed.output.trim()}"`];
+    const answers = new Map(runs.map(({ peer, output }) => [output.trim(), peer]));
+    if (answers.size <= 1) return [];
+    return [`${key}: ${[...answers].map(([output, peer]) => `${peer} says "${output}"`).join(", ")}`];
+  });
+}

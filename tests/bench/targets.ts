@@ -1,0 +1,61 @@
+/** What the project aims at, beside what a run reached. Only printed: a busy machine must not fail anybody's tests. */
+import { markdown, mean, times } from "./report.js";
+import { medianOf, type Round, ratio, type TaskFigures } from "./statistics.js";
+
+export interface Target {
+  readonly what: string;
+  readonly wanted: string;
+  readonly reached: number | null;
+  readonly met: boolean | null;
+}
+
+const atMost = (what: string, limit: number, reached: number | null): Target => ({
+  what,
+  wanted: `at most ${limit}`,
+  reached,
+  met: reached === null ? null : reached <= limit,
+});
+
+const atLeast = (what: string, limit: number, reached: number | null): Target => ({
+  what,
+  wanted: `at least ${limit}`,
+  reached,
+  met: reached === null ? null : reached >= limit,
+});
+
+/** How much sooner two processes end the work of one. */
+export function speedUp(smp: readonly Round[], peer: "xenolith" | "qemu" | "native" = "xenolith"): number | null {
+  const [one, two] = ["busy-1 64", "busy-2 64"].map((key) => medianOf(smp, peer, (run) => run.tasks.get(key)?.wallMs));
+  return one == null || two == null ? null : one / two;
+}
+
+export function targetsOf(programs: readonly TaskFigures[], rounds: readonly Round[], smp: readonly Round[]): Target[] {
+  const known = programs.map(({ cpuRatio }) => cpuRatio.qemu).filter((value) => value !== undefined);
+  const toNative = (key: string) => programs.find((figures) => figures.key === key)?.cpuRatio.native ?? null;
+  const toV86 = mean(programs, "v86");
+  return [
+    atMost("CPU time to QEMU's, geometric mean", 1, mean(programs, "qemu")),
+    atMost("CPU time to QEMU's, worst program", 2, known.length === 0 ? null : Math.max(...known)),
+    atLeast("times as fast as v86, geometric mean", 3, toV86 === null ? null : 1 / toV86),
+    atMost("alu to native", 1.5, toNative("alu 64")),
+    atMost("chase-cache to native", 2.5, toNative("chase-cache 64")),
+    atMost(
+      "CPU time of a boot to QEMU's",
+      2,
+      ratio(rounds, "qemu", (run) => run.boot?.cpuMs),
+    ),
+    atLeast("speed-up by a second processor", 1.8, speedUp(smp)),
+  ];
+}
+
+export function targetTable(targets: readonly Target[]): string {
+  return markdown(
+    ["target", "wanted", "reached", ""],
+    targets.map(({ what, wanted, reached, met }) => [
+      what,
+      wanted,
+      times(reached),
+      met === null ? "not measured" : met ? "met" : "not met",
+    ]),
+  );
+}

@@ -1,0 +1,129 @@
+/**
+ * The programs of the bench: where each comes from, how it is called, and how much it does. A count makes a program take a
+ * second or a few in the interpreter; docs/performance.md says how to add one.
+ */
+
+/** Width of a program's registers: x86-64, or i686 under the same kernel. */
+export type Word = 64 | 32;
+export const WORDS: readonly Word[] = [64, 32];
+
+export type Group = "compute" | "memory" | "float" | "code" | "system" | "tools" | "smp";
+
+export interface Workload {
+  readonly name: string;
+  readonly group: Group;
+  readonly words: readonly Word[];
+  /** What it does, for the list. */
+  readonly does: string;
+  readonly count: number;
+  /** The shell command; $B is the folder of the programs, $W the word, COUNT the count. Prints what all machines must agree on. */
+  readonly command: string;
+}
+
+/** A binary: `name.64` and `name.32`, each of one source. */
+export interface Recipe {
+  readonly name: string;
+  /** A file of programs/, or BIG_CODE. */
+  readonly source: string;
+  readonly flags?: readonly string[];
+  /** Besides those, for one word only. */
+  readonly flagsOf?: Readonly<Record<Word, readonly string[]>>;
+}
+
+/** The source that is generated. */
+export const BIG_CODE = "big-code";
+
+export const RECIPES: readonly Recipe[] = [
+  { name: "alu", source: "alu.c" },
+  { name: "integer", source: "integer.c" },
+  { name: "sha256", source: "sha256.c" },
+  { name: "memory", source: "memory.c", flags: ["-fno-tree-vectorize", "-fno-tree-loop-distribute-patterns"] },
+  { name: "float-sse", source: "float.c", flagsOf: { 64: [], 32: ["-msse2", "-mfpmath=sse"] } },
+  { name: "float-x87", source: "float.c", flags: ["-mfpmath=387"] },
+  { name: "big-code", source: BIG_CODE },
+  { name: "system", source: "system.c" },
+  { name: "smp", source: "smp.c" },
+];
+
+/** Runs a busybox tool over the text COUNT times. */
+const tool = (name: string): string =>
+  `i=0; while [ $i -lt COUNT ]; do $B/busybox.$W ${name} -c $B/text; i=$((i+1)); done | $B/busybox.$W md5sum`;
+
+// biome-ignore format: a row a line reads as the table that it is
+const ROWS: readonly (readonly [name: string, group: Group, count: number, command: string, does: string])[] = [
+  ["alu", "compute", 100_000_000, "$B/alu.$W COUNT", "arithmetic in registers, one loop"],
+  ["integer", "compute", 2_000, "$B/integer.$W COUNT", "lists, a matrix, a state machine, a CRC"],
+  ["sha256", "compute", 1_000, "$B/sha256.$W COUNT", "SHA-256 of 16 KiB"],
+  ["copy", "memory", 10, "$B/memory.$W copy COUNT", "32 MiB by a loop of words"],
+  ["movs", "memory", 80, "$B/memory.$W movs COUNT", "32 MiB by rep movsb"],
+  ["chase-cache", "memory", 500, "$B/memory.$W chase-cache COUNT", "a ring of pointers in 16 KiB"],
+  ["chase-memory", "memory", 10, "$B/memory.$W chase-memory COUNT", "a ring of pointers in 64 MiB"],
+  ["float-sse", "float", 1_000, "$B/float-sse.$W COUNT", "double precision in SSE2"],
+  ["float-x87", "float", 200, "$B/float-x87.$W COUNT", "double precision in the x87"],
+  ["big-code", "code", 5_000, "$B/big-code.$W COUNT", "a byte-code interpreter that calls 1500 functions"],
+  ["syscall", "system", 500_000, "$B/system.$W syscall COUNT", "getppid"],
+  ["pipe", "system", 20_000, "$B/system.$W pipe COUNT", "ping-pong between two processes"],
+  ["fork", "system", 2_000, "$B/system.$W fork COUNT", "children that end at once"],
+  ["exec", "system", 800, "$B/system.$W exec COUNT", "children that run a program"],
+  ["gzip", "tools", 3, tool("gzip"), "busybox gzip of 1 MiB of text"],
+  ["bzip2", "tools", 2, tool("bzip2"), "busybox bzip2 of 1 MiB of text"],
+  ["shell", "tools", 5_000, "$B/busybox.$W sh $B/loop.sh COUNT", "a shell's loop: arithmetic, strings, functions"],
+];
+
+// biome-ignore format: as above
+const SMP_ROWS: readonly (readonly [name: string, count: number, command: string, does: string])[] = [
+  ["busy-1", 3_000, "$B/smp.$W busy 1 COUNT", "work for one process"],
+  ["busy-2", 3_000, "$B/smp.$W busy 2 COUNT", "the same work for two processes"],
+  ["atomic", 20_000_000, "$B/smp.$W atomic COUNT", "locked additions from two processes"],
+  ["lock", 1_000_000, "$B/smp.$W lock COUNT", "a futex that two processes take in turn"],
+  ["shootdown", 500, "$B/smp.$W shootdown COUNT", "mprotect and membarrier against a thread that reads"],
+  ["pinned-pipe", 2_000, "$B/smp.$W pipe COUNT", "ping-pong between two processors"],
+];
+
+export const WORKLOADS: readonly Workload[] = [
+  ...ROWS.map(([name, group, count, command, does]) => ({ name, group, count, command, does, words: WORDS })),
+  ...SMP_ROWS.map(([name, count, command, does]) => ({
+    name,
+    group: "smp" as const,
+    count,
+    command,
+    does,
+    words: [64 as const],
+  })),
+];
+
+/** A workload in one word: what a guest is told to run. */
+export interface Task {
+  /** "alu 64": how tables, the baseline and the guest's marks name it. */
+  readonly key: string;
+  readonly workload: Workload;
+  readonly word: Word;
+  readonly command: string;
+}
+
+export function tasksOf(workloads: readonly Workload[], words: readonly Word[], scale: number): Task[] {
+  return words.flatMap((word) =>
+    workloads
+      .filter((workload) => workload.words.includes(word))
+      .map((workload) => ({
+        key: `${workload.name} ${word}`,
+        workload,
+        word,
+        command: workload.command
+          .replaceAll("$W", String(word))
+          .replaceAll("COUNT", String(Math.max(1, Math.round(workload.count * scale)))),
+      })),
+  );
+}
+
+/** The workloads that a list of names and groups picks; throws with what there is for a name that is neither. */
+export function pick(names: readonly string[]): Workload[] {
+  const groups = [...new Set(WORKLOADS.map(({ group }) => group))];
+  for (const name of names) {
+    if (!WORKLOADS.some((w) => w.name === name || w.group === name)) {
+      const known = WORKLOADS.map((w) => w.name).join(", ");
+      throw new Error(`there is no program or group "${name}". Programs: ${known}. Groups: ${groups.join(", ")}`);
+    }
+  }
+  return WORKLOADS.filter((w) => names.length === 0 || names.includes(w.name) || names.includes(w.group));
+}
