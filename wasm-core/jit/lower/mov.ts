@@ -1,6 +1,7 @@
 /** Data movement: MOV, MOVZX, MOVSX, LEA, CMOVcc, SETcc, BSWAP and their like. */
 import { CONDITIONS, pushCondition } from "../conditions.js";
 import { type Emitter, L, type Size } from "../emitter.js";
+import { EXCHANGE } from "./lock.js";
 import type { Lowering, Lowerings, ValueLowering } from "./lowering.js";
 import { value } from "./value.js";
 
@@ -103,7 +104,8 @@ const signExtendIntoDx: Lowering = (e, i) => {
 };
 
 const xchg: Lowering = (e, i) => {
-  if (i.v.form === "mem" || i.v.lock) return false;
+  if (i.v.form === "mem") return EXCHANGE.xchgMemory(e, i);
+  if (i.v.lock) return false;
   const size = (i.v.size === 0 ? 8 : i.v.size) as Size;
   e.pushRegister(i.reg, size);
   e.pushRegister(i.rm, size);
