@@ -128,10 +128,10 @@ export class RegionMachine {
     const view = this.#view();
     const u8 = this.#u8();
     machine.enterUser(64, 0n);
-    start.registers.forEach((v, n) => view.setBigUint64(cpu + off.gpr + 8 * n, v, true));
+    for (const [n, v] of start.registers.entries()) view.setBigUint64(cpu + off.gpr + 8 * n, v, true);
     view.setBigUint64(cpu + off.rip, BigInt(CODE + k * SLOT), true);
     view.setUint32(cpu + off.eflags, start.eflags, true);
-    this.#data.forEach((page, n) => u8.set(start.data.subarray(n * PAGE, (n + 1) * PAGE), page));
+    for (const [n, page] of this.#data.entries()) u8.set(start.data.subarray(n * PAGE, (n + 1) * PAGE), page);
     const stack = machine.at(STACK);
     u8.fill(0, stack, stack + PAGE);
     machine.refresh();

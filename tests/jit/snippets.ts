@@ -35,6 +35,22 @@ function immediate(random: Random, bits: Bits): string {
   return bits === 8 ? String(v & 0xff) : bits === 16 ? String(v & 0xffff) : String(v | 0);
 }
 
+/** What sets all flags or most of them, and what changes few and keeps the rest. */
+const SETTERS = ["add", "adc", "sub", "sbb", "xor", "imul"].map((n) => `${n} Gv, Ev`);
+const KEPT_FROM = [...SETTERS, "inc Ev", "dec Ev", "neg Ev", "shl Gv, b", "sar Gv, 1", "shld Gv, Gv, b", "bsf Gv, Gv"];
+const KEEPERS = [
+  "bsf Gv, Ev",
+  "tzcnt Gv, Ev",
+  "bt Ev, b",
+  "rol Gv, 3",
+  "rcr Gv, 1",
+  "inc Gv",
+  "stc",
+  "cmc",
+  "lahf",
+  "sahf",
+];
+
 /**
  * Patterns by semantic. Operand sizes: of E, G, M and I together 8 to 64 bits, of Ev 16 to 64, of Ey 32 or 64. E is a
  * register or memory, G a register, M memory, I an immediate, b an immediate byte.
@@ -63,7 +79,8 @@ export const PATTERNS: Readonly<Record<string, readonly string[]>> = {
     "xchg M, G",
     "xchg G, G",
   ],
-  flag: ["clc", "stc", "cmc", "cld", "std", "lahf", "sahf", "cld"],
+  flag: ["pushfq", "pushfq; pop rax", "mov Gv, ds", "clc", "stc", "cmc", "cld", "std", "lahf", "sahf", "cld"],
+  kept: KEPT_FROM.flatMap((set) => KEEPERS.map((keep) => `${set}; ${keep}`)),
   string: ["mov rdi, rbx; stosN", "mov rsi, rbx; lodsN", "lea rsi, [rbx + 32]; mov rdi, rbx; movsN"],
   move: ["mov G, E", "mov E, G", "lea Gv, [rbx + 8*rcx + 5]", "movzx Gv, al", "movsx Gv, cx", "nop", "bswap Gy"],
   condition: CONDITIONS.flatMap((cc) => [`set${cc} al`, `set${cc} byte ptr [rbx]`, `cmov${cc} Gv, Ev`, `j${cc} OUT`]),

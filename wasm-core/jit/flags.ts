@@ -95,6 +95,15 @@ export function setCarry(e: Emitter, push: () => void): void {
   }
 }
 
+/** Sets CF and OF when the i32 in local `when` is not zero. */
+export function setCarryOverflowIf(e: Emitter, when: number, carry: () => void, overflow: () => void): void {
+  if (e.flagsDead) return;
+  materialize(e);
+  e.code.get(when).if();
+  setCarryOverflow(e, carry, overflow);
+  e.code.end();
+}
+
 /** Sets CF and OF, as rotates do. */
 export function setCarryOverflow(e: Emitter, carry: () => void, overflow: () => void): void {
   if (e.flagsDead) return;

@@ -1,12 +1,15 @@
-/** Flags by name: CLC, STC, CMC, CLD, STD, LAHF, SAHF. */
+/** Flags by name: CLC, STC, CMC, CLD, STD, LAHF, SAHF, PUSHF. */
 import { Vcpu } from "../../abi/structs/vcpu.js";
 import { pushCarryFlag } from "../conditions.js";
 import { type Emitter, L } from "../emitter.js";
 import { type FlagName, materialize, setCarry, setSome } from "../flags.js";
 import type { Lowering, Lowerings } from "./lowering.js";
+import { commitPush, openPush } from "./stack.js";
 
 const AH = 1;
 const DF = 0x400;
+const RF = 0x10000;
+const VM = 0x20000;
 const ALWAYS_SET = 2;
 /** Bits of AH that SAHF takes. */
 const AH_BITS: readonly (readonly [FlagName, number])[] = [
@@ -64,6 +67,25 @@ const sahf: Lowering = (e) => {
   return true;
 };
 
+/** PUSHF of a quadword: VM and RF read as zero. */
+const pushf: Lowering = (e, i) => {
+  if (i.v.size !== 64) return false;
+  openPush(e, 8);
+  materialize(e);
+  e.code
+    .get(L.P)
+    .get(L.CPU)
+    .mem("i32.load", Vcpu.off.eflags)
+    .i32(~(RF | VM))
+    .op("i32.and")
+    .i32(ALWAYS_SET)
+    .op("i32.or")
+    .op("i64.extend_i32_u");
+  e.storeValue(64);
+  commitPush(e);
+  return true;
+};
+
 export const FLAG_ROWS: Lowerings = {
   clc: carry((e) => void e.code.i32(0)),
   stc: carry((e) => void e.code.i32(1)),
@@ -72,4 +94,5 @@ export const FLAG_ROWS: Lowerings = {
   std: direction(true),
   lahf,
   sahf,
+  pushf,
 };

@@ -1,7 +1,7 @@
 /** Shifts and rotates, as assembly/interp/shift.ts does them: a masked count of zero changes no flag. */
 import { pushCarryFlag } from "../conditions.js";
 import { type Cc, type Emitter, L, type Size, type Value } from "../emitter.js";
-import { setCarryOverflow } from "../flags.js";
+import { setCarryOverflow, setCarryOverflowIf } from "../flags.js";
 import type { OpName } from "../wasm/ops.js";
 import type { Lowering, Lowerings, ValueLowering } from "./lowering.js";
 import { value } from "./value.js";
@@ -167,46 +167,32 @@ const differ = (e: Emitter, v: Value, n: number, m: number): void => {
   e.code.op("i32.xor");
 };
 
-/** Counts in CL are for when nobody sees the flags. */
 const rotate =
   (left: boolean): ValueLowering =>
   (e, size, a, n) => {
     const c = e.code;
     const top = size - 1;
-    if (n!.kind !== "constant") {
-      e.push(n!);
-      c.i32(countMask(size) & top)
-        .op("i32.and")
-        .set(L.K);
-      pushRotated(e, size, left, a!, () => void c.get(L.K));
-      return;
-    }
-    const count = Number(n!.value) & countMask(size);
-    if (count === 0) {
+    const constant = n!.kind === "constant";
+    const count = constant ? Number(n!.value) & countMask(size) : 0;
+    if (constant && count === 0) {
       e.push(a!);
       return;
     }
-    pushRotated(e, size, left, a!, () => void c.i32(count & top));
+    if (!constant) {
+      e.push(n!);
+      c.i32(countMask(size)).op("i32.and").set(L.K);
+    }
+    pushRotated(e, size, left, a!, () => {
+      if (constant) c.i32(count & top);
+      else c.get(L.K).i32(top).op("i32.and");
+    });
     const r = e.temp(size);
-    if (left)
-      setCarryOverflow(
-        e,
-        () => pushBitOf(e, r, 0),
-        () => differ(e, r, top, 0),
-      );
-    else
-      setCarryOverflow(
-        e,
-        () => pushBitOf(e, r, top),
-        () => differ(e, r, top, top - 1),
-      );
+    const carry = (): void => pushBitOf(e, r, left ? 0 : top);
+    const overflow = (): void => differ(e, r, top, left ? 0 : top - 1);
+    if (constant) setCarryOverflow(e, carry, overflow);
+    else setCarryOverflowIf(e, L.K, carry, overflow);
     e.push(r);
   };
-
-const rotateLowering = (left: boolean): Lowering => {
-  const lowering = value(rotate(left));
-  return (e, i) => (i.v.row.operands[1]!.kind !== "CL" || e.flagsDead) && lowering(e, i);
-};
 
 /** Through the carry by one: the carry in is in L.K. */
 const throughCarry =
@@ -268,8 +254,8 @@ export const SHIFT: Lowerings = {
   sar: value(shift("SHR", simple("shr_s"))),
   shld: notWords(value(shift("SHL", double(true)))),
   shrd: notWords(value(shift("SHR", double(false)))),
-  rol: rotateLowering(true),
-  ror: rotateLowering(false),
+  rol: value(rotate(true)),
+  ror: value(rotate(false)),
   rcl: throughCarryLowering(true),
   rcr: throughCarryLowering(false),
   shlx: value(flagless("shl")),
