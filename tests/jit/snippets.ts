@@ -81,6 +81,9 @@ export const PATTERNS: Readonly<Record<string, readonly string[]>> = {
   ],
   flag: ["pushfq", "pushfq; pop rax", "mov Gv, ds", "clc", "stc", "cmc", "cld", "std", "lahf", "sahf", "cld"],
   kept: KEPT_FROM.flatMap((set) => KEEPERS.map((keep) => `${set}; ${keep}`)),
+  unknown: KEPT_FROM.flatMap((set) =>
+    ["inc E", "dec G", "adc E, G", "sbb G, M", "rcl G, 1"].map((next) => `${set}; jz OUT; js 1f; 1: ${next}`),
+  ),
   string: ["mov rdi, rbx; stosN", "mov rsi, rbx; lodsN", "lea rsi, [rbx + 32]; mov rdi, rbx; movsN"],
   move: ["mov G, E", "mov E, G", "lea Gv, [rbx + 8*rcx + 5]", "movzx Gv, al", "movsx Gv, cx", "nop", "bswap Gy"],
   condition: CONDITIONS.flatMap((cc) => [`set${cc} al`, `set${cc} byte ptr [rbx]`, `cmov${cc} Gv, Ev`, `j${cc} OUT`]),

@@ -1,5 +1,5 @@
 /** Conditions of Jcc, SETcc and CMOVcc as wasm, from what is known of the flags. [SDM] vol. 1, appendix B. */
-import { Vcpu } from "../abi/structs/vcpu.js";
+import { CcOp, Vcpu } from "../abi/structs/vcpu.js";
 import type { Cc, Emitter, KnownFlags } from "./emitter.js";
 import { Import, L } from "./emitter.js";
 import { Type } from "./wasm/ops.js";
@@ -9,6 +9,8 @@ export const FLAG = { CF: 0x1, PF: 0x4, AF: 0x10, ZF: 0x40, SF: 0x80, OF: 0x800 
 
 export const CONDITIONS = ["O", "NO", "B", "NB", "Z", "NZ", "BE", "NBE", "S", "NS", "P", "NP", "L", "NL", "LE", "NLE"];
 
+/** CcOp numbers INC 6 and DEC 7. */
+const INC_OR_DEC = 3;
 const CARRY = CONDITIONS.indexOf("B");
 const { CF, PF, ZF, SF, OF } = FLAG;
 
@@ -297,17 +299,30 @@ export function pushCondition(e: Emitter, cc: number): void {
   if (cc & 1) c.op("i32.eqz");
 }
 
-/** Pushes the carry flag, 0 or 1. In loops it is mostly what INC or DEC kept, where nothing else is known. */
+/**
+ * Pushes the carry flag, 0 or 1. Where the flags are not known, as at the head of a loop, they mostly come from a
+ * comparison, from INC or DEC, or from a logical operation.
+ */
 export function pushCarryFlag(e: Emitter): void {
   const c = e.code;
   if (e.flags !== undefined) {
     pushCondition(e, CARRY);
     return;
   }
-  // INC is 6 and DEC 7, times 4 and the size.
-  c.get(L.CC_OP).i32(3).op("i32.shr_u").i32(3).op("i32.eq").if(Type.I32);
+  const isOp = (op: Cc): void => {
+    c.get(L.CC_OP).i32(2).op("i32.shr_u").i32(Number(CcOp.values[op])).op("i32.eq").if(Type.I32);
+  };
+  isOp("SUB");
+  // Both operands are moved to the top, which cuts the sum to the operation's width: by 64 - (8 << log2 of its bytes).
+  c.i32(64).i32(8).get(L.CC_OP).i32(3).op("i32.and").op("i32.shl").op("i32.sub").op("i64.extend_i32_u").set(L.Z);
+  c.get(L.CC_DST).get(L.CC_SRC).op("i64.add").get(L.Z).op("i64.shl");
+  c.get(L.CC_SRC).get(L.Z).op("i64.shl").op("i64.lt_u");
+  c.else();
+  c.get(L.CC_OP).i32(3).op("i32.shr_u").i32(INC_OR_DEC).op("i32.eq").if(Type.I32);
   c.get(L.CC_SRC).op("i32.wrap_i64");
   c.else();
+  isOp("LOGIC");
+  c.i32(0).else();
   pushCondition(e, CARRY);
-  c.end();
+  c.end().end().end();
 }
