@@ -99,6 +99,7 @@ export interface RegionDoors {
   regionCode(cpu: number, lin: bigint, host: number): number;
   regionCondition(cpu: number, cc: number): number;
   regionEnd(cpu: number, status: number, rip: bigint, next: bigint): number;
+  regionFlags(cpu: number): number;
   /** Handlers, and behind them the regions' functions. */
   readonly table: WebAssembly.Table;
 }

@@ -1,8 +1,18 @@
 /** Conditions of Jcc, SETcc and CMOVcc as wasm, from what is known of the flags. [SDM] vol. 1, appendix B. */
-import type { Emitter, KnownFlags } from "./emitter.js";
+import { CcOp, Vcpu } from "../abi/structs/vcpu.js";
+import type { Cc, Emitter, KnownFlags } from "./emitter.js";
 import { Import, L } from "./emitter.js";
+import { Type } from "./wasm/ops.js";
+
+/** The arithmetic flags' bits in EFLAGS. [SDM] vol. 1, 3.4.3. */
+export const FLAG = { CF: 0x1, PF: 0x4, AF: 0x10, ZF: 0x40, SF: 0x80, OF: 0x800 } as const;
 
 export const CONDITIONS = ["O", "NO", "B", "NB", "Z", "NZ", "BE", "NBE", "S", "NS", "P", "NP", "L", "NL", "LE", "NLE"];
+
+/** CcOp numbers INC 6 and DEC 7. */
+const INC_OR_DEC = 3;
+const CARRY = CONDITIONS.indexOf("B");
+const { CF, PF, ZF, SF, OF } = FLAG;
 
 const ones = (size: number): bigint => (1n << BigInt(size)) - 1n;
 
@@ -23,9 +33,39 @@ function pushSign(e: Emitter, size: number): void {
     .op("i32.wrap_i64");
 }
 
-/** The carry flag, 0 or 1. */
-function pushCarry(e: Emitter, { op, size }: KnownFlags): void {
+/** With `carries`: 1 when CC_OP says ADC or SBB, 0 when it says ADD or SUB. CcOp numbers ADD 1, ADC 2, SUB 3, SBB 4. */
+const pushCarryIn = (e: Emitter, op: Cc): void => {
+  e.code
+    .get(L.CC_OP)
+    .i32(op === "ADD" ? 3 : 4)
+    .op("i32.shr_u");
+};
+
+/** The carry out of an addition or subtraction that may have had a carry in. */
+function pushCarryOut(e: Emitter, { op, size }: KnownFlags): void {
   const c = e.code;
+  if (op === "ADD") c.get(L.CC_DST).tee(L.Z);
+  else {
+    c.get(L.CC_DST).get(L.CC_SRC).op("i64.add");
+    pushCarryIn(e, op);
+    c.op("i64.extend_i32_u").op("i64.add");
+    if (size !== 64) c.i64(ones(size)).op("i64.and");
+    c.tee(L.Z);
+  }
+  c.get(L.CC_SRC).op("i64.lt_u");
+  c.get(L.Z).get(L.CC_SRC).op("i64.eq");
+  pushCarryIn(e, op);
+  c.op("i32.and").op("i32.or");
+}
+
+/** The carry flag, 0 or 1. */
+function pushCarry(e: Emitter, known: KnownFlags): void {
+  const { op, size } = known;
+  const c = e.code;
+  if (known.carries) {
+    pushCarryOut(e, known);
+    return;
+  }
   switch (op) {
     case "ADD":
       c.get(L.CC_DST).get(L.CC_SRC).op("i64.lt_u");
@@ -60,7 +100,7 @@ function pushCarry(e: Emitter, { op, size }: KnownFlags): void {
 }
 
 /** The overflow flag, 0 or 1; the formulas are those of assembly/cpu/flags.ts. */
-function pushOverflow(e: Emitter, { op, size }: KnownFlags): void {
+function pushOverflow(e: Emitter, { op, size, carries }: KnownFlags): void {
   const c = e.code;
   const top = (): void => {
     c.i64(size - 1)
@@ -75,6 +115,10 @@ function pushOverflow(e: Emitter, { op, size }: KnownFlags): void {
       c.get(L.CC_SRC).get(L.CC_DST).op("i64.xor");
       c.get(L.CC_DST).get(L.CC_SRC).op("i64.sub");
       if (op === "ADC") c.i64(1).op("i64.sub");
+      if (carries) {
+        pushCarryIn(e, op);
+        c.op("i64.extend_i32_u").op("i64.sub");
+      }
       c.get(L.CC_DST).op("i64.xor").op("i64.and");
       top();
       return;
@@ -82,6 +126,10 @@ function pushOverflow(e: Emitter, { op, size }: KnownFlags): void {
     case "SBB":
       c.get(L.CC_DST).get(L.CC_SRC).op("i64.add");
       if (op === "SBB") c.i64(1).op("i64.add");
+      if (carries) {
+        pushCarryIn(e, op);
+        c.op("i64.extend_i32_u").op("i64.add");
+      }
       c.tee(L.Z).get(L.CC_SRC).op("i64.xor");
       c.get(L.Z).get(L.CC_DST).op("i64.xor").op("i64.and");
       top();
@@ -116,6 +164,67 @@ function pushParity(e: Emitter): void {
   e.code.get(L.CC_DST).op("i32.wrap_i64").i32(0xff).op("i32.and").op("i32.popcnt").i32(1).op("i32.and").op("i32.eqz");
 }
 
+/** The auxiliary carry flag, 0 or 1. */
+function pushAdjust(e: Emitter, { op, carries }: KnownFlags): void {
+  const c = e.code;
+  switch (op) {
+    case "ADD":
+    case "ADC":
+    case "SUB":
+    case "SBB": {
+      const down = op === "ADD" || op === "ADC";
+      c.get(L.CC_DST)
+        .get(L.CC_SRC)
+        .op(down ? "i64.sub" : "i64.add");
+      if (op === "ADC" || op === "SBB") c.i64(1).op(down ? "i64.sub" : "i64.add");
+      if (carries) {
+        pushCarryIn(e, op);
+        c.op("i64.extend_i32_u").op(down ? "i64.sub" : "i64.add");
+      }
+      c.get(L.CC_SRC).op("i64.xor").get(L.CC_DST).op("i64.xor").op("i32.wrap_i64");
+      c.i32(4).op("i32.shr_u").i32(1).op("i32.and");
+      return;
+    }
+    case "INC":
+    case "DEC":
+      c.get(L.CC_DST).op("i32.wrap_i64").i32(15).op("i32.and");
+      c.i32(op === "INC" ? 0 : 15).op("i32.eq");
+      return;
+    default:
+      c.i32(0);
+  }
+}
+
+/** An arithmetic flag, 0 or 1, from flags that are known and not in EFLAGS. */
+export function pushFlag(e: Emitter, flag: "CF" | "PF" | "AF" | "ZF" | "SF" | "OF", known: KnownFlags): void {
+  if (flag === "CF") pushCarry(e, known);
+  else if (flag === "PF") pushParity(e);
+  else if (flag === "AF") pushAdjust(e, known);
+  else if (flag === "ZF") pushZero(e);
+  else if (flag === "SF") pushSign(e, known.size);
+  else pushOverflow(e, known);
+}
+
+/** The conditions' pairs from Vcpu.eflags, which holds the flags. */
+function pushFromEflags(e: Emitter, cc: number): void {
+  const c = e.code;
+  const bits = [OF, CF, ZF, ZF | CF, SF, PF][cc >> 1];
+  const eflags = (): void => void c.get(L.CPU).mem("i32.load", Vcpu.off.eflags);
+  eflags();
+  if (bits !== undefined) {
+    c.i32(bits).op("i32.and").i32(0).op("i32.ne");
+    return;
+  }
+  // SF is bit 7 and OF bit 11.
+  c.i32(7).op("i32.shr_u");
+  eflags();
+  c.i32(11).op("i32.shr_u").op("i32.xor").i32(1).op("i32.and");
+  if (cc >> 1 === 7) {
+    eflags();
+    c.i32(ZF).op("i32.and").op("i32.or").i32(0).op("i32.ne");
+  }
+}
+
 /** Comparisons of the operands themselves. True when the condition was pushed. */
 function pushComparison(e: Emitter, cc: number, { op, size, hasA }: KnownFlags): boolean {
   const c = e.code;
@@ -145,9 +254,14 @@ function pushComparison(e: Emitter, cc: number, { op, size, hasA }: KnownFlags):
 export function pushCondition(e: Emitter, cc: number): void {
   const known = e.flags;
   const c = e.code;
-  if (known === undefined || known.op === "EFLAGS") {
+  if (known === undefined) {
     e.storeFlags();
     c.get(L.CPU).i32(cc).call(Import.CONDITION);
+    return;
+  }
+  if (known.op === "EFLAGS") {
+    pushFromEflags(e, cc);
+    if (cc & 1) c.op("i32.eqz");
     return;
   }
   if (!pushComparison(e, cc, known)) {
@@ -185,5 +299,30 @@ export function pushCondition(e: Emitter, cc: number): void {
   if (cc & 1) c.op("i32.eqz");
 }
 
-/** Pushes the carry flag, 0 or 1. */
-export const pushCarryFlag = (e: Emitter): void => pushCondition(e, CONDITIONS.indexOf("B"));
+/**
+ * Pushes the carry flag, 0 or 1. Where the flags are not known, as at the head of a loop, they mostly come from a
+ * comparison, from INC or DEC, or from a logical operation.
+ */
+export function pushCarryFlag(e: Emitter): void {
+  const c = e.code;
+  if (e.flags !== undefined) {
+    pushCondition(e, CARRY);
+    return;
+  }
+  const isOp = (op: Cc): void => {
+    c.get(L.CC_OP).i32(2).op("i32.shr_u").i32(Number(CcOp.values[op])).op("i32.eq").if(Type.I32);
+  };
+  isOp("SUB");
+  // Both operands are moved to the top, which cuts the sum to the operation's width: by 64 - (8 << log2 of its bytes).
+  c.i32(64).i32(8).get(L.CC_OP).i32(3).op("i32.and").op("i32.shl").op("i32.sub").op("i64.extend_i32_u").set(L.Z);
+  c.get(L.CC_DST).get(L.CC_SRC).op("i64.add").get(L.Z).op("i64.shl");
+  c.get(L.CC_SRC).get(L.Z).op("i64.shl").op("i64.lt_u");
+  c.else();
+  c.get(L.CC_OP).i32(3).op("i32.shr_u").i32(INC_OR_DEC).op("i32.eq").if(Type.I32);
+  c.get(L.CC_SRC).op("i32.wrap_i64");
+  c.else();
+  isOp("LOGIC");
+  c.i32(0).else();
+  pushCondition(e, CARRY);
+  c.end().end().end();
+}

@@ -12,7 +12,7 @@ export interface Effects {
   readonly flags: boolean;
   /** It may return something other than NEXT. */
   readonly leaves: boolean;
-  /** It may write memory. */
+  /** It may write memory or end the block. */
   readonly stores: boolean;
 }
 
@@ -28,48 +28,74 @@ const [RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI] = ALL as [
   number,
 ];
 
+interface Implicit {
+  readonly reads?: readonly number[];
+  readonly writes?: readonly number[];
+  /** Whether it writes memory or ends the block, where the operands and the shape do not tell. */
+  readonly stores?: boolean;
+  /** It does not look at the arithmetic flags. */
+  readonly keepsFlags?: true;
+}
+
+/** What touches nothing but the vCPU's own state, and can do no more than raise an exception. */
+const QUIET: Implicit = { stores: false, keepsFlags: true };
+
 /** Registers that a semantic uses besides its operands. */
-const IMPLICIT: Readonly<Record<string, { reads?: readonly number[]; writes?: readonly number[]; stores?: boolean }>> =
-  {
-    mul: { reads: [RAX], writes: [RAX, RDX] },
-    imul: { reads: [RAX], writes: [RAX, RDX] },
-    div: { reads: [RAX, RDX], writes: [RAX, RDX] },
-    idiv: { reads: [RAX, RDX], writes: [RAX, RDX] },
-    convertAccumulator: { reads: [RAX], writes: [RAX] },
-    signExtendIntoDx: { reads: [RAX, RDX], writes: [RDX] },
-    clc: {},
-    stc: {},
-    cmc: {},
-    cld: {},
-    std: {},
-    lahf: { reads: [RAX], writes: [RAX] },
-    sahf: { reads: [RAX] },
-    hintRm: {},
-    fence: {},
-    pause: {},
-    clac: {},
-    stac: {},
-    swapgs: {},
-    cpuid: { reads: [RAX, RCX], writes: [RAX, RBX, RCX, RDX] },
-    rdtsc: { writes: [RAX, RDX] },
-    rdtscp: { writes: [RAX, RCX, RDX] },
-    movsb: { reads: [RCX, RSI, RDI], writes: [RCX, RSI, RDI], stores: true },
-    movs: { reads: [RCX, RSI, RDI], writes: [RCX, RSI, RDI], stores: true },
-    stosb: { reads: [RAX, RCX, RDI], writes: [RCX, RDI], stores: true },
-    stos: { reads: [RAX, RCX, RDI], writes: [RCX, RDI], stores: true },
-    lodsb: { reads: [RAX, RCX, RSI], writes: [RAX, RCX, RSI] },
-    lods: { reads: [RAX, RCX, RSI], writes: [RAX, RCX, RSI] },
-    scasb: { reads: [RAX, RCX, RDI], writes: [RCX, RDI] },
-    scas: { reads: [RAX, RCX, RDI], writes: [RCX, RDI] },
-    cmpsb: { reads: [RCX, RSI, RDI], writes: [RCX, RSI, RDI] },
-    cmps: { reads: [RCX, RSI, RDI], writes: [RCX, RSI, RDI] },
-    pcmpestri: { reads: [RAX, RDX], writes: [RCX] },
-    pcmpestrm: { reads: [RAX, RDX] },
-    pcmpistri: { writes: [RCX] },
-    maskmovq: { reads: [RDI], stores: true },
-    maskmovdqu: { reads: [RDI], stores: true },
-    leave: { reads: [RSP, RBP], writes: [RSP, RBP] },
-  };
+const IMPLICIT: Readonly<Record<string, Implicit>> = {
+  mul: { reads: [RAX], writes: [RAX, RDX] },
+  imul: { reads: [RAX], writes: [RAX, RDX] },
+  div: { reads: [RAX, RDX], writes: [RAX, RDX] },
+  idiv: { reads: [RAX, RDX], writes: [RAX, RDX] },
+  convertAccumulator: { reads: [RAX], writes: [RAX] },
+  signExtendIntoDx: { reads: [RAX, RDX], writes: [RDX] },
+  clc: {},
+  stc: {},
+  cmc: {},
+  cld: {},
+  std: {},
+  lahf: { reads: [RAX], writes: [RAX] },
+  sahf: { reads: [RAX] },
+  hintRm: QUIET,
+  fence: QUIET,
+  pause: { keepsFlags: true },
+  cli: QUIET,
+  sti: { keepsFlags: true },
+  clac: QUIET,
+  stac: QUIET,
+  swapgs: QUIET,
+  rdfsbase: QUIET,
+  rdgsbase: QUIET,
+  wrfsbase: QUIET,
+  wrgsbase: QUIET,
+  rdpid: QUIET,
+  rdrand: { stores: false },
+  movFromSeg: { keepsFlags: true },
+  movToSeg: { keepsFlags: true },
+  movFromCr: { keepsFlags: true },
+  pushf: { reads: [RSP], writes: [RSP] },
+  popf: { reads: [RSP], writes: [RSP] },
+  cmpxchgPair: { reads: [RAX, RCX, RDX, RBX], writes: [RAX, RDX] },
+  rdmsr: { reads: [RCX], writes: [RAX, RDX], keepsFlags: true },
+  cpuid: { reads: [RAX, RCX], writes: [RAX, RBX, RCX, RDX], keepsFlags: true },
+  rdtsc: { ...QUIET, writes: [RAX, RDX] },
+  rdtscp: { ...QUIET, writes: [RAX, RCX, RDX] },
+  movsb: { reads: [RCX, RSI, RDI], writes: [RCX, RSI, RDI], keepsFlags: true },
+  movs: { reads: [RCX, RSI, RDI], writes: [RCX, RSI, RDI], keepsFlags: true },
+  stosb: { reads: [RAX, RCX, RDI], writes: [RCX, RDI], keepsFlags: true },
+  stos: { reads: [RAX, RCX, RDI], writes: [RCX, RDI], keepsFlags: true },
+  lodsb: { reads: [RAX, RCX, RSI], writes: [RAX, RCX, RSI], keepsFlags: true },
+  lods: { reads: [RAX, RCX, RSI], writes: [RAX, RCX, RSI], keepsFlags: true },
+  scasb: { reads: [RAX, RCX, RDI], writes: [RCX, RDI] },
+  scas: { reads: [RAX, RCX, RDI], writes: [RCX, RDI] },
+  cmpsb: { reads: [RCX, RSI, RDI], writes: [RCX, RSI, RDI] },
+  cmps: { reads: [RCX, RSI, RDI], writes: [RCX, RSI, RDI] },
+  pcmpestri: { reads: [RAX, RDX], writes: [RCX] },
+  pcmpestrm: { reads: [RAX, RDX] },
+  pcmpistri: { writes: [RCX] },
+  maskmovq: { reads: [RDI], stores: true },
+  maskmovdqu: { reads: [RDI], stores: true },
+  leave: { reads: [RSP, RBP], writes: [RSP, RBP] },
+};
 
 /** Modules whose handlers touch general registers only through their operands, whatever their shape. */
 const BY_OPERANDS = /^(sse|x87|mmx)/;
@@ -87,7 +113,7 @@ export function registersOf(i: Insn): Effects {
   const { notes, operands, flags } = v.row;
   const shaped = !notes.has("raw") && !notes.has("st") && !notes.has("rec");
   const implicit = IMPLICIT[v.semantic];
-  const stores = implicit?.stores ?? operands.some((o) => memoryOperand(o, v) && o.access !== "r");
+  const stores = !shaped || operands.some((o) => memoryOperand(o, v) && o.access !== "r");
   if (!shaped && implicit === undefined && !BY_OPERANDS.test(v.module)) {
     return { reads: ALL, writes: ALL, flags: true, leaves: true, stores: true };
   }
@@ -101,8 +127,8 @@ export function registersOf(i: Insn): Effects {
     // Functions that get the record write their registers themselves, whatever the row calls them.
     if (o.access !== "r" || !shaped) writes.add(off >>> 3);
   }
-  const touches = flags !== "" || (!shaped && !BY_OPERANDS.test(v.module));
-  return { reads: [...reads], writes: [...writes], flags: touches, leaves: true, stores: stores || !shaped };
+  const touches = !implicit?.keepsFlags && (flags !== "" || (!shaped && !BY_OPERANDS.test(v.module)));
+  return { reads: [...reads], writes: [...writes], flags: touches, leaves: true, stores: implicit?.stores ?? stores };
 }
 
 function generalRegister(kind: string, { v, reg, rm, imm }: Insn): number | undefined {

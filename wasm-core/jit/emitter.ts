@@ -63,7 +63,7 @@ export const LOCALS: readonly (readonly [number, number])[] = [
 ];
 
 /** Functions that a region's module imports before the handlers. */
-export const Import = { READ: 0, WRITE: 1, CODE: 2, CONDITION: 3, END: 4 } as const;
+export const Import = { READ: 0, WRITE: 1, CODE: 2, CONDITION: 3, END: 4, FLAGS: 5 } as const;
 
 const ZERO = Vcpu.off.zero;
 const BIAS = Vcpu.off.bias;
@@ -77,7 +77,12 @@ export interface KnownFlags {
   readonly op: Cc;
   readonly size: Size;
   readonly hasA: boolean;
+  /** ADD stands for ADD or ADC, SUB for SUB or SBB: which it was is in CC_OP. */
+  readonly carries?: boolean;
 }
+
+/** Vcpu.ccOp for `op` on operands of `size` bits. */
+export const ccOp = (op: Cc, size: Size): number => (Number(CcOp.values[op]) << 2) | Math.log2(size / 8);
 
 export class Emitter {
   readonly code = new Code();
@@ -88,6 +93,8 @@ export class Emitter {
   /** The instruction being lowered and the number of its node's instructions that are then not retired. */
   insn!: Insn;
   #unretired = 0;
+  /** Whether nobody can see the flags that the instruction leaves. */
+  flagsDead = false;
   /** Where faults and instructions for the interpreter go; where the region is left. */
   faultLabel: Label = 0;
   exitLabel: Label = 0;
@@ -98,8 +105,9 @@ export class Emitter {
 
   constructor(readonly handlerImport: (fn: number) => number) {}
 
-  begin(insn: Insn, unretired: number): void {
+  begin(insn: Insn, unretired: number, flagsDead = false): void {
     this.insn = insn;
+    this.flagsDead = flagsDead;
     this.#unretired = unretired;
   }
 
@@ -379,6 +387,7 @@ export class Emitter {
 
   /** The flags now derive from `src` and `dst` as `op` says. */
   setFlags(op: Cc, size: Size, src: Value | undefined, dst: Value, a?: Value): void {
+    if (this.flagsDead) return;
     const c = this.code;
     // The first operand before the others: src or dst may be in its register.
     if (a) {
@@ -396,7 +405,7 @@ export class Emitter {
 
   /** CC_SRC and CC_DST are set. */
   nameFlags(op: Cc, size: Size, hasA = false): void {
-    this.code.i32((Number(CcOp.values[op]) << 2) | Math.log2(size / 8)).set(L.CC_OP);
+    this.code.i32(ccOp(op, size)).set(L.CC_OP);
     this.flags = { op, size, hasA };
   }
 

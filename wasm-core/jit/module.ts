@@ -23,6 +23,7 @@ export const CORE_IMPORTS = [
   { name: "regionCode", type: 2 },
   { name: "regionCondition", type: HANDLER },
   { name: "regionEnd", type: 3 },
+  { name: "regionFlags", type: REGION },
 ] as const;
 /** 64 KiB pages: the most a machine's memory can have. */
 const MAXIMUM_PAGES = 65536;

@@ -3,7 +3,7 @@
  * region then stores its registers and leaves, with nothing of the instruction done.
  */
 import { RegionExit, Status, Vcpu } from "../gen/layout";
-import { condition } from "../cpu/flags";
+import { condition, materialize } from "../cpu/flags";
 import { linR, tagOf } from "../mmu/access";
 import { plainWrite, translateCode } from "../mmu/slow";
 import { tlbSlot } from "../mmu/tlb";
@@ -31,6 +31,12 @@ export function regionCode(cpu: Vcpu, lin: u64, host: u32): u32 {
 /** 1 when condition `cc` (0 to 15) holds for the flags in the vCPU. */
 export function regionCondition(cpu: Vcpu, cc: u32): u32 {
   return condition(cpu, cc) ? 1 : 0;
+}
+
+/** EFLAGS, whose arithmetic flags from now on stand in Vcpu.eflags. */
+export function regionFlags(cpu: Vcpu): u32 {
+  materialize(cpu);
+  return cpu.eflags;
 }
 
 /**

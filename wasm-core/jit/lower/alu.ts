@@ -1,6 +1,6 @@
 /** Integer arithmetic and logic. The flags are left as assembly/interp/alu.ts leaves them. */
 import { pushCarryFlag } from "../conditions.js";
-import { type Emitter, L, type Size, type Value } from "../emitter.js";
+import { ccOp, type Emitter, L, type Size, type Value } from "../emitter.js";
 import type { Lowerings, ValueLowering } from "./lowering.js";
 import { value } from "./value.js";
 
@@ -10,7 +10,7 @@ const wideOp = { add: "i64.add", sub: "i64.sub", and: "i64.and", or: "i64.or", x
 const narrowOp = { add: "i32.add", sub: "i32.sub", and: "i32.and", or: "i32.or", xor: "i32.xor" } as const;
 
 /** The value with the width of `size`: constants of a byte are given to wider operations sign-extended by the decoder. */
-const sized = (v: Value, size: Size): Value => (v.size === size ? v : { ...v, size });
+export const sized = (v: Value, size: Size): Value => (v.size === size ? v : { ...v, size });
 
 /** Computes `a op b` and leaves it in a temporary. */
 function compute(e: Emitter, op: Operation, size: Size, a: Value, b: Value): Value {
@@ -21,7 +21,7 @@ function compute(e: Emitter, op: Operation, size: Size, a: Value, b: Value): Val
   return e.temp(size);
 }
 
-const arithmetic =
+export const arithmetic =
   (op: "add" | "sub"): ValueLowering =>
   (e, size, a, b) => {
     const r = compute(e, op, size, a!, b!);
@@ -29,7 +29,7 @@ const arithmetic =
     e.push(r);
   };
 
-const logic =
+export const logic =
   (op: "and" | "or" | "xor"): ValueLowering =>
   (e, size, a, b) => {
     const r = compute(e, op, size, a!, b!);
@@ -37,7 +37,7 @@ const logic =
     e.push(r);
   };
 
-const cmp: ValueLowering = (e, size, a, b) => {
+export const cmp: ValueLowering = (e, size, a, b) => {
   const r = compute(e, "sub", size, a!, b!);
   e.setFlags("SUB", size, sized(b!, size), r, a);
 };
@@ -62,12 +62,42 @@ const neg: ValueLowering = (e, size, a) => {
   e.push(r);
 };
 
+/**
+ * ADC and SBB leave flags as ADD and SUB do when there was no carry: CC_OP is chosen when they run. The carry in is in
+ * L.K until the flags are set.
+ */
+const withCarry =
+  (op: "add" | "sub"): ValueLowering =>
+  (e, size, a, b) => {
+    const c = e.code;
+    pushCarryFlag(e);
+    c.set(L.K);
+    e.push(a!);
+    e.push(sized(b!, size));
+    const wide = size === 64;
+    c.op(wide ? wideOp[op] : narrowOp[op]).get(L.K);
+    if (wide) c.op("i64.extend_i32_u");
+    c.op(wide ? wideOp[op] : narrowOp[op]);
+    e.cut(size);
+    const r = e.temp(size);
+    if (!e.flagsDead) {
+      const plain = op === "add" ? "ADD" : "SUB";
+      e.setFlags(plain, size, sized(b!, size), r);
+      // ADC and SBB come behind ADD and SUB.
+      c.i32(ccOp(plain, size)).get(L.K).i32(2).op("i32.shl").op("i32.add").set(L.CC_OP);
+      e.flags = { op: plain, size, hasA: false, carries: true };
+    }
+    e.push(r);
+  };
+
 /** INC and DEC keep the carry flag: it is computed before the rest changes. */
-const step =
+export const step =
   (op: "add" | "sub"): ValueLowering =>
   (e, size, a) => {
-    pushCarryFlag(e);
-    e.code.op("i64.extend_i32_u").set(L.CC_SRC);
+    if (!e.flagsDead) {
+      pushCarryFlag(e);
+      e.code.op("i64.extend_i32_u").set(L.CC_SRC);
+    }
     const r = compute(e, op, size, a!, { kind: "constant", value: 1n, size });
     e.setFlags(op === "add" ? "INC" : "DEC", size, undefined, r);
     e.push(r);
@@ -76,6 +106,8 @@ const step =
 export const ALU: Lowerings = {
   add: value(arithmetic("add")),
   sub: value(arithmetic("sub")),
+  adc: value(withCarry("add")),
+  sbb: value(withCarry("sub")),
   and: value(logic("and")),
   or: value(logic("or")),
   xor: value(logic("xor")),

@@ -1,8 +1,27 @@
 /** Every lowering by semantic. A semantic that is not here is done by its handler. */
 import { ALU } from "./alu.js";
-import type { Lowerings } from "./lowering.js";
+import { BIT } from "./bit.js";
+import { FLAG_ROWS } from "./flag.js";
+import { EXCHANGE, LOCKED } from "./lock.js";
+import type { Lowering, Lowerings } from "./lowering.js";
 import { MOV } from "./mov.js";
+import { MULDIV } from "./muldiv.js";
+import { SHIFT } from "./shift.js";
 import { STACK } from "./stack.js";
+import { STRING } from "./string.js";
 
 export type { Lowering, Lowerings } from "./lowering.js";
-export const LOWERINGS: Lowerings = { ...ALU, ...MOV, ...STACK };
+
+const UNLOCKED: Lowerings = { ...ALU, ...MOV, ...STACK, ...SHIFT, ...MULDIV, ...BIT, ...FLAG_ROWS, ...STRING };
+
+const either =
+  (unlocked: Lowering | undefined, locked: Lowering): Lowering =>
+  (e, i) =>
+    i.v.lock ? locked(e, i) : (unlocked?.(e, i) ?? false);
+
+export const LOWERINGS: Lowerings = {
+  ...UNLOCKED,
+  ...Object.fromEntries(Object.entries(LOCKED).map(([name, lowering]) => [name, either(UNLOCKED[name], lowering)])),
+  xadd: EXCHANGE.xadd,
+  cmpxchg: EXCHANGE.cmpxchg,
+};

@@ -1,8 +1,12 @@
 /** Data movement: MOV, MOVZX, MOVSX, LEA, CMOVcc, SETcc, BSWAP and their like. */
+import { SegmentReg, Vcpu } from "../../abi/structs/vcpu.js";
 import { CONDITIONS, pushCondition } from "../conditions.js";
 import { type Emitter, L, type Size } from "../emitter.js";
+import { EXCHANGE } from "./lock.js";
 import type { Lowering, Lowerings, ValueLowering } from "./lowering.js";
 import { value } from "./value.js";
+
+const LAST_SEGMENT = 5;
 
 const mov: ValueLowering = (e, _size, a) => e.push(a!);
 
@@ -103,7 +107,8 @@ const signExtendIntoDx: Lowering = (e, i) => {
 };
 
 const xchg: Lowering = (e, i) => {
-  if (i.v.form === "mem" || i.v.lock) return false;
+  if (i.v.form === "mem") return EXCHANGE.xchgMemory(e, i);
+  if (i.v.lock) return false;
   const size = (i.v.size === 0 ? 8 : i.v.size) as Size;
   e.pushRegister(i.reg, size);
   e.pushRegister(i.rm, size);
@@ -120,6 +125,16 @@ const xchgAccumulator: Lowering = (e, i) => {
   e.pushRegister(0, size);
   e.setRegister(i.reg, size);
   e.setRegister(0, size);
+  return true;
+};
+
+/** Selectors of ES to GS; the word is zero-extended to the register. */
+const movFromSeg: Lowering = (e, i) => {
+  if (i.v.form === "mem" || i.reg > LAST_SEGMENT) return false;
+  const size = i.v.size as Size;
+  e.code.get(L.CPU).mem("i32.load16_u", Vcpu.off.seg + SegmentReg.size * i.reg + SegmentReg.off.selector);
+  if (size === 64) e.code.op("i64.extend_i32_u");
+  e.setRegister(i.rm, size);
   return true;
 };
 
@@ -144,6 +159,7 @@ export const MOV: Lowerings = {
   signExtendIntoDx,
   xchg,
   xchgAccumulator,
+  movFromSeg,
   hintRm: nothing,
   ...conditional,
 };

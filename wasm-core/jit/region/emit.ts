@@ -8,6 +8,7 @@ import { TLB_ENTRIES, TlbEntry } from "../../abi/structs/translation.js";
 import { Status, Vcpu } from "../../abi/structs/vcpu.js";
 import { CONDITIONS, pushCondition } from "../conditions.js";
 import { Emitter, Import, type KnownFlags, L } from "../emitter.js";
+import { deadFlags } from "../liveness.js";
 import { LOWERINGS } from "../lower/index.js";
 import { commitPush, openPush } from "../lower/stack.js";
 import { plainAddress } from "../operands.js";
@@ -90,8 +91,9 @@ class RegionWriter {
     e.beginNode(from < 0 ? undefined : this.#flagsAt.get(from), this.#order.inLoop[n]!);
     const count = node.insns.length;
     e.code.get(L.LEFT).i32(count).op("i32.sub").set(L.LEFT);
+    const dead = deadFlags(node);
     node.insns.forEach((insn, k) => {
-      e.begin(insn, count - k);
+      e.begin(insn, count - k, dead[k]);
       if (k + 1 < count || node.term.kind === "goto") this.#instruction(node, k + 1 === count);
     });
     this.#terminator(n, node);

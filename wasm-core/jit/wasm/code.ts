@@ -122,6 +122,12 @@ export class Code {
     return this.byte(0).u32(offset);
   }
 
+  /** An atomic access of `bytes` bytes at the address on the stack, which must be a multiple of them. */
+  atomic(name: OpName, bytes: number): this {
+    this.op(name);
+    return this.byte(Math.log2(bytes)).u32(0);
+  }
+
   block(type: number = Type.VOID): Label {
     this.byte(Op.block).byte(type);
     return ++this.#depth;

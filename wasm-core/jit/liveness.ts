@@ -1,0 +1,61 @@
+/**
+ * Which instructions of a node leave flags that nobody can see: all six are set again, before anything that reads them
+ * or may leave the region. What a row calls undefined counts for nothing here, the interpreter often keeps those flags;
+ * the semantics that set all six are listed, and those between which the region cannot be left.
+ */
+import type { Operand } from "../isa/row.js";
+import { memoryOperand } from "./operands.js";
+import type { Node } from "./region/graph.js";
+import type { Insn } from "./region/machine-view.js";
+
+/** Set all six flags whatever their operands. */
+const SETS_ALL = new Set(
+  "add sub and or xor cmp test neg adc sbb xadd cmpxchg mul imul imul2 popCount andn blsr blsi blsmsk bextr bzhi".split(
+    " ",
+  ),
+);
+/** Set all six flags when the count is not zero. */
+const SHIFTS = new Set(["shl", "shr", "sar", "shld", "shrd"]);
+/** With registers alone these only go on to the next instruction. */
+const PLAIN = new Set(
+  (
+    "mov movzxByte movzxWord movsxByte movsxWord movsxd lea bswapReg convertAccumulator signExtendIntoDx xchg " +
+    "xchgAccumulator hintRm not inc dec rol ror rcl rcr shlx shrx sarx rorx mulx pext pdep crc32b crc32 " +
+    "bt bts btr btc btImm btsImm btrImm btcImm bsf bsr tzcnt lzcnt clc stc cmc"
+  ).split(" "),
+);
+
+/** Whether it touches no memory. LEA and NOP have an operand in memory and leave it alone. */
+function inRegisters({ v }: Insn): boolean {
+  if (v.semantic === "lea" || v.semantic === "hintRm") return true;
+  return !v.lock && v.rep === 0 && !v.row.operands.some((o) => memoryOperand(o, v));
+}
+
+/** The count of a shift when it is known to be other than zero. */
+function constantCount(count: Operand | undefined, { v, imm }: Insn): boolean {
+  if (count?.kind === "1") return true;
+  return count?.kind === "I" && (imm & (v.size === 64 ? 63 : 31)) !== 0;
+}
+
+const reads = ({ v }: Insn): boolean => /[tb]/.test(v.row.flags);
+
+function setsAll(i: Insn): boolean {
+  const { semantic, row } = i.v;
+  return SETS_ALL.has(semantic) || (SHIFTS.has(semantic) && constantCount(row.operands.at(-1), i));
+}
+
+const isPlain = ({ v }: Insn): boolean =>
+  PLAIN.has(v.semantic) || SETS_ALL.has(v.semantic) || SHIFTS.has(v.semantic) || /^(cmov|set)[A-Z]/.test(v.semantic);
+
+/** By instruction of the node: whether the flags that it leaves are dead. */
+export function deadFlags(node: Node): boolean[] {
+  const out: boolean[] = new Array(node.insns.length).fill(false);
+  let dead = false;
+  for (let k = node.insns.length - 1; k >= 0; k--) {
+    const insn = node.insns[k]!;
+    out[k] = dead;
+    if (!inRegisters(insn) || !isPlain(insn) || reads(insn)) dead = false;
+    else if (setsAll(insn)) dead = true;
+  }
+  return out;
+}
