@@ -10,15 +10,16 @@ import type { Variant } from "../../wasm-core/isa/variants.js";
 import { RegionCompiler } from "../../wasm-core/jit/compiler.js";
 import { Regions } from "../../wasm-core/worker/regions.js";
 import { makeTestCore, type TestCore } from "../support/core.js";
-import { HANDLERS, LongModeMachine, xmmOffset } from "../support/machine.js";
+import { HANDLERS, LongModeMachine, STACK_TOP, xmmOffset } from "../support/machine.js";
 import type { Random } from "../support/random.js";
 
 /** The ring of modules takes 8 MiB in a row. */
 const FRAMES = 8192;
 const CODE = 0x400000;
-const CODE_BYTES = 0x1e000;
-const SLOT = 64;
-const DATA = 0x600000;
+const CODE_BYTES = 0x28000;
+const SLOT = 128;
+/** Where memory operands lie when RBX holds this and RSI zero. */
+export const DATA = 0x600000;
 const DATA_BYTES = 0x2000;
 const RBX = 3;
 const RSI = 6;
@@ -57,7 +58,9 @@ interface Outcome {
 export const DATA_SEEN = 512;
 const DATA_USED = [0, 4096 - DATA_SEEN];
 const STATE_AT = 256 + 128;
-const IMAGE_BYTES = STATE_AT + 16 + 4 * DATA_SEEN;
+/** What an exception pushes. */
+const FRAME_BYTES = 48;
+const IMAGE_BYTES = STATE_AT + 16 + 4 * DATA_SEEN + FRAME_BYTES;
 
 /** Where the images differ: XMM and general registers, EFLAGS, MXCSR, RIP, CR2, memory. */
 function describe(expected: Uint8Array, got: Uint8Array): string {
@@ -206,9 +209,7 @@ export class SseMachine {
     take(cpu + off.gpr, 128);
     for (const field of [off.eflags, off.mxcsr, off.rip, off.cr2]) take(cpu + field, 4);
     for (const page of this.#data) for (const at of DATA_USED) take(page + at, DATA_SEEN);
+    take(this.machine.at(STACK_TOP - BigInt(FRAME_BYTES)), FRAME_BYTES);
     return image;
   }
-
-  /** Where the memory operands of the slots are when RBX is this, with RSI zero or one page. */
-  static readonly DATA = DATA;
 }
