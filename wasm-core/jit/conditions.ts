@@ -250,10 +250,28 @@ function pushComparison(e: Emitter, cc: number, { op, size, hasA }: KnownFlags):
   return false;
 }
 
+/** Bits that a condition looks for in flags of which OF and SF are known to be 0: B, Z, BE, P, LE; the rest is false. */
+const WANTED = [0, 0x01, 0x40, 0x41, 0, 0x04, 0, 0x40];
+
+/** The condition for flags that are at hand in CC_DST. */
+function pushFromBits(e: Emitter, cc: number): void {
+  e.code
+    .get(L.CC_DST)
+    .op("i32.wrap_i64")
+    .i32(WANTED[cc >> 1]!)
+    .op("i32.and");
+  if (cc & 1) e.code.op("i32.eqz");
+  else e.code.i32(0).op("i32.ne");
+}
+
 /** Pushes 1 when condition `cc` (0 to 15) holds, else 0. */
 export function pushCondition(e: Emitter, cc: number): void {
   const known = e.flags;
   const c = e.code;
+  if (known?.bits) {
+    pushFromBits(e, cc);
+    return;
+  }
   if (known === undefined) {
     e.storeFlags();
     c.get(L.CPU).i32(cc).call(Import.CONDITION);

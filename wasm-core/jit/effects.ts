@@ -9,6 +9,9 @@ export interface Effects {
   /** General registers by number. */
   readonly reads: readonly number[];
   readonly writes: readonly number[];
+  /** Vector registers by number that it reads or writes in part, and those it writes. */
+  readonly vectors: readonly number[];
+  readonly vectorsWritten: readonly number[];
   readonly flags: boolean;
   /** It may return something other than NEXT. */
   readonly leaves: boolean;
@@ -97,6 +100,9 @@ const IMPLICIT: Readonly<Record<string, Implicit>> = {
   leave: { reads: [RSP, RBP], writes: [RSP, RBP] },
 };
 
+/** Semantics that use XMM0 besides their operands. */
+const IMPLICIT_XMM0 = new Set(["pblendvb", "blendvps", "blendvpd", "sha256rnds2", "pcmpestrm", "pcmpistrm"]);
+
 /** Modules whose handlers touch general registers only through their operands, whatever their shape. */
 const BY_OPERANDS = /^(sse|x87|mmx)/;
 
@@ -113,9 +119,18 @@ export function registersOf(i: Insn): Effects {
   const { notes, operands, flags } = v.row;
   const shaped = !notes.has("raw") && !notes.has("st") && !notes.has("rec");
   const implicit = IMPLICIT[v.semantic];
-  const stores = !shaped || operands.some((o) => memoryOperand(o, v) && o.access !== "r");
+  const writesMemory = operands.some((o) => memoryOperand(o, v) && o.access !== "r");
+  const stores = writesMemory || (!shaped && !v.module.startsWith("sse"));
   if (!shaped && implicit === undefined && !BY_OPERANDS.test(v.module)) {
-    return { reads: ALL, writes: ALL, flags: true, leaves: true, stores: true };
+    return {
+      reads: ALL,
+      writes: ALL,
+      vectors: [],
+      vectorsWritten: [],
+      flags: true,
+      leaves: true,
+      stores: true,
+    };
   }
   const reads = new Set<number>([...addressRegisters(i), ...(implicit?.reads ?? [])]);
   const writes = new Set<number>(implicit?.writes ?? []);
@@ -127,8 +142,32 @@ export function registersOf(i: Insn): Effects {
     // Functions that get the record write their registers themselves, whatever the row calls them.
     if (o.access !== "r" || !shaped) writes.add(off >>> 3);
   }
+  const vectors = vectorRegisters(i);
   const touches = !implicit?.keepsFlags && (flags !== "" || (!shaped && !BY_OPERANDS.test(v.module)));
-  return { reads: [...reads], writes: [...writes], flags: touches, leaves: true, stores: implicit?.stores ?? stores };
+  return {
+    reads: [...reads],
+    writes: [...writes],
+    vectors: [...vectors.keys()],
+    vectorsWritten: [...vectors].filter(([, written]) => written).map(([n]) => n),
+    flags: touches,
+    leaves: true,
+    stores: implicit?.stores ?? stores,
+  };
+}
+
+/** Vector registers that the handler touches, with whether it writes them. Others only end regions. */
+function vectorRegisters({ v, reg, rm, imm }: Insn): Map<number, boolean> {
+  const out = new Map<number, boolean>();
+  for (const { kind, access } of v.row.operands) {
+    let n: number;
+    if (kind === "V") n = reg;
+    else if (kind === "U" || (kind === "W" && v.form === "reg")) n = rm;
+    else if (kind === "H") n = imm >>> 24;
+    else continue;
+    out.set(n, out.get(n) === true || access !== "r");
+  }
+  if (IMPLICIT_XMM0.has(v.semantic)) out.set(0, out.get(0) === true || v.semantic.startsWith("pcmp"));
+  return out;
 }
 
 function generalRegister(kind: string, { v, reg, rm, imm }: Insn): number | undefined {

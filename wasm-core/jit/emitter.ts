@@ -3,7 +3,7 @@
  * lazy flags live in locals; everything else of the vCPU stays in memory behind local 0.
  */
 import { TLB_ENTRIES, TlbEntry } from "../abi/structs/translation.js";
-import { CcOp, Status, Vcpu } from "../abi/structs/vcpu.js";
+import { CcOp, Status, Vcpu, VEC_STRIDE } from "../abi/structs/vcpu.js";
 import type { Operand } from "../isa/row.js";
 import { bitsOf } from "../isa/variants.js";
 import { registersOf } from "./effects.js";
@@ -53,13 +53,22 @@ export const L = {
   K: 39,
   V: 40,
   W: 41,
+  R: 42,
+  /** f64 and f32 temporaries: operands and result */
+  D: 43,
+  F: 46,
+  /** the vector registers */
+  XMM: 49,
 } as const;
 
 /** Locals behind the parameter, in order. */
 export const LOCALS: readonly (readonly [number, number])[] = [
   [27, Type.I64],
   [12, Type.I32],
-  [2, Type.V128],
+  [3, Type.V128],
+  [3, Type.F64],
+  [3, Type.F32],
+  [16, Type.V128],
 ];
 
 /** Functions that a region's module imports before the handlers. */
@@ -79,16 +88,23 @@ export interface KnownFlags {
   readonly hasA: boolean;
   /** ADD stands for ADD or ADC, SUB for SUB or SBB: which it was is in CC_OP. */
   readonly carries?: boolean;
+  /** op EFLAGS: CC_DST holds the arithmetic flags themselves. */
+  readonly bits?: boolean;
 }
 
 /** Vcpu.ccOp for `op` on operands of `size` bits. */
 export const ccOp = (op: Cc, size: Size): number => (Number(CcOp.values[op]) << 2) | Math.log2(size / 8);
+
+const vectorOffset = (n: number): number => Vcpu.off.vec + VEC_STRIDE * n;
 
 export class Emitter {
   readonly code = new Code();
   /** General registers by number that the region touches, and those it changes. */
   readonly used = new Set<number>();
   readonly dirty = new Set<number>();
+  /** The same of vector registers. */
+  readonly usedVectors = new Set<number>();
+  readonly dirtyVectors = new Set<number>();
   flags: KnownFlags | undefined;
   /** The instruction being lowered and the number of its node's instructions that are then not retired. */
   insn!: Insn;
@@ -102,6 +118,7 @@ export class Emitter {
   /** Handlers the node calls. */
   handlers = 0;
   #blockRip: number | undefined;
+  #sseChecked = false;
 
   constructor(readonly handlerImport: (fn: number) => number) {}
 
@@ -116,6 +133,7 @@ export class Emitter {
     this.flags = flags;
     this.inLoop = inLoop;
     this.#blockRip = undefined;
+    this.#sseChecked = false;
     this.handlers = 0;
   }
 
@@ -239,6 +257,39 @@ export class Emitter {
     if (o.size === "w") return BigInt(imm & 0xffff);
     if (o.size === "v" && size === 64) return (BigInt(imm >>> 0) << 32n) | BigInt(disp >>> 0);
     return BigInt.asUintN(size, BigInt(imm));
+  }
+
+  // --- vectors
+
+  pushVector(n: number): void {
+    this.usedVectors.add(n);
+    this.code.get(L.XMM + n);
+  }
+
+  setVector(n: number): void {
+    this.usedVectors.add(n);
+    this.dirtyVectors.add(n);
+    this.code.set(L.XMM + n);
+  }
+
+  storeVector(n: number): void {
+    this.code.get(L.CPU);
+    this.pushVector(n);
+    this.code.mem("v128.store", vectorOffset(n));
+  }
+
+  loadVector(n: number): void {
+    this.code.get(L.CPU).mem("v128.load", vectorOffset(n));
+    this.setVector(n);
+  }
+
+  /** Leaves to the interpreter when SSE is blocked. Whatever changes that ends a region, so a node asks once. */
+  requireSse(): void {
+    if (this.#sseChecked) return;
+    this.#sseChecked = true;
+    this.code.get(L.CPU).mem("i32.load8_u", Vcpu.off.sseBlocked).if();
+    this.leaveToInterpreter();
+    this.code.end();
   }
 
   // --- memory
@@ -375,6 +426,10 @@ export class Emitter {
   openRead(size: number): void {
     this.pushAddress();
     this.code.set(L.LIN);
+    this.openReadAt(size);
+  }
+
+  openReadAt(size: number): void {
     this.#check(size, false);
   }
 
@@ -468,11 +523,13 @@ export class Emitter {
     const c = this.code;
     this.handlers++;
     for (const n of effects.reads) this.storeRegister(n);
+    for (const n of effects.vectors) this.storeVector(n);
     if (effects.flags) this.storeFlags();
     this.setBlockRip();
     this.callHandler();
     c.set(L.STATUS);
     for (const n of effects.writes) this.loadRegister(n);
+    for (const n of effects.vectorsWritten) this.loadVector(n);
     if (effects.flags) this.loadFlags();
     if (effects.leaves) {
       c.get(L.STATUS).if();
@@ -489,6 +546,19 @@ export class Emitter {
       this.leaveAfter();
       c.end();
     }
+  }
+
+  /**
+   * The handler on a path that is seldom taken and joins another one, on which nothing has been done. What is known
+   * behind it is what both leave.
+   */
+  rareHandler(): void {
+    const { handlers } = this;
+    const blockRip = this.#blockRip === this.insn.block ? this.#blockRip : undefined;
+    this.code.get(L.HANDLERS).i32(1).op("i32.add").set(L.HANDLERS);
+    this.handler();
+    this.handlers = handlers;
+    this.#blockRip = blockRip;
   }
 
   /** Leaves the region behind the instruction. */

@@ -27,7 +27,11 @@ export function variantTable(): readonly VariantInfo[] {
   return table;
 }
 
+/** FXSAVE, XRSTOR and their like work on all vector registers where the vCPU keeps them: regions end with them. */
+const WHOLE_STATE = /^(fx|x)(save|rstor)/;
+
 export function flowOf(v: VariantInfo): Flow {
   if (v.row.notes.has("jcc")) return "jcc";
+  if (WHOLE_STATE.test(v.semantic)) return "end";
   return v.row.notes.has("end") || v.row.notes.has("branch") || v.semantic === "undefinedOpcode" ? "end" : "plain";
 }

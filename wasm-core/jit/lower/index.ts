@@ -7,12 +7,33 @@ import type { Lowering, Lowerings } from "./lowering.js";
 import { MOV } from "./mov.js";
 import { MULDIV } from "./muldiv.js";
 import { SHIFT } from "./shift.js";
+import { SSE_ARITH } from "./sse-arith.js";
+import { SSE_COMPARE } from "./sse-compare.js";
+import { SSE_CONVERT } from "./sse-convert.js";
+import { SSE_INT } from "./sse-int.js";
+import { SSE_MOVE } from "./sse-move.js";
+import { SSE_SHUFFLE } from "./sse-shuffle.js";
 import { STACK } from "./stack.js";
 import { STRING } from "./string.js";
 
 export type { Lowering, Lowerings } from "./lowering.js";
 
-const UNLOCKED: Lowerings = { ...ALU, ...MOV, ...STACK, ...SHIFT, ...MULDIV, ...BIT, ...FLAG_ROWS, ...STRING };
+const UNLOCKED: Lowerings = {
+  ...ALU,
+  ...MOV,
+  ...STACK,
+  ...SHIFT,
+  ...MULDIV,
+  ...BIT,
+  ...FLAG_ROWS,
+  ...STRING,
+  ...SSE_MOVE,
+  ...SSE_INT,
+  ...SSE_SHUFFLE,
+  ...SSE_ARITH,
+  ...SSE_COMPARE,
+  ...SSE_CONVERT,
+};
 
 const either =
   (unlocked: Lowering | undefined, locked: Lowering): Lowering =>

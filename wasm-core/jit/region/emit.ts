@@ -5,7 +5,7 @@
 
 import { RegionExit } from "../../abi/structs/jit.js";
 import { TLB_ENTRIES, TlbEntry } from "../../abi/structs/translation.js";
-import { Status, Vcpu } from "../../abi/structs/vcpu.js";
+import { Status, Vcpu, VEC_STRIDE } from "../../abi/structs/vcpu.js";
 import { CONDITIONS, pushCondition } from "../conditions.js";
 import { Emitter, Import, type KnownFlags, L } from "../emitter.js";
 import { deadFlags } from "../liveness.js";
@@ -237,7 +237,7 @@ class RegionWriter {
     const { e } = this;
     const c = e.code;
     if (this.#last.length === 0) return;
-    for (const n of e.dirty) e.storeRegister(n);
+    this.#storeRegisters();
     e.storeFlags();
     this.#account();
     const count = this.#last.length;
@@ -329,6 +329,10 @@ class RegionWriter {
       c.get(L.CPU)
         .mem("i64.load", n * 8)
         .set(L.GPR + n);
+    for (const n of e.usedVectors)
+      c.get(L.CPU)
+        .mem("v128.load", Vcpu.off.vec + VEC_STRIDE * n)
+        .set(L.XMM + n);
     c.get(L.CPU).mem("i64.load", Vcpu.off.rip).set(L.BASE);
     c.get(L.CPU).mem("i32.load", Vcpu.off.ccOp).set(L.CC_OP);
     c.get(L.CPU).mem("i64.load", Vcpu.off.ccSrc).set(L.CC_SRC);
@@ -359,11 +363,17 @@ class RegionWriter {
   #epilogue(): void {
     const { e } = this;
     const c = e.code;
-    for (const n of e.dirty) e.storeRegister(n);
+    this.#storeRegisters();
     e.storeFlags();
     c.get(L.CPU).get(L.RIP).mem("i64.store", Vcpu.off.rip);
     this.#account();
     c.get(L.STATUS);
+  }
+
+  #storeRegisters(): void {
+    const { e } = this;
+    for (const n of e.dirty) e.storeRegister(n);
+    for (const n of e.dirtyVectors) e.storeVector(n);
   }
 
   /** Instructions retired since the entry. */

@@ -100,6 +100,43 @@ export class Code {
     return this;
   }
 
+  f32(value: number): this {
+    this.byte(Op["f32.const"]);
+    return this.#raw(new Uint8Array(new Float32Array([value]).buffer));
+  }
+
+  f64(value: number): this {
+    this.byte(Op["f64.const"]);
+    return this.#raw(new Uint8Array(new Float64Array([value]).buffer));
+  }
+
+  /** A vector whose low and high half are given. */
+  v128(low: bigint, high: bigint): this {
+    this.op("v128.const");
+    return this.#raw(new Uint8Array(new BigUint64Array([BigInt.asUintN(64, low), BigInt.asUintN(64, high)]).buffer));
+  }
+
+  /** Sixteen bytes chosen from the two vectors on the stack; 16 and up name the upper one's. */
+  shuffle(bytes: readonly number[]): this {
+    this.op("i8x16.shuffle");
+    return this.#raw(bytes);
+  }
+
+  /** An instruction that names a lane. */
+  lane(name: OpName, lane: number): this {
+    return this.op(name).byte(lane);
+  }
+
+  /** A load or store of one lane. */
+  memLane(name: OpName, lane: number, offset = 0): this {
+    return this.mem(name, offset).byte(lane);
+  }
+
+  #raw(bytes: Iterable<number>): this {
+    for (const b of bytes) this.byte(b);
+    return this;
+  }
+
   get(local: number): this {
     return this.byte(Op["local.get"]).u32(local);
   }
