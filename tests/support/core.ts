@@ -5,7 +5,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { CoreExports } from "../../wasm-core/abi/core-api.js";
+import type { CoreExports, RegionDoors } from "../../wasm-core/abi/core-api.js";
 import { compileCore, INITIAL_PAGES, MAXIMUM_PAGES } from "../../wasm-core/build/compile.js";
 import { writeLayout } from "../../wasm-core/build/gen-layout.js";
 import { writeTable } from "../../wasm-core/build/gen-table.js";
@@ -19,7 +19,7 @@ const OPTIMIZE = Number(process.env.CORE_OPT ?? 1);
 const LOCK_STALE_MS = 180_000;
 
 /** What assembly/testing/index.ts exports besides CoreExports. */
-export interface TestExports extends CoreExports {
+export interface TestExports extends CoreExports, RegionDoors {
   testRefresh(cpu: number): void;
   testFlush(cpu: number): void;
   testRun(cpu: number, instructions: number): number;

@@ -19,7 +19,8 @@ const GDT = 0x8000n;
 const LDT = 0x9000n;
 const IDT = 0xa000n;
 const TSS = 0xb000n;
-const HANDLERS = 0xc000n;
+/** Where the exception handlers lie, 16 bytes each. */
+export const HANDLERS = 0xc000n;
 const STACK_TOP = 0xe000n;
 const FIRST_USER_PAGE = 0x10000n;
 
@@ -72,12 +73,15 @@ export class LongModeMachine {
   private view: DataView;
   private readonly pages = new Map<number, number>();
 
-  constructor(readonly core: TestCore) {
+  constructor(
+    readonly core: TestCore,
+    frames = MACHINE_FRAMES,
+  ) {
     const { call } = core;
     const check = (what: string, result: number): void => {
       if (result < 0) throw new Error(`${what}: ${result}`);
     };
-    check("machineInit", call.machineInit(MACHINE_FRAMES, 1, 1, 1, 0));
+    check("machineInit", call.machineInit(frames, 1, 1, 1, 0));
     check("domainCreate", call.domainCreate(DOMID, 1, RAM_PAGES));
     check("domainAddRam", call.domainAddRam(DOMID, 0, RAM_PAGES));
     check("vcpuStartPvh", call.vcpuStartPvh(DOMID, 0, 0, 0));

@@ -113,7 +113,8 @@ function clipTo32(s: Sample): void {
   for (let n = 0; n < 16; n++) s.state.setGpr(n, n < 8 ? s.state.gpr(n) & 0xffffffffn : 0n);
 }
 
-function runsIn(row: Row, mode: Mode, v: Variant): boolean {
+/** Whether the variant exists in `mode`. */
+export function runsIn(row: Row, mode: Mode, v: Variant): boolean {
   // AMD has no 64-bit offsets in far pointers.
   if (v.size === 64 && row.operands.some((o) => o.kind === "M" && o.size === "p")) return false;
   if (mode === 64)
