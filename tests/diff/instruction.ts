@@ -38,7 +38,8 @@ export class Instructions {
   readonly #other: Form[] = [];
 
   constructor(table: readonly Family[]) {
-    for (const { module, rows } of table) {
+    // In an order of its own: equal seeds are to give equal programs.
+    for (const { module, rows } of [...table].sort((a, b) => (a.name < b.name ? -1 : 1))) {
       const list = COMMON.has(module) ? this.#common : RARE.has(module) ? this.#rare : this.#other;
       for (const row of rows) {
         if (LEFT_OUT.test(row.semantic)) continue;

@@ -15,6 +15,9 @@ const MOST_INSTRUCTIONS = 12_000;
 /** Steps without a retired instruction: elements of a repeated string instruction, an exception. */
 const MOST_STEPS = 5000;
 
+/** Runs in a row that retire nothing: the domain has crashed. */
+const MOST_STALLED = 100;
+
 /** Where the two parted. */
 export interface Divergence {
   /** RIP and count of instructions at the comparison before, where both were still the same. */
@@ -50,10 +53,11 @@ export class Lockstep {
     const { bytes, labels } = layOut(program, CODE);
     const end = labels.get(program.end) ?? 0;
     const random = new Random(seed ^ 0x5bd1e995);
-    for (const m of [interpreter, compiled]) m.load(bytes, seed);
+    for (const m of [interpreter, compiled]) m.load(bytes, seed, end);
     const before = { all: compiled.regionInstructions, handlers: compiled.regionHandlers };
     let found: Divergence | undefined;
-    while (compiled.icount < MOST_INSTRUCTIONS && compiled.rip !== end) {
+    let stalled = 0;
+    while (compiled.icount < MOST_INSTRUCTIONS && compiled.rip !== end && stalled < MOST_STALLED) {
       const here = { rip: compiled.rip, icount: compiled.icount };
       const budget = random.pick([1, 1, 2, 5, 20, 100, 400]);
       compiled.run(budget);
@@ -64,6 +68,7 @@ export class Lockstep {
         break;
       }
       regions.settle(compiled.cpu);
+      stalled = compiled.icount === here.icount ? stalled + 1 : 0;
     }
     this.instructions += compiled.icount;
     this.inRegions += compiled.regionInstructions - before.all;

@@ -90,8 +90,8 @@ export class DiffMachine {
     this.#memory.set(RETURN, page + RETURN_AT);
   }
 
-  /** Program, registers and memory; equal seeds give equal states. */
-  load(code: Uint8Array, seed: number): void {
+  /** Program, registers and memory; equal seeds give equal states. A fault goes on at `end` until R15 says otherwise. */
+  load(code: Uint8Array, seed: number, end: number): void {
     const random = new Random(seed);
     for (const [i, page] of this.#code.entries()) {
       this.#machine.forgetCode(page);
@@ -106,6 +106,7 @@ export class DiffMachine {
     this.#machine.enterUser(64, BigInt(GS_BASE));
     const { cpu } = this;
     for (let n = 0; n < 16; n++) this.#view.setBigUint64(cpu + off.gpr + 8 * n, integer(random, 64), true);
+    this.#view.setBigUint64(cpu + off.gpr + 8 * 15, BigInt(end), true);
     for (let n = 0; n < 16; n++)
       this.#memory.set(lanes(random, random.pick([32, "f32", "f64"])), cpu + off.vec + 32 * n);
     this.#memory.fill(0, cpu + off.fpr, cpu + off.fpr + 128);
