@@ -11,7 +11,7 @@ export const JIT_REQUESTS = 1024;
 export const JIT_RING_BYTES = 8 * 1024 * 1024;
 /** Entries of the map from function-table index to variant. */
 export const JIT_FUNCTIONS = 8192;
-/** Runs of a block in the interpreter before a region is asked for. */
+/** Runs of a block in the interpreter before a region is asked for; Jit.threshold begins with it. */
 export const JIT_THRESHOLD = 12000;
 
 export const Jit = struct("Jit", "The machine's region compiler.", {
@@ -20,6 +20,7 @@ export const Jit = struct("Jit", "The machine's region compiler.", {
     "Address of u16[JIT_FUNCTIONS]: by function-table index the handler's variant plus 1, 0 when it is none",
   ),
   requests: u32("Address of JIT_REQUESTS JitRequest records"),
+  threshold: u32("Runs of a block in the interpreter before a region is asked for: blocks take it when they are made"),
   ring: u32("Address of the ring of published modules, JIT_RING_BYTES long"),
   requestLock: u32("Spinlock of those who ask", 1, 64),
   requestTail: u32("Free-running count of requests made; the compiler sleeps on it"),

@@ -14,7 +14,7 @@ import {
   Domain,
   EventBit,
   FrameOff,
-  JIT_THRESHOLD,
+  Jit,
   JUMP_ENTRIES,
   JumpEntry,
   ModeKey,
@@ -157,7 +157,8 @@ function buildLocked(cpu: Vcpu, cache: CodeCache, host: usize, lin: u64): usize 
   memory.fill(changetype<usize>(head), 0, BLOCK_RECORDS);
   head.phys = <u64>host;
   head.key = cpu.modeKey;
-  head.heat = (cpu.modeKey & (ModeKey.CODE_MASK | ModeKey.SINGLE)) == ModeKey.CODE64 ? <u32>JIT_THRESHOLD : 0;
+  const compiled = (cpu.modeKey & (ModeKey.CODE_MASK | ModeKey.SINGLE)) == ModeKey.CODE64;
+  head.heat = compiled ? changetype<Jit>(<usize>cache.jit).threshold : 0;
   head.genAt = <u32>genAddress(host);
   // Marked before it is read: a write from now on bumps the generation that the block remembers.
   markCode(cpu, host, min<u32>(LONGEST, pageRoom));

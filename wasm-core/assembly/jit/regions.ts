@@ -37,6 +37,7 @@ export function jitInit(): bool {
   const j = changetype<Jit>(at);
   j.variants = <u32>variants;
   j.requests = <u32>requests;
+  j.threshold = <u32>JIT_THRESHOLD;
   codeCache().jit = <u32>at;
   nameHandlers(variants);
   return true;
@@ -77,7 +78,7 @@ export function warm(cpu: Vcpu, block: Block): void {
 function ask(cpu: Vcpu, block: Block): void {
   const j = jit();
   const lock = changetype<usize>(j) + JitOff.requestLock;
-  const cooled = <u32>JIT_THRESHOLD;
+  const cooled = j.threshold;
   if (!j.enabled || !spinTryLock(lock)) {
     block.heat = cooled;
     return;
@@ -111,5 +112,5 @@ export function enterRegion(cpu: Vcpu, block: Block): i32 {
 /** Something the region was made from has changed: the block is counted anew. */
 export function forgetRegion(block: Block): void {
   block.entry = 0;
-  block.heat = <u32>JIT_THRESHOLD;
+  block.heat = jit().threshold;
 }

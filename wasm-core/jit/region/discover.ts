@@ -4,7 +4,6 @@
  * calls is there twice, once for each.
  */
 
-import { JIT_THRESHOLD } from "../../abi/structs/jit.js";
 import { flowOf } from "../instructions.js";
 import { type Edge, EXIT, type Node, type Region, type Terminator } from "./graph.js";
 import type { Insn, MachineView } from "./machine-view.js";
@@ -14,11 +13,9 @@ export interface RegionLimits {
   readonly insns: number;
   /** Calls inside calls that are followed. */
   readonly depth: number;
-  /** Runs below which a block is left out: what is cold costs compile time and gains nothing. */
-  readonly runs: number;
 }
 
-export const REGION_LIMITS: RegionLimits = { nodes: 64, insns: 640, depth: 3, runs: JIT_THRESHOLD >> 5 };
+export const REGION_LIMITS: RegionLimits = { nodes: 64, insns: 640, depth: 3 };
 
 /** Targets further away than this are not followed: a site packs its distance into an i32. */
 const REACH = 1 << 22;
@@ -114,8 +111,7 @@ class Discovery {
     if (this.nodes.length >= this.limits.nodes || Math.abs(at) > REACH) return;
     const host = this.#host(at);
     const block = host === 0 ? 0 : this.view.findBlock(host, this.#key);
-    const decoded =
-      block === 0 || this.view.runsOf(block) < this.limits.runs ? undefined : this.view.readBlock(block, at);
+    const decoded = block === 0 || !this.view.isWarm(block) ? undefined : this.view.readBlock(block, at);
     if (decoded === undefined || this.#insns + decoded.insns.length > this.limits.insns) return;
     for (const f of decoded.frames) {
       const known = this.frames.get(f.genAt);

@@ -3,7 +3,7 @@
  * change while it is read; what is read is a guess that the region checks when it is entered and at its edges.
  */
 
-import { JIT_FUNCTIONS, JIT_THRESHOLD, Jit } from "../../abi/structs/jit.js";
+import { JIT_FUNCTIONS, Jit } from "../../abi/structs/jit.js";
 import { MACHINE_BASE, Machine } from "../../abi/structs/machine.js";
 import {
   BLOCK_RECORDS,
@@ -110,9 +110,10 @@ export class MachineView {
     return this.word(this.word(block + Block.off.genAt2)) === this.word(block + Block.off.gen2);
   }
 
-  /** Times the block was entered in the interpreter, as far as it was counted. */
-  runsOf(block: number): number {
-    return JIT_THRESHOLD - this.word(block + Block.off.heat);
+  /** Whether the block ran at least a 32nd as often as makes it hot. */
+  isWarm(block: number): boolean {
+    const threshold = this.word(this.jit + Jit.off.threshold);
+    return threshold - this.word(block + Block.off.heat) >= threshold >>> 5;
   }
 
   keyOf(block: number): number {

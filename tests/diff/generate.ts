@@ -1,0 +1,219 @@
+/**
+ * Random programs: segments of random instructions with loops, branches, calls, code that overwrites itself. A fault
+ * goes on behind its segment: R15 says where that is, and the exception handlers return there.
+ */
+import type { Random } from "../support/random.js";
+import { FREE, type Instructions, loadImmediate, randomAddress } from "./instruction.js";
+import type { Item, Label, Program } from "./program.js";
+import { DATA, DATA_BYTES, RSP_AT_START } from "./space.js";
+
+const RSP = 4;
+/** Counters of nested loops; R14 counts the program's own rounds. */
+const COUNTERS = [12, 13] as const;
+const ROUNDS = 14;
+const JMP = [0xe9];
+const CALL = [0xe8];
+const TABLE_AT = DATA + DATA_BYTES - 0x100;
+const PATCHES = [0x01, 0x09, 0x11, 0x19, 0x21, 0x29, 0x31, 0x39];
+
+const bytes = (...b: number[]): Item => ({ kind: "bytes", bytes: Uint8Array.from(b) });
+const branch = (opcode: readonly number[], to: Label, wide = true): Item => ({ kind: "branch", opcode, wide, to });
+const jcc = (cc: number, to: Label, wide: boolean): Item => branch(wide ? [0x0f, 0x80 + cc] : [0x70 + cc], to, wide);
+const little = (value: number): number[] => [0, 8, 16, 24].map((s) => (value >> s) & 0xff);
+
+/** LEA of a label. */
+const addressOf = (register: number, label: Label): Item => ({
+  kind: "relative",
+  bytes: Uint8Array.of(0x48 | ((register >> 3) << 2), 0x8d, ((register & 7) << 3) | 5, 0, 0, 0, 0),
+  at: 3,
+  to: { label, plus: 0 },
+});
+
+/** DEC r64, or SUB r64, 1, or LEA that keeps the flags. */
+function countDown(random: Random, register: number): Item {
+  const low = register & 7;
+  switch (random.below(2)) {
+    case 0:
+      return bytes(0x49, 0xff, 0xc8 | low);
+    default:
+      return bytes(0x49, 0x83, 0xe8 | low, 1);
+  }
+}
+
+export class ProgramMaker {
+  readonly #items: Item[] = [];
+  #labels = 0;
+  readonly #functions: Label[] = [];
+
+  constructor(
+    private readonly random: Random,
+    private readonly instructions: Instructions,
+  ) {}
+
+  make(): Program {
+    const { random } = this;
+    const end = this.#label();
+    for (let i = 1 + random.below(4); i > 0; i--) this.#functions.push(this.#label());
+    this.#items.push(loadImmediate(ROUNDS, BigInt(4 + random.below(random.once(4) ? 60 : 12))));
+    const top = this.#here();
+    for (let i = 1 + random.below(5); i > 0; i--) this.#segment();
+    this.#items.push(countDown(random, ROUNDS), jcc(5, top, true), branch(JMP, end));
+    for (const f of this.#functions) this.#function(f);
+    this.#place(end);
+    this.#items.push(bytes(0xeb, 0xfe));
+    return { items: this.#items, end };
+  }
+
+  #label(): Label {
+    return this.#labels++;
+  }
+
+  #place(label: Label): void {
+    this.#items.push({ kind: "label", label });
+  }
+
+  #here(): Label {
+    const label = this.#label();
+    this.#place(label);
+    return label;
+  }
+
+  #segment(): void {
+    const { random } = this;
+    const next = this.#label();
+    this.#items.push(addressOf(15, next), loadImmediate(RSP, BigInt(RSP_AT_START)));
+    if (random.once(8)) this.#items.push({ kind: "page-end", before: random.below(24) });
+    if (random.once(2)) this.#items.push(bytes(0xdb, 0xe3));
+    if (random.once(6)) this.#items.push(bytes(0xfc));
+    if (random.once(2)) this.#defaultMxcsr();
+    this.#block(4 + random.below(24), 0);
+    this.#place(next);
+  }
+
+  /** PUSH 1F80h, LDMXCSR [RSP], POP RAX. */
+  #defaultMxcsr(): void {
+    this.#items.push(bytes(0x68, ...little(0x1f80), 0x0f, 0xae, 0x14, 0x24, 0x58));
+  }
+
+  #function(label: Label): void {
+    const { random } = this;
+    if (random.once(3)) this.#items.push({ kind: "page-end", before: random.below(24) });
+    this.#place(label);
+    this.#block(1 + random.below(6), 2);
+    if (random.once(4)) this.#items.push(bytes(0xc2, 8 * random.below(3), 0));
+    else this.#items.push(bytes(0xc3));
+  }
+
+  #block(count: number, depth: number): void {
+    for (let i = 0; i < count; i++) this.#part(depth);
+  }
+
+  #part(depth: number): void {
+    const { random } = this;
+    switch (random.below(32)) {
+      case 0:
+      case 1:
+      case 2:
+        this.#skip(depth);
+        break;
+      case 3:
+        if (depth < 2) this.#loop(depth);
+        break;
+      case 4:
+        if (depth < 2) this.#items.push(branch(CALL, random.pick(this.#functions)));
+        break;
+      case 5:
+        if (depth < 2) this.#indirectCall();
+        break;
+      case 6:
+        if (random.once(2)) this.#patch();
+        break;
+      case 7:
+        this.#pair(depth);
+        break;
+      case 8:
+        this.#repeat();
+        break;
+      case 9:
+        if (random.once(3)) this.#indirectJump();
+        break;
+      default:
+        this.#items.push(...this.instructions.random(random));
+    }
+  }
+
+  /** A forward branch over something. */
+  #skip(depth: number): void {
+    const { random } = this;
+    const over = this.#label();
+    if (random.once(8)) this.#items.push(branch([random.pick([0xe0, 0xe1, 0xe2, 0xe3])], over, false));
+    else this.#items.push(jcc(random.below(16), over, random.once(2)));
+    this.#block(1 + random.below(4), Math.max(depth, 1));
+    this.#place(over);
+  }
+
+  #loop(depth: number): void {
+    const { random } = this;
+    const counter = COUNTERS[depth]!;
+    this.#items.push(loadImmediate(counter, BigInt(1 + random.below(random.once(4) ? 40 : 6))));
+    const top = this.#here();
+    this.#block(1 + random.below(8), depth + 1);
+    this.#items.push(countDown(random, counter), jcc(random.once(2) ? 5 : 15, top, true));
+  }
+
+  /** Through a register, or a table in memory. */
+  #indirectCall(): void {
+    const { random } = this;
+    const register = random.pick(FREE.filter((n) => n < 8));
+    const slot = TABLE_AT + 8 * random.below(8);
+    this.#items.push(addressOf(register, random.pick(this.#functions)));
+    if (random.once(2)) this.#items.push(bytes(0xff, 0xd0 | register));
+    else {
+      this.#items.push(bytes(0x48, 0x89, 0x04 | (register << 3), 0x25, ...little(slot)));
+      this.#items.push(bytes(0xff, 0x14, 0x25, ...little(slot)));
+    }
+  }
+
+  #indirectJump(): void {
+    const { random } = this;
+    const register = random.pick(FREE.filter((n) => n < 8));
+    const to = this.#label();
+    this.#items.push(addressOf(register, to), bytes(0xff, 0xe0 | register));
+    this.#block(1 + random.below(3), 2);
+    this.#place(to);
+  }
+
+  /** Overwrites the opcode of `op EAX, EBX`, or the constant of MOV, somewhere behind or ahead. */
+  #patch(): void {
+    const { random } = this;
+    const target = this.#label();
+    const opcode = random.once(2);
+    const patch: Item = {
+      kind: "relative",
+      bytes: Uint8Array.of(0xc6, 0x05, 0, 0, 0, 0, opcode ? random.pick(PATCHES) : random.below(256)),
+      at: 2,
+      to: { label: target, plus: opcode ? 0 : 1 },
+    };
+    const behind = random.once(2);
+    if (behind) this.#items.push(patch);
+    this.#block(random.below(3), 2);
+    this.#place(target);
+    this.#items.push(opcode ? bytes(random.pick(PATCHES), 0xd8) : bytes(0xb8, ...little(random.u32())));
+    if (!behind) this.#items.push(patch);
+  }
+
+  #pair(depth: number): void {
+    const { random } = this;
+    this.#items.push(bytes(0x50 | random.pick(FREE.filter((n) => n < 8))));
+    this.#block(random.below(3), Math.max(depth, 1));
+    this.#items.push(bytes(0x58 | random.pick(FREE.filter((n) => n < 8))));
+  }
+
+  #repeat(): void {
+    const { random } = this;
+    this.#items.push(loadImmediate(1, BigInt(random.below(random.once(6) ? 600 : 30))));
+    this.#items.push(loadImmediate(6, randomAddress(random, 64)), loadImmediate(7, randomAddress(random, 64)));
+    const rex = random.once(3) ? [0x48] : [];
+    this.#items.push(bytes(random.once(2) ? 0xf3 : 0xf2, ...rex, random.pick([0xa4, 0xa5, 0xaa, 0xab, 0xa6, 0xae])));
+  }
+}

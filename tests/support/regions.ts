@@ -1,0 +1,49 @@
+/** Regions in a machine of one thread: what is asked for is compiled and installed when the test says so. */
+import { Jit } from "../../wasm-core/abi/structs/jit.js";
+import { Vcpu } from "../../wasm-core/abi/structs/vcpu.js";
+import { RegionCompiler } from "../../wasm-core/jit/compiler.js";
+import { Regions } from "../../wasm-core/worker/regions.js";
+import type { TestCore } from "./core.js";
+
+/** Frames that a machine must have for them: the ring of modules takes 8 MiB in a row. */
+export const REGION_FRAMES = 8192;
+
+export class TestRegions {
+  readonly compiler: RegionCompiler;
+  readonly #installed: Regions;
+  readonly #words: Int32Array;
+  readonly #jit: number;
+  #asked = 0;
+
+  /** @param threshold runs of a block in the interpreter before its region is asked for */
+  constructor(core: TestCore, threshold: number) {
+    const { call, memory } = core;
+    this.#jit = call.jitStart();
+    if (this.#jit === 0) throw new Error("no memory for regions");
+    this.#words = new Int32Array(memory.buffer);
+    this.setThreshold(threshold);
+    this.compiler = new RegionCompiler({ memory, jit: this.#jit, firstSlot: call.table.length });
+    this.#installed = new Regions(call, memory, 0, this.#jit);
+  }
+
+  setThreshold(runs: number): void {
+    this.#words[(this.#jit + Jit.off.threshold) >>> 2] = runs;
+  }
+
+  /** Compiles what was asked for and lets `cpu` enter it. True when there was something. */
+  settle(cpu: number): boolean {
+    const { value } = this.compiler.waitingFor();
+    if (value === this.#asked) return false;
+    this.#asked = value;
+    this.compiler.drain();
+    this.allow(cpu);
+    return true;
+  }
+
+  /** Installs what was published and lets `cpu` enter it. */
+  allow(cpu: number): void {
+    this.#installed.install();
+    const published = this.#words[(this.#jit + Jit.off.published) >>> 2]!;
+    this.#words[(cpu + Vcpu.off.regionsAt) >>> 2] = published;
+  }
+}
