@@ -16,7 +16,7 @@ import { fuzz, randomOf } from "./seeds.js";
 
 const FRAMES = 16384;
 const CANARY = 500;
-const SEEDS = 5;
+const SEEDS = 3;
 /** Pages that stand between those of guests, at most. */
 const FENCES = 128;
 const ROUNDS = 8;

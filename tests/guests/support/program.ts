@@ -18,6 +18,8 @@ export interface GuestProgram {
   readonly source: string;
   readonly checks: readonly Check[];
   readonly vcpus?: number;
+  /** Name of the CrashReason that the last check ends the machine with, instead of the exit port. */
+  readonly crash?: string;
 }
 
 /** Where programs are loaded. */

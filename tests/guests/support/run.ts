@@ -2,7 +2,7 @@
  * Boots a guest program on the core in this thread, in deterministic time, and collects what it prints on the debug
  * console until it writes to the exit port.
  */
-import { Domain, ShutdownReason } from "../../../wasm-core/abi/structs/domain.js";
+import { CrashReason, Domain, ShutdownReason } from "../../../wasm-core/abi/structs/domain.js";
 import { PlatformFlag, PlatformState, SERIAL_OUT_BYTES } from "../../../wasm-core/abi/structs/platform.js";
 import { PcpuExit } from "../../../wasm-core/abi/structs/sched.js";
 import { Vcpu } from "../../../wasm-core/abi/structs/vcpu.js";
@@ -29,6 +29,8 @@ export interface Result {
   readonly status: number | null;
   /** Why it stopped, and where, when it did not end by the exit port. */
   readonly stopped: string;
+  /** Why the hypervisor crashed it, when it did. */
+  readonly crash?: string;
 }
 
 export const assembleProgram = (p: GuestProgram) => assembler.assemble(p.source, { origin: ORIGIN });
@@ -40,6 +42,9 @@ function load(core: TestCore, image: { bytes: Uint8Array }): void {
     new Uint8Array(core.memory.buffer).set(image.bytes.subarray(at, at + 4096), page);
   }
 }
+
+const nameOf = (values: Readonly<Record<string, number | bigint>>, value: number): string | undefined =>
+  Object.entries(values).find(([, n]) => Number(n) === value)?.[0];
 
 class Machine {
   output = "";
@@ -82,10 +87,19 @@ class Machine {
   result(): Result {
     const status = this.domain(Domain.off.exitStatus);
     const reason = this.domain(Domain.off.shutdownReason);
-    const name = Object.entries(ShutdownReason.values).find(([, n]) => Number(n) === reason)?.[0];
+    const name = nameOf(ShutdownReason.values, reason);
     const stopped =
       status !== NONE ? "" : reason === NONE ? `still running at ${this.where()}` : `${name} at ${this.where()}`;
-    return { output: this.output, status: status === NONE ? null : status, stopped };
+    const crashed =
+      reason === Number(ShutdownReason.values.CRASH)
+        ? nameOf(CrashReason.values, this.domain(Domain.off.crashReason))
+        : undefined;
+    return {
+      output: this.output,
+      status: status === NONE ? null : status,
+      stopped,
+      ...(crashed === undefined ? {} : { crash: crashed }),
+    };
   }
 }
 

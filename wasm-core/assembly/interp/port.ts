@@ -7,6 +7,7 @@ import { Ea, Rec } from "../decode/record";
 import { ioRead, ioWrite, ioWriteBlocked } from "../bus";
 import { memDone, memSeg, segR, segW } from "../mmu/access";
 import { endSlice, portAllowed } from "../system";
+import { again } from "./string";
 
 function input<T>(cpu: Vcpu, port: u32): i32 {
   if (!portAllowed(cpu, port, sizeof<T>())) return Status.FAULT;
@@ -100,7 +101,7 @@ function step<T>(cpu: Vcpu): i64 {
 function repeated(cpu: Vcpu, rec: Rec, rep: u32): i32 {
   if (rep == 0) return Status.NEXT;
   addIndex(cpu, rec, Gpr.RCX, -1);
-  return indexReg(cpu, rec, Gpr.RCX) == 0 ? Status.NEXT : Status.RESTART;
+  return indexReg(cpu, rec, Gpr.RCX) == 0 ? Status.NEXT : again(cpu);
 }
 
 function insElement<T>(cpu: Vcpu, rec: Rec, rep: u32): i32 {

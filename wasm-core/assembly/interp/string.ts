@@ -69,7 +69,15 @@ function leave(cpu: Vcpu, rec: Rec, rep: u32, total: u64, done: u64, over: bool)
   if (rep == Rep.NONE) return Status.NEXT;
   setPart(cpu, rec, Gpr.RCX, total - done);
   cpu.budget -= <i32>(done >> 3);
-  return over || done == total ? Status.NEXT : Status.RESTART;
+  // Where time is made of instructions, it goes on too: a timer is due in the middle of a long one.
+  cpu.icount += done >> 3;
+  return over || done == total ? Status.NEXT : again(cpu);
+}
+
+/** More iterations are left. RF holds until the last: a breakpoint on the instruction is met once. [SDM] vol. 3, 18.3.1.1 */
+export function again(cpu: Vcpu): i32 {
+  if (cpu.modeKey & ModeKey.SINGLE) cpu.keepRf = 1;
+  return Status.RESTART;
 }
 
 /** A fault after `done` elements: those stay done. */

@@ -4,12 +4,12 @@ import { Cr4 } from "../cpu/control-bits";
 import { Dr6, Dr7, getDr, setDr } from "../cpu/debug";
 import { raise, Vector } from "../cpu/faults";
 import { Flag } from "../cpu/flags";
-import { updateModeKey } from "../cpu/modes";
 import { hasDataBreakpoints } from "../cpu/watch";
 import { lapicSetTpr, lapicTpr } from "../irq/lapic";
 import { tlbFlushAll } from "../mmu/tlb";
 import { setCr3 } from "./address-space";
 import { setCr0, setCr4 } from "./control-regs";
+import { updateMode } from "./modes";
 import { failGp } from "./tables";
 
 /** Value of CR0, CR2, CR3, CR4 or CR8. */
@@ -93,7 +93,7 @@ function watchAgain(cpu: Vcpu): void {
   const watching = hasDataBreakpoints(getDr(cpu, 7));
   if (watching || cpu.dataBreakpoints) tlbFlushAll(cpu);
   cpu.dataBreakpoints = watching ? 1 : 0;
-  updateModeKey(cpu);
+  updateMode(cpu);
 }
 
 /** Debug registers at reset. */
