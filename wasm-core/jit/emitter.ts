@@ -3,7 +3,7 @@
  * lazy flags live in locals; everything else of the vCPU stays in memory behind local 0.
  */
 import { TLB_ENTRIES, TlbEntry } from "../abi/structs/translation.js";
-import { CcOp, Status, Vcpu, VEC_STRIDE } from "../abi/structs/vcpu.js";
+import { CcOp, SegmentReg, Status, Vcpu, VEC_STRIDE } from "../abi/structs/vcpu.js";
 import type { Operand } from "../isa/row.js";
 import { bitsOf } from "../isa/variants.js";
 import { registersOf } from "./effects.js";
@@ -79,7 +79,9 @@ const BIAS = Vcpu.off.bias;
 const BLOCK_RIP = Vcpu.off.blockRip;
 const TWO_31 = 1n << 31n;
 const SEG_FS = 4;
-const SEGMENT_BYTES = 16;
+/** Descriptor bits of a segment register that tell present, writable, expand-up data. */
+export const DATA_MASK = 0x8e;
+export const DATA_WRITABLE = 0x82;
 
 /** What is known of the flags at a point: how they derive from CC_SRC, CC_DST and, for comparisons, CC_A. */
 export interface KnownFlags {
@@ -120,7 +122,11 @@ export class Emitter {
   #blockRip: number | undefined;
   #sseChecked = false;
 
-  constructor(readonly handlerImport: (fn: number) => number) {}
+  /** @param long 64-bit mode; otherwise 32-bit code with flat segments, which the region's prologue makes sure of */
+  constructor(
+    readonly handlerImport: (fn: number) => number,
+    readonly long: boolean,
+  ) {}
 
   begin(insn: Insn, unretired: number, flagsDead = false): void {
     this.insn = insn;
@@ -298,11 +304,32 @@ export class Emitter {
   pushAddress(): void {
     const c = this.code;
     const segment = this.#segment();
+    if (segment >= SEG_FS && !this.long) this.#checkSegment(segment);
     this.pushOffset();
     if (segment >= SEG_FS) {
-      c.get(L.CPU).mem("i64.load", Vcpu.off.seg + segment * SEGMENT_BYTES);
+      c.get(L.CPU).mem("i64.load", Vcpu.off.seg + segment * SegmentReg.size);
       c.op("i64.add");
+      if (!this.long) c.i64(0xffffffffn).op("i64.and");
     }
+  }
+
+  /** Outside 64-bit mode FS and GS must be writable data segments of all 4 GiB; others are the interpreter's. */
+  #checkSegment(segment: number): void {
+    const c = this.code;
+    const at = Vcpu.off.seg + segment * SegmentReg.size;
+    c.get(L.CPU)
+      .mem("i32.load", at + SegmentReg.off.limit)
+      .i32(-1)
+      .op("i32.ne");
+    c.get(L.CPU)
+      .mem("i32.load16_u", at + SegmentReg.off.attr)
+      .i32(DATA_MASK)
+      .op("i32.and")
+      .i32(DATA_WRITABLE)
+      .op("i32.ne");
+    c.op("i32.or").if();
+    this.leaveToInterpreter();
+    c.end();
   }
 
   /** Pushes the effective address: what LEA computes. */
@@ -509,7 +536,9 @@ export class Emitter {
 
   pushRip(at: number): void {
     this.code.get(L.BASE);
-    if (at !== 0) this.code.i64(at).op("i64.add");
+    if (at === 0) return;
+    this.code.i64(at).op("i64.add");
+    if (!this.long) this.code.i64(0xffffffffn).op("i64.and");
   }
 
   /** Leaves the handler's status on the stack. */

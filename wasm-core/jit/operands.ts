@@ -4,14 +4,15 @@ import type { Variant } from "../isa/variants.js";
 import type { Insn } from "./region/machine-view.js";
 
 const EITHER = new Set(["E", "W", "Q"]);
+const SEG_CS = 1;
 const SEG_FS = 4;
 
 /** Whether the operand is memory in this variant. */
 export const memoryOperand = (o: Operand, v: Variant): boolean =>
   o.kind === "M" || o.kind === "O" || (EITHER.has(o.kind) && v.form === "mem");
 
-/** Whether regions compute the instruction's address themselves: 64-bit or 32-bit addressing in 64-bit mode. */
-export const plainAddress = (i: Insn): boolean => i.ea < 4 || i.ea >>> 6 !== 0;
+/** Whether regions compute the instruction's address themselves: 64-bit or 32-bit addressing, in a data segment. */
+export const plainAddress = (i: Insn): boolean => i.ea < 4 || (i.ea >>> 6 !== 0 && ((i.ea >>> 3) & 7) !== SEG_CS);
 
 /** Whether the address takes a segment base. */
 export const hasSegmentBase = (i: Insn): boolean => i.ea >= 4 && ((i.ea >>> 3) & 7) >= SEG_FS;

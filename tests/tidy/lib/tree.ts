@@ -11,7 +11,7 @@ export const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
 export const ASSEMBLY = "wasm-core/assembly";
 /** What a clean clone does not have: installed or generated. */
 const NOT_SOURCE = new Set(["node_modules", "dist", ".git", "test-results", "coverage"]);
-const GENERATED = `${ASSEMBLY}/gen`;
+const GENERATED = [`${ASSEMBLY}/gen`, "wasm-core/jit/gen"];
 const TOP_LEVEL = ["wasm-core", "control-plane", "web-ui", "tests", "docs"];
 
 /** One import, export-from, dynamic import or `new URL(..., import.meta.url)`. */
@@ -36,7 +36,7 @@ export interface Source {
 function* walk(folder: string): Generator<string> {
   for (const entry of readdirSync(join(ROOT, folder), { withFileTypes: true })) {
     const path = folder === "" ? entry.name : `${folder}/${entry.name}`;
-    if (NOT_SOURCE.has(entry.name) || path === GENERATED) continue;
+    if (NOT_SOURCE.has(entry.name) || GENERATED.includes(path)) continue;
     if (entry.isDirectory()) yield* walk(path);
     else if (entry.isFile()) yield path;
   }
@@ -65,7 +65,7 @@ export const isAssembly = (source: Source): boolean =>
 function resolve(from: string, specifier: string): string | undefined {
   if (!specifier.startsWith(".")) return undefined;
   const base = posix.join(dirname(from), specifier).replace(/\/$/, "");
-  if (base.startsWith(`${GENERATED}/`)) return `${base.replace(/\.(js|ts)$/, "")}.ts`;
+  if (GENERATED.some((folder) => base.startsWith(`${folder}/`))) return `${base.replace(/\.(js|ts)$/, "")}.ts`;
   const candidates = [base, base.replace(/\.js$/, ".ts"), `${base}.ts`, `${base}/index.ts`];
   return candidates.find((c) => known.has(c)) ?? base;
 }

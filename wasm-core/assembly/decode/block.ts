@@ -147,6 +147,16 @@ function build(cpu: Vcpu, lin: u64): usize {
   return block;
 }
 
+/** Whether regions are made of code of this mode: 64-bit, and 32-bit with a 32-bit stack in protected mode. */
+@inline
+function compiles(key: u32): bool {
+  const mode = key & ~ModeKey.LONG;
+  return (
+    mode == (ModeKey.CODE64 | ModeKey.PROTECTED | ModeKey.STACK32) ||
+    mode == (ModeKey.CODE32 | ModeKey.PROTECTED | ModeKey.STACK32)
+  );
+}
+
 function buildLocked(cpu: Vcpu, cache: CodeCache, host: usize, lin: u64): usize {
   const head = changetype<Block>(changetype<usize>(cache) + CodeCacheOff.builder);
   const d = changetype<DecodeState>(changetype<usize>(cache) + CodeCacheOff.decode);
@@ -157,8 +167,7 @@ function buildLocked(cpu: Vcpu, cache: CodeCache, host: usize, lin: u64): usize 
   memory.fill(changetype<usize>(head), 0, BLOCK_RECORDS);
   head.phys = <u64>host;
   head.key = cpu.modeKey;
-  const compiled = (cpu.modeKey & (ModeKey.CODE_MASK | ModeKey.SINGLE)) == ModeKey.CODE64;
-  head.heat = compiled ? changetype<Jit>(<usize>cache.jit).threshold : 0;
+  head.heat = compiles(cpu.modeKey) ? changetype<Jit>(<usize>cache.jit).threshold : 0;
   head.genAt = <u32>genAddress(host);
   // Marked before it is read: a write from now on bumps the generation that the block remembers.
   markCode(cpu, host, min<u32>(LONGEST, pageRoom));

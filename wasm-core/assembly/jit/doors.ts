@@ -2,22 +2,28 @@
  * What compiled regions call besides handlers. Every door may answer "the interpreter must do this instruction": a
  * region then stores its registers and leaves, with nothing of the instruction done.
  */
-import { RegionExit, Status, Vcpu } from "../gen/layout";
+import { ModeKey, RegionExit, Status, Vcpu } from "../gen/layout";
 import { condition, materialize } from "../cpu/flags";
 import { linR, tagOf } from "../mmu/access";
 import { plainWrite, translateCode } from "../mmu/slow";
 import { tlbSlot } from "../mmu/tlb";
 
+/** Outside 64-bit mode an access over the end of 4 GiB is over its segment's limit. */
+@inline
+function wraps(cpu: Vcpu, lin: u64, size: u32): bool {
+  return (cpu.modeKey & ModeKey.CODE_MASK) != ModeKey.CODE64 && lin + size > 0x100000000;
+}
+
 /** Where `size` bytes at linear address `lin` can be read; 0 when the interpreter must, which then raises the fault. */
 export function regionRead(cpu: Vcpu, lin: u64, size: u32): usize {
-  return linR(cpu, lin, size, false);
+  return wraps(cpu, lin, size) ? 0 : linR(cpu, lin, size, false);
 }
 
 /** Where `size` bytes at linear address `lin` can be written; 0 when the interpreter must. */
 export function regionWrite(cpu: Vcpu, lin: u64, size: u32): usize {
   const e = tlbSlot(cpu.tlb, lin);
   if (e.tagW == tagOf(cpu, lin, size)) return <usize>e.host + <usize>((<u32>lin) & 0xfff);
-  return plainWrite(cpu, lin, size);
+  return wraps(cpu, lin, size) ? 0 : plainWrite(cpu, lin, size);
 }
 
 /** 1 when the code page at linear address `lin` lies at machine address `host`. */

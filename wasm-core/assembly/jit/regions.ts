@@ -4,7 +4,6 @@
  */
 import {
   Block,
-  CodeCache,
   Jit,
   Jit_SIZE,
   JIT_FUNCTIONS,

@@ -3,8 +3,8 @@ import { Vcpu } from "../../abi/structs/vcpu.js";
 import { pushCarryFlag } from "../conditions.js";
 import { type Emitter, L } from "../emitter.js";
 import { type FlagName, materialize, setCarry, setSome } from "../flags.js";
+import { commitPush, openPush } from "../stack-access.js";
 import type { Lowering, Lowerings } from "./lowering.js";
-import { commitPush, openPush } from "./stack.js";
 
 const AH = 1;
 const DF = 0x400;

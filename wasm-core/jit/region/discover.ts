@@ -4,6 +4,7 @@
  * calls is there twice, once for each.
  */
 
+import { ModeKey } from "../../abi/structs/vcpu.js";
 import { flowOf } from "../instructions.js";
 import { type Edge, EXIT, type Node, type Region, type Terminator } from "./graph.js";
 import type { Insn, MachineView } from "./machine-view.js";
@@ -47,6 +48,7 @@ class Discovery {
   #insns = 0;
   readonly #key: number;
   readonly #start: number;
+  readonly #long: boolean;
 
   constructor(
     readonly view: MachineView,
@@ -56,6 +58,7 @@ class Discovery {
     readonly limits: RegionLimits,
   ) {
     this.#key = view.keyOf(block);
+    this.#long = (this.#key & Number(ModeKey.values.CODE_MASK)) === Number(ModeKey.values.CODE64);
     this.#start = Number(rip & 0xfffn);
     this.hosts.set(0, view.hostOf(block) & ~4095);
   }
@@ -70,6 +73,7 @@ class Discovery {
     if (this.nodes.length === 0) return undefined;
     return {
       rip: this.rip,
+      long: this.#long,
       nodes: this.nodes,
       frames: [...this.frames].map(([genAt, gen]) => ({ genAt, gen })),
       hosts: this.hosts,
@@ -146,13 +150,13 @@ class Discovery {
         const page = this.#page(at);
         if (!node.pages.includes(page)) node.pages.push(page);
       }
-      const flow = flowOf(insn.v);
+      const flow = flowOf(insn.v, this.#long);
       if (flow === "end") {
         node.term = this.#ending(insn, context);
         return;
       }
       if (flow === "jcc") {
-        if (!/^j[A-Z]+$/.test(insn.v.semantic)) {
+        if (!/^j[A-Z]+$/.test(insn.v.semantic) || !this.#isNear(insn)) {
           node.term = { kind: "handler" };
           return;
         }
@@ -190,8 +194,13 @@ class Discovery {
     return edge;
   }
 
+  /** Whether a branch keeps all of RIP: one with a 16-bit operand size cuts it. */
+  #isNear(insn: Insn): boolean {
+    return insn.v.size === (this.#long ? 64 : 32);
+  }
+
   #ending(insn: Insn, context: Context): Terminator {
-    if (insn.v.size !== 64) return { kind: "handler" };
+    if (!this.#isNear(insn)) return { kind: "handler" };
     switch (insn.v.semantic) {
       case "jmp":
         return { kind: "goto", edge: this.#later(insn.next + insn.imm, context) };

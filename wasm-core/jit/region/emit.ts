@@ -5,20 +5,19 @@
 
 import { RegionExit } from "../../abi/structs/jit.js";
 import { TLB_ENTRIES, TlbEntry } from "../../abi/structs/translation.js";
-import { Status, Vcpu, VEC_STRIDE } from "../../abi/structs/vcpu.js";
+import { SegIndex, SegmentReg, Status, Vcpu, VEC_STRIDE } from "../../abi/structs/vcpu.js";
 import { CONDITIONS, pushCondition } from "../conditions.js";
-import { Emitter, Import, type KnownFlags, L } from "../emitter.js";
+import { DATA_MASK, DATA_WRITABLE, Emitter, Import, type KnownFlags, L } from "../emitter.js";
 import { deadFlags } from "../liveness.js";
 import { LOWERINGS } from "../lower/index.js";
-import { commitPush, openPush } from "../lower/stack.js";
 import { plainAddress } from "../operands.js";
+import { commitPush, dropFromStack, loadStack, openPush, RSP } from "../stack-access.js";
 import { Code, type Label } from "../wasm/code.js";
 import { Op } from "../wasm/ops.js";
 import { type Edge, EXIT, type Node, type Region } from "./graph.js";
 import type { Insn } from "./machine-view.js";
 import { type Order, orderNodes } from "./order.js";
 
-const RSP = 32;
 const STAY_CANONICAL = 47;
 
 class RegionWriter {
@@ -34,7 +33,7 @@ class RegionWriter {
     readonly region: Region,
     handlerImport: (fn: number) => number,
   ) {
-    this.e = new Emitter(handlerImport);
+    this.e = new Emitter(handlerImport, region.long);
     this.#order = orderNodes(region.nodes);
   }
 
@@ -159,17 +158,18 @@ class RegionWriter {
 
   #call(): void {
     const { e } = this;
-    openPush(e, 8);
+    openPush(e, this.region.long ? 8 : 4);
     e.code.get(L.P);
     e.pushRip(e.insn.next);
-    e.storeValue(64);
+    e.code.mem(this.region.long ? "i64.store" : "i64.store32");
     commitPush(e);
   }
 
-  /** Leaves the interpreter to fault when the target in L.RIP is not canonical. */
+  /** Leaves the interpreter to fault when the target in L.RIP is not canonical. In a flat segment any target is good. */
   #checkTarget(): void {
     const { e } = this;
     const c = e.code;
+    if (!this.region.long) return;
     c.get(L.RIP).i64(STAY_CANONICAL).op("i64.shr_s").i64(1).op("i64.add").i64(1).op("i64.gt_u").if();
     e.leaveToInterpreter();
     c.end();
@@ -178,9 +178,9 @@ class RegionWriter {
   #ret(n: number, edge: Edge | undefined): void {
     const { e } = this;
     const c = e.code;
-    e.pushRegister(RSP, 64);
-    c.set(L.LIN);
-    e.loadAt(64);
+    const { long } = this.region;
+    loadStack(e, RSP, long ? 64 : 32);
+    if (!long) c.op("i64.extend_i32_u");
     c.set(L.RIP);
     const known = edge !== undefined && edge.to !== EXIT;
     if (known) {
@@ -191,10 +191,7 @@ class RegionWriter {
       c.end();
     } else this.#checkTarget();
     const pop = e.insn.v.semantic === "retPop" ? e.insn.imm & 0xffff : 0;
-    c.get(L.LIN)
-      .i64(8 + pop)
-      .op("i64.add");
-    e.setRegister(RSP, 64);
+    dropFromStack(e, (long ? 8 : 4) + pop);
     this.#leaveNode(n);
     if (!known) {
       c.br(e.exitLabel);
@@ -217,7 +214,7 @@ class RegionWriter {
       this.#lastHandler();
       return;
     }
-    e.push(e.operand(insn.v.row.operands[0]!));
+    e.push64(e.operand(insn.v.row.operands[0]!));
     c.set(L.RIP);
     this.#checkTarget();
     if (insn.v.semantic === "callIndirect") this.#call();
@@ -342,6 +339,28 @@ class RegionWriter {
     c.get(L.CPU).mem("i32.load", Vcpu.off.budget).tee(L.LEFT).set(L.LEFT_AT_ENTRY);
     c.get(L.CPU).i32(0).mem("i32.store", Vcpu.off.codeChanged);
     return c.bytes();
+  }
+
+  /** Outside 64-bit mode the interpreter does it unless CS, SS, DS and ES begin at 0 and end at 4 GiB. */
+  #checkFlat(c: Code): void {
+    [SegIndex.values.CS, SegIndex.values.SS, SegIndex.values.DS, SegIndex.values.ES].forEach((segment, i) => {
+      const at = Vcpu.off.seg + Number(segment) * SegmentReg.size;
+      c.get(L.CPU).mem("i32.load", at + SegmentReg.off.base);
+      c.get(L.CPU)
+        .mem("i32.load", at + SegmentReg.off.limit)
+        .i32(-1)
+        .op("i32.xor")
+        .op("i32.or");
+      if (i > 0) {
+        c.get(L.CPU)
+          .mem("i32.load16_u", at + SegmentReg.off.attr)
+          .i32(DATA_MASK)
+          .op("i32.and");
+        c.i32(DATA_WRITABLE).op("i32.xor").op("i32.or").op("i32.or");
+      }
+    });
+    c.if();
+    c.i32(Number(RegionExit.values.INTERPRET)).op("return").end();
   }
 
   /** RIP is the site's instruction; the node's instructions from there on are not retired. */

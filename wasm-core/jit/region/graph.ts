@@ -34,6 +34,8 @@ export interface Node {
 export interface Region {
   /** Linear RIP of the start; a guess: the code is position independent. */
   readonly rip: bigint;
+  /** 64-bit mode; otherwise 32-bit protected or compatibility mode. */
+  readonly long: boolean;
   readonly nodes: Node[];
   /** What the code was made from. */
   readonly frames: readonly { readonly genAt: number; readonly gen: number }[];
