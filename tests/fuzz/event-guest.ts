@@ -62,9 +62,12 @@ handler: # An upcall is taken by it; so is every exception.
   mov dword ptr [rdx + 0xb0], 0
   mov rdx, [info_at]
   mov byte ptr [rdx], 0
+  # One deed with interrupts off: the upcall may stay pending for ever, when its vcpu_info is out of reach by now.
+  jmp deed
 main:
-  mov rsp, stack_top
   sti
+deed:
+  mov rsp, stack_top
   mov eax, DEEDS
   call below
   jmp [deeds + rax * 8]
