@@ -322,6 +322,7 @@ class RegionWriter {
     });
     c.if();
     c.i32(Number(RegionExit.values.STALE)).op("return").end();
+    if (!region.long) this.#checkFlat(c);
     for (const n of e.used)
       c.get(L.CPU)
         .mem("i64.load", n * 8)
