@@ -15,7 +15,7 @@ import { Regions } from "../../wasm-core/worker/regions.js";
 import { makeTestCore, type TestCore } from "../support/core.js";
 import { LongModeMachine } from "../support/machine.js";
 import type { Random } from "../support/random.js";
-import { program, value } from "./snippets.js";
+import { value } from "./snippets.js";
 
 const CODE = 0x400000;
 const DATA = 0x600000;
@@ -161,5 +161,3 @@ export function randomStart(random: Random): Start {
   const eflags = 0x202 | (random.u32() & ARITH) | (random.once(16) ? DF : 0);
   return { registers, eflags, data };
 }
-
-export { program };

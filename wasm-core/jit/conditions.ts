@@ -319,7 +319,7 @@ export function pushCondition(e: Emitter, cc: number): void {
 
 /**
  * Pushes the carry flag, 0 or 1. Where the flags are not known, as at the head of a loop, they mostly come from a
- * comparison, from INC or DEC, or from a logical operation.
+ * comparison, from INC or DEC, from a logical operation or an addition, or stand in EFLAGS.
  */
 export function pushCarryFlag(e: Emitter): void {
   const c = e.code;
@@ -341,6 +341,10 @@ export function pushCarryFlag(e: Emitter): void {
   c.else();
   isOp("LOGIC");
   c.i32(0).else();
+  isOp("ADD");
+  c.get(L.CC_DST).get(L.CC_SRC).op("i64.lt_u").else();
+  isOp("EFLAGS");
+  c.get(L.CPU).mem("i32.load", Vcpu.off.eflags).i32(CF).op("i32.and").else();
   pushCondition(e, CARRY);
-  c.end().end().end();
+  c.end().end().end().end().end();
 }
