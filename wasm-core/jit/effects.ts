@@ -105,12 +105,12 @@ export function registersOf(i: Insn): Effects {
       stores: true,
     };
   }
-  const reads = new Set<number>([...addressRegisters(i), ...(implicit?.reads ?? [])]);
   const writes = new Set<number>(implicit?.writes ?? []);
+  // What is written must be whole before: a form may leave it alone, and so does a fault.
+  const reads = new Set<number>([...addressRegisters(i), ...(implicit?.reads ?? []), ...writes]);
   for (const o of operands) {
     const off = generalRegister(o.kind, i);
     if (off === undefined) continue;
-    // What is written in part must be whole before.
     reads.add(off >>> 3);
     // Functions that get the record write their registers themselves, whatever the row calls them.
     if (o.access !== "r" || !shaped) writes.add(off >>> 3);
