@@ -3,14 +3,13 @@
  * lazy flags live in locals; everything else of the vCPU stays in memory behind local 0.
  */
 import { TLB_ENTRIES, TlbEntry } from "../abi/structs/translation.js";
-import { CcOp, Status, Vcpu } from "../abi/structs/vcpu.js";
+import { CcOp, Status, Vcpu, VEC_STRIDE } from "../abi/structs/vcpu.js";
 import type { Operand } from "../isa/row.js";
 import { bitsOf } from "../isa/variants.js";
 import { registersOf } from "./effects.js";
 import { L } from "./locals.js";
 import { memoryOperand } from "./operands.js";
 import type { Insn } from "./region/machine-view.js";
-import { Vectors } from "./vectors.js";
 import { Code, type Label } from "./wasm/code.js";
 import { Type } from "./wasm/ops.js";
 
@@ -44,12 +43,16 @@ export interface KnownFlags {
   readonly bits?: boolean;
 }
 
+const vectorOffset = (n: number): number => Vcpu.off.vec + VEC_STRIDE * n;
+
 export class Emitter {
   readonly code = new Code();
   /** General registers by number that the region touches, and those it changes. */
   readonly used = new Set<number>();
   readonly dirty = new Set<number>();
-  readonly vectors = new Vectors(this.code);
+  /** The same of vector registers. */
+  readonly usedVectors = new Set<number>();
+  readonly dirtyVectors = new Set<number>();
   flags: KnownFlags | undefined;
   /** The instruction being lowered and the number of its node's instructions that are then not retired. */
   insn!: Insn;
@@ -198,7 +201,29 @@ export class Emitter {
     return BigInt.asUintN(size, BigInt(imm));
   }
 
-  // --- SSE
+  // --- vectors
+
+  pushVector(n: number): void {
+    this.usedVectors.add(n);
+    this.code.get(L.XMM + n);
+  }
+
+  setVector(n: number): void {
+    this.usedVectors.add(n);
+    this.dirtyVectors.add(n);
+    this.code.set(L.XMM + n);
+  }
+
+  storeVector(n: number): void {
+    this.code.get(L.CPU);
+    this.pushVector(n);
+    this.code.mem("v128.store", vectorOffset(n));
+  }
+
+  loadVector(n: number): void {
+    this.code.get(L.CPU).mem("v128.load", vectorOffset(n));
+    this.setVector(n);
+  }
 
   /** Leaves to the interpreter when SSE is blocked. Whatever changes that ends a region, so a node asks once. */
   requireSse(): void {
@@ -427,13 +452,13 @@ export class Emitter {
     const c = this.code;
     this.handlers++;
     for (const n of effects.reads) this.storeRegister(n);
-    for (const n of effects.vectors) this.vectors.store(n);
+    for (const n of effects.vectors) this.storeVector(n);
     if (effects.flags) this.storeFlags();
     this.setBlockRip();
     this.callHandler();
     c.set(L.STATUS);
     for (const n of effects.writes) this.loadRegister(n);
-    for (const n of effects.vectorsWritten) this.vectors.load(n);
+    for (const n of effects.vectorsWritten) this.loadVector(n);
     if (effects.flags) this.loadFlags();
     if (effects.leaves) {
       c.get(L.STATUS).if();

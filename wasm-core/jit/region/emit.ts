@@ -5,7 +5,7 @@
 
 import { RegionExit } from "../../abi/structs/jit.js";
 import { TLB_ENTRIES, TlbEntry } from "../../abi/structs/translation.js";
-import { Vcpu } from "../../abi/structs/vcpu.js";
+import { Vcpu, VEC_STRIDE } from "../../abi/structs/vcpu.js";
 import { CONDITIONS, pushCondition } from "../conditions.js";
 import { Emitter, Import, type KnownFlags, L } from "../emitter.js";
 import { LOWERINGS } from "../lower/index.js";
@@ -323,7 +323,10 @@ class RegionWriter {
       c.get(L.CPU)
         .mem("i64.load", n * 8)
         .set(L.GPR + n);
-    e.vectors.loadUsed(c);
+    for (const n of e.usedVectors)
+      c.get(L.CPU)
+        .mem("v128.load", Vcpu.off.vec + VEC_STRIDE * n)
+        .set(L.XMM + n);
     c.get(L.CPU).mem("i64.load", Vcpu.off.rip).set(L.BASE);
     c.get(L.CPU).mem("i32.load", Vcpu.off.ccOp).set(L.CC_OP);
     c.get(L.CPU).mem("i64.load", Vcpu.off.ccSrc).set(L.CC_SRC);
@@ -357,7 +360,7 @@ class RegionWriter {
   #storeRegisters(): void {
     const { e } = this;
     for (const n of e.dirty) e.storeRegister(n);
-    e.vectors.storeDirty();
+    for (const n of e.dirtyVectors) e.storeVector(n);
   }
 
   #storeState(): void {
