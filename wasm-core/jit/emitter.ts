@@ -7,10 +7,13 @@ import { CcOp, SegmentReg, Status, Vcpu, VEC_STRIDE } from "../abi/structs/vcpu.
 import type { Operand } from "../isa/row.js";
 import { bitsOf } from "../isa/variants.js";
 import { registersOf } from "./effects.js";
+import { L } from "./locals.js";
 import { memoryOperand } from "./operands.js";
 import type { Insn } from "./region/machine-view.js";
 import { Code, type Label } from "./wasm/code.js";
 import { Type } from "./wasm/ops.js";
+
+export { L } from "./locals.js";
 
 export type Size = 8 | 16 | 32 | 64;
 export type Cc = keyof typeof CcOp.values;
@@ -20,56 +23,6 @@ export type Value =
   | { readonly kind: "register"; readonly off: number; readonly size: Size }
   | { readonly kind: "constant"; readonly value: bigint; readonly size: Size }
   | { readonly kind: "local"; readonly local: number; readonly size: Size };
-
-/** Locals of a region's function; the general registers come first behind the parameter. */
-export const L = {
-  CPU: 0,
-  GPR: 1,
-  /** linear RIP of the region's start */
-  BASE: 17,
-  CC_SRC: 18,
-  CC_DST: 19,
-  /** first operand of the comparison that set the flags, where that is known */
-  CC_A: 20,
-  RIP: 21,
-  CTX: 22,
-  X: 23,
-  Y: 24,
-  Z: 25,
-  LIN: 26,
-  COUNT: 27,
-  CC_OP: 28,
-  /** instructions left */
-  LEFT: 29,
-  LEFT_AT_ENTRY: 30,
-  HANDLERS: 31,
-  SITE: 32,
-  STATUS: 33,
-  P: 34,
-  E: 35,
-  TLB: 36,
-  I: 37,
-  J: 38,
-  K: 39,
-  V: 40,
-  W: 41,
-  R: 42,
-  /** f64 and f32 temporaries: operands and result */
-  D: 43,
-  F: 46,
-  /** the vector registers */
-  XMM: 49,
-} as const;
-
-/** Locals behind the parameter, in order. */
-export const LOCALS: readonly (readonly [number, number])[] = [
-  [27, Type.I64],
-  [12, Type.I32],
-  [3, Type.V128],
-  [3, Type.F64],
-  [3, Type.F32],
-  [16, Type.V128],
-];
 
 /** Functions that a region's module imports before the handlers. */
 export const Import = { READ: 0, WRITE: 1, CODE: 2, CONDITION: 3, END: 4, FLAGS: 5 } as const;

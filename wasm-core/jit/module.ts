@@ -1,5 +1,5 @@
 /** A module of regions: what it imports, and its functions. Equal regions give equal bytes. */
-import { LOCALS } from "./emitter.js";
+import { LOCALS } from "./locals.js";
 import { moduleBytes } from "./wasm/module.js";
 import { Type } from "./wasm/ops.js";
 

@@ -52,7 +52,7 @@ function pushProduct(e: Emitter, f: Format, x: number, y: number, z: number): vo
 
 /**
  * Pushes 1 when a + b is r exactly, or a - b. Of the two differences that with the greater operand is exact, so both
- * agree with the other operand only when nothing was lost. [Dekker 1971], theorem 4.7
+ * agree with the other operand only when nothing was lost (the fast two-sum of Dekker).
  */
 function pushSum(e: Emitter, f: Format, op: "add" | "sub", [a, b, r]: readonly [number, number, number]): void {
   const c = e.code;

@@ -1,0 +1,52 @@
+/** Locals of a region's function: the vCPU's registers and flags, and temporaries. */
+import { Type } from "./wasm/ops.js";
+
+/** Locals of a region's function; the general registers come first behind the parameter. */
+export const L = {
+  CPU: 0,
+  GPR: 1,
+  /** linear RIP of the region's start */
+  BASE: 17,
+  CC_SRC: 18,
+  CC_DST: 19,
+  /** first operand of the comparison that set the flags, where that is known */
+  CC_A: 20,
+  RIP: 21,
+  CTX: 22,
+  X: 23,
+  Y: 24,
+  Z: 25,
+  LIN: 26,
+  COUNT: 27,
+  CC_OP: 28,
+  /** instructions left */
+  LEFT: 29,
+  LEFT_AT_ENTRY: 30,
+  HANDLERS: 31,
+  SITE: 32,
+  STATUS: 33,
+  P: 34,
+  E: 35,
+  TLB: 36,
+  I: 37,
+  J: 38,
+  K: 39,
+  V: 40,
+  W: 41,
+  R: 42,
+  /** f64 and f32 temporaries: operands and result */
+  D: 43,
+  F: 46,
+  /** the vector registers */
+  XMM: 49,
+} as const;
+
+/** Locals behind the parameter, in order. */
+export const LOCALS: readonly (readonly [number, number])[] = [
+  [27, Type.I64],
+  [12, Type.I32],
+  [3, Type.V128],
+  [3, Type.F64],
+  [3, Type.F32],
+  [16, Type.V128],
+];
