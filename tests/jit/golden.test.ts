@@ -49,7 +49,7 @@ async function listingOf({ source }: Golden): Promise<string> {
     regions.settle(machine.cpu);
   }
   const now = new MachineView(core.memory.buffer);
-  const found = regions.compiler.book.list(now).find((r) => r.rip === BigInt(CODE));
+  const found = regions.compiler.book.list(now).find((r) => Number.parseInt(r.rip, 16) === CODE);
   return (found && regions.compiler.book.describe(now, found.id, true)) ?? "no region";
 }
 

@@ -11,8 +11,8 @@ import type { MachineView } from "./region/machine-view.js";
 export interface RegionEntry {
   /** Names the region as long as it lives. */
   readonly id: number;
-  /** Linear RIP where it was found; it may run at others. */
-  readonly rip: bigint;
+  /** Linear RIP where it was found, sixteen hexadecimal digits; it may run at others. */
+  readonly rip: string;
   readonly nodes: number;
   readonly instructions: number;
   /** Of WebAssembly. */
@@ -20,6 +20,7 @@ export interface RegionEntry {
 }
 
 interface Known extends RegionEntry {
+  readonly linear: bigint;
   readonly vcpu: number;
   readonly block: number;
 }
@@ -31,7 +32,9 @@ export class RegionBook {
   /** A region made on the wish of `vcpu`; it takes the place of an older one with the same beginning. */
   add({ rip, nodes, block }: Region, vcpu: number, bytes: number): void {
     const instructions = nodes.reduce((sum, n) => sum + n.insns.length, 0);
-    this.#byBlock.set(block, { id: this.#next++, rip, nodes: nodes.length, instructions, bytes, vcpu, block });
+    const text = rip.toString(16).padStart(16, "0");
+    const shape = { rip: text, nodes: nodes.length, instructions, bytes };
+    this.#byBlock.set(block, { id: this.#next++, ...shape, linear: rip, vcpu, block });
   }
 
   clear(): void {
@@ -49,7 +52,7 @@ export class RegionBook {
   describe(view: MachineView, id: number, wasm: boolean): string | undefined {
     const known = [...this.#byBlock.values()].find((k) => k.id === id);
     if (known === undefined || !isLive(view, known)) return undefined;
-    const region = discoverRegion(view, known.vcpu, known.rip, known.block);
+    const region = discoverRegion(view, known.vcpu, known.linear, known.block);
     if (region === undefined) return undefined;
     return wasm ? describeRegion(view, region) : disassembleRegion(view, region);
   }
