@@ -45,6 +45,8 @@ function plainCalls(remote: Remote<HostApi>, ask: <T>(call: Promise<T>) => Promi
   return {
     info: () => ask(remote.info()),
     dmesg: (clear) => ask(remote.dmesg(clear)),
+    regions: () => ask(remote.regions()),
+    regionText: (id, wasm) => ask(remote.regionText(id, wasm)),
     list: () => ask(remote.list()),
     domain: (domid) => ask(remote.domain(domid)),
     resolve: (nameOrId) => ask(remote.resolve(nameOrId)),

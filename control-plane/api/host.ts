@@ -28,6 +28,7 @@ import type {
   HostErrorShape,
   HostEvent,
   HostInfo,
+  RegionInfo,
   ShutdownReason,
 } from "./types.js";
 import { VERSION } from "./version.js";
@@ -37,12 +38,21 @@ const THREAD = Number(CpuSource.values.THREAD);
 /** How long the end of a domain waits for readers to take its last output, ms. */
 const DRAIN_MS = 2000;
 
+/** Who knows the regions. */
+export interface RegionSource {
+  list(): Promise<RegionInfo[]>;
+  /** Undefined when there is no such region. */
+  describe(id: number, wasm: boolean): Promise<string | undefined>;
+}
+
 export interface HostParts {
   readonly core: CoreLink;
   readonly toolstack: Toolstack;
   readonly log: LogRing;
   readonly clock: Clock;
   readonly pcpus: number;
+  /** The region compiler, when there is one. */
+  readonly regions?: RegionSource;
   /** Ends the machine. */
   close(): Promise<void>;
 }
@@ -73,6 +83,16 @@ export class Host implements HostApi {
   async dmesg(clear = false): Promise<string> {
     const text = this.parts.log.text();
     if (clear) this.parts.log.clear();
+    return text;
+  }
+
+  async regions(): Promise<RegionInfo[]> {
+    return (await this.parts.regions?.list()) ?? [];
+  }
+
+  async regionText(id: number, wasm = false): Promise<string> {
+    const text = await this.parts.regions?.describe(id, wasm);
+    if (text === undefined) throw new HostError("not-found", `there is no region ${id}; "xl jit" lists them`);
     return text;
   }
 

@@ -127,6 +127,19 @@ export interface ConsoleSession {
   detach(): void;
 }
 
+/** A region: hot guest code that was compiled to WebAssembly. */
+export interface RegionInfo {
+  /** Names it as long as it lives. */
+  readonly id: number;
+  /** Linear RIP where it was found, sixteen hexadecimal digits. */
+  readonly rip: string;
+  /** Basic blocks and x86 instructions. */
+  readonly nodes: number;
+  readonly instructions: number;
+  /** Of WebAssembly. */
+  readonly bytes: number;
+}
+
 export interface CreateOptions {
   readonly paused?: boolean;
 }
@@ -151,6 +164,10 @@ export interface HostApi {
   info(): Promise<HostInfo>;
   /** The hypervisor's own log (xl dmesg). */
   dmesg(clear?: boolean): Promise<string>;
+  /** What the region compiler has made and is in use, by RIP; empty while it is off. */
+  regions(): Promise<RegionInfo[]>;
+  /** A region's x86 instructions as text, or with `wasm` what they became. */
+  regionText(id: number, wasm?: boolean): Promise<string>;
   list(): Promise<DomainInfo[]>;
   domain(domid: DomId): Promise<DomainInfo>;
   /** Finds a domain by name or number. */

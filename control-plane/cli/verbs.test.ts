@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, test, vi } from "vitest";
-import { Host } from "../api/host.js";
+import { Host, type RegionSource } from "../api/host.js";
 import type { DomId } from "../api/index.js";
 import { FakeCore } from "../core-link/fake.js";
 import { makeElf } from "../domain/testing/kernels.js";
@@ -15,6 +15,11 @@ import { runProgram } from "./program.js";
 import { type HostServer, serveSocket } from "./socket/index.js";
 import { VERB_GROUPS } from "./verbs/index.js";
 
+const REGIONS: RegionSource = {
+  list: async () => [{ id: 7, rip: "ffffffff81000000", nodes: 3, instructions: 41, bytes: 2090 }],
+  describe: async (id, wasm) => (id === 7 ? `node 0\n${wasm ? "get rax\n" : ""}` : undefined),
+};
+
 function makeHost(): { host: Host; core: FakeCore; toolstack: Toolstack } {
   const core = new FakeCore();
   core.calls.machineInit(8192, 1, 0, 0, 0);
@@ -22,7 +27,11 @@ function makeHost(): { host: Host; core: FakeCore; toolstack: Toolstack } {
   const log = new LogRing(clock);
   const later = (work: () => void) => void setTimeout(work);
   const toolstack = new Toolstack({ core, clock, random: new SeededRandom(1), log, coreSink: null, later });
-  return { host: new Host({ core, toolstack, log, clock, pcpus: 1, close: async () => {} }), core, toolstack };
+  return {
+    host: new Host({ core, toolstack, log, clock, pcpus: 1, regions: REGIONS, close: async () => {} }),
+    core,
+    toolstack,
+  };
 }
 
 interface Said {
@@ -130,6 +139,21 @@ describe("on a running host", () => {
   });
 
   afterEach(() => server.close());
+
+  it("jit lists the regions and shows one of them", async () => {
+    const head = "Region RIP               Blocks     x86   Bytes\n";
+    expect(await xl("jit")).toEqual({
+      status: 0,
+      out: `${head}     7 ffffffff81000000       3      41    2090\n`,
+      err: "",
+    });
+    expect((await xl("jit", "7")).out).toBe("node 0\n");
+    expect((await xl("jit", "--wasm", "7")).out).toBe("node 0\nget rax\n");
+    expect(JSON.parse((await xl("jit", "--long")).out)).toEqual(await REGIONS.list());
+    expect((await xl("jit", "8")).err).toBe('xl: there is no region 8; "xl jit" lists them\n');
+    expect((await xl("jit", "seven")).status).toBe(1);
+    expect((await xl("jit", "--wasm")).status).toBe(1);
+  });
 
   const created = async (...more: string[]): Promise<DomId> => {
     const { status, err } = await xl("create", cfg, ...more);

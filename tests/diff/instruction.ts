@@ -23,6 +23,9 @@ const LEFT_OUT =
 /** What compilers write, and what regions do themselves. */
 const COMMON = new Set(["alu", "shift", "bit", "mov", "stack", "muldiv"]);
 const RARE = new Set(["far", "interrupt", "port", "segment", "system", "xsave", "glue"]);
+/** What most code consists of. */
+const HOT =
+  /^(add|sub|and|or|xor|cmp|test|inc|dec|neg|not|adc|sbb|mov|movzx.*|movsx.*|lea|shl|shr|sar|rol|ror|imul2?|pushValue|popReg|xchg|bt)$/;
 const PLACEHOLDER = 0x5a3c1e78;
 
 interface Form {
@@ -33,6 +36,7 @@ interface Form {
 
 /** What a machine instruction of random operands is made from. */
 export class Instructions {
+  readonly #hot: Form[] = [];
   readonly #common: Form[] = [];
   readonly #rare: Form[] = [];
   readonly #other: Form[] = [];
@@ -48,6 +52,8 @@ export class Instructions {
           // LOCK on a register is an undefined opcode.
           const target = variant.lock && variant.form === "reg" ? this.#rare : list;
           target.push({ row, module, variant });
+          if (target === this.#common && !variant.lock && HOT.test(row.semantic))
+            this.#hot.push({ row, module, variant });
         }
       }
     }
@@ -55,7 +61,7 @@ export class Instructions {
 
   /** A random instruction; what must come before it stands before it. */
   random(random: Random): Item[] {
-    const list = random.once(60) ? this.#rare : random.below(3) < 2 ? this.#common : this.#other;
+    const list = random.once(60) ? this.#rare : random.pick([this.#hot, this.#common, this.#other]);
     return new Maker(random.pick(list), random).make();
   }
 }

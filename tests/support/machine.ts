@@ -77,16 +77,17 @@ export class LongModeMachine {
   constructor(
     readonly core: TestCore,
     frames = MACHINE_FRAMES,
+    ramPages = RAM_PAGES,
   ) {
     const { call } = core;
     const check = (what: string, result: number): void => {
       if (result < 0) throw new Error(`${what}: ${result}`);
     };
     check("machineInit", call.machineInit(frames, 1, 1, 1, 0));
-    check("domainCreate", call.domainCreate(DOMID, 1, RAM_PAGES));
-    check("domainAddRam", call.domainAddRam(DOMID, 0, RAM_PAGES));
+    check("domainCreate", call.domainCreate(DOMID, 1, ramPages));
+    check("domainAddRam", call.domainAddRam(DOMID, 0, ramPages));
     check("vcpuStartPvh", call.vcpuStartPvh(DOMID, 0, 0, 0));
-    for (let gfn = 0; gfn < RAM_PAGES; gfn++) this.pages.set(gfn, call.domainPage(DOMID, gfn) >>> 0);
+    for (let gfn = 0; gfn < ramPages; gfn++) this.pages.set(gfn, call.domainPage(DOMID, gfn) >>> 0);
     this.cpu = call.vcpuAddress(DOMID, 0) >>> 0;
     this.view = new DataView(core.memory.buffer);
     this.makeTables();
@@ -149,6 +150,21 @@ export class LongModeMachine {
     }
     this.core.call.testFlush(this.cpu);
     return out;
+  }
+
+  /** Pages that nothing is mapped to yet, by guest-physical address. */
+  reserve(pages: number): bigint[] {
+    return Array.from({ length: pages }, () => {
+      const gpa = this.nextPage;
+      this.nextPage += PAGE;
+      return gpa;
+    });
+  }
+
+  /** Maps one page for CPL 3 where another may have been. */
+  remapUser(linear: number, gpa: bigint): void {
+    this.map(BigInt(linear), gpa, PTE.U | PTE.W);
+    this.core.call.testFlush(this.cpu);
   }
 
   private makeProcessor(): void {

@@ -46,16 +46,16 @@ function piecesOf(pages: readonly number[]): Piece[] {
 
 /** Engine and address space for vectors. */
 export class Replayer {
-  private readonly machine: LongModeMachine;
+  protected readonly machine: LongModeMachine;
   private readonly pieces: Piece[];
   private readonly codePages: number[];
-  private readonly memory: Uint8Array;
+  protected readonly memory: Uint8Array;
   private readonly view: DataView;
   private lastCode = "";
   private readonly got = new State();
 
-  constructor(core: TestCore) {
-    this.machine = new LongModeMachine(core);
+  constructor(core: TestCore, frames?: number, ramPages?: number) {
+    this.machine = new LongModeMachine(core, frames, ramPages);
     this.pieces = piecesOf(this.machine.mapUser({ linear: DATA, bytes: DATA_BYTES, writable: true }));
     this.machine.mapUser({ linear: READ_ONLY, bytes: PAGE, writable: false });
     this.codePages = this.machine.mapUser({ linear: CODE, bytes: CODE_BYTES, writable: true });
@@ -64,7 +64,7 @@ export class Replayer {
     for (const page of this.codePages) this.memory.fill(FILL, page, page + PAGE);
   }
 
-  private placeCode(v: Vector): void {
+  protected placeCode(v: Vector): void {
     const key = `${v.before.rip}:${v.code.join()}`;
     if (key === this.lastCode) return;
     this.lastCode = key;

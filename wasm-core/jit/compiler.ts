@@ -5,7 +5,8 @@
 import { JIT_REQUESTS, JIT_RING_BYTES, Jit, JitRecord, JitRecordKind, JitRequest } from "../abi/structs/jit.js";
 import { MACHINE_BASE, Machine, PCPU_BASE, Pcpu } from "../abi/structs/machine.js";
 import { Block } from "../abi/structs/translation.js";
-import { CORE_IMPORTS, compileModule, type RegionCode } from "./module.js";
+import { RegionBook } from "./book.js";
+import { compileModule, HandlerImports, type RegionCode } from "./module.js";
 import { discoverRegion } from "./region/discover.js";
 import { emitRegion } from "./region/emit.js";
 import type { Region } from "./region/graph.js";
@@ -36,6 +37,8 @@ interface Request {
 
 export class RegionCompiler {
   readonly counts: CompilerCounts = { regions: 0, modules: 0, bytes: 0 };
+  /** What there is now, for those who want to look at it. */
+  readonly book = new RegionBook();
   #epoch = 0;
   #nextSlot = 0;
   #view: MachineView | undefined;
@@ -74,6 +77,7 @@ export class RegionCompiler {
     this.#epoch = view.epoch;
     if (this.#nextSlot > 0) this.#publish(JitRecordKind.values.DROP, 0, this.#nextSlot, new Uint8Array(0));
     this.#nextSlot = 0;
+    this.book.clear();
   }
 
   #take(view: MachineView): Request[] {
@@ -95,10 +99,13 @@ export class RegionCompiler {
 
   #compile(view: MachineView, requests: readonly Request[]): number {
     const regions: Region[] = [];
+    const vcpus: number[] = [];
     for (const { block, vcpu, rip } of requests) {
       if (!view.isValid(block)) continue;
       const region = discoverRegion(view, vcpu, rip, block);
-      if (region) regions.push(region);
+      if (region === undefined) continue;
+      regions.push(region);
+      vcpus.push(vcpu);
     }
     if (regions.length === 0) return 0;
     const handlers = new HandlerImports();
@@ -108,6 +115,9 @@ export class RegionCompiler {
     this.#nextSlot += regions.length;
     const at = this.#publish(JitRecordKind.values.MODULE, first, regions.length, bytes);
     this.#announce(view, regions, first, at);
+    regions.forEach((r, i) => {
+      this.book.add(r, vcpus[i]!, codes[i]!.length);
+    });
     this.counts.regions += regions.length;
     this.counts.modules += 1;
     this.counts.bytes += bytes.length;
@@ -171,20 +181,4 @@ export class RegionCompiler {
       }
     }
   }
-}
-
-/** Numbers the handlers that a module calls in the order in which they come up. */
-class HandlerImports {
-  readonly list: number[] = [];
-  readonly #numbers = new Map<number, number>();
-
-  readonly number = (fn: number): number => {
-    let n = this.#numbers.get(fn);
-    if (n === undefined) {
-      n = CORE_IMPORTS.length + this.list.length;
-      this.list.push(fn);
-      this.#numbers.set(fn, n);
-    }
-    return n;
-  };
 }

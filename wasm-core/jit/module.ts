@@ -42,3 +42,19 @@ export function compileModule(codes: readonly RegionCode[], handlers: readonly n
     functions: codes.map((code) => ({ type: REGION, locals: LOCALS, code })),
   });
 }
+
+/** Numbers the handlers that a module calls in the order in which they come up. */
+export class HandlerImports {
+  readonly list: number[] = [];
+  readonly #numbers = new Map<number, number>();
+
+  readonly number = (fn: number): number => {
+    let n = this.#numbers.get(fn);
+    if (n === undefined) {
+      n = CORE_IMPORTS.length + this.list.length;
+      this.list.push(fn);
+      this.#numbers.set(fn, n);
+    }
+    return n;
+  };
+}

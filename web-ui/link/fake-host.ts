@@ -15,6 +15,7 @@ import type {
   HostErrorShape,
   HostEvent,
   HostInfo,
+  RegionInfo,
   ShutdownReason,
 } from "../../control-plane/api/index.js";
 import { FakeGuest, type GuestExit } from "./fake-guest.js";
@@ -87,6 +88,14 @@ export class FakeHost implements HostApi {
     const text = this.log;
     if (clear) this.log = "";
     return text;
+  }
+
+  async regions(): Promise<RegionInfo[]> {
+    return [];
+  }
+
+  async regionText(id: number): Promise<string> {
+    throw new FakeError("not-found", `There is no region ${id}.`);
   }
 
   async list(): Promise<DomainInfo[]> {

@@ -162,6 +162,8 @@ function remoteHost(caller: Caller, pid: number): RemoteHost {
     stopHost: none("stopHost"),
     info: call("info"),
     dmesg: call("dmesg"),
+    regions: call("regions"),
+    regionText: call("regionText"),
     list: call("list"),
     domain: call("domain"),
     resolve: call("resolve"),

@@ -58,6 +58,8 @@ export const METHODS: Readonly<Record<string, readonly ParamKind[]>> = {
   stopHost: [],
   info: [],
   dmesg: ["flag?"],
+  regions: [],
+  regionText: ["number", "flag?"],
   list: [],
   domain: ["domid"],
   resolve: ["text"],

@@ -141,6 +141,8 @@ function plainCalls(host: HostApi): Record<string, Call> {
   return {
     info: () => host.info(),
     dmesg: ([clear]) => host.dmesg((clear as boolean | null) ?? false),
+    regions: () => host.regions(),
+    regionText: ([id, wasm]) => host.regionText(id as number, (wasm as boolean | null) ?? false),
     list: () => host.list(),
     domain: ([domid]) => host.domain(domid as DomId),
     resolve: ([nameOrId]) => host.resolve(nameOrId as string),

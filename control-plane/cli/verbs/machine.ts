@@ -91,4 +91,20 @@ A guest that wrote its exit port gives (value << 1) | 1; with --exec it is the c
     examples: [["dmesg", "what the hypervisor and Domain0 had to say"]],
     load: async () => (await import("../commands/info.js")).dmesg,
   },
+  {
+    name: "jit",
+    arguments: "[region]",
+    summary: "what of the guests' code was compiled to WebAssembly",
+    details: `Without an argument lists the regions in use by address: number, where it was found, basic blocks, x86 instructions,
+bytes of WebAssembly. With a region's number shows its x86 instructions.`,
+    options: [
+      { flags: "-w, --wasm", text: "with the WebAssembly of each instruction" },
+      { flags: "-l, --long", text: "the list as JSON" },
+    ],
+    examples: [
+      ["jit", "all regions"],
+      ["jit --wasm 12", "region 12, x86 and WebAssembly"],
+    ],
+    load: async () => (await import("../commands/jit.js")).jit,
+  },
 ];

@@ -20,8 +20,16 @@ import { type Order, orderNodes } from "./order.js";
 
 const STAY_CANONICAL = 47;
 
+/** Where in a region's code something begins: an instruction of the node (`value` is its RIP), or a part (`value` is its number). */
+export interface Mark {
+  readonly offset: number;
+  readonly what: "node" | "instruction" | "last handlers" | "fault" | "leave";
+  readonly value: number;
+}
+
 class RegionWriter {
   readonly e: Emitter;
+  readonly #marks: Mark[] = [];
   readonly #order: Order;
   readonly #labels = new Map<number, Label>();
   /** Instructions whose handlers end the region, and where they are called. */
@@ -37,8 +45,12 @@ class RegionWriter {
     this.#order = orderNodes(region.nodes);
   }
 
+  #mark(what: Mark["what"], value = 0): void {
+    this.#marks.push({ offset: this.e.code.length, what, value });
+  }
+
   /** The function's body. Registers that turn out to be used are loaded by a prologue written afterwards. */
-  write(): Uint8Array {
+  write(): { code: Uint8Array; marks: Mark[] } {
     const { e } = this;
     const c = e.code;
     const done = c.block();
@@ -47,16 +59,21 @@ class RegionWriter {
     this.#lastLabel = c.block();
     this.#tree(0);
     c.end();
+    this.#mark("last handlers");
     this.#lastHandlers();
     c.end();
+    this.#mark("fault");
     this.#fault();
     c.br(done);
     c.end();
     c.i32(Number(RegionExit.values.NEXT)).set(L.STATUS);
     c.end();
+    this.#mark("leave");
     this.#epilogue();
     c.end();
-    return join(this.#prologue(), c.bytes());
+    const prologue = this.#prologue();
+    const marks = this.#marks.map((m) => ({ ...m, offset: m.offset + prologue.length }));
+    return { code: join(prologue, c.bytes()), marks };
   }
 
   // --- structure
@@ -89,9 +106,11 @@ class RegionWriter {
     const from = this.#order.onlyFrom[n]!;
     e.beginNode(from < 0 ? undefined : this.#flagsAt.get(from), this.#order.inLoop[n]!);
     const count = node.insns.length;
+    this.#mark("node", n);
     e.code.get(L.LEFT).i32(count).op("i32.sub").set(L.LEFT);
     const dead = deadFlags(node);
     node.insns.forEach((insn, k) => {
+      this.#mark("instruction", insn.at);
       e.begin(insn, count - k, dead[k]);
       if (k + 1 < count || node.term.kind === "goto") this.#instruction(node, k + 1 === count);
     });
@@ -418,5 +437,10 @@ function join(a: Uint8Array, b: Uint8Array): Uint8Array {
 
 /** The body of the region's function. */
 export function emitRegion(region: Region, handlerImport: (fn: number) => number): Uint8Array {
+  return new RegionWriter(region, handlerImport).write().code;
+}
+
+/** The same, and where in it instructions begin. */
+export function emitMarked(region: Region, handlerImport: (fn: number) => number): { code: Uint8Array; marks: Mark[] } {
   return new RegionWriter(region, handlerImport).write();
 }

@@ -11,6 +11,7 @@ import {
   CODE_BUCKETS,
   CodeCache,
   RECORD_BYTES,
+  TLB_BYTES,
   TLB_ENTRIES,
   TlbEntry,
 } from "../../abi/structs/translation.js";
@@ -162,15 +163,21 @@ export class MachineView {
     return { genAt: at, gen: this.word(block + gen), host: ((at - this.#frames) >>> 4) * 4096 };
   }
 
-  /** Machine address of the page that holds linear page `lin` (a multiple of 4096) in the TLB of `vcpu`, or 0. */
+  /**
+   * Machine address of the page that holds linear page `lin` (a multiple of 4096) in the TLBs of `vcpu`, or 0. Both are
+   * searched: by now the vCPU may be at another privilege level than the code that asked.
+   */
   translate(vcpu: number, lin: bigint): number {
     const page = Number((lin >> 12n) & 0xffffffffn);
     const slot = ((page + (page >>> 10)) & (TLB_ENTRIES - 1)) * TlbEntry.size;
-    const e = this.word(vcpu + Vcpu.off.tlb) + slot;
     const low = (Number(lin & 0xfffff000n) | this.word(vcpu + Vcpu.off.ctx)) >>> 0;
     const high = Number((lin >> 32n) & 0xffffffffn);
-    for (const tag of [TlbEntry.off.tagX, TlbEntry.off.tagR]) {
-      if (this.word(e + tag) === low && this.word(e + tag + 4) === high) return this.word(e + TlbEntry.off.host);
+    const supervisor = this.word(vcpu + Vcpu.off.tlbBase);
+    for (const table of [supervisor, supervisor + TLB_BYTES / 2]) {
+      const e = table + slot;
+      for (const tag of [TlbEntry.off.tagX, TlbEntry.off.tagR]) {
+        if (this.word(e + tag) === low && this.word(e + tag + 4) === high) return this.word(e + TlbEntry.off.host);
+      }
     }
     return 0;
   }

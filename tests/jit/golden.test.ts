@@ -1,0 +1,63 @@
+/**
+ * What small programs become: the WebAssembly of their regions as text, in expect/. UPDATE=1 writes the files anew; what
+ * changes there is for a reader to judge.
+ */
+import { readFileSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "vitest";
+import { Vcpu } from "../../wasm-core/abi/structs/vcpu.js";
+import { Assembler } from "../../wasm-core/isa/asm/index.js";
+import { loadTable } from "../../wasm-core/isa/table.js";
+import { MachineView } from "../../wasm-core/jit/region/machine-view.js";
+import { makeTestCore } from "../support/core.js";
+import { LongModeMachine } from "../support/machine.js";
+import { REGION_FRAMES, TestRegions } from "../support/regions.js";
+import { GOLDEN, type Golden } from "./programs.js";
+
+const CODE = 0x400000;
+const CODE_BYTES = 0x2000;
+const DATA = 0x500000;
+const DATA_BYTES = 0x2000;
+/** Rounds that the programs' counters are set to. */
+const ROUNDS = 6n;
+const [RCX, RSP, RSI, RDI] = [1, 4, 6, 7];
+const assembler = new Assembler(await loadTable());
+
+async function listingOf({ source }: Golden): Promise<string> {
+  const core = await makeTestCore();
+  const machine = new LongModeMachine(core, REGION_FRAMES);
+  const pages = machine.mapUser({ linear: CODE, bytes: CODE_BYTES, writable: true });
+  machine.mapUser({ linear: DATA, bytes: DATA_BYTES, writable: true });
+  const { bytes } = assembler.assemble(`.code64\n${source}`, { origin: CODE });
+  const memory = new Uint8Array(core.memory.buffer);
+  for (const [i, page] of pages.entries()) memory.set(bytes.subarray(i * 4096, (i + 1) * 4096), page);
+  machine.enterUser(64, 0n);
+  const view = new DataView(core.memory.buffer);
+  const set = (n: number | undefined, value: bigint) =>
+    view.setBigUint64(machine.cpu + Vcpu.off.gpr + 8 * n!, value, true);
+  set(RCX, ROUNDS);
+  set(RSP, BigInt(DATA + 0x1800));
+  set(RSI, BigInt(DATA));
+  set(RDI, 0n);
+  view.setBigUint64(machine.cpu + Vcpu.off.rip, BigInt(CODE), true);
+  view.setUint32(machine.cpu + Vcpu.off.eflags, 0x202, true);
+  machine.refresh();
+  // The second round finds blocks of all that the first one ran.
+  const regions = new TestRegions(core, 2);
+  for (let i = 0; i < 100 && view.getUint8(machine.cpu + Vcpu.off.cpl) === 3; i++) {
+    core.call.testRun(machine.cpu, 1);
+    regions.settle(machine.cpu);
+  }
+  const now = new MachineView(core.memory.buffer);
+  const found = regions.compiler.book.list(now).find((r) => Number.parseInt(r.rip, 16) === CODE);
+  return (found && regions.compiler.book.describe(now, found.id, true)) ?? "no region";
+}
+
+describe("regions of small programs are what was read and found good", () => {
+  it.each(GOLDEN)("$name", async (golden) => {
+    const text = `${golden.source.trim().replaceAll(/^ {8}/gm, "  ")}\n\n${await listingOf(golden)}`;
+    const path = fileURLToPath(new URL(`./expect/${golden.name}.txt`, import.meta.url));
+    if (process.env.UPDATE === "1") writeFileSync(path, text);
+    expect(text).toBe(readFileSync(path, "utf8"));
+  });
+});

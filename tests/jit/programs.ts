@@ -1,0 +1,98 @@
+/** Small programs whose regions are kept as text in expect/. They run at CPL 3; RSI points to data, RSP to a stack. */
+
+export interface Golden {
+  readonly name: string;
+  readonly source: string;
+}
+
+export const GOLDEN: readonly Golden[] = [
+  {
+    name: "alu-loop",
+    source: `
+start:  add rax, rbx
+        xor rbx, rax
+        sub ecx, 1
+        jnz start
+        int3`,
+  },
+  {
+    name: "load-store-loop",
+    source: `
+start:  mov rax, [rsi + rdi * 8]
+        add [rsi + rdi * 8 + 64], eax
+        inc rdi
+        cmp rdi, 8
+        jb start
+        int3`,
+  },
+  {
+    name: "push-call-ret",
+    source: `
+start:  push rbx
+        call callee
+        pop rbx
+        dec ecx
+        jnz start
+        int3
+callee: lea rax, [rax + rbx * 2]
+        ret`,
+  },
+  {
+    name: "compare-and-branch",
+    source: `
+start:  cmp eax, ebx
+        jle less
+        mov edx, eax
+        jmp join
+less:   mov edx, ebx
+join:   setl al
+        test edx, edx
+        js start
+        dec ecx
+        jnz start
+        int3`,
+  },
+  {
+    name: "byte-registers",
+    source: `
+start:  mov ah, bl
+        add al, ah
+        movzx edx, dh
+        mov [rsi], sil
+        dec cl
+        jnz start
+        int3`,
+  },
+  {
+    name: "next-page",
+    source: `
+start:  add rax, 1
+        jmp away
+back:   dec ecx
+        jnz start
+        int3
+        .org 0x401010
+away:   add rbx, rax
+        jmp back`,
+  },
+  {
+    name: "handler",
+    source: `
+start:  mul rbx
+        cpuid
+        mov ecx, 0
+        fninit
+        dec edi
+        jnz start
+        int3`,
+  },
+  {
+    name: "indirect-jump",
+    source: `
+start:  mov eax, target
+        jmp rax
+target: dec ecx
+        jnz start
+        int3`,
+  },
+];

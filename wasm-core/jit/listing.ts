@@ -1,0 +1,93 @@
+/** A region as text: the x86 instructions of each node, and under each the WebAssembly that it became. */
+import { Disassembler } from "../isa/asm/index.js";
+import { L } from "./emitter.js";
+import { variantTable } from "./instructions.js";
+import { CORE_IMPORTS, HandlerImports } from "./module.js";
+import { emitMarked, type Mark } from "./region/emit.js";
+import type { Region } from "./region/graph.js";
+import type { MachineView } from "./region/machine-view.js";
+import { type Names, printCode } from "./wasm/print.js";
+
+const PAGE = 4096;
+const LONGEST = 15;
+const GPR = "rax rcx rdx rbx rsp rbp rsi rdi r8 r9 r10 r11 r12 r13 r14 r15".split(" ");
+const LOCAL_NAMES = new Map<number, string>(Object.entries(L).map(([name, n]) => [n, name.toLowerCase()]));
+for (const [n, name] of GPR.entries()) LOCAL_NAMES.set(L.GPR + n, name);
+
+let disassembler: Disassembler | undefined;
+
+function disassemble(bytes: Uint8Array, address: bigint): string {
+  if (disassembler === undefined) {
+    // A row has a leaf for each place of the decoder's tree that it is found at.
+    const rows = new Map(variantTable().map(({ row }) => [JSON.stringify({ ...row, notes: [...row.notes] }), row]));
+    disassembler = new Disassembler([{ name: "all", module: "", source: "", rows: [...rows.values()] }]);
+  }
+  return disassembler.line(bytes, 0, 64, address).text;
+}
+
+/** Guest code from `at` on, as far as the region's pages reach. */
+function codeAt(view: MachineView, region: Region, at: number): Uint8Array {
+  const start = Number(region.rip & 0xfffn) + at;
+  const memory = new Uint8Array(view.buffer);
+  const out: number[] = [];
+  for (let byte = start; byte < start + LONGEST; byte++) {
+    const host = region.hosts.get(byte & ~(PAGE - 1));
+    if (host === undefined) break;
+    out.push(memory[host + (byte & (PAGE - 1))]!);
+  }
+  return Uint8Array.from(out);
+}
+
+function heading({ what, value }: Mark, view: MachineView, region: Region): string {
+  if (what === "node") return `node ${value}`;
+  if (what !== "instruction") return what;
+  const rip = region.rip + BigInt(value);
+  return `${BigInt.asUintN(64, rip).toString(16)}  ${disassemble(codeAt(view, region, value), rip)}`;
+}
+
+/** Names of handlers by function-table index, from the instructions that call them. */
+function handlerNames(region: Region): Map<number, string> {
+  const all = region.nodes.flatMap((n) => n.insns);
+  return new Map(all.map(({ fn, v }) => [fn, `${v.semantic}${v.size || ""}${v.form === "mem" ? ".mem" : ""}`]));
+}
+
+/** Addresses that the code contains: they differ from machine to machine. */
+function addressNames(region: Region): Map<number, string> {
+  const out = new Map<number, string>();
+  region.frames.forEach(({ genAt }, i) => {
+    out.set(genAt, `generation of frame ${i}`);
+  });
+  for (const [page, host] of region.hosts) out.set(host, `page ${page}`);
+  for (const { insns } of region.nodes) for (const i of insns) out.set(i.record, `record ${i.at}`);
+  return out;
+}
+
+/** The region with its WebAssembly. */
+export function describeRegion(view: MachineView, region: Region): string {
+  const handlers = new HandlerImports();
+  const { code, marks } = emitMarked(region, handlers.number);
+  const called = handlerNames(region);
+  const addresses = addressNames(region);
+  const names: Names = {
+    constant: (n) => addresses.get(n),
+    local: (n) => LOCAL_NAMES.get(n) ?? `local ${n}`,
+    function: (n) => CORE_IMPORTS[n]?.name ?? called.get(handlers.list[n - CORE_IMPORTS.length]!) ?? `function ${n}`,
+  };
+  const out: string[] = [";; enter"];
+  let next = 0;
+  for (const line of printCode(code, names, new Set(marks.map((m) => m.offset)))) {
+    for (; next < marks.length && marks[next]!.offset <= line.offset; next++)
+      out.push(`;; ${heading(marks[next]!, view, region)}`);
+    out.push(`${"  ".repeat(line.depth + 1)}${line.text}`);
+  }
+  return `${out.join("\n")}\n`;
+}
+
+/** The x86 instructions of the region alone, node by node. */
+export function disassembleRegion(view: MachineView, region: Region): string {
+  const lines = region.nodes.flatMap(({ insns }, n) => [
+    `node ${n}`,
+    ...insns.map((i) => `  ${heading({ offset: 0, what: "instruction", value: i.at }, view, region)}`),
+  ]);
+  return `${lines.join("\n")}\n`;
+}
