@@ -3,26 +3,21 @@
  * lazy flags live in locals; everything else of the vCPU stays in memory behind local 0.
  */
 import { TLB_ENTRIES, TlbEntry } from "../abi/structs/translation.js";
-import { CcOp, SegmentReg, Status, Vcpu, VEC_STRIDE } from "../abi/structs/vcpu.js";
+import { SegmentReg, Status, Vcpu } from "../abi/structs/vcpu.js";
 import type { Operand } from "../isa/row.js";
 import { bitsOf } from "../isa/variants.js";
 import { registersOf } from "./effects.js";
 import { L } from "./locals.js";
 import { memoryOperand } from "./operands.js";
 import type { Insn } from "./region/machine-view.js";
+import { pushIsSpecial } from "./segments.js";
+import { type Cc, ccOp, type KnownFlags, type Size, type Value } from "./values.js";
+import { Vectors } from "./vectors.js";
 import { Code, type Label } from "./wasm/code.js";
 import { Type } from "./wasm/ops.js";
 
 export { L } from "./locals.js";
-
-export type Size = 8 | 16 | 32 | 64;
-export type Cc = keyof typeof CcOp.values;
-
-/** A value that can be pushed any number of times: of type i64 when 64 bits wide, else i32 and zero-extended. */
-export type Value =
-  | { readonly kind: "register"; readonly off: number; readonly size: Size }
-  | { readonly kind: "constant"; readonly value: bigint; readonly size: Size }
-  | { readonly kind: "local"; readonly local: number; readonly size: Size };
+export { type Cc, ccOp, type KnownFlags, type Size, type Value } from "./values.js";
 
 /** Functions that a region's module imports before the handlers. */
 export const Import = { READ: 0, WRITE: 1, CODE: 2, CONDITION: 3, END: 4, FLAGS: 5 } as const;
@@ -32,34 +27,13 @@ const BIAS = Vcpu.off.bias;
 const BLOCK_RIP = Vcpu.off.blockRip;
 const TWO_31 = 1n << 31n;
 const SEG_FS = 4;
-/** Descriptor bits of a segment register that tell present, writable, expand-up data. */
-export const DATA_MASK = 0x8e;
-export const DATA_WRITABLE = 0x82;
-
-/** What is known of the flags at a point: how they derive from CC_SRC, CC_DST and, for comparisons, CC_A. */
-export interface KnownFlags {
-  readonly op: Cc;
-  readonly size: Size;
-  readonly hasA: boolean;
-  /** ADD stands for ADD or ADC, SUB for SUB or SBB: which it was is in CC_OP. */
-  readonly carries?: boolean;
-  /** op EFLAGS: CC_DST holds the arithmetic flags themselves. */
-  readonly bits?: boolean;
-}
-
-/** Vcpu.ccOp for `op` on operands of `size` bits. */
-export const ccOp = (op: Cc, size: Size): number => (Number(CcOp.values[op]) << 2) | Math.log2(size / 8);
-
-const vectorOffset = (n: number): number => Vcpu.off.vec + VEC_STRIDE * n;
 
 export class Emitter {
   readonly code = new Code();
   /** General registers by number that the region touches, and those it changes. */
   readonly used = new Set<number>();
   readonly dirty = new Set<number>();
-  /** The same of vector registers. */
-  readonly usedVectors = new Set<number>();
-  readonly dirtyVectors = new Set<number>();
+  readonly vectors = new Vectors(this.code);
   flags: KnownFlags | undefined;
   /** The instruction being lowered and the number of its node's instructions that are then not retired. */
   insn!: Insn;
@@ -218,29 +192,7 @@ export class Emitter {
     return BigInt.asUintN(size, BigInt(imm));
   }
 
-  // --- vectors
-
-  pushVector(n: number): void {
-    this.usedVectors.add(n);
-    this.code.get(L.XMM + n);
-  }
-
-  setVector(n: number): void {
-    this.usedVectors.add(n);
-    this.dirtyVectors.add(n);
-    this.code.set(L.XMM + n);
-  }
-
-  storeVector(n: number): void {
-    this.code.get(L.CPU);
-    this.pushVector(n);
-    this.code.mem("v128.store", vectorOffset(n));
-  }
-
-  loadVector(n: number): void {
-    this.code.get(L.CPU).mem("v128.load", vectorOffset(n));
-    this.setVector(n);
-  }
+  // --- SSE
 
   /** Leaves to the interpreter when SSE is blocked. Whatever changes that ends a region, so a node asks once. */
   requireSse(): void {
@@ -257,32 +209,18 @@ export class Emitter {
   pushAddress(): void {
     const c = this.code;
     const segment = this.#segment();
-    if (segment >= SEG_FS && !this.long) this.#checkSegment(segment);
+    if (segment >= SEG_FS && !this.long) {
+      pushIsSpecial(c, segment);
+      c.if();
+      this.leaveToInterpreter();
+      c.end();
+    }
     this.pushOffset();
     if (segment >= SEG_FS) {
       c.get(L.CPU).mem("i64.load", Vcpu.off.seg + segment * SegmentReg.size);
       c.op("i64.add");
       if (!this.long) c.i64(0xffffffffn).op("i64.and");
     }
-  }
-
-  /** Outside 64-bit mode FS and GS must be writable data segments of all 4 GiB; others are the interpreter's. */
-  #checkSegment(segment: number): void {
-    const c = this.code;
-    const at = Vcpu.off.seg + segment * SegmentReg.size;
-    c.get(L.CPU)
-      .mem("i32.load", at + SegmentReg.off.limit)
-      .i32(-1)
-      .op("i32.ne");
-    c.get(L.CPU)
-      .mem("i32.load16_u", at + SegmentReg.off.attr)
-      .i32(DATA_MASK)
-      .op("i32.and")
-      .i32(DATA_WRITABLE)
-      .op("i32.ne");
-    c.op("i32.or").if();
-    this.leaveToInterpreter();
-    c.end();
   }
 
   /** Pushes the effective address: what LEA computes. */
@@ -505,13 +443,13 @@ export class Emitter {
     const c = this.code;
     this.handlers++;
     for (const n of effects.reads) this.storeRegister(n);
-    for (const n of effects.vectors) this.storeVector(n);
+    for (const n of effects.vectors) this.vectors.store(n);
     if (effects.flags) this.storeFlags();
     this.setBlockRip();
     this.callHandler();
     c.set(L.STATUS);
     for (const n of effects.writes) this.loadRegister(n);
-    for (const n of effects.vectorsWritten) this.loadVector(n);
+    for (const n of effects.vectorsWritten) this.vectors.load(n);
     if (effects.flags) this.loadFlags();
     if (effects.leaves) {
       c.get(L.STATUS).if();

@@ -116,9 +116,9 @@ const scalar = (f: Format, op: Operation): Lowering =>
       if (op === "mul" || op === "div") requireNormalOrZero(e, f, op, slow);
       else requireFinite(e, f, r, slow);
       requirePrecision(e, slow, () => pushExact(e, f, op));
-      e.pushVector(i.reg);
+      e.vectors.push(i.reg);
       c.get(r).lane(replace(f), 0);
-      e.setVector(i.reg);
+      e.vectors.set(i.reg);
     });
   });
 
@@ -173,7 +173,7 @@ const packed = (f: Format, op: Operation, arrange: (e: Emitter) => void = () => 
       pushWhole(e, from);
       c.set(L.W);
       if (op !== "sqrt") {
-        e.pushVector(i.reg);
+        e.vectors.push(i.reg);
         c.set(L.V);
       }
       arrange(e);
@@ -184,7 +184,7 @@ const packed = (f: Format, op: Operation, arrange: (e: Emitter) => void = () => 
       requireGoodLanes(e, f, op, slow);
       requirePrecision(e, slow, op === "add" || op === "sub" ? () => pushSums(e, f, op) : undefined);
       c.get(L.R);
-      e.setVector(i.reg);
+      e.vectors.set(i.reg);
     });
   });
 
@@ -228,7 +228,7 @@ const packedSelect = (f: Format, op: "pmin" | "pmax"): Lowering =>
     orHandler(e, (slow) => {
       pushWhole(e, from);
       c.set(L.W);
-      e.pushVector(i.reg);
+      e.vectors.push(i.reg);
       c.tee(L.V).get(L.V).op(`${s}.eq`);
       c.get(L.W).get(L.W).op(`${s}.eq`).op("v128.and");
       pushDenormals(e, f, L.V);
@@ -237,7 +237,7 @@ const packedSelect = (f: Format, op: "pmin" | "pmax"): Lowering =>
       requireAll(e, f, slow);
       requireMode(e, slow);
       c.get(L.W).get(L.V).op(`${s}.${op}`);
-      e.setVector(i.reg);
+      e.vectors.set(i.reg);
     });
   });
 
@@ -254,9 +254,9 @@ const scalarSelect = (f: Format, order: "lt" | "gt"): Lowering =>
       requirePlain(e, f, a, slow);
       requirePlain(e, f, b, slow);
       requireMode(e, slow);
-      e.pushVector(i.reg);
+      e.vectors.push(i.reg);
       c.get(a).get(b).get(a).get(b).op(`${f}.${order}`).op("select").lane(replace(f), 0);
-      e.setVector(i.reg);
+      e.vectors.set(i.reg);
     });
   });
 

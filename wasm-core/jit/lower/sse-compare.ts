@@ -48,14 +48,14 @@ const scalar = (f: Format): Lowering =>
       requirePlain(e, f, a, slow);
       requirePlain(e, f, b, slow);
       requireMode(e, slow);
-      e.pushVector(i.reg);
+      e.vectors.push(i.reg);
       c.i32(negated ? -1 : 0).i32(negated ? 0 : -1);
       if (predicate === undefined) c.i32(1);
       else c.get(a).get(b).op(`${f}.${predicate}`).op("i32.eqz");
       c.op("select");
       if (f === "f64") c.op("i64.extend_i32_s").lane("i64x2.replace_lane", 0);
       else c.lane("i32x4.replace_lane", 0);
-      e.setVector(i.reg);
+      e.vectors.set(i.reg);
     });
   });
 
@@ -75,7 +75,7 @@ const packed = (f: Format): Lowering =>
     orHandler(e, (slow) => {
       pushWhole(e, from);
       c.set(L.W);
-      e.pushVector(i.reg);
+      e.vectors.push(i.reg);
       c.tee(L.V).get(L.V).op(`${s}.eq`);
       c.get(L.W).get(L.W).op(`${s}.eq`).op("v128.and");
       pushDenormals(e, f, L.V);
@@ -84,7 +84,7 @@ const packed = (f: Format): Lowering =>
       requireAll(e, f, slow);
       requireMode(e, slow);
       pushMask(e, s, control(i));
-      e.setVector(i.reg);
+      e.vectors.set(i.reg);
     });
   });
 

@@ -22,9 +22,9 @@ const second = (i: Insn) => i.v.row.operands[1]!;
 const replace = (f: Format): OpName => (f === "f64" ? "f64x2.replace_lane" : "f32x4.replace_lane");
 
 function setLow(e: Emitter, f: Format, n: number, local: number): void {
-  e.pushVector(n);
+  e.vectors.push(n);
   e.code.get(local).lane(replace(f), 0);
-  e.setVector(n);
+  e.vectors.set(n);
 }
 
 // Between the formats.
@@ -72,7 +72,7 @@ const cvtps2pd = sse((e, i) => {
     requireAll(e, "f32", slow);
     requireMode(e, slow);
     c.get(L.V).op("f64x2.promote_low_f32x4");
-    e.setVector(i.reg);
+    e.vectors.set(i.reg);
   });
 });
 
@@ -90,7 +90,7 @@ const cvtpd2ps = sse((e, i) => {
     requireAll(e, "f64", slow);
     requirePrecision(e, slow, () => c.get(L.V).get(L.W).op("f64x2.eq").op("i64x2.all_true"));
     c.get(L.R);
-    e.setVector(i.reg);
+    e.vectors.set(i.reg);
   });
 });
 
@@ -99,7 +99,7 @@ const cvtpd2ps = sse((e, i) => {
 const cvtdq2pd = sse((e, i) => {
   pushLowHalf(e, i);
   e.code.op("f64x2.convert_low_i32x4_s");
-  e.setVector(i.reg);
+  e.vectors.set(i.reg);
 });
 
 const cvtdq2ps = sse((e, i) => {
@@ -108,7 +108,7 @@ const cvtdq2ps = sse((e, i) => {
     requirePrecision(e, slow);
     pushWhole(e, from);
     e.code.op("f32x4.convert_i32x4_s");
-    e.setVector(i.reg);
+    e.vectors.set(i.reg);
   });
 });
 
@@ -190,7 +190,7 @@ const toIntegers = (f: Format, round: "trunc" | "nearest"): Lowering =>
         c.op(f === "f64" ? "i64x2.all_true" : "i32x4.all_true");
       });
       c.get(L.R).op(f === "f64" ? "i32x4.trunc_sat_f64x2_s_zero" : "i32x4.trunc_sat_f32x4_s");
-      e.setVector(i.reg);
+      e.vectors.set(i.reg);
     });
   });
 
@@ -239,7 +239,7 @@ const roundPacked = (f: Format): Lowering =>
         });
       }
       c.get(L.R);
-      e.setVector(i.reg);
+      e.vectors.set(i.reg);
     });
   });
 

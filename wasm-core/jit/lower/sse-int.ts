@@ -11,43 +11,43 @@ const combined = (write: (e: Emitter, i: Insn) => void): Lowering =>
   sse((e, i) => {
     pushWhole(e, source(e, i.v.row.operands[1]!));
     e.code.set(L.W);
-    e.pushVector(i.reg);
+    e.vectors.push(i.reg);
     e.code.set(L.V);
     write(e, i);
-    e.setVector(i.reg);
+    e.vectors.set(i.reg);
   });
 
 const binary = (op: OpName): Lowering =>
   sse((e, i) => {
     const from = source(e, i.v.row.operands[1]!);
-    e.pushVector(i.reg);
+    e.vectors.push(i.reg);
     pushWhole(e, from);
     e.code.op(op);
-    e.setVector(i.reg);
+    e.vectors.set(i.reg);
   });
 
 const unary = (op: OpName): Lowering =>
   sse((e, i) => {
     pushWhole(e, source(e, i.v.row.operands[1]!));
     e.code.op(op);
-    e.setVector(i.reg);
+    e.vectors.set(i.reg);
   });
 
 const pandn = sse((e, i) => {
   pushWhole(e, source(e, i.v.row.operands[1]!));
-  e.pushVector(i.reg);
+  e.vectors.push(i.reg);
   e.code.op("v128.andnot");
-  e.setVector(i.reg);
+  e.vectors.set(i.reg);
 });
 
 const ptest = sse((e, i) => {
   const c = e.code;
   pushWhole(e, source(e, i.v.row.operands[1]!));
   c.set(L.W);
-  e.pushVector(i.reg);
+  e.vectors.push(i.reg);
   c.get(L.W).op("v128.and").op("v128.any_true").op("i32.eqz").i32(6).op("i32.shl");
   c.get(L.W);
-  e.pushVector(i.reg);
+  e.vectors.push(i.reg);
   c.op("v128.andnot").op("v128.any_true").op("i32.eqz").op("i32.or");
   setFlagBits(e);
 });
@@ -69,7 +69,7 @@ const shiftBy = ([op, width, arithmetic]: Shift): Lowering =>
     const c = e.code;
     pushLow(e, source(e, i.v.row.operands[1]!), "i64");
     c.set(L.X);
-    e.pushVector(i.reg);
+    e.vectors.push(i.reg);
     const limit = width - 1;
     if (arithmetic) {
       c.get(L.X).i64(limit).get(L.X).i64(limit).op("i64.lt_u").op("select").op("i32.wrap_i64").op(op);
@@ -77,7 +77,7 @@ const shiftBy = ([op, width, arithmetic]: Shift): Lowering =>
       c.get(L.X).op("i32.wrap_i64").op(op);
       c.v128(0n, 0n).get(L.X).i64(limit).op("i64.le_u").op("select");
     }
-    e.setVector(i.reg);
+    e.vectors.set(i.reg);
   });
 
 const shiftImmediate = ([op, width, arithmetic]: Shift): Lowering =>
@@ -85,19 +85,19 @@ const shiftImmediate = ([op, width, arithmetic]: Shift): Lowering =>
     const n = control(i);
     if (n >= width && !arithmetic) e.code.v128(0n, 0n);
     else {
-      e.pushVector(i.rm);
+      e.vectors.push(i.rm);
       e.code.i32(Math.min(n, width - 1)).op(op);
     }
-    e.setVector(i.rm);
+    e.vectors.set(i.rm);
   });
 
 /** Bytes moved by `control`, zeros moved in: the upper vector of the shuffle is zero. */
 const shiftBytes = (left: boolean): Lowering =>
   sse((e, i) => {
     const n = left ? -control(i) : control(i);
-    e.pushVector(i.rm);
+    e.vectors.push(i.rm);
     e.code.v128(0n, 0n).shuffle(Array.from({ length: 16 }, (_, k) => (k + n >= 0 && k + n < 16 ? k + n : 16)));
-    e.setVector(i.rm);
+    e.vectors.set(i.rm);
   });
 
 /** One half of each 32-bit product of words: the upper one for 1, the lower one for 0. */

@@ -21,7 +21,7 @@ const mov128 = sse((e, i) => {
     return;
   }
   pushWhole(e, source(e, second(i)));
-  e.setVector(to);
+  e.vectors.set(to);
 });
 
 /** A lane of `bits`, the rest of a register kept. */
@@ -33,16 +33,16 @@ const movLane = (bits: 32 | 64): Lowering =>
       storeLane(e, from, bits, 0);
       return;
     }
-    e.pushVector(to);
-    e.pushVector(from);
+    e.vectors.push(to);
+    e.vectors.push(from);
     const n = bits / 8;
     e.code.shuffle(Array.from({ length: 16 }, (_, k) => (k < n ? 16 + k : k)));
-    e.setVector(to);
+    e.vectors.set(to);
   });
 
 function storeLane(e: Emitter, from: number, bits: number, lane: number): void {
   e.code.get(L.P);
-  e.pushVector(from);
+  e.vectors.push(from);
   e.code.memLane(bits === 32 ? "v128.store32_lane" : "v128.store64_lane", lane);
 }
 
@@ -50,7 +50,7 @@ function storeLane(e: Emitter, from: number, bits: number, lane: number): void {
 const loadZero = (bits: 32 | 64): Lowering =>
   sse((e, i) => {
     pushPart(e, source(e, second(i)), bits);
-    e.setVector(i.reg);
+    e.vectors.set(i.reg);
   });
 
 /** MOVD and MOVQ from a general register or memory. */
@@ -62,7 +62,7 @@ const movZx = sse((e, i) => {
     e.pushRegister(i.rm, bits as Size);
     e.code.lane(bits === 64 ? "i64x2.replace_lane" : "i32x4.replace_lane", 0);
   }
-  e.setVector(i.reg);
+  e.vectors.set(i.reg);
 });
 
 const movLow = sse((e, i) => {
@@ -79,25 +79,25 @@ const movq = sse((e, i) => {
   const from = source(e, second(i));
   pushPart(e, from, 64);
   if (from !== "memory") e.code.v128(-1n, 0n).op("v128.and");
-  e.setVector(first(i).kind === "V" ? i.reg : i.rm);
+  e.vectors.set(first(i).kind === "V" ? i.reg : i.rm);
 });
 
 /** A quadword lane of the source into one of the destination. */
 const movHalf = (to: 0 | 1, from: 0 | 1): Lowering =>
   sse((e, i) => {
-    e.pushVector(i.reg);
-    e.pushVector(i.rm);
+    e.vectors.push(i.reg);
+    e.vectors.push(i.rm);
     e.code.shuffle(lanes(8, to === 0 ? [2 + from, 1] : [0, 2 + from]));
-    e.setVector(i.reg);
+    e.vectors.set(i.reg);
   });
 
 const loadHalf = (lane: 0 | 1): Lowering =>
   sse((e, i) => {
     source(e, second(i));
     e.code.get(L.P);
-    e.pushVector(i.reg);
+    e.vectors.push(i.reg);
     e.code.memLane("v128.load64_lane", lane);
-    e.setVector(i.reg);
+    e.vectors.set(i.reg);
   });
 
 const movhpsStore = sse((e, i) => {
@@ -110,23 +110,23 @@ const duplicate = (numbers: readonly number[]): Lowering =>
     const from = source(e, second(i));
     pushWhole(e, from);
     e.code.tee(L.V).get(L.V).shuffle(lanes(4, numbers));
-    e.setVector(i.reg);
+    e.vectors.set(i.reg);
   });
 
 const movddup = sse((e, i) => {
   const from = source(e, second(i));
   if (from === "memory") e.code.get(L.P).mem("v128.load64_splat");
   else {
-    e.pushVector(from);
-    e.pushVector(from);
+    e.vectors.push(from);
+    e.vectors.push(from);
     e.code.shuffle(lanes(8, [0, 0]));
   }
-  e.setVector(i.reg);
+  e.vectors.set(i.reg);
 });
 
 const mask = (bitmask: OpName): Lowering =>
   sse((e, i) => {
-    e.pushVector(i.rm);
+    e.vectors.push(i.rm);
     e.code.op(bitmask);
     e.setRegister(i.reg, 32);
   });

@@ -11,10 +11,10 @@ import { control, lanes, pushLow, pushPart, pushWhole, source, sse, target } fro
 const shuffled = (bytes: (imm: number) => readonly number[]): Lowering =>
   sse((e, i) => {
     const from = source(e, i.v.row.operands[1]!);
-    e.pushVector(i.reg);
+    e.vectors.push(i.reg);
     pushWhole(e, from);
     e.code.shuffle(bytes(control(i)));
-    e.setVector(i.reg);
+    e.vectors.set(i.reg);
   });
 
 const interleaved = (width: number, high: boolean): Lowering => {
@@ -45,32 +45,32 @@ const palignr = sse((e, i) => {
   const n = control(i);
   if (n < 16) {
     pushWhole(e, from);
-    e.pushVector(i.reg);
+    e.vectors.push(i.reg);
   } else {
-    e.pushVector(i.reg);
+    e.vectors.push(i.reg);
     e.code.v128(0n, 0n);
   }
   const start = Math.min(n < 16 ? n : n - 16, 16);
   e.code.shuffle(Array.from({ length: 16 }, (_, k) => start + k));
-  e.setVector(i.reg);
+  e.vectors.set(i.reg);
 });
 
 const pshufb = sse((e, i) => {
   const from = source(e, i.v.row.operands[1]!);
-  e.pushVector(i.reg);
+  e.vectors.push(i.reg);
   pushWhole(e, from);
   e.code.v128(0x8f8f8f8f8f8f8f8fn, 0x8f8f8f8f8f8f8f8fn).op("v128.and").op("i8x16.swizzle");
-  e.setVector(i.reg);
+  e.vectors.set(i.reg);
 });
 
 /** The sign of each lane of XMM0 selects. */
 const variableBlend = (shift: OpName, by: number): Lowering =>
   sse((e, i) => {
     pushWhole(e, source(e, i.v.row.operands[1]!));
-    e.pushVector(i.reg);
-    e.pushVector(0);
+    e.vectors.push(i.reg);
+    e.vectors.push(0);
     e.code.i32(by).op(shift).op("v128.bitselect");
-    e.setVector(i.reg);
+    e.vectors.set(i.reg);
   });
 
 const extended = (...ops: OpName[]): Lowering =>
@@ -78,7 +78,7 @@ const extended = (...ops: OpName[]): Lowering =>
     const o = i.v.row.operands[1]!;
     pushPart(e, source(e, o), bitsOf(o, i.v));
     for (const op of ops) e.code.op(op);
-    e.setVector(i.reg);
+    e.vectors.set(i.reg);
   });
 
 const REPLACE: Readonly<Record<number, OpName>> = {
@@ -104,11 +104,11 @@ const inserted = (bits: number): Lowering =>
     const size = bits || bitsOf(o, i.v);
     const memory = memoryOperand(o, i.v);
     if (memory) source(e, o);
-    e.pushVector(i.reg);
+    e.vectors.push(i.reg);
     if (memory) e.code.get(L.P).mem(LOAD[size]!);
     else e.pushRegister(i.rm, size === 64 ? 64 : 32);
     e.code.lane(REPLACE[size]!, laneOf(i, size));
-    e.setVector(i.reg);
+    e.vectors.set(i.reg);
   });
 
 /** To a general register or memory; PEXTRW has its register form in the other direction too. */
@@ -121,7 +121,7 @@ const extracted = (bits: number): Lowering =>
       target(e, to);
       e.code.get(L.P);
     }
-    e.pushVector(from.kind === "V" ? i.reg : i.rm);
+    e.vectors.push(from.kind === "V" ? i.reg : i.rm);
     e.code.lane(EXTRACT[size]!, laneOf(i, size));
     if (memory) e.storeValue(size as Size);
     else e.setRegister(to.kind === "G" ? i.reg : i.rm, size === 64 ? 64 : 32);
@@ -131,16 +131,16 @@ const extracted = (bits: number): Lowering =>
 const insertps = sse((e, i) => {
   const imm = control(i);
   const from = source(e, i.v.row.operands[1]!);
-  e.pushVector(i.reg);
+  e.vectors.push(i.reg);
   if (from === "memory") pushLow(e, from, "i32");
   else {
-    e.pushVector(from);
+    e.vectors.push(from);
     e.code.lane("i32x4.extract_lane", imm >> 6);
   }
   e.code.lane("i32x4.replace_lane", (imm >> 4) & 3);
   const keep = FOUR.map((k) => ((imm >> k) & 1 ? 0n : 0xffffffffn));
   if (imm & 15) e.code.v128(keep[0]! | (keep[1]! << 32n), keep[2]! | (keep[3]! << 32n)).op("v128.and");
-  e.setVector(i.reg);
+  e.vectors.set(i.reg);
 });
 
 export const SSE_SHUFFLE: Lowerings = {

@@ -72,7 +72,7 @@ export function target(e: Emitter, o: Operand): Place {
 /** Pushes all 128 bits. */
 export function pushWhole(e: Emitter, p: Place): void {
   if (p === "memory") e.code.get(L.P).mem("v128.load");
-  else e.pushVector(p);
+  else e.vectors.push(p);
 }
 
 const LOW: Readonly<Record<"i32" | "i64" | "f32" | "f64", readonly [memory: OpName, register: OpName]>> = {
@@ -87,14 +87,14 @@ export function pushLow(e: Emitter, p: Place, type: keyof typeof LOW): void {
   const [memory, register] = LOW[type];
   if (p === "memory") e.code.get(L.P).mem(memory);
   else {
-    e.pushVector(p);
+    e.vectors.push(p);
     e.code.lane(register, 0);
   }
 }
 
 /** Pushes a vector whose low `bits` are the operand's; what stands above does not matter. */
 export function pushPart(e: Emitter, p: Place, bits: number): void {
-  if (p !== "memory") e.pushVector(p);
+  if (p !== "memory") e.vectors.push(p);
   else if (bits === 16) e.code.get(L.P).mem("v128.load16_splat");
   else e.code.get(L.P).mem(bits === 32 ? "v128.load32_zero" : bits === 64 ? "v128.load64_zero" : "v128.load");
 }

@@ -5,12 +5,13 @@
 
 import { RegionExit } from "../../abi/structs/jit.js";
 import { TLB_ENTRIES, TlbEntry } from "../../abi/structs/translation.js";
-import { SegIndex, SegmentReg, Status, Vcpu, VEC_STRIDE } from "../../abi/structs/vcpu.js";
+import { Status, Vcpu } from "../../abi/structs/vcpu.js";
 import { CONDITIONS, pushCondition } from "../conditions.js";
-import { DATA_MASK, DATA_WRITABLE, Emitter, Import, type KnownFlags, L } from "../emitter.js";
+import { Emitter, Import, type KnownFlags, L } from "../emitter.js";
 import { deadFlags } from "../liveness.js";
 import { LOWERINGS } from "../lower/index.js";
 import { plainAddress } from "../operands.js";
+import { pushIsNotFlat } from "../segments.js";
 import { commitPush, dropFromStack, loadStack, openPush, RSP } from "../stack-access.js";
 import { Code, type Label } from "../wasm/code.js";
 import { Op } from "../wasm/ops.js";
@@ -341,15 +342,16 @@ class RegionWriter {
     });
     c.if();
     c.i32(Number(RegionExit.values.STALE)).op("return").end();
-    if (!region.long) this.#checkFlat(c);
+    if (!region.long) {
+      pushIsNotFlat(c);
+      c.if();
+      c.i32(Number(RegionExit.values.INTERPRET)).op("return").end();
+    }
     for (const n of e.used)
       c.get(L.CPU)
         .mem("i64.load", n * 8)
         .set(L.GPR + n);
-    for (const n of e.usedVectors)
-      c.get(L.CPU)
-        .mem("v128.load", Vcpu.off.vec + VEC_STRIDE * n)
-        .set(L.XMM + n);
+    e.vectors.loadUsed(c);
     c.get(L.CPU).mem("i64.load", Vcpu.off.rip).set(L.BASE);
     c.get(L.CPU).mem("i32.load", Vcpu.off.ccOp).set(L.CC_OP);
     c.get(L.CPU).mem("i64.load", Vcpu.off.ccSrc).set(L.CC_SRC);
@@ -359,28 +361,6 @@ class RegionWriter {
     c.get(L.CPU).mem("i32.load", Vcpu.off.budget).tee(L.LEFT).set(L.LEFT_AT_ENTRY);
     c.get(L.CPU).i32(0).mem("i32.store", Vcpu.off.codeChanged);
     return c.bytes();
-  }
-
-  /** Outside 64-bit mode the interpreter does it unless CS, SS, DS and ES begin at 0 and end at 4 GiB. */
-  #checkFlat(c: Code): void {
-    [SegIndex.values.CS, SegIndex.values.SS, SegIndex.values.DS, SegIndex.values.ES].forEach((segment, i) => {
-      const at = Vcpu.off.seg + Number(segment) * SegmentReg.size;
-      c.get(L.CPU).mem("i32.load", at + SegmentReg.off.base);
-      c.get(L.CPU)
-        .mem("i32.load", at + SegmentReg.off.limit)
-        .i32(-1)
-        .op("i32.xor")
-        .op("i32.or");
-      if (i > 0) {
-        c.get(L.CPU)
-          .mem("i32.load16_u", at + SegmentReg.off.attr)
-          .i32(DATA_MASK)
-          .op("i32.and");
-        c.i32(DATA_WRITABLE).op("i32.xor").op("i32.or").op("i32.or");
-      }
-    });
-    c.if();
-    c.i32(Number(RegionExit.values.INTERPRET)).op("return").end();
   }
 
   /** RIP is the site's instruction; the node's instructions from there on are not retired. */
@@ -412,7 +392,7 @@ class RegionWriter {
   #storeRegisters(): void {
     const { e } = this;
     for (const n of e.dirty) e.storeRegister(n);
-    for (const n of e.dirtyVectors) e.storeVector(n);
+    e.vectors.storeDirty();
   }
 
   /** Instructions retired since the entry. */
