@@ -22,9 +22,7 @@ export { type Cc, ccOp, type KnownFlags, type Size, type Value } from "./values.
 /** Functions that a region's module imports before the handlers. */
 export const Import = { READ: 0, WRITE: 1, CODE: 2, CONDITION: 3, END: 4, FLAGS: 5 } as const;
 
-const ZERO = Vcpu.off.zero;
-const BIAS = Vcpu.off.bias;
-const BLOCK_RIP = Vcpu.off.blockRip;
+const { zero: ZERO, bias: BIAS, blockRip: BLOCK_RIP } = Vcpu.off;
 const TWO_31 = 1n << 31n;
 const SEG_FS = 4;
 
@@ -446,8 +444,11 @@ export class Emitter {
     for (const n of effects.vectors) this.vectors.store(n);
     if (effects.flags) this.storeFlags();
     this.setBlockRip();
+    const repeats = this.insn.v.rep !== 0;
+    if (repeats) c.get(L.CPU).get(L.LEFT).mem("i32.store", Vcpu.off.budget);
     this.callHandler();
     c.set(L.STATUS);
+    if (repeats) this.#takeBudget();
     for (const n of effects.writes) this.loadRegister(n);
     for (const n of effects.vectorsWritten) this.vectors.load(n);
     if (effects.flags) this.loadFlags();
@@ -466,6 +467,13 @@ export class Emitter {
       this.leaveAfter();
       c.end();
     }
+  }
+
+  /** Repeated string instructions spend budget by elements, which are no instructions. */
+  #takeBudget(): void {
+    const c = this.code;
+    c.get(L.LEFT_AT_ENTRY).get(L.LEFT).op("i32.sub");
+    c.get(L.CPU).mem("i32.load", Vcpu.off.budget).tee(L.LEFT).op("i32.add").set(L.LEFT_AT_ENTRY);
   }
 
   /**

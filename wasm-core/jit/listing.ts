@@ -1,4 +1,5 @@
 /** A region as text: the x86 instructions of each node, and under each the WebAssembly that it became. */
+import { Vcpu } from "../abi/structs/vcpu.js";
 import { Disassembler } from "../isa/asm/index.js";
 import { L } from "./emitter.js";
 import { variantTable } from "./instructions.js";
@@ -16,13 +17,13 @@ for (const [n, name] of GPR.entries()) LOCAL_NAMES.set(L.GPR + n, name);
 
 let disassembler: Disassembler | undefined;
 
-function disassemble(bytes: Uint8Array, address: bigint): string {
+function disassemble(bytes: Uint8Array, address: bigint, long: boolean): string {
   if (disassembler === undefined) {
     // A row has a leaf for each place of the decoder's tree that it is found at.
     const rows = new Map(variantTable().map(({ row }) => [JSON.stringify({ ...row, notes: [...row.notes] }), row]));
     disassembler = new Disassembler([{ name: "all", module: "", source: "", rows: [...rows.values()] }]);
   }
-  return disassembler.line(bytes, 0, 64, address).text;
+  return disassembler.line(bytes, 0, long ? 64 : 32, address).text;
 }
 
 /** Guest code from `at` on, as far as the region's pages reach. */
@@ -42,7 +43,18 @@ function heading({ what, value }: Mark, view: MachineView, region: Region): stri
   if (what === "node") return `node ${value}`;
   if (what !== "instruction") return what;
   const rip = region.rip + BigInt(value);
-  return `${BigInt.asUintN(64, rip).toString(16)}  ${disassemble(codeAt(view, region, value), rip)}`;
+  return `${BigInt.asUintN(64, rip).toString(16)}  ${disassemble(codeAt(view, region, value), rip, region.long)}`;
+}
+
+/** The vCPU's field at an offset. What lies before the fields is a register, or belongs to a smaller structure. */
+function fieldName(offset: number): string | undefined {
+  if (offset < Vcpu.off.blockRip) return undefined;
+  let found: string | undefined;
+  for (const [name, field] of Vcpu.fields) {
+    if (field.offset > offset) break;
+    found = field.offset === offset ? name : `${name}+${offset - field.offset}`;
+  }
+  return found;
 }
 
 /** Names of handlers by function-table index, from the instructions that call them. */
@@ -70,6 +82,7 @@ export function describeRegion(view: MachineView, region: Region): string {
   const addresses = addressNames(region);
   const names: Names = {
     constant: (n) => addresses.get(n),
+    offset: fieldName,
     local: (n) => LOCAL_NAMES.get(n) ?? `local ${n}`,
     function: (n) => CORE_IMPORTS[n]?.name ?? called.get(handlers.list[n - CORE_IMPORTS.length]!) ?? `function ${n}`,
   };

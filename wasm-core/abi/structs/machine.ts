@@ -66,7 +66,7 @@ export const Pcpu = struct("Pcpu", "One physical CPU: a worker. PCPU_BASE + id *
   current: u32("vCPU that runs on it, 0 when none"),
   rate: u32("Instructions per microsecond, measured, for the length of slices"),
   id: u32("Its number"),
-  sliceIcount: u64("Vcpu.icount at the start of the slice that runs"),
+  sliceWork: u64("Vcpu.icount and repeats at the start of the slice that runs"),
   busyNs: u64("Nanoseconds spent in vCPUs"),
   cpuShare: u32(
     "Of such a nanosecond, what is charged to the vCPU, in 2^-16: what the worker's thread had of a processor",

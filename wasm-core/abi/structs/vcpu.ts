@@ -110,6 +110,9 @@ export const Vcpu = struct("Vcpu", "One virtual processor.", {
   ),
   largePages: u64("Bloom filter of linear 2 MiB areas that were filled from a large page", 32),
   stats: u64("Counters, indexed by VcpuStat", 16),
+  repeats: u64(
+    "Elements of repeated string instructions, eight to one: deterministic time counts them as instructions",
+  ),
   regionInstructions: u64("Instructions retired in regions, handlers called from there included"),
   regionEntries: u64("Times a region was entered"),
   regionHandlers: u64("Instructions that regions left to handlers"),

@@ -70,7 +70,7 @@ function leave(cpu: Vcpu, rec: Rec, rep: u32, total: u64, done: u64, over: bool)
   setPart(cpu, rec, Gpr.RCX, total - done);
   cpu.budget -= <i32>(done >> 3);
   // Where time is made of instructions, it goes on too: a timer is due in the middle of a long one.
-  cpu.icount += done >> 3;
+  cpu.repeats += done >> 3;
   return over || done == total ? Status.NEXT : again(cpu);
 }
 

@@ -41,7 +41,8 @@ export function machineTime(): u64 {
 export function sliceInstructions(): u64 {
   const p = changetype<Pcpu>(PCPU_BASE);
   if (p.current == 0) return 0;
-  return changetype<Vcpu>(<usize>p.current).icount - p.sliceIcount;
+  const cpu = changetype<Vcpu>(<usize>p.current);
+  return cpu.icount + cpu.repeats - p.sliceWork;
 }
 
 /** Wall clock at machine time 0, ns since 1970. */

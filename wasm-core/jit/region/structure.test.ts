@@ -117,6 +117,7 @@ function runRegion(code: Uint8Array, decisions: bigint, budget: number, samePage
     regionWrite: unexpected,
     regionCode,
     regionCondition: carryOf,
+    regionFlags: unexpected,
     regionEnd: unexpected,
   };
   const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: { memory }, core });

@@ -5,6 +5,8 @@ import { Op, Type } from "./ops.js";
 export interface Names {
   local(n: number): string;
   function(n: number): string;
+  /** What lies at a constant offset, when that is known. */
+  offset(n: number): string | undefined;
   /** What an i32 constant stands for, when it is more than a number. */
   constant(n: number): string | undefined;
 }
@@ -59,16 +61,16 @@ class Reader {
   }
 }
 
-function memoryArgument(r: Reader): string {
+function memoryArgument(r: Reader, names: Names): string {
   r.u32();
   const offset = r.u32();
-  return offset === 0 ? "" : `+${offset}`;
+  return offset === 0 ? "" : `+${names.offset(offset) ?? offset}`;
 }
 
 /** The instruction's immediates as they follow its name. */
 function immediates(name: string, r: Reader, names: Names): string {
   if (/\.(load|store)/.test(name)) {
-    const memory = memoryArgument(r);
+    const memory = memoryArgument(r, names);
     return name.endsWith("_lane") ? `${memory} ${r.byte()}` : memory;
   }
   if (/(extract|replace)_lane/.test(name)) return ` ${r.byte()}`;
