@@ -37,7 +37,7 @@ export {
   vcpuTrigger,
   virqRaise,
 } from "./xen/domain0";
-export { pcpuIdleNs, pcpuRun } from "./run";
+export { pcpuAbandon, pcpuIdleNs, pcpuRun } from "./run";
 
 export function machineInit(maxFrames: u32, pcpus: u32, deterministic: u32, seedLo: u32, seedHi: u32): i32 {
   const result = initMachine(maxFrames, pcpus, deterministic, seedLo, seedHi);

@@ -24,7 +24,8 @@ function startPcpu(
 ): void {
   const { module, memory, pcpu, origin } = start;
   const trace = limited((code, a, b) => report({ kind: "trace", code, a, b }));
-  const { exports } = instantiateCore(module, memory, { origin, random: hostRandomSource(), trace });
+  const hooks = { origin, lockOwner: pcpu + 1, random: hostRandomSource(), trace };
+  const { exports } = instantiateCore(module, memory, hooks);
   const share = clock && new CpuShare(memory, pcpu, clock);
   void runPcpu({ core: exports, memory, pcpu, share, fault: (message) => report({ kind: "fault", pcpu, message }) });
 }
