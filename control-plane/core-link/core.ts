@@ -10,7 +10,7 @@ import type { MachineMemory } from "./memory.js";
 import { StructView } from "./struct-view.js";
 
 /** The core's calls that Domain0 makes; running pCPUs is the workers' business. */
-export type CoreCalls = Omit<CoreExports, "memory" | "pcpuRun" | "pcpuIdleNs">;
+export type CoreCalls = Omit<CoreExports, "memory" | "pcpuRun" | "pcpuIdleNs" | "pcpuAbandon">;
 
 export interface CoreLink {
   readonly calls: CoreCalls;

@@ -3,7 +3,7 @@
  * theirs. Started once; from then on the memory is the machine.
  */
 import type { CoreExports } from "../../wasm-core/abi/core-api.js";
-import { MACHINE_BASE, Machine } from "../../wasm-core/abi/structs/machine.js";
+import { LOCK_DOMAIN0, MACHINE_BASE, Machine } from "../../wasm-core/abi/structs/machine.js";
 import {
   type HostOrigin,
   hostOrigin,
@@ -56,7 +56,8 @@ export class RealCore implements CoreLink {
     const module = await WebAssembly.compile(options.wasm);
     const origin = hostOrigin();
     const trace = (code: number, a: number, b: number) => options.onReport({ kind: "trace", code, a, b });
-    const instance = instantiateCore(module, shared, { origin, random: hostRandomSource(), trace });
+    const hooks = { origin, lockOwner: LOCK_DOMAIN0, random: hostRandomSource(), trace };
+    const instance = instantiateCore(module, shared, hooks);
     instance.initData();
     const { pcpus, maxFrames, deterministic, seed } = options;
     const seedHigh = Math.floor(seed / 0x1_0000_0000);

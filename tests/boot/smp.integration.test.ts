@@ -1,4 +1,4 @@
-/** Debian with four processors and 4 GiB of memory that nothing backs until it is touched; it ends in a panic. */
+/** Debian with four processors on two pCPUs, and 4 GiB of memory that nothing backs until it is touched; it ends in a panic. */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { connectNode } from "../../control-plane/api/connect-node.js";
 import type { HostApi } from "../../control-plane/api/index.js";
@@ -11,7 +11,7 @@ let host: HostApi;
 let debian: Debian;
 
 beforeAll(async () => {
-  host = await connectNode({ pcpus: 1 });
+  host = await connectNode({ pcpus: 2 });
   debian = await Debian.boot(host, { name: "smp", memoryMiB: 4096, vcpus: 4, onCrash: "preserve" });
 }, BOOT_MS);
 

@@ -87,9 +87,11 @@ export async function makeTestCore(): Promise<TestCore> {
   let seed = 1;
   const env = {
     memory,
+    lockOwner: 1,
     hostNow: () => 1e9,
     hostWallClock: () => 1.7e18,
     hostRandom: () => (seed = (Math.imul(seed, 1103515245) + 12345) >>> 0),
+    hostWait: () => {},
     hostTrace: () => {},
     abort: () => {
       throw new Error("the core aborted");

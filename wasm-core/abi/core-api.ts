@@ -90,6 +90,11 @@ export interface CoreExports {
   pcpuRun(pcpu: number): number;
   /** After PcpuExit.IDLE: ns until the next timer, as a double; Infinity when there is none. */
   pcpuIdleNs(pcpu: number): number;
+  /**
+   * After a trap of this pCPU's instance, called on the same: releases the locks that it held, takes its vCPU off and
+   * crashes the domains that it was at work in, so that the others go on.
+   */
+  pcpuAbandon(pcpu: number): void;
 }
 
 /** What else the core exports, for compiled regions and those who put them in place. See assembly/jit/doors.ts. */
@@ -107,13 +112,17 @@ export interface RegionDoors {
 /** What the core imports, as module "env". */
 export interface CoreImports {
   memory: WebAssembly.Memory;
+  /** What this instance writes into the locks that it takes: no two instances have the same, and none has 0. */
+  lockOwner: number;
   /** Monotonic host time in ns. */
   hostNow(): number;
   /** Host wall clock, ns since 1970 as a double. */
   hostWallClock(): number;
   /** 32 random bits. */
   hostRandom(): number;
-  /** Notifies waiters on the 32-bit word at `address` (the core has already changed it). Covered by memory.atomic.notify in the shared build. */
+  /** Sleeps while the 32-bit word at `address` has that value, until somebody notifies it, and not for long. */
+  hostWait(address: number, value: number): void;
+  /** Tells the host's log: a TraceCode and two numbers. */
   hostTrace(code: number, a: number, b: number): void;
   abort(message: number, file: number, line: number, column: number): void;
 }

@@ -38,7 +38,7 @@ export {
   vcpuTrigger,
   virqRaise,
 } from "./xen/domain0";
-export { pcpuIdleNs, pcpuRun } from "./run";
+export { pcpuAbandon, pcpuIdleNs, pcpuRun } from "./run";
 export { regionCode, regionCondition, regionEnd, regionFlags, regionRead, regionWrite } from "./jit/doors";
 export { jitStart } from "./jit/regions";
 

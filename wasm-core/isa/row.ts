@@ -33,7 +33,7 @@
  *           raw     i32 status = f<T>(cpu, rec[, isMem][, isLock][, rep]): isMem for rows with E/W/Q, isLock with `lock`, rep (0, 1 F3, 2 F2) with `rep`
  *           <T> is there when an operand has size v, y or z (T = u16 u32 u64); fixed-size rows call f without <T>, unless noted `T`,
  *           which passes the size of the first operand (so that `add` serves Eb as add<u8>)
- *   end     the block ends after it (it may change mode, mapping, interrupts)          branch  it always sets RIP
+ *   end     the block ends after it (it may change mode, mapping, interrupts, or serialises)          branch  it always sets RIP
  *   jcc     conditional branch: a block goes on behind it
  *   v       three operand sizes although no operand shows them: raw and st rows take <T>        xlock  locked in its memory form without a prefix
  *   lock    LOCK is allowed with a memory destination            rep   F3/F2 repeat it

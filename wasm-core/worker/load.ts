@@ -10,6 +10,8 @@ export type HostOrigin = number;
 
 export interface CoreHooks {
   readonly origin: HostOrigin;
+  /** The instance's name in the locks that it takes. */
+  readonly lockOwner: number;
   random(): number;
   trace(code: number, a: number, b: number): void;
 }
@@ -31,6 +33,9 @@ interface LinkedExports extends CoreExports, RegionDoors {
   readonly __init_data?: () => void;
 }
 
+/** Longest sleep for a lock before looking again. */
+const NAP_MS = 2;
+
 /** This moment, to be given to every worker of a machine. */
 export const hostOrigin = (): HostOrigin => performance.timeOrigin + performance.now();
 
@@ -43,9 +48,14 @@ export function instantiateCore(
   const shift = performance.timeOrigin - hooks.origin;
   const env: CoreImports = {
     memory,
+    lockOwner: hooks.lockOwner,
     hostNow: () => (performance.now() + shift) * 1e6,
     hostWallClock: () => Date.now() * 1e6,
     hostRandom: () => hooks.random(),
+    hostWait: (address, value) => {
+      // A view of its own each time: the memory grows.
+      Atomics.wait(new Int32Array(memory.buffer), (address >>> 0) >>> 2, value, NAP_MS);
+    },
     hostTrace: (code, a, b) => hooks.trace(code >>> 0, a >>> 0, b >>> 0),
     abort: (_message, _file, line, column) => {
       throw new Error(`core aborted at ${line}:${column}`);

@@ -3,10 +3,8 @@
  * somebody rings, and now and then let the worker's event loop have a turn, so that messages get in. Never spins.
  */
 import type { CoreExports } from "../abi/core-api.js";
-import { CrashReason, Domain, ShutdownReason } from "../abi/structs/domain.js";
-import { MACHINE_BASE, Machine, PCPU_BASE, Pcpu } from "../abi/structs/machine.js";
-import { PcpuExit, VcpuRunState } from "../abi/structs/sched.js";
-import { Vcpu } from "../abi/structs/vcpu.js";
+import { PCPU_BASE, Pcpu } from "../abi/structs/machine.js";
+import { PcpuExit } from "../abi/structs/sched.js";
 import type { CpuShare } from "./cpu-share.js";
 import type { Regions } from "./regions.js";
 
@@ -14,7 +12,6 @@ import type { Regions } from "./regions.js";
 const TURN_MS = 25;
 /** Longest single sleep: nothing depends on it, but a lost wake-up then costs a moment and not the machine. */
 const SLEEP_MAX_MS = 1000;
-const ALL_ONES = -1;
 
 export interface PcpuHost {
   readonly core: CoreExports;
@@ -24,7 +21,7 @@ export interface PcpuHost {
   readonly share: CpuShare | null;
   /** Null when the interpreter does everything. */
   readonly regions: Regions | null;
-  /** Called with what a trap said, after its domain has been crashed. */
+  /** Called with what a trap said, after its domain was crashed and the locks that it held were released. */
   fault(message: string): void;
 }
 
@@ -43,8 +40,12 @@ function runForAWhile(host: PcpuHost): void {
     try {
       runOnce(host);
     } catch (error) {
-      abandonVcpu(host.memory, host.pcpu);
-      host.fault(error instanceof Error ? `${error.message}\n${error.stack ?? ""}` : String(error));
+      try {
+        host.core.pcpuAbandon(host.pcpu);
+      } finally {
+        // What traps in there too is a machine that nothing can put right: this pCPU then ends.
+        host.fault(error instanceof Error ? `${error.message}\n${error.stack ?? ""}` : String(error));
+      }
     }
   } while (performance.now() < until);
 }
@@ -72,26 +73,4 @@ function makeTurn(): () => Promise<void> {
       resume = resolve;
       port1.postMessage(0);
     });
-}
-
-/**
- * After a trap, an instance may have left the vCPU in any state: it is taken off the pCPU and its domain is crashed, so
- * that the other domains go on.
- */
-function abandonVcpu(memory: WebAssembly.Memory, pcpu: number): void {
-  const words = new Int32Array(memory.buffer);
-  const current = (PCPU_BASE + pcpu * Pcpu.size + Pcpu.off.current) >>> 2;
-  const vcpu = Atomics.exchange(words, current, 0) >>> 0;
-  if (vcpu === 0) return;
-  const domain = Atomics.load(words, (vcpu + Vcpu.off.domain) >>> 2) >>> 0;
-  const set = (address: number, value: number | bigint) => Atomics.store(words, address >>> 2, Number(value) | 0);
-  set(domain + Domain.off.shutdownReason, ShutdownReason.values.CRASH);
-  set(domain + Domain.off.crashReason, CrashReason.values.INTERNAL);
-  set(domain + Domain.off.shutdown, 1);
-  set(vcpu + Vcpu.off.pcpu, ALL_ONES);
-  set(vcpu + Vcpu.off.runState, VcpuRunState.values.BLOCKED);
-  for (const field of [Machine.off.domExc, Machine.off.doorbell]) {
-    Atomics.add(words, (MACHINE_BASE + field) >>> 2, 1);
-    Atomics.notify(words, (MACHINE_BASE + field) >>> 2);
-  }
 }

@@ -28,7 +28,8 @@ function startPcpu(
 ): void {
   const { module, memory, pcpu, origin, jit } = start;
   const trace = limited((code, a, b) => report({ kind: "trace", code, a, b }));
-  const { exports } = instantiateCore(module, memory, { origin, random: hostRandomSource(), trace });
+  const hooks = { origin, lockOwner: pcpu + 1, random: hostRandomSource(), trace };
+  const { exports } = instantiateCore(module, memory, hooks);
   const share = clock && new CpuShare(memory, pcpu, clock);
   const regions = jit === 0 ? null : new Regions(exports, memory, pcpu, jit);
   const fault = (message: string) => report({ kind: "fault", pcpu, message });

@@ -59,6 +59,7 @@ export const Domain = struct("Domain", "One domain.", {
   mapPages: u32("Pages of Maptrack, 128 handles each", 128),
   dying: u32("1 when destruction has begun"),
   ioLock: u32("Spinlock of platform devices"),
+  monitorLock: u32("Spinlock of the lines that MONITOR has armed"),
   stats: u64("Counters, indexed by DomainStat", 24),
   flushSeq: u32("For the shootdown layer", 8),
   platformState: u32("Address of its PlatformState, 0 when it has none"),

@@ -12,6 +12,10 @@ export const PCPU_BASE = 0x4000;
 /** First byte of the constants that the compiler places (asc --memoryBase). */
 export const DATA_BASE = 0x10000;
 export const MAX_PCPUS = 128;
+/** What Domain0's instance of the core writes into the locks that it takes; a pCPU's writes its number plus one. */
+export const LOCK_DOMAIN0 = 255;
+/** Bit of a held lock: somebody sleeps until it is free. */
+export const LOCK_SLEEPERS = 256;
 export const MAX_DOMAINS = 512;
 export const MACHINE_MAGIC = 0x4c4e4558;
 /** Ports that Domain0 may have. */
@@ -90,8 +94,8 @@ export const Frame = struct("Frame", "One entry of the frame table.", {
   type: u8("A FrameType"),
   flags: u8("A FrameFlag set"),
   refs: u32("References: the owner's p2m, grant mappings, pins. Next free frame while free"),
-  codeMap: u32("Bit per 128-byte chunk that holds decoded code"),
-  codeGen: u32("Incremented when code in the frame is overwritten or the frame changes hands"),
+  codeMap: u32("Bit per 128-byte chunk that holds decoded code; with codeGen one 64-bit word, changed as one"),
+  codeGen: u32("Incremented whenever codeMap is cleared: code in the frame was overwritten, or it changes hands"),
 });
 
 export const FrameType = constants("FrameType", "What a frame is used for.", {

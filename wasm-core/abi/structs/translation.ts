@@ -33,7 +33,7 @@ export const JumpEntry = struct("JumpEntry", "One entry of the jump cache.", {
 export const Block = struct("Block", "Head of a decoded block; its records follow at BLOCK_RECORDS.", {
   phys: u64("Machine address of its first byte"),
   key: u32("ModeKey it was decoded for"),
-  gen: u32("codeGen of its frame when it was decoded"),
+  gen: u32("codeGen of its frame when its bytes were marked; one less in a block that is to run once"),
   genAt: u32("Where the frame's codeGen lies"),
   hashNext: u32("Next block of the same hash bucket, 0 at the end"),
   count: u16("Instructions"),

@@ -207,8 +207,8 @@ export const EventBit = constants("EventBit", "Bits of Vcpu.events.", {
   FLUSH_TLB: 16,
   /** leave the run loop: pause, destroy, reschedule */
   STOP: 32,
-  /** an interrupt shadow or a single step is to be handled before the next block */
-  SHADOW: 64,
+  /** writes to some frame are watched from now on: acknowledge that none is under way unseen */
+  SETTLE: 64,
   /** the code cache is about to be emptied: leave and acknowledge */
   FLUSH_CODE: 128,
   MCE: 256,
@@ -231,7 +231,7 @@ export const Status = constants(
   {
     /** go on with the next record */
     NEXT: 0,
-    /** Vcpu.rip holds the target */
+    /** Vcpu.rip holds the target, of a branch or of an event that the handler delivered */
     BRANCH: 1,
     /** an exception: Vcpu.faultVector; nothing was changed */
     FAULT: 2,
@@ -241,8 +241,6 @@ export const Status = constants(
     RESTART: 4,
     /** bit set in any of them: the instruction of the next record is done too, or raised the fault */
     PAIR: 16,
-    /** a trap-class exception (INT n, INTO, INT3, INT1 were delivered by the handler itself): Vcpu.rip holds the handler's address */
-    DELIVERED: 1,
   },
   "i32",
 );

@@ -1,7 +1,8 @@
 /**
  * Blocks: building them from guest code, keeping them by machine address and mode, finding the one at RIP. The cache is
  * one arena for the whole machine, emptied as a whole when it is full. A block is valid while its frame's generation is
- * the one it was decoded under; jump caches and the hash find blocks, never decide whether they are valid.
+ * the one it was decoded under; jump caches and the hash find blocks, never decide whether they are valid. One that was
+ * decoded while a store to its bytes may have been under way is run once: its generation is one that never was.
  */
 import {
   Block,
@@ -26,15 +27,14 @@ import {
 } from "../gen/layout";
 import { raiseError, Vector } from "../cpu/faults";
 import { segReg } from "../cpu/regs";
-import { domainVcpu } from "../mem/domains";
+import { firstVcpu, lockDomains, nextVcpu, unlockDomains } from "../mem/domains";
 import { frameOf } from "../mem/frames";
 import { isCanonical } from "../mmu/canonical";
-import { markCode } from "../mmu/code";
+import { chunkEnd, codeSettled, markCode } from "../mmu/code";
 import { codeCache } from "../mmu/code-cache";
 import { translateCode } from "../mmu/slow";
 import { emptyJumpCache, tlbFlushAll } from "../mmu/tlb";
 import { spinTryLock, spinUnlock } from "../util/atomics";
-import { machine } from "../util/host";
 import { Decode, DecodeState, decodeOne, fixRip } from "./decode";
 import { joinPair } from "./pair";
 import { Rec } from "./record";
@@ -169,19 +169,28 @@ function buildLocked(cpu: Vcpu, cache: CodeCache, host: usize, lin: u64): usize 
   head.key = cpu.modeKey;
   head.heat = compiles(cpu.modeKey) ? changetype<Jit>(<usize>cache.jit).threshold : 0;
   head.genAt = <u32>genAddress(host);
-  // Marked before it is read: a write from now on bumps the generation that the block remembers.
-  markCode(cpu, host, min<u32>(LONGEST, pageRoom));
-  head.gen = atomic.load<u32>(head.genAt);
+  // Marked before they are read: a write from now on ends the generation that the block remembers.
+  let marked = min<u32>(LONGEST, pageRoom);
+  head.gen = markCode(cpu, host, marked);
+  let lasts = codeSettled(cpu, host);
   let pos: u32 = 0;
   let count: u32 = 0;
   let before: u32 = 0;
   while (count < limit && pos < <u32>BLOCK_MAX_BYTES) {
+    const want = min<u32>(pos + LONGEST, pageRoom);
+    if (want > marked) {
+      if (want > endOfChunk(host, marked)) {
+        markCode(cpu, host + marked, want - marked);
+        lasts = codeSettled(cpu, host) && lasts;
+      }
+      marked = want;
+    }
     const rec = changetype<Rec>(records + count * RECORD_BYTES);
     const r = pos < room ? decodeOne(d, host + pos, room - pos, cpu.modeKey, rec) : Decode.SHORT;
     if (r <= 0) {
       if (count != 0) break;
       if (r == Decode.LONG || room < pageRoom) return fetchFault(cpu);
-      return buildCrossing(cpu, cache, head, d, lin, pageRoom);
+      return buildCrossing(cpu, cache, head, d, lin, pageRoom, lasts);
     }
     pos += (<u32>r) & 0xff;
     rec.next = <u8>pos;
@@ -191,8 +200,14 @@ function buildLocked(cpu: Vcpu, cache: CodeCache, host: usize, lin: u64): usize 
     count++;
     if (r & Decode.ENDS) break;
   }
-  if (pos > LONGEST) markCode(cpu, host, pos);
-  return publish(cpu, cache, head, count, pos);
+  return publish(cpu, cache, head, count, pos, lasts);
+}
+
+/** Bytes from `host` to the end of the chunk that the `marked`-th byte ends in. */
+@inline
+function endOfChunk(host: usize, marked: u32): u32 {
+  const off = (<u32>host) & 4095;
+  return chunkEnd(off + marked - 1) - off;
 }
 
 /** #GP(0) of an instruction that is too long or leaves the code segment. */
@@ -202,15 +217,23 @@ function fetchFault(cpu: Vcpu): usize {
 }
 
 /** A block of the one instruction that begins `first` bytes before the end of its page. */
-function buildCrossing(cpu: Vcpu, cache: CodeCache, head: Block, d: DecodeState, lin: u64, first: u32): usize {
+function buildCrossing(
+  cpu: Vcpu,
+  cache: CodeCache,
+  head: Block,
+  d: DecodeState,
+  lin: u64,
+  first: u32,
+  lasts: bool,
+): usize {
   const host = <usize>head.phys;
   const host2 = translateCode(cpu, (lin & ~0xfff) + 4096);
   if (host2 == 0) return NO_BLOCK;
   const fetch = changetype<usize>(cache) + CodeCacheOff.fetch;
-  markCode(cpu, host2, LONGEST);
   head.cross = 1;
   head.genAt2 = <u32>genAddress(host2);
-  head.gen2 = atomic.load<u32>(head.genAt2);
+  head.gen2 = markCode(cpu, host2, LONGEST);
+  const last = codeSettled(cpu, host2) && lasts;
   memory.copy(fetch, host, first);
   memory.copy(fetch + first, host2, LONGEST - first);
   const rec = changetype<Rec>(changetype<usize>(head) + BLOCK_RECORDS);
@@ -219,11 +242,11 @@ function buildCrossing(cpu: Vcpu, cache: CodeCache, head: Block, d: DecodeState,
   const length = (<u32>r) & 0xff;
   rec.next = <u8>length;
   fixRip(d, rec);
-  return publish(cpu, cache, head, 1, length);
+  return publish(cpu, cache, head, 1, length, last);
 }
 
-/** Ends the block under construction, copies it to the arena and makes it known. */
-function publish(cpu: Vcpu, cache: CodeCache, head: Block, count: u32, bytes: u32): usize {
+/** Ends the block under construction, copies it to the arena and, if it lasts, makes it known. */
+function publish(cpu: Vcpu, cache: CodeCache, head: Block, count: u32, bytes: u32, lasts: bool): usize {
   const end = changetype<Rec>(changetype<usize>(head) + BLOCK_RECORDS + count * RECORD_BYTES);
   store<u64>(changetype<usize>(end), 0);
   store<u64>(changetype<usize>(end), 0, 8);
@@ -231,6 +254,7 @@ function publish(cpu: Vcpu, cache: CodeCache, head: Block, count: u32, bytes: u3
   end.next = <u8>bytes;
   head.count = <u16>count;
   head.bytes = <u16>bytes;
+  if (!lasts) head.gen -= 1;
   const size = (<u32>BLOCK_RECORDS + (count + 1) * <u32>RECORD_BYTES + 15) & ~15;
   if (cache.next + size > cache.arenaEnd) emptyCache(cpu, cache);
   const at = <usize>cache.next;
@@ -239,31 +263,27 @@ function publish(cpu: Vcpu, cache: CodeCache, head: Block, count: u32, bytes: u3
   const slot = bucket(cache, <usize>head.phys, head.key);
   head.hashNext = load<u32>(slot);
   memory.copy(at, changetype<usize>(head), size);
-  atomic.store<u32>(slot, <u32>at);
+  if (lasts) atomic.store<u32>(slot, <u32>at);
   return at;
 }
 
 /** Drops every block, and with them what every jump cache says. Nobody else is inside a block meanwhile. */
 function emptyCache(cpu: Vcpu, cache: CodeCache): void {
-  askOthers(cpu);
-  awaitOthers(cpu);
-  memory.fill(cache.buckets, 0, (<usize>CODE_BUCKETS) << 2);
-  for (let dom = firstDomain(); changetype<usize>(dom) != 0; dom = nextDomain(dom)) {
-    for (let i: u32 = 0; i < dom.maxVcpus; i++) emptyJumpCache(domainVcpu(dom, i));
+  const all = changetype<Domain>(0);
+  lockDomains();
+  // They leave their blocks, and then wait for the cache's lock, which the caller holds.
+  for (let each = firstVcpu(all); changetype<usize>(each) != 0; each = nextVcpu(each, all)) {
+    if (each != cpu) atomic.or<u32>(changetype<usize>(each), EventBit.FLUSH_CODE, VcpuOff.events);
   }
+  for (let each = firstVcpu(all); changetype<usize>(each) != 0; each = nextVcpu(each, all)) {
+    if (each != cpu) while (insideBlock(each)) serve(cpu, EventBit.FLUSH_TLB | EventBit.SETTLE);
+  }
+  memory.fill(cache.buckets, 0, (<usize>CODE_BUCKETS) << 2);
+  for (let each = firstVcpu(all); changetype<usize>(each) != 0; each = nextVcpu(each, all)) emptyJumpCache(each);
+  unlockDomains();
   cache.next = cache.arena;
   cache.epoch += 1;
   cache.flushes += 1;
-}
-
-@inline
-function firstDomain(): Domain {
-  return changetype<Domain>(<usize>machine().domainList);
-}
-
-@inline
-function nextDomain(dom: Domain): Domain {
-  return changetype<Domain>(<usize>dom.next);
 }
 
 /**
@@ -277,32 +297,12 @@ function serve(self: Vcpu, which: u32): void {
   atomic.and<u32>(changetype<usize>(self), ~events, VcpuOff.events);
 }
 
-/** Tells every other vCPU to leave its block: it then waits for the cache's lock, which the caller holds. */
-function askOthers(self: Vcpu): void {
-  for (let dom = firstDomain(); changetype<usize>(dom) != 0; dom = nextDomain(dom)) {
-    for (let i: u32 = 0; i < dom.maxVcpus; i++) {
-      const other = domainVcpu(dom, i);
-      if (other != self) atomic.or<u32>(changetype<usize>(other), EventBit.FLUSH_CODE, VcpuOff.events);
-    }
-  }
-}
-
-/** Returns when every vCPU that runs on another pCPU has obeyed. Shootdowns that wait for the caller are served. */
-function awaitOthers(self: Vcpu): void {
-  for (let dom = firstDomain(); changetype<usize>(dom) != 0; dom = nextDomain(dom)) {
-    for (let i: u32 = 0; i < dom.maxVcpus; i++) {
-      const other = domainVcpu(dom, i);
-      if (other == self) continue;
-      while (insideBlock(other)) serve(self, EventBit.FLUSH_TLB);
-    }
-  }
-}
-
 @inline
 function eventsOf(cpu: Vcpu): u32 {
   return atomic.load<u32>(changetype<usize>(cpu), VcpuOff.events);
 }
 
+/** Whether the vCPU runs on another pCPU and has not obeyed. */
 @inline
 function insideBlock(cpu: Vcpu): bool {
   return (
@@ -322,5 +322,5 @@ export function leaveCode(cpu: Vcpu): void {
 function lockCache(cpu: Vcpu, cache: CodeCache): void {
   const lock = changetype<usize>(cache) + CodeCacheOff.lock;
   serve(cpu, EventBit.FLUSH_CODE);
-  while (!spinTryLock(lock)) serve(cpu, EventBit.FLUSH_CODE | EventBit.FLUSH_TLB);
+  while (!spinTryLock(lock)) serve(cpu, EventBit.FLUSH_CODE | EventBit.FLUSH_TLB | EventBit.SETTLE);
 }

@@ -13,7 +13,7 @@ import { getReg, Gpr, segReg, setReg } from "../cpu/regs";
 import { nextRip, Rec } from "../decode/record";
 import { linR, memAddr, memDone, memR, memSeg, memW } from "../mmu/access";
 import { isCanonical } from "../mmu/canonical";
-import { armMonitor, NO_MONITOR } from "../mmu/monitor";
+import { armMonitor, NO_MONITOR, waitForWrite } from "../mmu/monitor";
 import { clacEvict, tlbInvlpg, tlbInvpcid } from "../mmu/tlb";
 import { Access, walk } from "../mmu/walk";
 import {
@@ -247,14 +247,11 @@ export function monitor(cpu: Vcpu, rec: Rec): i32 {
   return Status.NEXT;
 }
 
-/** MWAIT: waits unless nothing is armed. */
+/** MWAIT. */
 export function mwait(cpu: Vcpu, rec: Rec): i32 {
   if (!monitorAllowed(cpu)) return raise(cpu, Vector.UD);
   if (getReg<u32>(cpu, Gpr.RCX) != 0) return gp(cpu);
-  if (cpu.monitorGpa == NO_MONITOR) return Status.NEXT;
-  cpu.mwait = 1;
-  cpu.halted = 1;
-  return Status.END;
+  return waitForWrite(cpu) ? Status.END : Status.NEXT;
 }
 
 // --- hypercalls, SMAP, segment bases

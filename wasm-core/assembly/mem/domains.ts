@@ -15,7 +15,7 @@ import {
   Vcpu,
   VcpuOff,
 } from "../gen/layout";
-import { ring } from "../util/atomics";
+import { ring, spinLock, spinUnlock } from "../util/atomics";
 import { machine, trace } from "../util/host";
 
 const DOMID_SLOTS: u32 = 32768;
@@ -36,6 +36,38 @@ export function isLive(dom: Domain, domid: u32): bool {
 export function domainVcpu(dom: Domain, id: u32): Vcpu {
   if (id >= dom.maxVcpus) return changetype<Vcpu>(0);
   return changetype<Vcpu>(<usize>load<u32>(changetype<usize>(dom) + DomainOff.vcpus + ((<usize>id) << 2)));
+}
+
+/**
+ * The first vCPU of a domain, or of the machine when `only` is null; with nextVcpu a walk over all of them. The caller
+ * sees to it that no domain goes meanwhile: `only` is the one of the vCPU that it runs, or lockDomains.
+ */
+export function firstVcpu(only: Domain): Vcpu {
+  return firstFrom(changetype<usize>(only) == 0 ? changetype<Domain>(<usize>machine().domainList) : only, only);
+}
+
+/** The vCPU behind `cpu` in that walk; null at the end. */
+export function nextVcpu(cpu: Vcpu, only: Domain): Vcpu {
+  const dom = domainOfVcpu(cpu);
+  const next = domainVcpu(dom, cpu.id + 1);
+  if (changetype<usize>(next) != 0 || changetype<usize>(only) != 0) return next;
+  return firstFrom(changetype<Domain>(<usize>dom.next), only);
+}
+
+/** The first vCPU of `dom`, or of the next domain that has one unless `only` forbids. */
+function firstFrom(dom: Domain, only: Domain): Vcpu {
+  while (changetype<usize>(only) == 0 && changetype<usize>(dom) != 0 && dom.maxVcpus == 0)
+    dom = changetype<Domain>(<usize>dom.next);
+  return changetype<usize>(dom) == 0 ? changetype<Vcpu>(0) : domainVcpu(dom, 0);
+}
+
+/** Holds the list of domains still. */
+export function lockDomains(): void {
+  spinLock(changetype<usize>(machine()) + MachineOff.domainLock);
+}
+
+export function unlockDomains(): void {
+  spinUnlock(changetype<usize>(machine()) + MachineOff.domainLock);
 }
 
 /** The domain of a vCPU. */

@@ -3,7 +3,17 @@
  * which grows in steps, so that a machine costs what it touches. A frame is handed out zeroed and with one reference;
  * its last framePut frees it.
  */
-import { Frame, Frame_SIZE, FrameType, Machine, MachineOff, MACHINE_BASE, TraceCode } from "../gen/layout";
+import {
+  Frame,
+  Frame_SIZE,
+  FrameFlag,
+  FrameOff,
+  FrameType,
+  Machine,
+  MachineOff,
+  MACHINE_BASE,
+  TraceCode,
+} from "../gen/layout";
 import { spinLock, spinUnlock } from "../util/atomics";
 import { machine, trace } from "../util/host";
 
@@ -65,20 +75,20 @@ export function frameAlloc(owner: u32): u32 {
   f.owner = <u16>owner;
   f.type = <u8>FrameType.GUEST;
   f.flags = 0;
-  atomic.store<u32>(changetype<usize>(f), 1, 4);
+  atomic.store<u32>(changetype<usize>(f), 1, FrameOff.refs);
   return mfn;
 }
 
 /** Takes a reference. Only for a frame that cannot be freed meanwhile: another reference or a lock keeps it. */
 @inline
 export function frameGet(mfn: u32): void {
-  atomic.add<u32>(changetype<usize>(frameOf(mfn)), 1, 4);
+  atomic.add<u32>(changetype<usize>(frameOf(mfn)), 1, FrameOff.refs);
 }
 
 /** Drops a reference; the last one frees the frame. Returns true then. */
 export function framePut(mfn: u32): bool {
   const f = frameOf(mfn);
-  if (atomic.sub<u32>(changetype<usize>(f), 1, 4) != 1) return false;
+  if (atomic.sub<u32>(changetype<usize>(f), 1, FrameOff.refs) != 1) return false;
   frameRetire(f);
   const m = machine();
   const lock = changetype<usize>(m) + MachineOff.frameLock;
@@ -91,11 +101,44 @@ export function framePut(mfn: u32): bool {
   return true;
 }
 
-/** Forgets the code that was decoded from a frame that changes hands: blocks of the old generation are never entered. */
-export function frameRetire(f: Frame): void {
-  if (atomic.load<u32>(changetype<usize>(f), 8) == 0) return;
-  atomic.add<u32>(changetype<usize>(f), 1, 12);
-  atomic.store<u32>(changetype<usize>(f), 0, 8);
+/**
+ * Forgets the code that was decoded from a frame; false when there was none. The map is cleared and the generation
+ * counted up in one step, so that whoever marks bytes learns with the old map which generation it belongs to. What the
+ * caller has written before is seen by whoever marks bytes afterwards.
+ */
+export function frameRetire(f: Frame): bool {
+  const at = changetype<usize>(f) + FrameOff.codeMap;
+  // An addition of nothing is a barrier too, which a load is not.
+  let old = atomic.add<u64>(at, 0);
+  while (<u32>old != 0) {
+    const seen = atomic.cmpxchg<u64>(at, old, ((old >> 32) + 1) << 32);
+    if (seen == old) return true;
+    old = seen;
+  }
+  return false;
+}
+
+/** Marks chunks of a frame as decoded: what codeMap (low half) and codeGen (high half) were when that was done. */
+@inline
+export function frameMark(f: Frame, bits: u32): u64 {
+  return atomic.or<u64>(changetype<usize>(f) + FrameOff.codeMap, <u64>bits);
+}
+
+@inline
+export function codeMapOf(f: Frame): u32 {
+  return atomic.load<u32>(changetype<usize>(f) + FrameOff.codeMap);
+}
+
+/** Whether the frame has a line that MONITOR armed. */
+@inline
+export function isMonitored(f: Frame): bool {
+  return (atomic.load<u8>(changetype<usize>(f) + FrameOff.flags) & (<u8>FrameFlag.MONITORED)) != 0;
+}
+
+/** Whether a write to the frame must be seen: it holds decoded code or an armed line. */
+@inline
+export function isWatched(f: Frame): bool {
+  return codeMapOf(f) != 0 || isMonitored(f);
 }
 
 /** Frames that can still be had. */

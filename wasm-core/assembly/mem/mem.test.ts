@@ -89,7 +89,8 @@ describe("locks", () => {
     const words = core.call.heapPages(0);
     const source = `
       const { workerData: d, parentPort } = require("node:worker_threads");
-      const env = { memory: d.memory, hostNow: () => 0, hostWallClock: () => 0, hostRandom: () => 0, hostTrace() {}, abort() {} };
+      const env = { memory: d.memory, lockOwner: d.owner, hostNow: () => 0, hostWallClock: () => 0, hostRandom: () => 0, hostTrace() {}, abort() {},
+        hostWait: (at, value) => Atomics.wait(new Int32Array(d.memory.buffer), at >>> 2, value, 2) };
       WebAssembly.instantiate(d.module, { env }).then((i) => {
         i.exports.contend(d.words, d.words + 64, d.rounds);
         parentPort.postMessage("done");
@@ -97,8 +98,8 @@ describe("locks", () => {
     const [threads, rounds] = [4, 5000];
     const free = core.call.freeFrames();
     await Promise.all(
-      Array.from({ length: threads }, () => {
-        const workerData = { module: core.module, memory: core.memory, words, rounds };
+      Array.from({ length: threads }, (_, n) => {
+        const workerData = { module: core.module, memory: core.memory, words, rounds, owner: n + 2 };
         const worker = new Worker(source, { eval: true, workerData });
         return new Promise((resolve, reject) => worker.once("message", resolve).once("error", reject)).then(() =>
           worker.terminate(),

@@ -3,7 +3,18 @@
  * levels, ten bits each; nodes are frames, made when first needed and kept until the domain dies, so that lookups take
  * no lock. An empty entry inside a RAM range means "populate on demand"; a hole that the guest made there is BALLOON.
  */
-import { Access, CrashReason, Domain, DomainOff, DomainStat, FrameFlag, FrameType, P2m, P2mKind } from "../gen/layout";
+import {
+  Access,
+  CrashReason,
+  Domain,
+  DomainOff,
+  DomainStat,
+  FrameFlag,
+  FrameOff,
+  FrameType,
+  P2m,
+  P2mKind,
+} from "../gen/layout";
 import { flushDomainTlb } from "./shootdown";
 import { spinLock, spinUnlock } from "../util/atomics";
 import { count, domainCrash } from "./domains";
@@ -93,7 +104,8 @@ export function p2mResolve(dom: Domain, gfn: u64, access: u32): u32 {
   else if (kind == P2mKind.COW && access == Access.WRITE) entry = unshare(dom, <u32>gfn);
   if (access == Access.WRITE && p2mHasFrame(entry)) {
     const f = frameOf(p2mMfn(entry));
-    if ((f.flags & (<u8>FrameFlag.DIRTY)) == 0) f.flags |= <u8>FrameFlag.DIRTY;
+    if ((f.flags & (<u8>FrameFlag.DIRTY)) == 0)
+      atomic.or<u8>(changetype<usize>(f), <u8>FrameFlag.DIRTY, FrameOff.flags);
   }
   return entry;
 }

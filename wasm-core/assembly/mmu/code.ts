@@ -1,11 +1,12 @@
 /**
  * Which frames hold decoded code, and what happens when they are written. A frame has a bit for each 128-byte chunk
- * that code was decoded from, and a generation that every block remembers: writing to such a chunk bumps it.
+ * that code was decoded from, and a generation that every block remembers: writing to such a chunk clears the bits and
+ * counts the generation up, in one step. The whole protocol: wasm-core/README.md, "the life of a write to code".
  */
-import { Block, BLOCK_RECORDS, Domain, Frame, FrameOff, Vcpu } from "../gen/layout";
-import { frameOf } from "../mem/frames";
-import { domainVcpu } from "../mem/domains";
-import { tlbProtectFrame } from "./tlb";
+import { Block, BLOCK_RECORDS, Frame, FrameOff, Vcpu } from "../gen/layout";
+import { codeMapOf, frameMark, frameOf, frameRetire } from "../mem/frames";
+import { askToSettle, isSettled, isShared } from "../mem/settle";
+import { tlbProtectEverywhere } from "./tlb";
 import { codeCache } from "./code-cache";
 
 const CHUNK_SHIFT: u32 = 7;
@@ -18,36 +19,58 @@ export function chunks(off: u32, size: u32): u32 {
   return ((<u32>-1) << first) & ((<u32>-1) >> (31 - min<u32>(last, 31)));
 }
 
-/** Marks bytes of a frame as decoded; from now on no TLB lets the frame be written unseen. */
-export function markCode(cpu: Vcpu, host: usize, size: u32): void {
-  const frame = frameOf(<u32>(host >> 12));
-  const old = frame.codeMap;
-  frame.codeMap = old | chunks((<u32>host) & 4095, size);
-  if (old != 0) return;
-  const domain = changetype<Domain>(cpu.domain);
-  for (let i: u32 = 0; i < domain.maxVcpus; i++) {
-    const other = domainVcpu(domain, i);
-    if (changetype<usize>(other) != 0) tlbProtectFrame(other, (<u32>host) & ~4095);
-  }
+/** Offset in its frame at which the chunk of offset `off` ends. */
+@inline
+export function chunkEnd(off: u32): u32 {
+  return ((off >> CHUNK_SHIFT) + 1) << CHUNK_SHIFT;
 }
 
 /**
- * Bytes [off, off + size) of `frame` are about to be written. When code was decoded from them all blocks of the frame
- * become stale, and the block that runs now stops before its next instruction.
+ * Marks bytes of a frame as decoded, before they are read. The answer is the generation that the marks belong to: as
+ * long as the frame has it, and once codeSettled said so, every write to these bytes ends it.
  */
-export function writeToCode(cpu: Vcpu, frame: Frame, off: u32, size: u32): void {
-  if (!(frame.codeMap & chunks(off, size))) return;
-  frame.codeMap = 0;
-  atomic.add<u32>(changetype<usize>(frame) + FrameOff.codeGen, 1);
-  codeCache().invalidations += 1;
-  cpu.codeChanged = 1;
-  stopBlock(cpu, <u32>changetype<usize>(frame) + <u32>FrameOff.codeGen);
+export function markCode(cpu: Vcpu, host: usize, size: u32): u32 {
+  const frame = frameOf(<u32>(host >> 12));
+  const bits = chunks((<u32>host) & 4095, size);
+  const old = frameMark(frame, bits);
+  if ((bits & ~(<u32>old)) != 0) {
+    const shared = isShared(cpu, frame);
+    if (<u32>old == 0) tlbProtectEverywhere(cpu, (<u32>host) & ~4095, shared);
+    askToSettle(cpu, shared);
+  }
+  return <u32>(old >> 32);
 }
 
-/** If the running block came from the frame whose generation lies at `genAt`, its records become block ends. */
-function stopBlock(cpu: Vcpu, genAt: u32): void {
+/** Whether no store to marked bytes of the frame can be under way unseen: what is read from now on stays valid. */
+export function codeSettled(cpu: Vcpu, host: usize): bool {
+  return isSettled(cpu, isShared(cpu, frameOf(<u32>(host >> 12))));
+}
+
+/**
+ * Bytes [off, off + size) of `frame` are about to be written, before this vCPU's next block. When code was decoded from
+ * them all blocks of the frame become stale. A block of the frame that runs now, stale by this or by another's write,
+ * stops before its next instruction.
+ */
+export function writeToCode(cpu: Vcpu, frame: Frame, off: u32, size: u32): void {
+  if (codeMapOf(frame) & chunks(off, size)) {
+    cpu.codeChanged = 1;
+    if (frameRetire(frame)) codeCache().invalidations += 1;
+  }
+  stopStaleBlock(cpu, <u32>changetype<usize>(frame) + <u32>FrameOff.codeGen);
+}
+
+/** Bytes at machine address `host` were written, by a processor but not by an instruction's store. */
+export function wroteCode(host: usize, size: u32): void {
+  const frame = frameOf(<u32>(host >> 12));
+  if (codeMapOf(frame) & chunks((<u32>host) & 4095, size)) frameRetire(frame);
+}
+
+/** If the running block came from the frame whose generation lies at `genAt` and is stale, its records become block ends. */
+function stopStaleBlock(cpu: Vcpu, genAt: u32): void {
   const block = changetype<Block>(cpu.curBlock);
   if (changetype<usize>(block) == 0 || (block.genAt != genAt && block.genAt2 != genAt)) return;
+  const gen = atomic.load<u32>(genAt);
+  if (gen == (block.genAt == genAt ? block.gen : block.gen2)) return;
   const end = <u16>codeCache().endFn;
   const records = changetype<usize>(block) + BLOCK_RECORDS;
   for (let i: u32 = 0; i < block.count; i++) store<u16>(records + (i << 4), end);

@@ -2,24 +2,54 @@
  * MONITOR's watch on a line of memory. A frame with an armed line is never entered for writing, so that every write to
  * it comes by here, as with frames that hold code. [SDM] vol. 2B, "MONITOR"; vol. 3A, 10.10.
  */
-import { Domain, Frame, FrameFlag, Vcpu } from "../gen/layout";
-import { domainVcpu } from "../mem/domains";
+import { Domain, DomainOff, Frame, FrameFlag, FrameOff, Vcpu, VcpuOff } from "../gen/layout";
+import { domainOfVcpu, firstVcpu, nextVcpu } from "../mem/domains";
 import { frameOf } from "../mem/frames";
+import { askToSettle, isSettled } from "../mem/settle";
 import { vcpuKick } from "../sched/wake";
-import { tlbProtectFrame } from "./tlb";
+import { spinLock, spinUnlock } from "../util/atomics";
+import { tlbProtectEverywhere } from "./tlb";
 
 /** Bytes that one MONITOR watches. */
 export const MONITOR_LINE: u64 = 64;
 /** Vcpu.monitorGpa when nothing is armed. */
 export const NO_MONITOR: u64 = 0xffffffffffffffff;
 
+@inline
+function monitorLock(dom: Domain): usize {
+  return changetype<usize>(dom) + DomainOff.monitorLock;
+}
+
+@inline
+function setLine(cpu: Vcpu, line: u64): void {
+  atomic.store<u64>(changetype<usize>(cpu), line, VcpuOff.monitorGpa);
+}
+
 /** Arms the line around guest-physical `gpa`, whose frame lies at machine address `host`. */
 export function armMonitor(cpu: Vcpu, gpa: u64, host: u32): void {
   const frame = frameOf(host >> 12);
-  frame.flags |= <u8>FrameFlag.MONITORED;
-  cpu.monitorGpa = gpa & ~(MONITOR_LINE - 1);
-  const domain = changetype<Domain>(<usize>cpu.domain);
-  for (let i: u32 = 0; i < domain.maxVcpus; i++) tlbProtectFrame(domainVcpu(domain, i), host & ~4095);
+  const lock = monitorLock(domainOfVcpu(cpu));
+  spinLock(lock);
+  setLine(cpu, gpa & ~(MONITOR_LINE - 1));
+  atomic.or<u8>(changetype<usize>(frame), <u8>FrameFlag.MONITORED, FrameOff.flags);
+  spinUnlock(lock);
+  tlbProtectEverywhere(cpu, host & ~4095, false);
+  askToSettle(cpu, false);
+}
+
+/**
+ * Halts the vCPU in MWAIT; false when nothing is armed, or when a write may be under way that was not seen: MWAIT may
+ * end for any reason, and the guest then looks at the line again.
+ */
+export function waitForWrite(cpu: Vcpu): bool {
+  if (cpu.monitorGpa == NO_MONITOR || !isSettled(cpu, false)) return false;
+  cpu.halted = 1;
+  atomic.store<u8>(changetype<usize>(cpu), 1, VcpuOff.mwait);
+  // The writer disarms before it looks whether anybody waits.
+  if (atomic.load<u64>(changetype<usize>(cpu), VcpuOff.monitorGpa) != NO_MONITOR) return true;
+  cpu.mwait = 0;
+  cpu.halted = 0;
+  return false;
 }
 
 @inline
@@ -29,21 +59,25 @@ function hits(line: u64, gpa: u64, size: u32): bool {
 
 /** `size` bytes at `gpa` in `frame` are about to be written: whoever waits for that goes on. */
 export function writeToMonitored(cpu: Vcpu, frame: Frame, gpa: u64, size: u32): void {
-  const domain = changetype<Domain>(<usize>cpu.domain);
+  const dom = domainOfVcpu(cpu);
+  const lock = monitorLock(dom);
   let armed = false;
-  for (let i: u32 = 0; i < domain.maxVcpus; i++) {
-    const other = domainVcpu(domain, i);
+  spinLock(lock);
+  for (let other = firstVcpu(dom); changetype<usize>(other) != 0; other = nextVcpu(other, dom)) {
     const line = other.monitorGpa;
     if (line == NO_MONITOR || (line ^ gpa) >> 12 != 0) continue;
-    if (!hits(line, gpa, size)) {
-      armed = true;
-      continue;
-    }
-    other.monitorGpa = NO_MONITOR;
-    if (!other.mwait) continue;
-    other.mwait = 0;
-    other.halted = 0;
-    vcpuKick(other, 0);
+    if (hits(line, gpa, size)) wake(other);
+    else armed = true;
   }
-  if (!armed) frame.flags &= ~(<u8>FrameFlag.MONITORED);
+  if (!armed) atomic.and<u8>(changetype<usize>(frame), ~(<u8>FrameFlag.MONITORED), FrameOff.flags);
+  spinUnlock(lock);
+}
+
+/** Disarms a vCPU's line and ends its MWAIT. */
+function wake(cpu: Vcpu): void {
+  setLine(cpu, NO_MONITOR);
+  if (!atomic.load<u8>(changetype<usize>(cpu), VcpuOff.mwait)) return;
+  cpu.mwait = 0;
+  cpu.halted = 0;
+  vcpuKick(cpu, 0);
 }

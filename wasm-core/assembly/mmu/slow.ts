@@ -3,11 +3,11 @@
  * The life of a miss: canonical check, alignment check, page walk, p2m, then either a TLB entry and a direct pointer or
  * the bounce buffer.
  */
-import { FrameFlag, Vcpu, VcpuOff, WalkBit } from "../gen/layout";
+import { TlbEntry, TlbEntryOff, Vcpu, VcpuOff, WalkBit } from "../gen/layout";
 import { raiseError, raisePageFault, Vector } from "../cpu/faults";
 import { Flag } from "../cpu/flags";
 import { checkDataBreakpoint } from "../cpu/watch";
-import { frameOf } from "../mem/frames";
+import { codeMapOf, frameOf, isMonitored, isWatched } from "../mem/frames";
 import { mmioRead, mmioWrite } from "../bus";
 import { isCanonical } from "./canonical";
 import { chunks, writeToCode } from "./code";
@@ -96,10 +96,11 @@ function translate(cpu: Vcpu, lin: u64, size: u32, access: u32, user: bool, impl
   const host = (entry & ENTRY_MFN) << 12;
   const frame = frameOf(entry & ENTRY_MFN);
   const off = (<u32>gpa) & 4095;
-  if (access == Access.WRITE && frame.codeMap != 0) writeToCode(cpu, frame, off, size);
-  if (access == Access.WRITE && frame.flags & (<u8>FrameFlag.MONITORED)) writeToMonitored(cpu, frame, gpa, size);
-  const writable = entry & ENTRY_W && frame.codeMap == 0 && !(frame.flags & (<u8>FrameFlag.MONITORED));
-  if (!implicit) fill(cpu, lin, host, access, user, writable != 0);
+  if (access == Access.WRITE) {
+    writeToCode(cpu, frame, off, size);
+    if (isMonitored(frame)) writeToMonitored(cpu, frame, gpa, size);
+  }
+  if (!implicit) fill(cpu, lin, host, access, user, (entry & ENTRY_W) != 0 && !isWatched(frame));
   return <usize>(host + off);
 }
 
@@ -116,9 +117,9 @@ export function plainWrite(cpu: Vcpu, lin: u64, size: u32): usize {
   const entry = resolve(cpu, cpu.walkGpa, Access.WRITE);
   if (!isMemory(entry) || !(entry & ENTRY_W)) return 0;
   const frame = frameOf(entry & ENTRY_MFN);
-  if (frame.codeMap & chunks(off, size) || frame.flags & (<u8>FrameFlag.MONITORED)) return 0;
+  if (codeMapOf(frame) & chunks(off, size) || isMonitored(frame)) return 0;
   const host = (entry & ENTRY_MFN) << 12;
-  fill(cpu, lin, host, Access.WRITE, user, frame.codeMap == 0);
+  fill(cpu, lin, host, Access.WRITE, user, !isWatched(frame));
   return <usize>(host + off);
 }
 
@@ -134,11 +135,17 @@ function fill(cpu: Vcpu, lin: u64, host: u32, access: u32, user: bool, writable:
   }
   e.tagR = tag;
   // A supervisor write with CR0.WP clear may ignore the entry's W: such pages are not entered for writing.
-  if (writable && access == Access.WRITE && bits & WalkBit.WRITE) e.tagW = tag;
-  else if (writable && (bits & (WalkBit.WRITE | WalkBit.DIRTY)) == (WalkBit.WRITE | WalkBit.DIRTY)) e.tagW = tag;
+  if (writable && bits & WalkBit.WRITE && (access == Access.WRITE || bits & WalkBit.DIRTY)) allowWrites(e, tag);
   else if (access == Access.WRITE) e.tagW = EMPTY_TAG;
   if (bits & WalkBit.LARGE) noteLargePage(cpu, lin, cpu.walkPage);
   if (!user && bits & WalkBit.USER) noteUserPage(cpu, e);
+}
+
+/** Whoever begins to watch a frame marks it and then looks through the TLBs; so this enters first and then looks. */
+@inline
+function allowWrites(e: TlbEntry, tag: u64): void {
+  atomic.store<u64>(changetype<usize>(e), tag, TlbEntryOff.tagW);
+  if (isWatched(frameOf(e.host >> 12))) e.tagW = EMPTY_TAG;
 }
 
 /** Machine address of the instruction byte at `lin`; 0 after a fault. No memory there reads as a fault of the bus: #GP. */

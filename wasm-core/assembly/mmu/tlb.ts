@@ -3,8 +3,19 @@
  * that one compare decides and everything unusual is a miss. Tags carry an address-space number: flushing is taking a
  * fresh number. [SDM] vol. 3A, 4.10.
  */
-import { JUMP_CACHE_BYTES, PfError, TLB_BYTES, TLB_ENTRIES, TlbEntry, TlbEntryOff, Vcpu, VcpuOff } from "../gen/layout";
+import {
+  Domain,
+  JUMP_CACHE_BYTES,
+  PfError,
+  TLB_BYTES,
+  TLB_ENTRIES,
+  TlbEntry,
+  TlbEntryOff,
+  Vcpu,
+  VcpuOff,
+} from "../gen/layout";
 import { Flag } from "../cpu/flags";
+import { domainOfVcpu, firstVcpu, lockDomains, nextVcpu, unlockDomains } from "../mem/domains";
 import { codeCache } from "./code-cache";
 
 export const EMPTY_TAG: u64 = 0xffffffffffffffff;
@@ -189,11 +200,20 @@ export function clacEvict(cpu: Vcpu): void {
 }
 
 /** Drops the write right to machine frame `host` from both tables: its writes must be seen from now on. */
-export function tlbProtectFrame(cpu: Vcpu, host: u32): void {
+function tlbProtectFrame(cpu: Vcpu, host: u32): void {
   const base = tables(cpu);
   for (let at = base; at < base + TLB_BYTES; at += 32) {
     if (load<u32>(at, TlbEntryOff.host) == host) store<u64>(at, EMPTY_TAG, TlbEntryOff.tagW);
   }
+}
+
+/** As tlbProtectFrame for every vCPU that can write the frame: those of the domain of `cpu`, or when it is `shared` all. */
+export function tlbProtectEverywhere(cpu: Vcpu, host: u32, shared: bool): void {
+  const only = shared ? changetype<Domain>(0) : domainOfVcpu(cpu);
+  if (shared) lockDomains();
+  for (let each = firstVcpu(only); changetype<usize>(each) != 0; each = nextVcpu(each, only))
+    tlbProtectFrame(each, host);
+  if (shared) unlockDomains();
 }
 
 /** The table's state at reset. */

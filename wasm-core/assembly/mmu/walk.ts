@@ -4,6 +4,7 @@
  */
 import { PfError, Vcpu, VcpuOff, WalkBit } from "../gen/layout";
 import { Flag } from "../cpu/flags";
+import { wroteCode } from "./code";
 import { frameAddress } from "./physical";
 
 /** What walk() answers when the access is allowed; anything else is a page-fault error code. */
@@ -176,10 +177,12 @@ function finishLeaf(at: usize, entry: u64, access: u32): bool {
 function setBits(at: usize, entry: u64, bits: u64): void {
   // An entry that changed meanwhile keeps its new value: the walk used the old one, as a processor may.
   atomic.cmpxchg<u64>(at, entry, entry | bits);
+  wroteCode(at, 8);
 }
 
 function setBits32(at: usize, entry: u32, bits: u32): void {
   atomic.cmpxchg<u32>(at, entry, entry | bits);
+  wroteCode(at, 4);
 }
 
 function finish(cpu: Vcpu, lin: u64, gpa: u64, bytes: u64, rights: u64, nx: bool, entry: u64, dirty: bool): void {

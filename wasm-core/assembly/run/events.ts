@@ -22,6 +22,7 @@ function clear(cpu: Vcpu, bits: u32): void {
 /** Acts on the vCPU's events; an ExitReason to leave the run loop with, or -1. */
 export function takeEvents(cpu: Vcpu): i32 {
   const events = atomic.load<u32>(changetype<usize>(cpu), VcpuOff.events);
+  if (events & EventBit.SETTLE) clear(cpu, EventBit.SETTLE);
   if (events & EventBit.FLUSH_TLB) {
     // Acknowledged after it is done: whoever asked may be waiting for the bit.
     tlbFlushAll(cpu);

@@ -14,6 +14,7 @@ import {
   XenVcpu,
   XenVcpuOff,
 } from "../gen/layout";
+import { firstVcpu, nextVcpu } from "../mem/domains";
 import { spinLock, spinUnlock } from "../util/atomics";
 import { machine, machineTime } from "../util/host";
 
@@ -47,7 +48,8 @@ export function enterRunstate(cpu: Vcpu, state: u32): void {
 export function enqueue(m: Machine, cpu: Vcpu): void {
   cpu.next = 0;
   append(m, cpu);
-  cpu.runState = VcpuRunState.RUNNABLE;
+  // Atomic, like every change of it: what the vCPU stored is seen before it counts as not running.
+  atomic.store<u32>(changetype<usize>(cpu), VcpuRunState.RUNNABLE, VcpuOff.runState);
   enterRunstate(cpu, RunState.RUNNABLE);
 }
 
@@ -83,6 +85,18 @@ export function dropDomain(m: Machine, dom: Domain): void {
     if (cpu.domain == <u32>changetype<usize>(dom)) block(cpu);
     else append(m, cpu);
     cpu = next;
+  }
+}
+
+/** Makes the queue anew from what the vCPUs say of themselves, after whoever changed it died doing so. */
+export function rebuildQueue(m: Machine): void {
+  const all = changetype<Domain>(0);
+  m.runHead = 0;
+  m.runTail = 0;
+  m.runCount = 0;
+  for (let cpu = firstVcpu(all); changetype<usize>(cpu) != 0; cpu = nextVcpu(cpu, all)) {
+    cpu.next = 0;
+    if (cpu.runState == VcpuRunState.RUNNABLE) append(m, cpu);
   }
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { Domain } from "../../abi/structs/domain.js";
+import { CrashReason, Domain } from "../../abi/structs/domain.js";
 import { Machine, MACHINE_BASE, Pcpu, PCPU_BASE } from "../../abi/structs/machine.js";
 import { Vcpu } from "../../abi/structs/vcpu.js";
 import { XenVcpu } from "../../abi/structs/xen.js";
@@ -253,5 +253,65 @@ describe("the scheduler", () => {
     const first = await run();
     expect(await run()).toEqual(first);
     expect(first.at(-3)).toBeGreaterThan(10 * MS);
+  });
+});
+
+/** What the harness's instance writes into its locks. */
+const ME = 1;
+const DOMAIN_LOCKS = ["lock", "evtLock", "gntLock", "mapLock", "p2mLock", "ioLock", "monitorLock"] as const;
+const MACHINE_LOCKS = ["domainLock", "schedLock", "heapLock", "frameLock", "logLock"] as const;
+
+describe("after a trap", () => {
+  async function two() {
+    const [core, a, b] = await machineWith([
+      [1, 64],
+      [1, 64],
+    ]);
+    const [dead, other] = [a as Guest, b as Guest];
+    ticking(core);
+    start(dead, 0);
+    start(other, 0);
+    const put = (at: number, value: number) => core.view().setUint32(at, value, true);
+    // The first runs on pCPU 0 when that dies.
+    put(dead.vcpu() + Vcpu.off.runState, 2);
+    put(dead.vcpu() + Vcpu.off.pcpu, 0);
+    put(PCPU_BASE + Pcpu.off.current, dead.vcpu());
+    return { core, dead, other, put };
+  }
+
+  it("its locks are released, those of others are not, and its domain is crashed", async () => {
+    const { core, dead, other, put } = await two();
+    for (const lock of MACHINE_LOCKS) put(MACHINE_BASE + Machine.off[lock], ME);
+    for (const lock of DOMAIN_LOCKS) put(dead.dom + Domain.off[lock], ME | 256);
+    put(other.dom + Domain.off.gntLock, ME + 1);
+    core.call.pcpuAbandon(0);
+    for (const lock of MACHINE_LOCKS) expect(core.u32(MACHINE_BASE + Machine.off[lock]), lock).toBe(0);
+    for (const lock of DOMAIN_LOCKS) expect(core.u32(dead.dom + Domain.off[lock]), lock).toBe(0);
+    expect(core.u32(other.dom + Domain.off.gntLock)).toBe(ME + 1);
+    expect(core.u32(dead.dom + Domain.off.crashReason)).toBe(CrashReason.values.INTERNAL);
+    expect(core.u32(dead.vcpu() + Vcpu.off.runState)).toBe(0);
+    expect(core.u32(other.dom + Domain.off.shutdown)).toBe(0);
+    expect(core.u32(PCPU_BASE + Pcpu.off.current)).toBe(0);
+  });
+
+  it("a domain in whose locks it died is crashed too", async () => {
+    const { core, other, put } = await two();
+    put(other.dom + Domain.off.evtLock, ME);
+    core.call.pcpuAbandon(0);
+    expect(core.u32(other.dom + Domain.off.crashReason)).toBe(CrashReason.values.INTERNAL);
+  });
+
+  it("the run queue that it was changing is made anew, and the neighbour runs", async () => {
+    const { core, other, put } = await two();
+    put(MACHINE_BASE + Machine.off.schedLock, ME);
+    put(MACHINE_BASE + Machine.off.runHead, 0);
+    put(MACHINE_BASE + Machine.off.runTail, 4);
+    put(MACHINE_BASE + Machine.off.runCount, 7);
+    core.call.pcpuAbandon(0);
+    expect(core.u32(MACHINE_BASE + Machine.off.runHead)).toBe(other.vcpu());
+    expect(core.u32(MACHINE_BASE + Machine.off.runCount)).toBe(1);
+    const before = icount(other);
+    expect(core.call.pcpuRun(0)).toBe(AGAIN);
+    expect(icount(other)).toBeGreaterThan(before);
   });
 });

@@ -41,7 +41,8 @@ export function isSelf(cpu: Vcpu, domid: u32): bool {
 export function shouldYield(cpu: Vcpu, done: u32): bool {
   if ((done & 31) != 0 || done == 0) return false;
   if (done >= SLICE) return true;
-  return (atomic.load<u32>(changetype<usize>(cpu), VcpuOff.events) & ~(<u32>EventBit.SHADOW)) != 0;
+  // EventBit.SETTLE asks nothing of a vCPU that is in here.
+  return (atomic.load<u32>(changetype<usize>(cpu), VcpuOff.events) & ~(<u32>EventBit.SETTLE)) != 0;
 }
 
 /** Books a continuation on the vCPU's slice. */

@@ -120,9 +120,11 @@ export class IrqMachine {
     const clock = { ns: 0 };
     const env = {
       memory,
+      lockOwner: 1,
       hostNow: () => clock.ns,
       hostWallClock: () => clock.ns,
       hostRandom: () => 4,
+      hostWait: () => {},
       hostTrace: () => {},
       abort: () => {
         throw new Error("abort");

@@ -4,12 +4,12 @@ import { hypercall } from "../hypercall";
 import { CONTINUE, setArg } from "../guest";
 import { dispatch } from "../hypercall";
 import { xenOf, xenPendingVector } from "../evtchn/upcall";
-import { pcpuIdleNs, pcpuRun } from "../../run";
+import { pcpuAbandon, pcpuIdleNs, pcpuRun } from "../../run";
 import { writeHypercallPage } from "../hypercall-page";
 import { logWrite } from "../log";
 
 export * from "../domain0";
-export { pcpuRun, pcpuIdleNs, logWrite };
+export { pcpuAbandon, pcpuRun, pcpuIdleNs, logWrite };
 
 /** A hypercall with its arguments given, as from 64-bit code; continuations are run until the end. */
 export function call(cpu: Vcpu, nr: u32, a0: u64, a1: u64, a2: u64, a3: u64, a4: u64): i64 {

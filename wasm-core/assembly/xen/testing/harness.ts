@@ -91,9 +91,11 @@ export async function testCore(entry: string, maximum = 8192): Promise<TestCore>
   let seed = 12345;
   const env = {
     memory,
+    lockOwner: 1,
     hostNow: () => clock.ns,
     hostWallClock: () => 1_700_000_000e9 + clock.ns,
     hostRandom: () => (seed = (Math.imul(seed, 1103515245) + 12345) >>> 0),
+    hostWait: () => {},
     hostTrace: (code: number, a: number, b: number) => traces.push([code, a >>> 0, b >>> 0]),
     abort: () => {
       throw new Error("abort");
