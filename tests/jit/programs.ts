@@ -79,7 +79,7 @@ away:   add rbx, rax
     name: "handler",
     source: `
 start:  mul rbx
-        cpuid
+        rdtsc
         mov ecx, 0
         fninit
         dec edi
