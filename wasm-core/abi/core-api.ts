@@ -43,6 +43,8 @@ export interface CoreExports {
   ): number;
   /** Puts the vCPU in the PVH entry state: 32-bit protected, flat, paging off. [XEN] pvh. */
   vcpuStartPvh(domid: number, vcpu: number, eip: number, ebx: number): number;
+  /** Where the vCPU may run, or with `soft` 1 where it is to run by preference: a set of pCPUs in four words. -EINVAL for none. */
+  vcpuSetAffinity(domid: number, vcpu: number, soft: number, w0: number, w1: number, w2: number, w3: number): number;
   domainPause(domid: number): number;
   domainUnpause(domid: number): number;
   /** 1 when none of its vCPUs is inside a pCPU. */

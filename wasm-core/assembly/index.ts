@@ -34,6 +34,7 @@ export {
   machineTotalFrames,
   serialNotify,
   vcpuAddress,
+  vcpuSetAffinity,
   vcpuStartPvh,
   vcpuTrigger,
   virqRaise,

@@ -1,5 +1,5 @@
 /** A domain: the hypervisor's side of a guest. Domain0 reads its fields in place. */
-import { constants, i32, struct, u8, u32, u64 } from "../layout.js";
+import { constants, i32, i64, struct, u8, u32, u64 } from "../layout.js";
 
 export const MAX_VCPUS = 128;
 export const MAX_RAM_RANGES = 16;
@@ -69,6 +69,10 @@ export const Domain = struct("Domain", "One domain.", {
   callbackPin: u32("I/O APIC pin that vCPU 0's upcall_pending asserts, 0 when none"),
   gntSharedGfn: u32("Where the guest has put each shared frame last", 64),
   gntStatusGfn: u32("Where it has put each status frame last", 16),
+  weight: u32("Its share of processor time, in relation to other domains; Domain0 may change it"),
+  cap: u32("Most processor time it gets, in percent of a pCPU; 0 is no limit; Domain0 may change it"),
+  sharers: u32("vCPUs among which its credits are shared"),
+  grant: i64("Credits of the present period, ns; negative while they are being worked out"),
 });
 
 export const DomainState = constants("DomainState", "Life of a Domain struct.", { SPARE: 0, LIVE: 1, DYING: 2 });

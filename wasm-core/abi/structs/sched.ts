@@ -1,5 +1,24 @@
-/** The scheduler's vocabulary: states of a vCPU, why the run loop returned, why a pCPU returned. */
+/** The scheduler's vocabulary: states and priorities of a vCPU, why the run loop returned, why a pCPU returned. */
 import { constants } from "../layout.js";
+
+/** Weight of a domain that nobody gave another. [XEN] sched-credit */
+export const DEFAULT_WEIGHT = 256;
+export const MAX_WEIGHT = 65535;
+/** Machine.timeslice at first, and its limits, ns. */
+export const DEFAULT_TIMESLICE = 30_000_000;
+export const MIN_TIMESLICE = 1_000_000;
+export const MAX_TIMESLICE = 1_000_000_000;
+/** Pcpu.priority of an idle pCPU; real ones are above. */
+export const PRIORITY_NONE = 0;
+
+export const Priority = constants("Priority", "Values of Vcpu.priority, the higher first; a queue each.", {
+  /** has used more than its share */
+  OVER: 1,
+  /** has credit */
+  UNDER: 2,
+  /** was woken by an event while it had credit */
+  BOOST: 3,
+});
 
 export const VcpuRunState = constants("VcpuRunState", "Values of Vcpu.runState; changed under Machine.schedLock.", {
   /** waits for an event or its timer, or its domain is paused */

@@ -3,7 +3,7 @@
  * pointer: the general registers lie first, so that an instruction record can name one by a byte offset below 256.
  * Names are those of the SDM. Saved states and Domain0 read and write registers through these offsets.
  */
-import { constants, i32, struct, u8, u16, u32, u64 } from "../layout.js";
+import { constants, i32, i64, struct, u8, u16, u32, u64 } from "../layout.js";
 
 export const Vcpu = struct("Vcpu", "One virtual processor.", {
   gpr: u64("RAX RCX RDX RBX RSP RBP RSI RDI R8-R15, in encoding order", 16),
@@ -97,7 +97,7 @@ export const Vcpu = struct("Vcpu", "One virtual processor.", {
   xen: u32("Address of the Xen per-vCPU state (XenVcpu)"),
   runState: u32("Scheduler state of the vCPU, a VcpuRunState, changed by compare-and-swap"),
   pcpu: u32("pCPU that runs it now, all ones when none"),
-  next: u32("Next vCPU in the run queue, 0 at the end"),
+  next: u32("Next vCPU in its run queue, 0 at the end"),
   cpuNs: u64("Nanoseconds of CPU time used"),
   wakeTime: u64("Machine time of its earliest timer, all ones when none"),
   clacList: u32("TLB slots to drop when EFLAGS.AC falls: user pages mapped for supervisor access", 8),
@@ -159,6 +159,14 @@ export const Vcpu = struct("Vcpu", "One virtual processor.", {
   codeChanged: u32("Set when the vCPU overwrites decoded code: a region that called a handler must not go on"),
   regionsAt: u32("Ring index up to which the pCPU that runs it has regions"),
   condition: u32("Condition that a region asks for"),
+  affinity: u32("Bit per pCPU on which it may run", 4),
+  softAffinity: u32("Bit per pCPU on which it is to run by preference", 4),
+  credit: i64("Processor time that it may use before others of its kind come first, ns"),
+  sliceLeft: i64("What is left of its timeslice, ns"),
+  priority: u32("A Priority"),
+  sharing: u8("1 while it takes part in the sharing of credits: it has run lately"),
+  parked: u8("1 while its domain has used up its cap"),
+  lastPcpu: u32("pCPU that ran it last"),
 });
 
 export const SegmentReg = struct("SegmentReg", "A segment register with its hidden part. [SDM] 3A 3.4.3", {

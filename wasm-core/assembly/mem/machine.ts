@@ -3,6 +3,7 @@
  * constants, the frame table, the table of domains and the log, then the frames that the allocators hand out.
  */
 import {
+  DEFAULT_TIMESLICE,
   Frame_SIZE,
   FrameType,
   LOG_BYTES,
@@ -65,6 +66,7 @@ export function layoutMachine(maxFrames: u32, pcpus: u32, deterministic: bool, s
   m.logBase = <u32>logAt;
   m.nextWake = NEVER;
   m.timekeeper = -1;
+  m.timeslice = DEFAULT_TIMESLICE;
   m.startNs = hostTime();
   m.rng = seed;
   for (let i: u32 = 0; i < pcpus; i++) {

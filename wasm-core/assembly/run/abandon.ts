@@ -14,6 +14,7 @@ import {
   DomainOff,
   Machine,
   MachineOff,
+  PRIORITY_NONE,
   Vcpu,
   VcpuOff,
   VcpuRunState,
@@ -75,6 +76,7 @@ export function pcpuAbandon(id: u32): void {
   const all = changetype<Domain>(0);
   releaseMachine(m);
   pcpuOf(id).current = 0;
+  pcpuOf(id).priority = PRIORITY_NONE;
   lockDomains();
   for (let dom = changetype<Domain>(<usize>m.domainList); changetype<usize>(dom) != 0;) {
     if (releaseDomain(dom) && dom.domid != 0) domainCrash(dom, CrashReason.INTERNAL);

@@ -1,16 +1,19 @@
 /**
  * A pCPU's turn: take the next runnable vCPU, run it for a slice, put it back; with nothing to run, say so and for how
- * long. A slice is cut into ticks of about a millisecond, measured in instructions by the pCPU's observed rate, so that
- * timers fire on time without a clock in the run loop.
+ * long. A slice is cut into ticks of a fraction of a millisecond, measured in instructions by the pCPU's observed rate,
+ * so that timers fire on time without a clock in the run loop. Which vCPU comes next is sched/'s business.
  */
 import {
   BlockMode,
   CrashReason,
   EventBit,
   ExitReason,
+  Machine,
   MachineOff,
   Pcpu,
   PcpuExit,
+  Priority,
+  PRIORITY_NONE,
   RunState,
   Vcpu,
   VcpuOff,
@@ -24,11 +27,23 @@ import { hostTime, machine, machineTime, NEVER, NS_PER_INSTRUCTION } from "../ut
 import { xenOf } from "../xen/evtchn/upcall";
 import { writeRunstate } from "../xen/runstate";
 import { endPoll, fireTimers, isPolling, nextDeadline } from "../xen/timers";
-import { dequeue, enqueue, enterRunstate, lockSched, mayRun, unlockSched } from "../sched/queue";
-import { park, setIdle, vcpuWake, wakeDue } from "../sched/wake";
+import { isAllowed } from "../sched/affinity";
+import { accountIfDue, BOOST_NS, charge, endBoost } from "../sched/credit";
+import {
+  AT_END,
+  AT_FRONT,
+  dequeue,
+  enqueue,
+  enterRunstate,
+  GIVING_WAY,
+  lockSched,
+  mayRun,
+  unlockSched,
+  waitsAtLeast,
+} from "../sched/queue";
+import { findPcpu, park, ringPcpu, setIdle, spread, vcpuWake, wakeDue } from "../sched/wake";
 
-const TICK_NS: u64 = 1_000_000;
-const SLICE_NS: u64 = 4_000_000;
+const TICK_NS: u64 = 250_000;
 /** Longest time without a return to the worker's event loop. */
 const TURN_NS: u64 = 5_000_000;
 const MIN_BUDGET: u64 = 500;
@@ -44,12 +59,18 @@ export function pcpuRun(id: u32): u32 {
   const start = hostTime();
   if (m.deterministic) skipIdleTime(id);
   while (true) {
-    if (machineTime() >= nextWake()) wakeDue(machineTime());
+    keepTime(m, machineTime(), id);
     const cpu = take(p);
     if (changetype<usize>(cpu) == 0) return PcpuExit.IDLE;
     slice(p, cpu);
     if (m.deterministic || hostTime() - start >= TURN_NS) return PcpuExit.AGAIN;
   }
+}
+
+/** What is due for the whole machine: vCPUs whose timers have come, and credits. */
+function keepTime(m: Machine, now: u64, id: u32): void {
+  if (now >= nextWake()) wakeDue(now, id);
+  if (accountIfDue(m, now)) spread();
 }
 
 /** Nanoseconds until this pCPU must look again: only one sleeper keeps the time for all. */
@@ -69,20 +90,27 @@ function nextWake(): u64 {
 /** Deterministic mode: with nothing to run, time jumps to the next timer when the pCPU is called again. */
 function skipIdleTime(id: u32): void {
   const m = machine();
-  if (m.runHead == 0 && m.timekeeper == <i32>id && nextWake() != NEVER) m.virtualNs = max(m.virtualNs, nextWake());
+  if (m.runMask == 0 && m.timekeeper == <i32>id && nextWake() != NEVER) m.virtualNs = max(m.virtualNs, nextWake());
 }
 
 /** The next vCPU, now this pCPU's; null when there is none and the pCPU counts as idle. */
 function take(p: Pcpu): Vcpu {
   const m = lockSched();
-  const cpu = dequeue(m);
+  const cpu = dequeue(m, p.id);
   if (changetype<usize>(cpu) == 0) {
+    p.priority = PRIORITY_NONE;
     setIdle(m, p.id, true);
     if (m.timekeeper < 0) m.timekeeper = p.id;
   } else {
     setIdle(m, p.id, false);
     if (m.timekeeper == <i32>p.id) m.timekeeper = -1;
+    if (cpu.sliceLeft <= 0) cpu.sliceLeft = <i64>m.timeslice;
+    cpu.sharing = 1;
     cpu.pcpu = p.id;
+    cpu.lastPcpu = p.id;
+    p.priority = cpu.priority;
+    p.sliceWork = cpu.icount + cpu.repeats;
+    p.current = <u32>changetype<usize>(cpu);
     atomic.store<u32>(changetype<usize>(cpu), VcpuRunState.RUNNING, VcpuOff.runState);
     enterRunstate(cpu, RunState.RUNNING);
   }
@@ -90,17 +118,16 @@ function take(p: Pcpu): Vcpu {
   return cpu;
 }
 
-/** Runs one vCPU until its slice is over or it waits, and puts it where it belongs. */
+/** Runs one vCPU until its slice or the turn is over or it waits, and puts it where it belongs. */
 function slice(p: Pcpu, cpu: Vcpu): void {
+  const m = machine();
   const start = machineTime();
-  const dom = domainOfVcpu(cpu);
   let now = start;
   const x = xenOf(cpu);
   fireTimers(cpu, now);
   if (x.block == BlockMode.POLL) endPoll(cpu);
   x.block = BlockMode.NONE;
   x.yielded = 0;
-  p.current = <u32>changetype<usize>(cpu);
   cpu.regionsAt = p.regionsAt;
   if (x.runstateSet) writeRunstate(cpu);
   // A vCPU that waits for SIPI enters the run loop only to take it.
@@ -108,12 +135,25 @@ function slice(p: Pcpu, cpu: Vcpu): void {
   while (again) {
     tick(p, cpu, now);
     const reason = cpu.exitReason;
+    const before = now;
     now = machineTime();
+    charge(cpu, now - before);
     fireTimers(cpu, now);
-    again = goesOn(cpu, reason) && now - start < SLICE_NS && x.yielded == 0 && mayRun(dom);
-    if (again && now >= nextWake()) wakeDue(now);
+    keepTime(m, now, p.id);
+    again = goesOn(cpu, reason) && now - start < TURN_NS && mayStay(m, p, cpu, <i64>(now - start));
   }
   leave(p, cpu);
+}
+
+/** Whether the vCPU may keep the pCPU, as far as others are concerned. */
+function mayStay(m: Machine, p: Pcpu, cpu: Vcpu, spent: i64): bool {
+  if (xenOf(cpu).yielded || cpu.parked || !mayRun(domainOfVcpu(cpu)) || !isAllowed(cpu, p.id)) return false;
+  if (cpu.sliceLeft <= 0) {
+    if (waitsAtLeast(m, Priority.OVER)) return false;
+    cpu.sliceLeft = <i64>m.timeslice;
+  }
+  if (spent >= BOOST_NS) endBoost(cpu);
+  return !waitsAtLeast(m, cpu.priority + 1);
 }
 
 /** What a reason to leave means for the vCPU: true when it could run on. */
@@ -133,7 +173,8 @@ function goesOn(cpu: Vcpu, reason: u32): bool {
 /** Enters the run loop once, for a tick at most. */
 function tick(p: Pcpu, cpu: Vcpu, now: u64): void {
   const m = machine();
-  const left = cpu.wakeTime > now ? min(cpu.wakeTime - now, TICK_NS) : 0;
+  const until = min(cpu.wakeTime, nextWake());
+  const left = until > now ? min(until - now, TICK_NS) : 0;
   const instructions = m.deterministic ? left / NS_PER_INSTRUCTION : (left * p.rate) / 1000;
   cpu.budget = <i32>min(max(instructions, MIN_BUDGET), MAX_BUDGET);
   const before = cpu.icount + cpu.repeats;
@@ -148,7 +189,9 @@ function tick(p: Pcpu, cpu: Vcpu, now: u64): void {
   p.busyNs += spent;
   cpu.cpuNs += (spent * p.cpuShare) >> 16;
   if (spent >= MEASURE_NS && retired >= 1000) {
-    p.rate = <u32>max<u64>((<u64>p.rate * 3 + (retired * 1000) / spent) / 4, 1);
+    // Down at once, so that a tick of slower code is not long; up by and by.
+    const rate = (retired * 1000) / spent;
+    p.rate = <u32>max<u64>(min(rate, (<u64>p.rate * 3 + rate) / 4), 1);
   }
   atomic.and<u32>(changetype<usize>(cpu), ~(<u32>EventBit.STOP), VcpuOff.events);
 }
@@ -166,20 +209,43 @@ function shouldRun(cpu: Vcpu): bool {
   return (events & EventBit.INTERRUPT) != 0 && (cpu.mwait != 0 || (cpu.eflags & Flag.IF) != 0);
 }
 
+/** As in Xen, a processor that halts with interrupts off has gone down. */
+@inline
+function isDown(cpu: Vcpu): bool {
+  return cpu.waitForSipi != 0 || (cpu.halted != 0 && (cpu.eflags & Flag.IF) == 0);
+}
+
 /** The vCPU leaves the pCPU: to the queue when it can run, else to wait. */
 function leave(p: Pcpu, cpu: Vcpu): void {
   const dom = domainOfVcpu(cpu);
-  p.current = 0;
+  cpu.online = isDown(cpu) ? 0 : 1;
   nextDeadline(cpu);
   if (shouldRun(cpu) && mayRun(dom)) {
-    const m = lockSched();
-    cpu.pcpu = 0xffffffff;
-    enqueue(m, cpu);
-    unlockSched(m);
+    requeue(p, cpu);
     return;
   }
+  endBoost(cpu);
   park(cpu, p.id);
   // From here on wakers see it blocked. Whatever was set just before is seen here.
   if (!mayRun(dom)) notifyDomain0();
   else if (shouldRun(cpu)) vcpuWake(cpu);
+}
+
+/** Back to the queue: to its front with what is left of the slice. */
+function requeue(p: Pcpu, cpu: Vcpu): void {
+  const yielded = xenOf(cpu).yielded != 0;
+  const over = cpu.sliceLeft <= 0;
+  if (yielded || over) {
+    endBoost(cpu);
+    cpu.sliceLeft = 0;
+  }
+  const m = lockSched();
+  p.current = 0;
+  p.priority = PRIORITY_NONE;
+  cpu.pcpu = 0xffffffff;
+  enqueue(m, cpu, yielded ? GIVING_WAY : over ? AT_END : AT_FRONT);
+  // This pCPU looks into the queue next, so only what it may not take needs another.
+  const other = isAllowed(cpu, p.id) ? -1 : findPcpu(m, cpu);
+  unlockSched(m);
+  if (other >= 0) ringPcpu(<u32>other);
 }

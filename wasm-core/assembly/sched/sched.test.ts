@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { CrashReason, Domain } from "../../abi/structs/domain.js";
 import { Machine, MACHINE_BASE, Pcpu, PCPU_BASE } from "../../abi/structs/machine.js";
+import { Priority } from "../../abi/structs/sched.js";
 import { Vcpu } from "../../abi/structs/vcpu.js";
 import { XenVcpu } from "../../abi/structs/xen.js";
 import { type Guest, LIST, machineWith, STRUCT } from "../xen/testing/guests.js";
@@ -178,8 +179,8 @@ describe("the scheduler", () => {
     ticking(core);
     start(a as Guest, 0);
     start(b as Guest, 3);
-    core.call.pcpuRun(0);
-    core.call.pcpuRun(0);
+    // Until the first one's timeslice is over.
+    for (let i = 0; i < 8; i++) core.call.pcpuRun(0);
     expect(core.u32((b as Guest).dom + Domain.off.shutdownReason)).toBe(3);
     expect(core.u32((b as Guest).dom + Domain.off.crashReason)).toBe(2);
     expect(core.u32(MACHINE_BASE + Machine.off.domExc)).toBeGreaterThan(0);
@@ -304,11 +305,12 @@ describe("after a trap", () => {
   it("the run queue that it was changing is made anew, and the neighbour runs", async () => {
     const { core, other, put } = await two();
     put(MACHINE_BASE + Machine.off.schedLock, ME);
-    put(MACHINE_BASE + Machine.off.runHead, 0);
-    put(MACHINE_BASE + Machine.off.runTail, 4);
+    const list = 4 * Number(Priority.values.BOOST);
+    put(MACHINE_BASE + Machine.off.runHead + list, 0);
+    put(MACHINE_BASE + Machine.off.runTail + list, 4);
     put(MACHINE_BASE + Machine.off.runCount, 7);
     core.call.pcpuAbandon(0);
-    expect(core.u32(MACHINE_BASE + Machine.off.runHead)).toBe(other.vcpu());
+    expect(core.u32(MACHINE_BASE + Machine.off.runHead + list)).toBe(other.vcpu());
     expect(core.u32(MACHINE_BASE + Machine.off.runCount)).toBe(1);
     const before = icount(other);
     expect(core.call.pcpuRun(0)).toBe(AGAIN);

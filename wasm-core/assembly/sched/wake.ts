@@ -2,29 +2,31 @@
  * Waking vCPUs and the pCPUs that sleep. A vCPU that waits is woken by whoever set one of its event bits; it looks for
  * itself whether there is something to do and blocks again when there is not, so a wake too many is harmless.
  */
-import { Domain, Machine, MachineOff, MAX_PCPUS, PcpuOff, Vcpu, VcpuOff, VcpuRunState } from "../gen/layout";
+import {
+  Domain,
+  EventBit,
+  Machine,
+  MachineOff,
+  PcpuOff,
+  Priority,
+  PRIORITY_NONE,
+  Vcpu,
+  VcpuOff,
+  VcpuRunState,
+} from "../gen/layout";
 import { domainVcpu } from "../mem/domains";
 import { pcpuOf } from "../mem/machine";
 import { ring } from "../util/atomics";
 import { NEVER } from "../util/host";
-import { block, dropDomain, enqueue, lockSched, mayRun, unlockSched } from "./queue";
+import { bestIdle, isAllowed, SET_WORDS } from "./affinity";
+import { boost } from "./credit";
+import { block, dropDomain, enqueue, hasParked, headOf, lockSched, mayRun, unlockSched } from "./queue";
+
+const NOBODY: u32 = 0xffffffff;
 
 @inline
 function runStateOf(cpu: Vcpu): u32 {
   return atomic.load<u32>(changetype<usize>(cpu), VcpuOff.runState);
-}
-
-/** Takes one sleeping pCPU out of the idle set: its number, -1 when none sleeps. With schedLock held. */
-function takeIdle(m: Machine): i32 {
-  const words = changetype<usize>(m) + MachineOff.idlePcpus;
-  for (let i = 0; i < <i32>MAX_PCPUS / 32; i++) {
-    const word = load<u32>(words + (i << 2));
-    if (word == 0) continue;
-    const bit = ctz(word);
-    store<u32>(words + (i << 2), word & (word - 1));
-    return (i << 5) + <i32>bit;
-  }
-  return -1;
 }
 
 export function setIdle(m: Machine, pcpu: u32, idle: bool): void {
@@ -38,14 +40,44 @@ export function ringPcpu(pcpu: u32): void {
   ring(changetype<usize>(pcpuOf(pcpu)) + PcpuOff.doorbell);
 }
 
+/**
+ * Finds a pCPU for a vCPU that was queued: an idle one, whose number is the answer and whose doorbell is to be rung, or
+ * one that runs something of lower priority, which is told to stop; then, and when there is none, -1.
+ */
+export function findPcpu(m: Machine, cpu: Vcpu): i32 {
+  if (cpu.parked) return -1;
+  const idle = bestIdle(m, cpu);
+  if (idle >= 0) setIdle(m, <u32>idle, false);
+  else preempt(m, cpu);
+  return idle;
+}
+
+/** Stops the vCPU of the lowest priority, if that is lower, where `cpu` may run. */
+function preempt(m: Machine, cpu: Vcpu): void {
+  let lowest = cpu.priority;
+  let victim = NOBODY;
+  for (let i: u32 = 0; i < m.pcpus && lowest > Priority.OVER; i++) {
+    const priority = pcpuOf(i).priority;
+    if (priority == PRIORITY_NONE || priority >= lowest || !isAllowed(cpu, i)) continue;
+    lowest = priority;
+    victim = i;
+  }
+  if (victim == NOBODY) return;
+  const p = pcpuOf(victim);
+  // Whoever is queued next looks for another pCPU.
+  p.priority = cpu.priority;
+  if (p.current != 0) atomic.or<u32>(<usize>p.current, EventBit.STOP, VcpuOff.events);
+}
+
 /** Makes the vCPU run if it waits. Event bits must be set before. */
 export function vcpuWake(cpu: Vcpu): void {
   if (runStateOf(cpu) != VcpuRunState.BLOCKED) return;
   const m = lockSched();
   let idle = -1;
   if (cpu.runState == VcpuRunState.BLOCKED && mayRun(changetype<Domain>(<usize>cpu.domain))) {
+    boost(cpu);
     enqueue(m, cpu);
-    idle = takeIdle(m);
+    idle = findPcpu(m, cpu);
   }
   unlockSched(m);
   if (idle >= 0) ringPcpu(<u32>idle);
@@ -81,34 +113,41 @@ export function isQuiescent(dom: Domain): bool {
   return true;
 }
 
-/** Wakes the blocked vCPUs whose timers are due and finds the next deadline. */
-export function wakeDue(now: u64): void {
+/** Wakes the blocked vCPUs whose timers are due and finds the next deadline. `self` is the caller's pCPU. */
+export function wakeDue(now: u64, self: u32): void {
   const m = lockSched();
-  let next = NEVER;
-  let woken = 0;
-  for (
-    let d = changetype<Domain>(<usize>m.domainList);
-    changetype<usize>(d) != 0;
-    d = changetype<Domain>(<usize>d.next)
-  ) {
+  let next = hasParked(m) ? m.accountAt : NEVER;
+  let d = changetype<Domain>(<usize>m.domainList);
+  for (; changetype<usize>(d) != 0; d = changetype<Domain>(<usize>d.next)) {
     if (!mayRun(d)) continue;
     for (let i: u32 = 0; i < d.maxVcpus; i++) {
       const cpu = domainVcpu(d, i);
       if (changetype<usize>(cpu) == 0 || cpu.runState != VcpuRunState.BLOCKED) continue;
       if (cpu.wakeTime <= now) {
+        boost(cpu);
         enqueue(m, cpu);
-        woken++;
+        const idle = findPcpu(m, cpu);
+        if (idle >= 0 && idle != <i32>self) ringPcpu(<u32>idle);
       } else {
         next = min(next, cpu.wakeTime);
       }
     }
   }
-  m.nextWake = next;
-  // The caller takes one of them itself; sleepers help with the rest.
-  while (--woken > 0) {
-    const idle = takeIdle(m);
-    if (idle < 0) break;
-    ringPcpu(<u32>idle);
+  atomic.store<u64>(changetype<usize>(m), next, MachineOff.nextWake);
+  unlockSched(m);
+}
+
+/** Rings idle pCPUs for vCPUs that wait, after many were queued at once. */
+export function spread(): void {
+  const m = lockSched();
+  for (let list: u32 = Priority.BOOST; list >= Priority.OVER; list--) {
+    let cpu = changetype<Vcpu>(<usize>headOf(m, list));
+    for (; changetype<usize>(cpu) != 0; cpu = changetype<Vcpu>(<usize>cpu.next)) {
+      const idle = bestIdle(m, cpu);
+      if (idle < 0) continue;
+      setIdle(m, <u32>idle, false);
+      ringPcpu(<u32>idle);
+    }
   }
   unlockSched(m);
 }
@@ -119,13 +158,47 @@ export function wakeDue(now: u64): void {
  */
 export function park(cpu: Vcpu, pcpu: u32): void {
   const m = lockSched();
-  cpu.pcpu = <u32>-1;
+  const p = pcpuOf(pcpu);
+  p.current = 0;
+  p.priority = PRIORITY_NONE;
+  cpu.pcpu = NOBODY;
   block(cpu);
   let ringKeeper = -1;
   if (cpu.wakeTime < m.nextWake && mayRun(changetype<Domain>(<usize>cpu.domain))) {
-    m.nextWake = cpu.wakeTime;
+    atomic.store<u64>(changetype<usize>(m), cpu.wakeTime, MachineOff.nextWake);
     if (m.timekeeper >= 0 && m.timekeeper != <i32>pcpu) ringKeeper = m.timekeeper;
   }
   unlockSched(m);
   if (ringKeeper >= 0) ringPcpu(<u32>ringKeeper);
+}
+
+/**
+ * Sets where a vCPU may run, or with `soft` where it is to run by preference; false for a set without a pCPU that the
+ * machine has. It moves at once when it is somewhere else.
+ */
+export function setAffinity(cpu: Vcpu, soft: bool, w0: u32, w1: u32, w2: u32, w3: u32): bool {
+  const m = lockSched();
+  const at = changetype<usize>(cpu) + (soft ? VcpuOff.softAffinity : VcpuOff.affinity);
+  const some = hasPcpu(m, w0, w1, w2, w3);
+  let idle = -1;
+  if (some) {
+    store<u32>(at, w0);
+    store<u32>(at, w1, 4);
+    store<u32>(at, w2, 8);
+    store<u32>(at, w3, 12);
+    const state = cpu.runState;
+    if (state == VcpuRunState.RUNNING) atomic.or<u32>(changetype<usize>(cpu), EventBit.STOP, VcpuOff.events);
+    else if (state == VcpuRunState.RUNNABLE) idle = findPcpu(m, cpu);
+  }
+  unlockSched(m);
+  if (idle >= 0) ringPcpu(<u32>idle);
+  return some;
+}
+
+function hasPcpu(m: Machine, w0: u32, w1: u32, w2: u32, w3: u32): bool {
+  for (let i: u32 = 0; i < m.pcpus && i < SET_WORDS * 32; i++) {
+    const word = i < 32 ? w0 : i < 64 ? w1 : i < 96 ? w2 : w3;
+    if ((word >> (i & 31)) & 1) return true;
+  }
+  return false;
 }

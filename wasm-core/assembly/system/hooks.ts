@@ -27,7 +27,7 @@ export function interruptFlagRose(cpu: Vcpu): void {
 
 /** Ends the slice of a vCPU that spins; false when nobody else wants its pCPU. */
 export function giveWay(cpu: Vcpu): bool {
-  if (atomic.load<u32>(changetype<usize>(machine()), MachineOff.runHead) == 0) return false;
+  if (atomic.load<u32>(changetype<usize>(machine()), MachineOff.runMask) == 0) return false;
   endSlice(cpu);
   return true;
 }

@@ -24,7 +24,7 @@ import { frameAddress, framePut, frameOf, frameRetire, freeFrames } from "../mem
 import { layoutMachine, machineReady } from "../mem/machine";
 import { p2mGet, p2mHasFrame, p2mKind, p2mMfn, p2mPin, p2mResolve } from "../mem/p2m";
 import { tlbReset } from "../mmu/tlb";
-import { isQuiescent, vcpuKick } from "../sched/wake";
+import { isQuiescent, setAffinity, vcpuKick } from "../sched/wake";
 import { spinLock, spinUnlock } from "../util/atomics";
 import { machine, machineTime } from "../util/host";
 import { allocUnbound, bindInterdomain, closePort, raiseVirq, sendPort, takeDomain0 } from "./evtchn/channel";
@@ -231,6 +231,15 @@ export function vcpuTrigger(domid: u32, vcpu: u32, trigger: u32): i32 {
   if (bits == TRIGGER_UNKNOWN) return EINVAL;
   vcpuKick(cpu, bits);
   return 0;
+}
+
+/** The set of pCPUs is given as four words, pCPU 0 the lowest bit of the first. */
+export function vcpuSetAffinity(domid: u32, vcpu: u32, soft: u32, w0: u32, w1: u32, w2: u32, w3: u32): i32 {
+  const dom = domainOf(domid);
+  if (isNull(dom)) return ESRCH;
+  const cpu = domainVcpu(dom, vcpu);
+  if (changetype<usize>(cpu) == 0) return -Errno.ENOENT;
+  return setAffinity(cpu, soft != 0, w0, w1, w2, w3) ? 0 : EINVAL;
 }
 
 const TRIGGER_UNKNOWN: u32 = 0xffffffff;

@@ -3,6 +3,7 @@
  * it owns but for frames that other domains still hold through grants: their references keep those.
  */
 import {
+  DEFAULT_WEIGHT,
   Domain,
   Domain_SIZE,
   DomainOff,
@@ -15,6 +16,7 @@ import {
   MAX_DOMAINS,
   MAX_VCPUS,
   PlatformState_SIZE,
+  Priority,
   RunState,
   SharedInfoOff,
   ShutdownReason,
@@ -33,6 +35,7 @@ import { frameAddress, frameAlloc, frameOf, framePut } from "../mem/frames";
 import { heapFreePages, heapPages } from "../mem/heap";
 import { p2mDestroy, p2mInit } from "../mem/p2m";
 import { tlbReset } from "../mmu/tlb";
+import { resetAffinity } from "../sched/affinity";
 import { lockSched, unlockSched } from "../sched/queue";
 import { isQuiescent, unqueueDomain, wakeDomain } from "../sched/wake";
 import { spinLock, spinUnlock } from "../util/atomics";
@@ -110,6 +113,7 @@ function buildDomain(dom: Domain, domid: u32, maxVcpus: u32, maxPages: u32): i32
   dom.shutdownReason = <u32>ShutdownReason.NONE;
   dom.exitStatus = 0xffffffff;
   dom.maxPages = maxPages;
+  dom.weight = DEFAULT_WEIGHT;
   dom.p2mMaxNodes = P2M_BASE_NODES + maxPages / 512;
   dom.evtMaxPorts = DEFAULT_MAX_PORTS;
   if (!initPorts(dom)) return -Errno.ENOMEM;
@@ -152,6 +156,8 @@ function createVcpu(dom: Domain, id: u32): bool {
   cpu.domain = <u32>changetype<usize>(dom);
   cpu.pcpu = 0xffffffff;
   cpu.wakeTime = NEVER;
+  cpu.priority = Priority.UNDER;
+  resetAffinity(cpu);
   initXenVcpu(dom, id, changetype<XenVcpu>(block + XEN_AT), block + SCRATCH_AT);
   vcpuReset(cpu);
   tlbReset(cpu);
