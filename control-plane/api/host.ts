@@ -6,14 +6,17 @@
 import { ShutdownReason as CoreReason, VcpuTrigger } from "../../wasm-core/abi/structs/domain.js";
 import { CpuSource } from "../../wasm-core/abi/structs/machine.js";
 import { XEN_VERSION } from "../../wasm-core/abi/structs/xen.js";
-import { type CoreLink, PAGE_BYTES, pcpuView } from "../core-link/index.js";
+import { type CoreLink, machineView, PAGE_BYTES, pcpuView } from "../core-link/index.js";
 import {
   describeDomain,
   dumpCore,
   requestShutdown,
+  setAffinity,
+  setScheduling,
   type Toolstack,
   writeMemoryTarget,
   writeSysrq,
+  writeVcpus,
 } from "../domain/index.js";
 import { type Clock, type LogRing, type Result, textOfByteString, utf8ByteString } from "../util/index.js";
 import { HostError } from "./errors.js";
@@ -28,7 +31,9 @@ import type {
   HostErrorShape,
   HostEvent,
   HostInfo,
+  PinChange,
   RegionInfo,
+  SchedulingChange,
   ShutdownReason,
 } from "./types.js";
 import { VERSION } from "./version.js";
@@ -76,6 +81,7 @@ export class Host implements HostApi {
       domains: toolstack.registry.size,
       capabilities: CAPABILITIES,
       deterministic: toolstack.deterministic,
+      timesliceMs: machineView(core).get("timeslice") / 1e6,
       cpuSource: pcpuView(core, 0).get("cpuSource") === THREAD ? "thread" : "wall",
     };
   }
@@ -154,6 +160,33 @@ export class Host implements HostApi {
     }
     record.targetBytes = bytes;
     writeMemoryTarget(this.parts.toolstack.store.local, domid, bytes);
+    this.parts.toolstack.notifyChanged(domid);
+  }
+
+  async setVcpus(domid: DomId, count: number): Promise<void> {
+    const { maxVcpus } = this.#record(domid).config;
+    if (!Number.isInteger(count) || count < 1 || count > maxVcpus) {
+      throw new HostError("bad-config", `vcpus: ${count} is not a whole number from 1 to ${maxVcpus} (maxvcpus)`);
+    }
+    writeVcpus(this.parts.toolstack.store.local, domid, count, maxVcpus);
+    this.parts.toolstack.notifyChanged(domid);
+  }
+
+  async pinVcpu(domid: DomId, vcpu: number | null, change: PinChange): Promise<void> {
+    const { core, toolstack } = this.parts;
+    const record = this.#record(domid);
+    const vcpus = vcpu === null ? Array.from({ length: record.config.maxVcpus }, (_, id) => id) : [vcpu];
+    for (const id of vcpus) {
+      for (const kind of ["hard", "soft"] as const) {
+        const set = change[kind];
+        if (set !== undefined) expect(setAffinity(core, record, id, kind, set));
+      }
+    }
+    toolstack.notifyChanged(domid);
+  }
+
+  async setScheduling(domid: DomId, change: SchedulingChange): Promise<void> {
+    expect(setScheduling(this.parts.core, this.#record(domid), change));
     this.parts.toolstack.notifyChanged(domid);
   }
 

@@ -29,8 +29,16 @@ export interface DomainConfig {
   readonly memoryMiB: number;
   /** Ceiling for ballooning, MiB (xl.cfg maxmem); memoryMiB when absent. */
   readonly maxMemoryMiB?: number;
+  /** vCPUs at the start; those up to maxVcpus come by setVcpus. */
   readonly vcpus: number;
   readonly maxVcpus?: number;
+  /** Where vCPUs may run (xl.cfg cpus) and where by preference (cpus_soft): one set for all, or one each. */
+  readonly cpus?: readonly CpuSet[];
+  readonly softCpus?: readonly CpuSet[];
+  /** Share of the pCPUs in relation to other domains (xl.cfg cpu_weight); 256 when absent. */
+  readonly weight?: number;
+  /** Most of it, in per cent of a pCPU (xl.cfg cap); 0 or absent is no limit. */
+  readonly cap?: number;
   readonly onPoweroff?: LifecycleAction;
   readonly onReboot?: LifecycleAction;
   readonly onCrash?: LifecycleAction;
@@ -53,6 +61,23 @@ export interface PlatformConfig {
   readonly pmTimer?: boolean;
 }
 
+/** Numbers of pCPUs. */
+export type CpuSet = readonly number[] | "all";
+
+/** What is to change of a domain's share of the pCPUs. */
+export interface SchedulingChange {
+  readonly weight?: number;
+  readonly cap?: number;
+}
+
+/** What is to change of a vCPU's places. */
+export interface PinChange {
+  /** Where it may run. */
+  readonly hard?: CpuSet;
+  /** Where it is to run by preference. */
+  readonly soft?: CpuSet;
+}
+
 /** xl list's states. */
 export type DomainState = "running" | "blocked" | "paused" | "shutdown" | "crashed" | "dying";
 
@@ -61,6 +86,9 @@ export interface VcpuInfo {
   readonly online: boolean;
   readonly state: "running" | "runnable" | "blocked" | "offline";
   readonly pcpu: number | null;
+  /** The pCPUs on which it may run, and those on which it is to run by preference. */
+  readonly hardAffinity: readonly number[];
+  readonly softAffinity: readonly number[];
   readonly cpuSeconds: number;
   readonly instructions: number;
 }
@@ -78,6 +106,9 @@ export interface DomainInfo {
   /** Frames the domain really holds, KiB. */
   readonly populatedKiB: number;
   readonly vcpus: readonly VcpuInfo[];
+  /** Of the credit scheduler; a cap of 0 is none. */
+  readonly weight: number;
+  readonly cap: number;
   readonly cpuSeconds: number;
   readonly uptimeSeconds: number;
   readonly instructions: number;
@@ -94,6 +125,8 @@ export interface HostInfo {
   readonly domains: number;
   readonly capabilities: readonly string[];
   readonly deterministic: boolean;
+  /** Longest time that a vCPU keeps a pCPU while others wait. */
+  readonly timesliceMs: number;
   /**
    * What CPU times of domains are: "thread", processor time of the pCPUs' threads; "wall", time on a pCPU, whether its
    * thread had a processor or not.
@@ -183,6 +216,11 @@ export interface HostApi {
   rename(domid: DomId, name: string): Promise<void>;
   /** Balloon target. */
   setMemory(domid: DomId, memoryMiB: number): Promise<void>;
+  /** Asks the guest to bring vCPUs up or take them down, so that `count` of them are left. */
+  setVcpus(domid: DomId, count: number): Promise<void>;
+  /** Moves a vCPU, or all of them with null. */
+  pinVcpu(domid: DomId, vcpu: number | null, change: PinChange): Promise<void>;
+  setScheduling(domid: DomId, change: SchedulingChange): Promise<void>;
   trigger(domid: DomId, what: "nmi" | "reset" | "init" | "sysrq", argument?: string): Promise<void>;
   /** ELF core of the domain, in chunks. */
   dumpCore(domid: DomId, onChunk: (chunk: Uint8Array) => void | Promise<void>): Promise<void>;

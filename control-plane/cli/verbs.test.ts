@@ -22,13 +22,13 @@ const REGIONS: RegionSource = {
 
 function makeHost(): { host: Host; core: FakeCore; toolstack: Toolstack } {
   const core = new FakeCore();
-  core.calls.machineInit(8192, 1, 0, 0, 0);
+  core.calls.machineInit(8192, 4, 0, 0, 0);
   const clock = { now: () => core.now };
   const log = new LogRing(clock);
   const later = (work: () => void) => void setTimeout(work);
   const toolstack = new Toolstack({ core, clock, random: new SeededRandom(1), log, coreSink: null, later });
   return {
-    host: new Host({ core, toolstack, log, clock, pcpus: 1, regions: REGIONS, close: async () => {} }),
+    host: new Host({ core, toolstack, log, clock, pcpus: 4, regions: REGIONS, close: async () => {} }),
     core,
     toolstack,
   };
@@ -204,6 +204,52 @@ describe("on a running host", () => {
     expect(await xl("mem-set", "web", "8m")).toMatchObject({ status: 0 });
     expect(await host.xenstoreRead(`/local/domain/${domid}/memory/target`)).toBe("8192");
     expect(await xl("mem-set", "web", "9")).toMatchObject({ status: 1 });
+  });
+
+  it("vcpu-set asks the guest for processors by xenstore", async () => {
+    const domid = await created("vcpus=1", "maxvcpus=3");
+    const asked = () =>
+      Promise.all([0, 1, 2].map((cpu) => host.xenstoreRead(`/local/domain/${domid}/cpu/${cpu}/availability`)));
+    expect(await asked()).toEqual(["online", "offline", "offline"]);
+    expect(await xl("vcpu-set", "web", "2")).toMatchObject({ status: 0, err: "" });
+    expect(await asked()).toEqual(["online", "online", "offline"]);
+    expect((await xl("vcpu-set", "web", "4")).err).toMatch(/4 is not a whole number from 1 to 3 \(maxvcpus\)/);
+    expect(await xl("vcpu-set", "web", "0")).toMatchObject({ status: 1 });
+    expect(await xl("vcpu-set", "web", "two")).toMatchObject({ status: 1 });
+  });
+
+  it("vcpu-pin moves vCPUs, and vcpu-list shows where they may be", async () => {
+    await created("vcpus=2", "cpus=['0', 'all']", "cpus_soft=1-2");
+    const affinity = async () =>
+      (await xl("vcpu-list", "web")).out
+        .trimEnd()
+        .split("\n")
+        .map((line) => line.slice(line.lastIndexOf("  ") + 2));
+    expect(await affinity()).toEqual(["Affinity (Hard / Soft)", "0 / 1-2", "all / 1-2"]);
+    expect(await xl("vcpu-pin", "web", "all", "all,^1", "3")).toMatchObject({ status: 0, err: "" });
+    expect((await affinity()).slice(1)).toEqual(["0,2-3 / 3", "0,2-3 / 3"]);
+    expect(await xl("vcpu-pin", "web", "1", "-", "all")).toMatchObject({ status: 0, err: "" });
+    expect((await affinity()).slice(1)).toEqual(["0,2-3 / 3", "0,2-3 / all"]);
+    expect((await xl("vcpu-pin", "web", "0", "7")).err).toMatch(/the machine has pCPUs 0 to 3/);
+    expect((await xl("vcpu-pin", "web", "5", "0")).err).toMatch(/has no vCPU 5/);
+    expect(await xl("vcpu-pin", "web", "first", "0")).toMatchObject({ status: 1 });
+    expect(await xl("vcpu-pin", "web", "0", "0;1")).toMatchObject({ status: 1 });
+    expect(await xl("create", cfg, "name=far", "cpus=9")).toMatchObject({ status: 1 });
+  });
+
+  it("sched-credit shows and sets weights and caps", async () => {
+    const domid = await created("cpu_weight=300", "cap=50");
+    const pool = "Cpupool Pool-0: tslice=30ms ratelimit=0us migration-delay=0us\n";
+    const head = `Name                                ID Weight  Cap\n`;
+    const row = (weight: number, cap: number) =>
+      `${"web".padEnd(33)} ${String(domid).padStart(4)} ${String(weight).padStart(6)} ${String(cap).padStart(4)}\n`;
+    expect((await xl("sched-credit")).out).toBe(pool + head + row(300, 50));
+    expect(await xl("sched-credit", "-d", "web", "-w", "512", "-c", "0")).toEqual({ status: 0, out: "", err: "" });
+    expect((await xl("sched-credit", "-d", "web")).out).toBe(head + row(512, 0));
+    expect((await xl("sched-credit", "-s")).out).toBe(pool);
+    expect(await xl("sched-credit", "-w", "512")).toMatchObject({ status: 1 });
+    expect(await xl("sched-credit", "-d", "web", "-w", "0")).toMatchObject({ status: 1 });
+    expect((await xl("sched-credit", "-d", "web", "-c", "500")).err).toMatch(/cap: 500 is not a whole number from 0/);
   });
 
   it("dump-core writes an ELF file that only its owner reads", async () => {

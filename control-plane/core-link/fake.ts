@@ -5,6 +5,7 @@
 import { Domain, DomainState, ShutdownReason } from "../../wasm-core/abi/structs/domain.js";
 import { LOG_BYTES, MACHINE_BASE, MACHINE_MAGIC, Machine } from "../../wasm-core/abi/structs/machine.js";
 import { PlatformState } from "../../wasm-core/abi/structs/platform.js";
+import { DEFAULT_TIMESLICE } from "../../wasm-core/abi/structs/sched.js";
 import { Vcpu } from "../../wasm-core/abi/structs/vcpu.js";
 import type { CoreCalls, CoreLink } from "./core.js";
 import { MachineMemory, PAGE_BYTES } from "./memory.js";
@@ -156,6 +157,7 @@ export class FakeCore implements CoreLink {
         const machine = new StructView(this.memory, Machine, MACHINE_BASE);
         machine.set("pcpus", pcpus);
         machine.set("deterministic", deterministic);
+        machine.set("timeslice", DEFAULT_TIMESLICE);
         machine.set("logBase", this.#allocate(LOG_BYTES));
         machine.set("magic", MACHINE_MAGIC);
         return 0;
@@ -198,6 +200,15 @@ export class FakeCore implements CoreLink {
       domainPause: (domid: number) => this.#adjustPause(domid, 1),
       domainUnpause: (domid: number) => this.#adjustPause(domid, -1),
       domainQuiescent: () => 1,
+      vcpuSetAffinity: (domid: number, vcpu: number, soft: number, ...words: number[]): number => {
+        const address = domain(domid)?.vcpus[vcpu];
+        if (address === undefined) return EINVAL;
+        const state = new StructView(this.memory, Vcpu, address);
+        words.forEach((word, index) => {
+          state.set(soft ? "softAffinity" : "affinity", word, index);
+        });
+        return 0;
+      },
       hvmParamSet: (domid: number, index: number, lo: number, hi: number): number => {
         domain(domid)?.params.set(index, [lo, hi]);
         return 0;
@@ -245,6 +256,9 @@ export class FakeCore implements CoreLink {
       state.set("apicId", index * 2);
       state.set("online", index === 0 ? 1 : 0);
       state.set("pcpu", ALL_ONES);
+      for (const set of ["affinity", "softAffinity"] as const) {
+        for (let word = 0; word < 4; word++) state.set(set, ALL_ONES, word);
+      }
       view.set("vcpus", vcpu, index);
     });
     const [pages, params, ports] = [new Map(), new Map(), new Map()];

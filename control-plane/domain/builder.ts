@@ -12,6 +12,7 @@ import { GuestMemory } from "./guest-memory.js";
 import { loadKernel } from "./kernel/index.js";
 import { mapEntryCount, planLayout } from "./layout.js";
 import type { DomainRecord } from "./record.js";
+import { applyScheduling } from "./scheduling.js";
 import { bootInfoBytes, writeBootInfo } from "./start-info.js";
 
 export type BuildError = "bad-kernel" | "bad-config" | "out-of-memory" | "internal";
@@ -67,7 +68,7 @@ export function createInCore(core: CoreLink, record: DomainRecord): BuildResult 
     const added = core.calls.domainAddRam(record.domid, start / PAGE_BYTES, bytes / PAGE_BYTES);
     if (added < 0) return outOfMemory("the domain's page table");
   }
-  return DONE;
+  return applyScheduling(core, record);
 }
 
 /** XENVER_guest_handle gives the guest its UUID. */

@@ -1,6 +1,7 @@
 /**
  * Checks a domain's configuration and fills in what it leaves out. Every complaint names the field, as xl.cfg(5) calls it.
  */
+import { DEFAULT_WEIGHT } from "../../wasm-core/abi/structs/sched.js";
 import {
   DOMAIN_NAME,
   DOMAIN_UUID,
@@ -9,8 +10,9 @@ import {
   MEMORY_MIN_MIB,
   VCPUS_MAX,
 } from "../api/limits.js";
-import type { DomainConfig, LifecycleAction, PlatformConfig } from "../api/types.js";
+import type { CpuSet, DomainConfig, LifecycleAction, PlatformConfig } from "../api/types.js";
 import { err, ok, type Result, utf8ByteString } from "../util/index.js";
+import { checkScheduling } from "./scheduling.js";
 
 export interface CheckedConfig {
   readonly name: string;
@@ -24,6 +26,11 @@ export interface CheckedConfig {
   readonly maxMemoryBytes: number;
   readonly vcpus: number;
   readonly maxVcpus: number;
+  /** One set of pCPUs for all vCPUs or one each; empty when they run anywhere. */
+  readonly cpus: readonly CpuSet[];
+  readonly softCpus: readonly CpuSet[];
+  readonly weight: number;
+  readonly cap: number;
   readonly onPoweroff: LifecycleAction;
   readonly onReboot: LifecycleAction;
   readonly onCrash: LifecycleAction;
@@ -49,6 +56,7 @@ export function checkConfig(config: DomainConfig): Result<CheckedConfig, "bad-co
     checkCount("maxmem", maxMemoryMiB, config.memoryMiB, MEMORY_MAX_MIB) ??
     checkCount("vcpus", config.vcpus, 1, VCPUS_MAX) ??
     checkCount("maxvcpus", maxVcpus, config.vcpus, VCPUS_MAX) ??
+    checkScheduling(config, maxVcpus) ??
     checkText(config) ??
     checkAction("on_poweroff", config.onPoweroff) ??
     checkAction("on_reboot", config.onReboot) ??
@@ -65,6 +73,10 @@ export function checkConfig(config: DomainConfig): Result<CheckedConfig, "bad-co
     maxMemoryBytes: maxMemoryMiB * MIB,
     vcpus: config.vcpus,
     maxVcpus,
+    cpus: config.cpus ?? [],
+    softCpus: config.softCpus ?? [],
+    weight: config.weight ?? DEFAULT_WEIGHT,
+    cap: config.cap ?? 0,
     onPoweroff: config.onPoweroff ?? "destroy",
     onReboot: config.onReboot ?? "restart",
     onCrash: config.onCrash ?? "destroy",

@@ -4,5 +4,6 @@ export { dumpCore } from "./core-dump.js";
 export { describeDomain } from "./info.js";
 export { unpackKernel } from "./kernel/index.js";
 export type { Outcome } from "./record.js";
+export { setAffinity, setScheduling } from "./scheduling.js";
 export { Toolstack, type ToolstackError, type ToolstackParts, type ToolstackResult } from "./toolstack.js";
-export { requestShutdown, writeMemoryTarget, writeSysrq } from "./xenstore-tree.js";
+export { requestShutdown, writeMemoryTarget, writeSysrq, writeVcpus } from "./xenstore-tree.js";

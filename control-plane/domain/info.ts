@@ -3,6 +3,7 @@ import { VcpuRunState } from "../../wasm-core/abi/structs/sched.js";
 import type { DomainInfo, DomainState, VcpuInfo } from "../api/types.js";
 import { type CoreLink, domainView, PAGE_BYTES, type VcpuView, vcpuView } from "../core-link/index.js";
 import type { DomainRecord } from "./record.js";
+import { readCpuSet } from "./scheduling.js";
 
 const RUNNABLE = Number(VcpuRunState.values.RUNNABLE);
 const RUNNING = Number(VcpuRunState.values.RUNNING);
@@ -24,6 +25,8 @@ export function describeDomain(core: CoreLink, record: DomainRecord, nowNs: numb
     maxMemoryKiB: record.config.maxMemoryBytes / 1024,
     populatedKiB: ((domain?.get("totPages") ?? 0) * PAGE_BYTES) / 1024,
     vcpus,
+    weight: domain?.get("weight") ?? 0,
+    cap: domain?.get("cap") ?? 0,
     cpuSeconds: sum("cpuSeconds"),
     uptimeSeconds: Math.max(0, nowNs - record.createdNs) / 1e9,
     instructions: sum("instructions"),
@@ -34,12 +37,12 @@ function describeVcpus(core: CoreLink, record: DomainRecord): VcpuInfo[] {
   const vcpus: VcpuInfo[] = [];
   for (let id = 0; id < record.config.maxVcpus; id++) {
     const vcpu = record.exists ? vcpuView(core, record.domid, id) : undefined;
-    if (vcpu) vcpus.push(describeVcpu(vcpu, id));
+    if (vcpu) vcpus.push(describeVcpu(core, vcpu, id));
   }
   return vcpus;
 }
 
-function describeVcpu(vcpu: VcpuView, id: number): VcpuInfo {
+function describeVcpu(core: CoreLink, vcpu: VcpuView, id: number): VcpuInfo {
   const online = vcpu.get("online") !== 0;
   const run = vcpu.get("runState");
   const pcpu = vcpu.get("pcpu");
@@ -48,6 +51,8 @@ function describeVcpu(vcpu: VcpuView, id: number): VcpuInfo {
     id,
     online,
     state,
+    hardAffinity: readCpuSet(core, vcpu, "affinity"),
+    softAffinity: readCpuSet(core, vcpu, "softAffinity"),
     pcpu: run === RUNNING && pcpu !== NONE ? pcpu : null,
     cpuSeconds: vcpu.get("cpuNs") / 1e9,
     instructions: vcpu.get("icount"),

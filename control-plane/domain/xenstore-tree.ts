@@ -123,6 +123,18 @@ export function writeMemoryTarget(store: LocalStore, domid: number, bytes: numbe
   store.write(`${homeOf(domid)}/memory/target`, kib(bytes));
 }
 
+/** Asks the guest for the first `count` of its processors; it takes the others away. [XEN] cpu/N/availability */
+export function writeVcpus(store: LocalStore, domid: number, count: number, maxVcpus: number): void {
+  store.transact((transaction) => {
+    for (let cpu = 0; cpu < maxVcpus; cpu++) {
+      const path = `${homeOf(domid)}/cpu/${cpu}/availability`;
+      const value = cpu < count ? "online" : "offline";
+      // Each write fires the guest's watch.
+      if (transaction.read(path) !== value) transaction.write(path, value);
+    }
+  });
+}
+
 export function writeName(store: LocalStore, record: DomainRecord): void {
   store.transact((transaction) => {
     transaction.write(`${homeOf(record.domid)}/name`, utf8ByteString(record.name));

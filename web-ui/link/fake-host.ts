@@ -80,6 +80,7 @@ export class FakeHost implements HostApi {
       domains: this.domains.size,
       capabilities: ["xen-3.0-x86_64", "hvm-3.0-x86_64"],
       deterministic: false,
+      timesliceMs: 30,
       cpuSource: "wall",
     };
   }
@@ -185,6 +186,19 @@ export class FakeHost implements HostApi {
     this.find(domid).memoryMiB = memoryMiB;
     this.store.write(`/local/domain/${domid}/memory/target`, String(memoryMiB * 1024));
     this.emit({ kind: "domain-changed", domid });
+  }
+
+  async setVcpus(domid: DomId, count: number): Promise<void> {
+    this.find(domid);
+    this.note(`d${domid} vcpus ${count}`);
+  }
+
+  async pinVcpu(domid: DomId): Promise<void> {
+    this.find(domid);
+  }
+
+  async setScheduling(domid: DomId): Promise<void> {
+    this.find(domid);
   }
 
   async trigger(domid: DomId, what: "nmi" | "reset" | "init" | "sysrq", argument = ""): Promise<void> {
@@ -303,6 +317,8 @@ function describe(domain: FakeDomain): DomainInfo {
     online: true,
     state: domain.state === "running" ? ("running" as const) : ("blocked" as const),
     pcpu: id % 2,
+    hardAffinity: [0, 1],
+    softAffinity: [0, 1],
     cpuSeconds: domain.cpuSeconds / domain.config.vcpus,
     instructions: Math.round(domain.cpuSeconds * 5e7),
   }));
@@ -316,6 +332,8 @@ function describe(domain: FakeDomain): DomainInfo {
     maxMemoryKiB: domain.memoryMiB * 1024,
     populatedKiB: domain.populatedKiB,
     vcpus,
+    weight: 256,
+    cap: 0,
     cpuSeconds: domain.cpuSeconds,
     uptimeSeconds: (Date.now() - domain.startedMs) / 1000,
     instructions: Math.round(domain.cpuSeconds * 5e7),

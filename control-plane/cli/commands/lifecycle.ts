@@ -1,4 +1,4 @@
-/** Verbs that change a domain: pause, unpause, shutdown, reboot, destroy, rename, mem-set, sysrq, trigger. */
+/** Verbs that change a domain: pause, unpause, shutdown, reboot, destroy, rename, mem-set, vcpu-set, sysrq, trigger. */
 import { usageError } from "../errors.js";
 import { say } from "../output.js";
 import { didYouMean } from "../suggest.js";
@@ -57,6 +57,11 @@ export function memSet([domain, text]: readonly string[]): Promise<number> {
     throw usageError(`"${text}" is no amount of memory: expected MiB, as in 256, or a unit, as in 256m or 1g`);
   }
   return withDomain(domain!, (host, domid) => host.setMemory(domid, memoryMiB));
+}
+
+export function vcpuSet([domain, text]: readonly string[]): Promise<number> {
+  if (!/^\d{1,3}$/.test(text!)) throw usageError(`"${text}" is no number of virtual CPUs`);
+  return withDomain(domain!, (host, domid) => host.setVcpus(domid, Number(text)));
 }
 
 export function sysrq([domain, letter]: readonly string[]): Promise<number> {

@@ -1,5 +1,6 @@
 /** Verbs that show domains: list, vcpu-list, uptime, domid, domname. The tables are Xen's. */
 import type { DomainInfo, VcpuInfo } from "../../api/index.js";
+import { formatCpus } from "../cpus.js";
 import { print } from "../output.js";
 import { infosOf, withDomain, withHost } from "./with-host.js";
 
@@ -35,16 +36,18 @@ export function formatList(infos: readonly DomainInfo[]): string {
 export function vcpuList(names: readonly string[]): Promise<number> {
   return withHost(async (host) => {
     const infos = await infosOf(host, names);
+    const { pcpus } = await host.info();
     print(vcpuRow("Name", "ID", "VCPU", "CPU", "State", "Time(s)", "Affinity (Hard / Soft)"));
-    for (const info of infos) for (const vcpu of info.vcpus) print(formatVcpu(info, vcpu));
+    for (const info of infos) for (const vcpu of info.vcpus) print(formatVcpu(info, vcpu, pcpus));
     return 0;
   });
 }
 
-function formatVcpu(info: DomainInfo, vcpu: VcpuInfo): string {
+function formatVcpu(info: DomainInfo, vcpu: VcpuInfo, pcpus: number): string {
   const pcpu = vcpu.pcpu === null ? "-" : String(vcpu.pcpu);
   const time = vcpu.cpuSeconds.toFixed(1);
-  return vcpuRow(info.name, String(info.domid), String(vcpu.id), pcpu, vcpuState(info, vcpu), time, "all / all");
+  const affinity = `${formatCpus(vcpu.hardAffinity, pcpus)} / ${formatCpus(vcpu.softAffinity, pcpus)}`;
+  return vcpuRow(info.name, String(info.domid), String(vcpu.id), pcpu, vcpuState(info, vcpu), time, affinity);
 }
 
 function vcpuState(info: DomainInfo, vcpu: VcpuInfo): string {

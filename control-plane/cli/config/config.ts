@@ -3,7 +3,9 @@
  * each mistake. Kernel and ramdisk stay paths here; `load.ts` reads them.
  */
 import {
+  CAP_MAX,
   type ConsoleKind,
+  type CpuSet,
   DOMAIN_NAME,
   DOMAIN_UUID,
   type DomainConfig,
@@ -11,8 +13,11 @@ import {
   MEMORY_MAX_MIB,
   MEMORY_MIN_MIB,
   VCPUS_MAX,
+  WEIGHT_MAX,
+  WEIGHT_MIN,
 } from "../../api/index.js";
 import { type Cfg, formatPosition, type Setting } from "../cfg/index.js";
+import { parseCpus } from "../cpus.js";
 import { didYouMean } from "../suggest.js";
 import { SUPPORTED_KEYS, UNSUPPORTED_KEYS } from "./keys.js";
 import { SettingReader } from "./reader.js";
@@ -60,6 +65,7 @@ export function planDomain(cfg: Cfg, source: string, folder: string, defaults: C
     ...optional({ uuid, cmdline, ...sizes.optional }),
     ...readActions(reader),
     ...sizes.required,
+    ...readScheduling(cfg, reader),
     platform: {
       serial: serial !== undefined,
       debugcon: reader.flag("debugcon") ?? false,
@@ -146,6 +152,30 @@ function readSizes(reader: SettingReader, defaults: ConfigDefaults) {
   const maxMemoryMiB = reader.count("maxmem", { min: memoryMiB, max: MEMORY_MAX_MIB, unit: "MiB" });
   const maxVcpus = reader.count("maxvcpus", { min: vcpus, max: VCPUS_MAX });
   return { required: { memoryMiB, vcpus }, optional: { maxMemoryMiB, maxVcpus } };
+}
+
+/** Where the vCPUs run and their share of the pCPUs. */
+function readScheduling(cfg: Cfg, reader: SettingReader): Pick<DomainConfig, "cpus" | "softCpus" | "weight" | "cap"> {
+  return optional({
+    cpus: readCpus(cfg, reader, "cpus"),
+    softCpus: readCpus(cfg, reader, "cpus_soft"),
+    weight: reader.count("cpu_weight", { min: WEIGHT_MIN, max: WEIGHT_MAX }),
+    cap: reader.count("cap", { min: 0, max: CAP_MAX }),
+  });
+}
+
+/** A string is the set of all vCPUs; of a list each vCPU has its own. */
+function readCpus(cfg: Cfg, reader: SettingReader, key: "cpus" | "cpus_soft"): CpuSet[] | undefined {
+  const setting = cfg.get(key);
+  if (!setting) return undefined;
+  const values = setting.value.kind === "list" ? setting.value.items : [setting.value];
+  const sets = values.map((value) => {
+    const text = value.kind === "string" ? value.text : value.kind === "number" ? String(value.value) : "";
+    const set = parseCpus(text);
+    if (set === null) reader.complain({ ...setting, value }, `expected pCPUs, as in "0-3,^1" or "all"`);
+    return set ?? "all";
+  });
+  return sets.length === 0 ? undefined : sets;
 }
 
 function readSerial(cfg: Cfg, reader: SettingReader): "stdio" | "pty" | undefined {

@@ -13,6 +13,10 @@ export const SUPPORTED_KEYS = [
   "maxmem",
   "vcpus",
   "maxvcpus",
+  "cpus",
+  "cpus_soft",
+  "cpu_weight",
+  "cap",
   "on_poweroff",
   "on_reboot",
   "on_crash",
@@ -31,7 +35,7 @@ export type SupportedKey = (typeof SUPPORTED_KEYS)[number];
 /** [XL.CFG]: keys of Xen's that are refused, because ignoring one would start another machine than the one asked for. */
 export const UNSUPPORTED_KEYS: ReadonlySet<string> = new Set(
   `acpi acpi_firmware acpi_laptop_slate acpi_s3 acpi_s4 altp2m apic arm_sci argo backendtype bios bios_path_override
-  blkdev_start boot bootargs bootloader bootloader_args builder cap channel claim_mode cpu_weight cpuid cpus cpus_soft
+  blkdev_start boot bootargs bootloader bootloader_args builder channel claim_mode cpuid
   device_model_args device_model_args_hvm device_model_args_pv device_model_override device_model_stubdomain_override
   device_model_user device_model_version device_tree disk dm_restrict dpci_power_mgmt driver_domain dtdev e820_host
   event_channels extratime fda fdb firmware firmware_override gfx_passthru gic_version hap hdtype hpet init_seclabel

@@ -175,6 +175,9 @@ function remoteHost(caller: Caller, pid: number): RemoteHost {
     destroy: none("destroy"),
     rename: none("rename"),
     setMemory: none("setMemory"),
+    setVcpus: none("setVcpus"),
+    pinVcpu: none("pinVcpu"),
+    setScheduling: none("setScheduling"),
     trigger: none("trigger"),
     dumpCore: (domid, onChunk) => dumpCore(caller, domid, onChunk),
     attachConsole: async (domid, kind, onData) =>

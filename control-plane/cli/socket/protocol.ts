@@ -50,7 +50,7 @@ export const RpcCode = {
 } as const;
 
 /** What a parameter must be; `?` allows its absence. */
-type ParamKind = "domid" | "text" | "number" | "flag?" | "text?" | "object" | "object?" | "stream";
+type ParamKind = "domid" | "text" | "number" | "number?" | "flag?" | "text?" | "object" | "object?" | "stream";
 
 /** Every call and its parameters. Those with a "stream" have a callback or a session behind it. */
 export const METHODS: Readonly<Record<string, readonly ParamKind[]>> = {
@@ -71,6 +71,9 @@ export const METHODS: Readonly<Record<string, readonly ParamKind[]>> = {
   destroy: ["domid"],
   rename: ["domid", "text"],
   setMemory: ["domid", "number"],
+  setVcpus: ["domid", "number"],
+  pinVcpu: ["domid", "number?", "object"],
+  setScheduling: ["domid", "object"],
   trigger: ["domid", "text", "text?"],
   consoleScrollback: ["domid", "text"],
   xenstoreRead: ["text"],
@@ -101,6 +104,7 @@ function fits(kind: ParamKind, value: unknown): boolean {
     case "stream":
       return typeof value === "number" && Number.isInteger(value) && value >= 0;
     case "number":
+    case "number?":
       return typeof value === "number";
     case "text":
     case "text?":

@@ -8,6 +8,8 @@ import {
   type DomId,
   type HostApi,
   HostError,
+  type PinChange,
+  type SchedulingChange,
   toHostError,
 } from "../../api/index.js";
 import { Connection } from "./connection.js";
@@ -154,6 +156,10 @@ function plainCalls(host: HostApi): Record<string, Call> {
     destroy: ([domid]) => host.destroy(domid as DomId),
     rename: ([domid, name]) => host.rename(domid as DomId, name as string),
     setMemory: ([domid, memoryMiB]) => host.setMemory(domid as DomId, memoryMiB as number),
+    setVcpus: ([domid, count]) => host.setVcpus(domid as DomId, count as number),
+    pinVcpu: ([domid, vcpu, change]) =>
+      host.pinVcpu(domid as DomId, (vcpu as number | null) ?? null, change as PinChange),
+    setScheduling: ([domid, change]) => host.setScheduling(domid as DomId, change as SchedulingChange),
     trigger: ([domid, what, argument]) =>
       host.trigger(domid as DomId, triggerKind(what), (argument as string | null) ?? undefined),
     consoleScrollback: ([domid, kind]) => host.consoleScrollback(domid as DomId, consoleKind(kind)),

@@ -1,4 +1,5 @@
 /** Verbs about domains, with Xen's names. A domain is given by name or number. */
+import { CAP_MAX, WEIGHT_MAX, WEIGHT_MIN } from "../../api/index.js";
 import { oneOf, wholeNumber } from "./values.js";
 import type { Verb, VerbOption } from "./verb.js";
 
@@ -50,8 +51,50 @@ export const DOMAIN_VERBS: readonly Verb[] = [
     name: "vcpu-list",
     arguments: "[domain...]",
     summary: "virtual CPUs with their state and time",
+    details: `CPU is the physical CPU on which a virtual one runs. State letters: r running, b blocked (idle), p paused or
+offline. Affinity: the physical CPUs on which it may run, and those on which it is to run by preference.`,
     examples: [["vcpu-list web", "the virtual CPUs of web"]],
     load: async () => (await import("../commands/list.js")).vcpuList,
+  },
+  {
+    name: "vcpu-set",
+    arguments: "<domain> <vcpus>",
+    summary: "take virtual CPUs from a running guest, or give them back",
+    details: `The guest does it itself and must cooperate, as Linux does. The limit is maxvcpus. The default guest brings
+processors that come online at once; elsewhere write 1 to /sys/devices/system/cpu/cpuN/online in the guest.`,
+    examples: [["vcpu-set web 2", "vCPUs 0 and 1 stay"]],
+    load: async () => (await import("../commands/lifecycle.js")).vcpuSet,
+  },
+  {
+    name: "vcpu-pin",
+    arguments: "<domain> <vcpu> <cpus> [soft]",
+    summary: "say on which physical CPUs a virtual CPU may run",
+    details: `VCPU is a number or "all". CPUS, where it may run, and SOFT, where it is to run by preference, are lists as in
+xl.cfg's cpus: "all", "0,2-5", "all,^0"; "-" leaves that one as it is.`,
+    examples: [
+      ["vcpu-pin web 0 1", "vCPU 0 on pCPU 1 only"],
+      ["vcpu-pin web all all", "everywhere again"],
+      ["vcpu-pin web all - 0-3", "by preference on pCPUs 0 to 3"],
+    ],
+    load: async () => (await import("../commands/scheduling.js")).vcpuPin,
+  },
+  {
+    name: "sched-credit",
+    summary: "weights and caps of the credit scheduler",
+    details: `When domains want more than there is, they share by weight (256 where nobody said otherwise). A cap, in per cent of a
+physical CPU, is kept even when nobody else wants it; 0 is none.`,
+    options: [
+      { flags: "-d, --domain <domain>", text: "this domain only" },
+      { flags: "-w, --weight <n>", text: "give it this weight", parse: wholeNumber(WEIGHT_MIN, WEIGHT_MAX) },
+      { flags: "-c, --cap <percent>", text: "give it this cap", parse: wholeNumber(0, CAP_MAX) },
+      { flags: "-s, --schedparam", text: "the scheduler's own parameters" },
+    ],
+    examples: [
+      ["sched-credit", "all domains"],
+      ["sched-credit -d web -w 512", "twice the time of one with 256"],
+      ["sched-credit -d web -c 50", "half a physical CPU at most"],
+    ],
+    load: async () => (await import("../commands/scheduling.js")).schedCredit,
   },
   {
     name: "uptime",
