@@ -92,6 +92,7 @@ export async function makeTestCore(): Promise<TestCore> {
     hostWallClock: () => 1.7e18,
     hostRandom: () => (seed = (Math.imul(seed, 1103515245) + 12345) >>> 0),
     hostWait: () => {},
+    hostNap: () => {},
     hostTrace: () => {},
     abort: () => {
       throw new Error("the core aborted");

@@ -124,6 +124,8 @@ export interface CoreImports {
   hostRandom(): number;
   /** Sleeps while the 32-bit word at `address` has that value, until somebody notifies it, and not for long. */
   hostWait(address: number, value: number): void;
+  /** Gives the host's processor away for some tens of microseconds. */
+  hostNap(): void;
   /** Tells the host's log: a TraceCode and two numbers. */
   hostTrace(code: number, a: number, b: number): void;
   abort(message: number, file: number, line: number, column: number): void;

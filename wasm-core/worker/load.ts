@@ -35,6 +35,8 @@ interface LinkedExports extends CoreExports, RegionDoors {
 
 /** Longest sleep for a lock before looking again. */
 const NAP_MS = 2;
+/** Sleep of a vCPU that spins. */
+const SPIN_NAP_MS = 0.05;
 
 /** This moment, to be given to every worker of a machine. */
 export const hostOrigin = (): HostOrigin => performance.timeOrigin + performance.now();
@@ -55,6 +57,10 @@ export function instantiateCore(
     hostWait: (address, value) => {
       // A view of its own each time: the memory grows.
       Atomics.wait(new Int32Array(memory.buffer), (address >>> 0) >>> 2, value, NAP_MS);
+    },
+    hostNap: () => {
+      // The first page of the memory is empty: nobody ever rings there.
+      Atomics.wait(new Int32Array(memory.buffer), 0, 0, SPIN_NAP_MS);
     },
     hostTrace: (code, a, b) => hooks.trace(code >>> 0, a >>> 0, b >>> 0),
     abort: (_message, _file, line, column) => {

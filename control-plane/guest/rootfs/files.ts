@@ -64,11 +64,19 @@ fi
 
 echo "$tty::respawn:-/bin/sh" >/etc/inittab
 echo "::ctrlaltdel:/bin/reboot" >>/etc/inittab
+echo "::respawn:/bin/uevent /etc/uevent" >>/etc/inittab
 echo
 echo "Welcome to Xenolith: Debian's Linux $release with busybox on $tty."
 echo "Everything lives in memory. 'poweroff' stops the guest, 'busybox --list' shows its commands."
 echo
 exec /bin/init
+`;
+
+/** /etc/uevent: what udev's rule would do on a processor that "xl vcpu-set" gives back: Linux only announces it. */
+export const UEVENT_SCRIPT = `#!/bin/sh
+case $ACTION:$SUBSYSTEM in
+  add:cpu) [ "$(cat "/sys$DEVPATH/online")" = 1 ] || echo 1 >"/sys$DEVPATH/online" ;;
+esac
 `;
 
 /** Text files by path; all are mode 0644. */

@@ -1,7 +1,7 @@
 // The default guest's initramfs: busybox with its applets, our /init, a few files of /etc, and kernel modules.
 import { type ArchiveEntry, encodeUtf8, S_IFCHR, S_IFDIR, S_IFLNK, S_IFREG, writeCpio } from "../../formats/index.js";
 import { readAppletNames } from "./busybox.js";
-import { INIT_SCRIPT, TEXT_FILES } from "./files.js";
+import { INIT_SCRIPT, TEXT_FILES, UEVENT_SCRIPT } from "./files.js";
 
 export { EXEC_STATUS_PREFIX } from "./files.js";
 
@@ -62,6 +62,7 @@ export function initramfsEntries(parts: InitramfsParts): ArchiveEntry[] {
     { ...file("dev/console", NO_DATA), mode: S_IFCHR | 0o600, deviceMajor: 5, deviceMinor: 1 },
     ...Object.entries(LINKS).map(([path, target]) => link(path, target)),
     file("init", encodeUtf8(INIT_SCRIPT), 0o755),
+    file("etc/uevent", encodeUtf8(UEVENT_SCRIPT), 0o755),
     file("bin/busybox", parts.busybox, 0o755),
     ...(applets.length > 0 ? applets : ["sh", "init", "mount", "modprobe", "poweroff"]).map((name) =>
       link(`bin/${name}`, "busybox"),

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { decodeUtf8, encodeUtf8, readCpio, S_IFDIR, S_IFMT } from "../../formats/index.js";
 import { unwrap } from "../../util/index.js";
 import { readAppletNames } from "./busybox.js";
-import { INIT_SCRIPT } from "./files.js";
+import { INIT_SCRIPT, UEVENT_SCRIPT } from "./files.js";
 import { buildInitramfs, initramfsEntries } from "./index.js";
 
 const BUSYBOX = encodeUtf8("code [ data\0[\0[[\0ash\0busybox\0init\0sh\0udhcpc6\0\x01rest");
@@ -37,8 +37,8 @@ test("equal parts give equal bytes, and the archive reads back", () => {
   expect(entries.get("dev/console")).toMatchObject({ deviceMajor: 5, deviceMinor: 1 });
 });
 
-test("/init is a valid shell script", () => {
-  execFileSync("sh", ["-n"], { input: INIT_SCRIPT });
+test.each([INIT_SCRIPT, UEVENT_SCRIPT])("/init and /etc/uevent are valid shell scripts", (script) => {
+  execFileSync("sh", ["-n"], { input: script });
 });
 
 test.each([

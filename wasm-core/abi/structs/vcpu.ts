@@ -167,6 +167,8 @@ export const Vcpu = struct("Vcpu", "One virtual processor.", {
   sharing: u8("1 while it takes part in the sharing of credits: it has run lately"),
   parked: u8("1 while its domain has used up its cap"),
   lastPcpu: u32("pCPU that ran it last"),
+  spins: u32("Windows of PAUSE instructions in a row, while nobody else wanted the pCPU"),
+  spinAt: u64("Instructions retired at the end of the last of them"),
 });
 
 export const SegmentReg = struct("SegmentReg", "A segment register with its hidden part. [SDM] 3A 3.4.3", {

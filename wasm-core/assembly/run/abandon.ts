@@ -24,7 +24,7 @@ import { pcpuOf } from "../mem/machine";
 import { codeCache } from "../mmu/code-cache";
 import { block, lockSched, rebuildQueue, unlockSched } from "../sched/queue";
 import { holdsLock, spinUnlock } from "../util/atomics";
-import { machine } from "../util/host";
+import { machine, machineTime } from "../util/host";
 
 /** Releases the lock if this instance holds it. */
 function release(lock: usize): bool {
@@ -66,7 +66,7 @@ function abandonVcpu(cpu: Vcpu): void {
   cpu.pcpu = <u32>-1;
   cpu.curBlock = 0;
   cpu.inHypervisor = 0;
-  block(cpu);
+  block(cpu, machineTime());
   unlockSched(m);
   domainCrash(domainOfVcpu(cpu), CrashReason.INTERNAL);
 }

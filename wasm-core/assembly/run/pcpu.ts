@@ -23,7 +23,7 @@ import { Flag } from "../cpu/flags";
 import { domainCrash, domainOfVcpu, notifyDomain0 } from "../mem/domains";
 import { pcpuOf } from "../mem/machine";
 import { runVcpu } from "./run";
-import { hostTime, machine, machineTime, NEVER, NS_PER_INSTRUCTION } from "../util/host";
+import { machine, machineTime, NEVER, NS_PER_INSTRUCTION } from "../util/host";
 import { xenOf } from "../xen/evtchn/upcall";
 import { writeRunstate } from "../xen/runstate";
 import { endPoll, fireTimers, isPolling, nextDeadline } from "../xen/timers";
@@ -56,14 +56,16 @@ const WAKING: u32 = EventBit.NMI | EventBit.INIT | EventBit.SIPI | EventBit.MCE;
 export function pcpuRun(id: u32): u32 {
   const p = pcpuOf(id);
   const m = machine();
-  const start = hostTime();
   if (m.deterministic) skipIdleTime(id);
+  // The clock is read once a tick: what a vCPU that spins costs is mostly this.
+  const start = machineTime();
+  let now = start;
   while (true) {
-    keepTime(m, machineTime(), id);
-    const cpu = take(p);
+    keepTime(m, now, id);
+    const cpu = take(p, now);
     if (changetype<usize>(cpu) == 0) return PcpuExit.IDLE;
-    slice(p, cpu);
-    if (m.deterministic || hostTime() - start >= TURN_NS) return PcpuExit.AGAIN;
+    now = slice(p, cpu, now);
+    if (m.deterministic || now - start >= TURN_NS) return PcpuExit.AGAIN;
   }
 }
 
@@ -94,9 +96,9 @@ function skipIdleTime(id: u32): void {
 }
 
 /** The next vCPU, now this pCPU's; null when there is none and the pCPU counts as idle. */
-function take(p: Pcpu): Vcpu {
+function take(p: Pcpu, now: u64): Vcpu {
   const m = lockSched();
-  const cpu = dequeue(m, p.id);
+  const cpu = dequeue(m, p.id, now);
   if (changetype<usize>(cpu) == 0) {
     p.priority = PRIORITY_NONE;
     setIdle(m, p.id, true);
@@ -112,16 +114,15 @@ function take(p: Pcpu): Vcpu {
     p.sliceWork = cpu.icount + cpu.repeats;
     p.current = <u32>changetype<usize>(cpu);
     atomic.store<u32>(changetype<usize>(cpu), VcpuRunState.RUNNING, VcpuOff.runState);
-    enterRunstate(cpu, RunState.RUNNING);
+    enterRunstate(cpu, RunState.RUNNING, now);
   }
   unlockSched(m);
   return cpu;
 }
 
-/** Runs one vCPU until its slice or the turn is over or it waits, and puts it where it belongs. */
-function slice(p: Pcpu, cpu: Vcpu): void {
+/** Runs one vCPU until its slice or the turn is over or it waits, and puts it where it belongs. The time when it left. */
+function slice(p: Pcpu, cpu: Vcpu, start: u64): u64 {
   const m = machine();
-  const start = machineTime();
   let now = start;
   const x = xenOf(cpu);
   fireTimers(cpu, now);
@@ -133,16 +134,16 @@ function slice(p: Pcpu, cpu: Vcpu): void {
   // A vCPU that waits for SIPI enters the run loop only to take it.
   let again = !cpu.waitForSipi || shouldRun(cpu);
   while (again) {
-    tick(p, cpu, now);
-    const reason = cpu.exitReason;
     const before = now;
-    now = machineTime();
+    now = tick(p, cpu, before);
+    const reason = cpu.exitReason;
     charge(cpu, now - before);
     fireTimers(cpu, now);
     keepTime(m, now, p.id);
     again = goesOn(cpu, reason) && now - start < TURN_NS && mayStay(m, p, cpu, <i64>(now - start));
   }
-  leave(p, cpu);
+  leave(p, cpu, now);
+  return now;
 }
 
 /** Whether the vCPU may keep the pCPU, as far as others are concerned. */
@@ -170,8 +171,8 @@ function goesOn(cpu: Vcpu, reason: u32): bool {
   }
 }
 
-/** Enters the run loop once, for a tick at most. */
-function tick(p: Pcpu, cpu: Vcpu, now: u64): void {
+/** Enters the run loop once, for a tick at most. The time afterwards. */
+function tick(p: Pcpu, cpu: Vcpu, now: u64): u64 {
   const m = machine();
   const until = min(cpu.wakeTime, nextWake());
   const left = until > now ? min(until - now, TICK_NS) : 0;
@@ -179,12 +180,12 @@ function tick(p: Pcpu, cpu: Vcpu, now: u64): void {
   cpu.budget = <i32>min(max(instructions, MIN_BUDGET), MAX_BUDGET);
   const before = cpu.icount + cpu.repeats;
   p.sliceWork = before;
-  const t0 = hostTime();
   cpu.exitReason = runVcpu(cpu);
-  const spent = hostTime() - t0;
   const retired = cpu.icount + cpu.repeats - before;
   if (m.deterministic) m.virtualNs += retired * NS_PER_INSTRUCTION;
   p.sliceWork = before + retired;
+  const after = machineTime();
+  const spent = after - now;
   p.slices += 1;
   p.busyNs += spent;
   cpu.cpuNs += (spent * p.cpuShare) >> 16;
@@ -194,6 +195,7 @@ function tick(p: Pcpu, cpu: Vcpu, now: u64): void {
     p.rate = <u32>max<u64>(min(rate, (<u64>p.rate * 3 + rate) / 4), 1);
   }
   atomic.and<u32>(changetype<usize>(cpu), ~(<u32>EventBit.STOP), VcpuOff.events);
+  return after;
 }
 
 /** Whether the vCPU has something to do, by its own state and its event bits. */
@@ -216,23 +218,23 @@ function isDown(cpu: Vcpu): bool {
 }
 
 /** The vCPU leaves the pCPU: to the queue when it can run, else to wait. */
-function leave(p: Pcpu, cpu: Vcpu): void {
+function leave(p: Pcpu, cpu: Vcpu, now: u64): void {
   const dom = domainOfVcpu(cpu);
   cpu.online = isDown(cpu) ? 0 : 1;
   nextDeadline(cpu);
   if (shouldRun(cpu) && mayRun(dom)) {
-    requeue(p, cpu);
+    requeue(p, cpu, now);
     return;
   }
   endBoost(cpu);
-  park(cpu, p.id);
+  park(cpu, p.id, now);
   // From here on wakers see it blocked. Whatever was set just before is seen here.
   if (!mayRun(dom)) notifyDomain0();
   else if (shouldRun(cpu)) vcpuWake(cpu);
 }
 
 /** Back to the queue: to its front with what is left of the slice. */
-function requeue(p: Pcpu, cpu: Vcpu): void {
+function requeue(p: Pcpu, cpu: Vcpu, now: u64): void {
   const yielded = xenOf(cpu).yielded != 0;
   const over = cpu.sliceLeft <= 0;
   if (yielded || over) {
@@ -243,7 +245,7 @@ function requeue(p: Pcpu, cpu: Vcpu): void {
   p.current = 0;
   p.priority = PRIORITY_NONE;
   cpu.pcpu = 0xffffffff;
-  enqueue(m, cpu, yielded ? GIVING_WAY : over ? AT_END : AT_FRONT);
+  enqueue(m, cpu, yielded ? GIVING_WAY : over ? AT_END : AT_FRONT, now);
   // This pCPU looks into the queue next, so only what it may not take needs another.
   const other = isAllowed(cpu, p.id) ? -1 : findPcpu(m, cpu);
   unlockSched(m);

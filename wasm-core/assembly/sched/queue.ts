@@ -25,7 +25,7 @@ import { isAllowed, isPreferred } from "./affinity";
 export const AT_END: u32 = 0;
 /** It has some of its timeslice left. */
 export const AT_FRONT: u32 = 1;
-/** It gives way: the first of a lower priority comes before it when no other of its own waits. */
+/** It gives way to everybody, as it may be waiting for one of a lower priority. */
 export const GIVING_WAY: u32 = 2;
 const PARKED_LIST: u32 = 0;
 
@@ -45,22 +45,23 @@ export function mayRun(dom: Domain): bool {
 }
 
 /** Enters a RunState: the time since the last change is booked on the old one. */
-export function enterRunstate(cpu: Vcpu, state: u32): void {
+export function enterRunstate(cpu: Vcpu, state: u32, now: u64): void {
   const x = changetype<XenVcpu>(<usize>cpu.xen);
-  const now = machineTime();
   const slot = changetype<usize>(x) + XenVcpuOff.runstateTime + ((<usize>x.runstate) << 3);
-  store<u64>(slot, load<u64>(slot) + (now - x.runstateEntry));
-  x.runstateEntry = now;
+  // Another pCPU may have read the clock later and been here sooner.
+  const at = max(now, x.runstateEntry);
+  store<u64>(slot, load<u64>(slot) + (at - x.runstateEntry));
+  x.runstateEntry = at;
   x.runstate = state;
   x.runstateStale = 1;
 }
 
 /** Puts a vCPU into the list of its priority. */
-export function enqueue(m: Machine, cpu: Vcpu, place: u32 = AT_END): void {
+export function enqueue(m: Machine, cpu: Vcpu, place: u32, now: u64): void {
   link(m, cpu, place);
   // Atomic, like every change of it: what the vCPU stored is seen before it counts as not running.
   atomic.store<u32>(changetype<usize>(cpu), VcpuRunState.RUNNABLE, VcpuOff.runState);
-  enterRunstate(cpu, RunState.RUNNABLE);
+  enterRunstate(cpu, RunState.RUNNABLE, now);
 }
 
 /** Whether a vCPU of that priority or a higher one waits for a pCPU, perhaps for another one. Needs no lock. */
@@ -70,10 +71,10 @@ export function waitsAtLeast(m: Machine, priority: u32): bool {
 }
 
 /** Takes the first vCPU for a pCPU, the highest priority first; null when there is none. */
-export function dequeue(m: Machine, pcpu: u32): Vcpu {
+export function dequeue(m: Machine, pcpu: u32, now: u64): Vcpu {
   for (let list: u32 = Priority.BOOST; list >= Priority.OVER; list--) {
     if (((m.runMask >> list) & 1) == 0) continue;
-    const cpu = findFor(m, list, pcpu);
+    const cpu = findFor(m, list, pcpu, now);
     if (changetype<usize>(cpu) != 0) {
       unlink(m, list, cpu);
       return cpu;
@@ -83,14 +84,14 @@ export function dequeue(m: Machine, pcpu: u32): Vcpu {
 }
 
 /** The first of a list that may run on the pCPU, one that prefers it if there is one. Those of paused domains leave, blocked. */
-function findFor(m: Machine, list: u32, pcpu: u32): Vcpu {
+function findFor(m: Machine, list: u32, pcpu: u32, now: u64): Vcpu {
   let second = changetype<Vcpu>(0);
   let cpu = changetype<Vcpu>(<usize>headOf(m, list));
   while (changetype<usize>(cpu) != 0) {
     const next = changetype<Vcpu>(<usize>cpu.next);
     if (!mayRun(changetype<Domain>(<usize>cpu.domain))) {
       unlink(m, list, cpu);
-      block(cpu);
+      block(cpu, now);
     } else if (isAllowed(cpu, pcpu)) {
       if (isPreferred(cpu, pcpu)) return cpu;
       if (changetype<usize>(second) == 0) second = cpu;
@@ -101,20 +102,21 @@ function findFor(m: Machine, list: u32, pcpu: u32): Vcpu {
 }
 
 /** Marks a vCPU blocked that is in no queue. */
-export function block(cpu: Vcpu): void {
+export function block(cpu: Vcpu, now: u64): void {
   atomic.store<u32>(changetype<usize>(cpu), VcpuRunState.BLOCKED, VcpuOff.runState);
-  enterRunstate(cpu, cpu.online ? RunState.BLOCKED : RunState.OFFLINE);
+  enterRunstate(cpu, cpu.online ? RunState.BLOCKED : RunState.OFFLINE, now);
 }
 
 /** Removes the vCPUs of one domain from the queues, blocked. */
 export function dropDomain(m: Machine, dom: Domain): void {
+  const now = machineTime();
   for (let list: u32 = PARKED_LIST; list <= Priority.BOOST; list++) {
     let cpu = takeList(m, list);
     while (changetype<usize>(cpu) != 0) {
       const next = changetype<Vcpu>(<usize>cpu.next);
       if (cpu.domain == <u32>changetype<usize>(dom)) {
         cpu.next = 0;
-        block(cpu);
+        block(cpu, now);
       } else append(m, list, cpu);
       cpu = next;
     }
@@ -191,12 +193,7 @@ function takeList(m: Machine, list: u32): Vcpu {
 function link(m: Machine, cpu: Vcpu, place: u32): void {
   const list = cpu.parked ? PARKED_LIST : cpu.priority;
   if (place == AT_FRONT) insertAfter(m, list, 0, cpu);
-  else if (place == GIVING_WAY && headOf(m, list) == 0 && list > Priority.OVER) {
-    // The highest list below that has somebody: behind its first.
-    const lower = m.runMask & ((1 << list) - 1);
-    const other: u32 = lower == 0 ? list : 31 - clz(lower);
-    insertAfter(m, other, headOf(m, other), cpu);
-  } else append(m, list, cpu);
+  else append(m, place == GIVING_WAY && !cpu.parked ? Priority.OVER : list, cpu);
 }
 
 function append(m: Machine, list: u32, cpu: Vcpu): void {

@@ -17,10 +17,10 @@ import {
 import { domainVcpu } from "../mem/domains";
 import { pcpuOf } from "../mem/machine";
 import { ring } from "../util/atomics";
-import { NEVER } from "../util/host";
+import { machineTime, NEVER } from "../util/host";
 import { bestIdle, isAllowed, SET_WORDS } from "./affinity";
 import { boost } from "./credit";
-import { block, dropDomain, enqueue, hasParked, headOf, lockSched, mayRun, unlockSched } from "./queue";
+import { AT_END, block, dropDomain, enqueue, hasParked, headOf, lockSched, mayRun, unlockSched } from "./queue";
 
 const NOBODY: u32 = 0xffffffff;
 
@@ -76,7 +76,7 @@ export function vcpuWake(cpu: Vcpu): void {
   let idle = -1;
   if (cpu.runState == VcpuRunState.BLOCKED && mayRun(changetype<Domain>(<usize>cpu.domain))) {
     boost(cpu);
-    enqueue(m, cpu);
+    enqueue(m, cpu, AT_END, machineTime());
     idle = findPcpu(m, cpu);
   }
   unlockSched(m);
@@ -125,7 +125,7 @@ export function wakeDue(now: u64, self: u32): void {
       if (changetype<usize>(cpu) == 0 || cpu.runState != VcpuRunState.BLOCKED) continue;
       if (cpu.wakeTime <= now) {
         boost(cpu);
-        enqueue(m, cpu);
+        enqueue(m, cpu, AT_END, now);
         const idle = findPcpu(m, cpu);
         if (idle >= 0 && idle != <i32>self) ringPcpu(<u32>idle);
       } else {
@@ -156,13 +156,13 @@ export function spread(): void {
  * Blocks a vCPU that a pCPU just ran, until `cpu.wakeTime` or an event. An event set just before is not seen here: the
  * caller looks at the events again afterwards and wakes the vCPU itself.
  */
-export function park(cpu: Vcpu, pcpu: u32): void {
+export function park(cpu: Vcpu, pcpu: u32, now: u64): void {
   const m = lockSched();
   const p = pcpuOf(pcpu);
   p.current = 0;
   p.priority = PRIORITY_NONE;
   cpu.pcpu = NOBODY;
-  block(cpu);
+  block(cpu, now);
   let ringKeeper = -1;
   if (cpu.wakeTime < m.nextWake && mayRun(changetype<Domain>(<usize>cpu.domain))) {
     atomic.store<u64>(changetype<usize>(m), cpu.wakeTime, MachineOff.nextWake);

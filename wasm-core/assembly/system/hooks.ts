@@ -6,6 +6,8 @@ import { EventBit, ExitReason, MachineOff, Vcpu, VcpuOff } from "../gen/layout";
 import { machine } from "../util/host";
 import { xenOf } from "../xen/evtchn/upcall";
 
+@external("env", "hostNap") declare function hostNap(): void;
+
 export { hypercall } from "../xen/hypercall";
 export { writeHypercallPage } from "../xen/hypercall-page";
 
@@ -25,11 +27,33 @@ export function interruptFlagRose(cpu: Vcpu): void {
   raiseEvent(cpu, EventBit.INTERRUPT);
 }
 
+/** Windows of PAUSE in a row after which a vCPU that spins lets the host's processor go. */
+const NAP_AFTER: u32 = 32;
+/** Two windows are in a row when no more instructions lie between their ends. */
+const WINDOW_INSTRUCTIONS: u64 = 512;
+
 /** Ends the slice of a vCPU that spins; false when nobody else wants its pCPU. */
 export function giveWay(cpu: Vcpu): bool {
-  if (atomic.load<u32>(changetype<usize>(machine()), MachineOff.runMask) == 0) return false;
+  const m = machine();
+  if (atomic.load<u32>(changetype<usize>(m), MachineOff.runMask) == 0) {
+    if (m.pcpus != 1) spin(cpu);
+    return false;
+  }
   endSlice(cpu);
   return true;
+}
+
+/**
+ * A vCPU spins, and what it waits for is at work on another pCPU. If that is for long, the other's thread may be waiting
+ * for the very processor that this one burns: the host may have fewer of them than there are pCPUs.
+ */
+function spin(cpu: Vcpu): void {
+  const inRow = cpu.icount - cpu.spinAt < WINDOW_INSTRUCTIONS;
+  cpu.spinAt = cpu.icount;
+  cpu.spins = inRow ? cpu.spins + 1 : 0;
+  if (cpu.spins < NAP_AFTER) return;
+  cpu.spins = 0;
+  hostNap();
 }
 
 /** Gives the pCPU away after this instruction. */

@@ -125,6 +125,7 @@ export class IrqMachine {
       hostWallClock: () => clock.ns,
       hostRandom: () => 4,
       hostWait: () => {},
+    hostNap: () => {},
       hostTrace: () => {},
       abort: () => {
         throw new Error("abort");

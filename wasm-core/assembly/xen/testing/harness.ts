@@ -96,6 +96,7 @@ export async function testCore(entry: string, maximum = 8192): Promise<TestCore>
     hostWallClock: () => 1_700_000_000e9 + clock.ns,
     hostRandom: () => (seed = (Math.imul(seed, 1103515245) + 12345) >>> 0),
     hostWait: () => {},
+    hostNap: () => {},
     hostTrace: (code: number, a: number, b: number) => traces.push([code, a >>> 0, b >>> 0]),
     abort: () => {
       throw new Error("abort");
