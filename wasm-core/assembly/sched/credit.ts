@@ -1,9 +1,10 @@
 /**
  * Credits: which vCPUs come first when there are more than pCPUs. Time is given out every PERIOD: what the pCPUs have is
  * shared among the domains that ran lately by their weights, no domain getting more than its vCPUs can use or its cap
- * allows, and in equal parts among a domain's vCPUs. Running costs credit, measured in ns. Who has some left is UNDER,
- * the others OVER and come after; a vCPU that was woken by an event while it was UNDER is BOOST for a while. A domain
- * with a cap whose vCPU has used up that too is parked until it has credit again. [XEN] docs: credit scheduler
+ * allows. Running costs credit, measured in ns. A domain's vCPUs have one purse: what one does not use another may, so
+ * that the one busy vCPU of a guest does not come after those whose ticks are all that they run. Who has some left is
+ * UNDER, the others OVER and come after; a vCPU that was woken while it was UNDER is BOOST for a while. A domain with a
+ * cap that has used up that too is parked until it has credit again. [XEN] docs: credit scheduler
  */
 import { Domain, EventBit, Machine, MachineOff, Priority, Vcpu, VcpuOff, VcpuRunState } from "../gen/layout";
 import { domainVcpu } from "../mem/domains";
@@ -94,9 +95,9 @@ function countSharers(d: Domain): u32 {
   return n;
 }
 
-/** Gives each vCPU of a domain its part and decides what it is from now on. */
+/** Gives each vCPU of a domain its part of what the domain has, and decides what it is from now on. */
 function giveOut(m: Machine, d: Domain): void {
-  const part = d.grant / <i64>d.sharers;
+  const part = (d.grant + collect(d)) / <i64>d.sharers;
   const debt = d.cap == 0 ? i64.MAX_VALUE : capPerPeriod(d) / <i64>d.sharers;
   for (let i: u32 = 0; i < d.maxVcpus; i++) {
     const cpu = domainVcpu(d, i);
@@ -118,6 +119,16 @@ function giveOut(m: Machine, d: Domain): void {
       cpu.credit = PERIOD / 2;
     }
   }
+}
+
+/** Takes what the vCPUs of a domain have or owe: their sum. */
+function collect(d: Domain): i64 {
+  let sum: i64 = 0;
+  for (let i: u32 = 0; i < d.maxVcpus; i++) {
+    const cpu = domainVcpu(d, i);
+    if (changetype<usize>(cpu) != 0 && cpu.sharing) sum += atomic.xchg<i64>(changetype<usize>(cpu), 0, VcpuOff.credit);
+  }
+  return sum;
 }
 
 /** Lets the vCPU run no more until it has credit again. */

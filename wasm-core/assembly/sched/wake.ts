@@ -124,7 +124,8 @@ export function wakeDue(now: u64, self: u32): void {
       const cpu = domainVcpu(d, i);
       if (changetype<usize>(cpu) == 0 || cpu.runState != VcpuRunState.BLOCKED) continue;
       if (cpu.wakeTime <= now) {
-        boost(cpu);
+        // The ticks of many idle vCPUs must not keep the one that works from working.
+        if (m.runCount < m.pcpus) boost(cpu);
         enqueue(m, cpu, AT_END, now);
         const idle = findPcpu(m, cpu);
         if (idle >= 0 && idle != <i32>self) ringPcpu(<u32>idle);
