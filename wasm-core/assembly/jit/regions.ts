@@ -4,7 +4,6 @@
  */
 import {
   Block,
-  CodeCache,
   Jit,
   Jit_SIZE,
   JIT_FUNCTIONS,
@@ -49,7 +48,7 @@ function nameHandlers(map: usize): void {
     store<u16>(map + ((<usize>handlerIndex(v)) << 1), <u16>(v + 1));
     const line = <u32>load<u8>(PAIR_FIRST + v);
     for (let place: u32 = 0; line != 0 && place < PAIR_STRIDE; place++) {
-      const n = <u32>load<u16>(PAIR_OF + (<usize>((line - 1) * PAIR_STRIDE + place)) * 2);
+      const n = <u32>load<u16>(PAIR_OF + <usize>((line - 1) * PAIR_STRIDE + place) * 2);
       if (n == 0) continue;
       const fn = load<u32>(load<usize>(changetype<usize>(PAIRS) + ((<usize>(n - 1)) << 2)));
       store<u16>(map + ((<usize>fn) << 1), <u16>(v + 1));
