@@ -21,7 +21,8 @@ const IDT = 0xa000n;
 const TSS = 0xb000n;
 /** Where the exception handlers lie, 16 bytes each. */
 export const HANDLERS = 0xc000n;
-const STACK_TOP = 0xe000n;
+/** Where exceptions find their stack. */
+export const STACK_TOP = 0xe000n;
 const FIRST_USER_PAGE = 0x10000n;
 
 const PTE = { P: 1n, W: 2n, U: 4n, A: 0x20n, D: 0x40n } as const;
