@@ -85,6 +85,11 @@ export class MachineView {
     return this.word(this.#cache + CodeCache.off.jit);
   }
 
+  /** Address of the lock of the code cache. */
+  get cacheLock(): number {
+    return this.#cache + CodeCache.off.lock;
+  }
+
   get epoch(): number {
     return Atomics.load(this.#u32, (this.#cache + CodeCache.off.epoch) >>> 2);
   }
