@@ -17,14 +17,21 @@ export async function runCompiler(start: CompilerStart, failed: (message: string
     start.questions.postMessage(answer(compiler, data));
   for (;;) {
     const { word, value } = compiler.waitingFor();
-    try {
-      compiler.drain();
-    } catch (error) {
-      failed(error instanceof Error ? `${error.message}\n${error.stack ?? ""}` : String(error));
-    }
+    while (!drained(compiler, failed));
     // By a timer: a message to oneself would come again and again before those of another port have their turn.
     await new Promise((resolve) => setTimeout(resolve));
     Atomics.wait(new Int32Array(start.memory.buffer), word, value);
+  }
+}
+
+/** False after a failure: the requests that were taken are lost, others may wait. */
+function drained(compiler: RegionCompiler, failed: (message: string) => void): boolean {
+  try {
+    compiler.drain();
+    return true;
+  } catch (error) {
+    failed(error instanceof Error ? `${error.message}\n${error.stack ?? ""}` : String(error));
+    return false;
   }
 }
 

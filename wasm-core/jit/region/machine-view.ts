@@ -133,6 +133,7 @@ export class MachineView {
   /** The block's instructions, its first byte at `at` from the region's start; undefined when it makes no sense. */
   readBlock(block: number, at: number): DecodedBlock | undefined {
     const count = this.#u16[(block + Block.off.count) >>> 1]!;
+    if (count === 0) return undefined;
     const insns: Insn[] = [];
     let before = 0;
     for (let i = 0; i < count; i++) {
