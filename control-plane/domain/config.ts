@@ -3,16 +3,18 @@
  */
 import { DEFAULT_WEIGHT } from "../../wasm-core/abi/structs/sched.js";
 import {
+  CAP_MAX,
   DOMAIN_NAME,
   DOMAIN_UUID,
   LIFECYCLE_ACTIONS,
   MEMORY_MAX_MIB,
   MEMORY_MIN_MIB,
   VCPUS_MAX,
+  WEIGHT_MAX,
+  WEIGHT_MIN,
 } from "../api/limits.js";
-import type { CpuSet, DomainConfig, LifecycleAction, PlatformConfig } from "../api/types.js";
+import type { CpuSet, DomainConfig, LifecycleAction, PlatformConfig, SchedulingChange } from "../api/types.js";
 import { err, ok, type Result, utf8ByteString } from "../util/index.js";
-import { checkScheduling } from "./scheduling.js";
 
 export interface CheckedConfig {
   readonly name: string;
@@ -112,6 +114,19 @@ function checkText(config: DomainConfig): Check {
   if (config.uuid !== undefined && !DOMAIN_UUID.test(config.uuid)) return `uuid: "${config.uuid}" is not a UUID`;
   for (const key of Object.keys(config.xenstoreData ?? {})) {
     if (!DATA_KEY.test(key)) return `xenstoreData: "${key}" is not a xenstore path`;
+  }
+  return null;
+}
+
+/** What is wrong with a weight or a cap, or null. */
+export function checkScheduling({ weight, cap }: SchedulingChange, maxVcpus: number): string | null {
+  const within = (value: number, min: number, max: number) => Number.isInteger(value) && value >= min && value <= max;
+  if (weight !== undefined && !within(weight, WEIGHT_MIN, WEIGHT_MAX)) {
+    return `cpu_weight: ${weight} is not a whole number from ${WEIGHT_MIN} to ${WEIGHT_MAX}`;
+  }
+  const most = Math.min(CAP_MAX, maxVcpus * 100);
+  if (cap !== undefined && !within(cap, 0, most)) {
+    return `cap: ${cap} is not a whole number from 0 to ${most}, per cent of a pCPU`;
   }
   return null;
 }

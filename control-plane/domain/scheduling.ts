@@ -2,10 +2,10 @@
  * Where a domain's vCPUs run and how much of the pCPUs they get, in the words of the core: sets of pCPUs, weight and cap.
  * The scheduler itself is the core's.
  */
-import { CAP_MAX, WEIGHT_MAX, WEIGHT_MIN } from "../api/limits.js";
 import type { CpuSet, SchedulingChange } from "../api/types.js";
 import { type CoreLink, domainView, machineView, type VcpuView } from "../core-link/index.js";
 import { err, ok, type Result } from "../util/index.js";
+import { checkScheduling } from "./config.js";
 import type { DomainRecord } from "./record.js";
 
 const SET_WORDS = 4;
@@ -48,19 +48,6 @@ export function setAffinity(
   const status = core.calls.vcpuSetAffinity(record.domid, vcpu, kind === "soft" ? 1 : 0, w0, w1, w2, w3);
   if (status >= 0) return ok(undefined);
   return err("bad-config", `domain ${record.domid} has no vCPU ${vcpu}: it has 0 to ${record.config.maxVcpus - 1}`);
-}
-
-/** What is wrong with a weight or a cap, or null. */
-export function checkScheduling({ weight, cap }: SchedulingChange, maxVcpus: number): string | null {
-  const within = (value: number, min: number, max: number) => Number.isInteger(value) && value >= min && value <= max;
-  if (weight !== undefined && !within(weight, WEIGHT_MIN, WEIGHT_MAX)) {
-    return `cpu_weight: ${weight} is not a whole number from ${WEIGHT_MIN} to ${WEIGHT_MAX}`;
-  }
-  const most = Math.min(CAP_MAX, maxVcpus * 100);
-  if (cap !== undefined && !within(cap, 0, most)) {
-    return `cap: ${cap} is not a whole number from 0 to ${most}, per cent of a pCPU`;
-  }
-  return null;
 }
 
 /** Changes weight and cap of a domain; they count from the next accounting on. */

@@ -125,7 +125,7 @@ export class IrqMachine {
       hostWallClock: () => clock.ns,
       hostRandom: () => 4,
       hostWait: () => {},
-    hostNap: () => {},
+      hostNap: () => {},
       hostTrace: () => {},
       abort: () => {
         throw new Error("abort");
