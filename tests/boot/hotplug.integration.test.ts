@@ -42,19 +42,20 @@ it("they go again, and come back a second time", { timeout: 8 * FOLLOW_MS }, asy
     [4, "0-3"],
   ] as const) {
     await host.setVcpus(debian.domid, count);
-    await expect.poll(online, { timeout: FOLLOW_MS }).toBe(expected);
     const wanted = [0, 1, 2, 3].map((id) => id < count);
+    // Not asked through the console meanwhile: Linux drops events that are pending on a processor that goes.
     await expect.poll(vcpus, { timeout: FOLLOW_MS }).toEqual(wanted);
+    await expect.poll(online, { timeout: FOLLOW_MS }).toBe(expected);
   }
   expect(unexpectedMessages(await debian.output("dmesg -r"))).toEqual([]);
 });
 
 it("vCPUs run where they are pinned", { timeout: 4 * FOLLOW_MS }, async () => {
   await host.pinVcpu(debian.domid, null, { hard: [1] });
-  await debian.output("i=0; while [ $i -lt 2000 ]; do i=$((i+1)); done");
+  await debian.output("i=0; while [ $i -lt 200 ]; do i=$((i+1)); done");
   const places = new Set<number | null>();
   const busy = debian.output(
-    "for c in 0 1; do taskset -c $c dd if=/dev/zero of=/dev/null bs=64 count=100000 & done; wait",
+    "for c in 0 1; do taskset -c $c dd if=/dev/zero of=/dev/null bs=64 count=5000 & done; wait",
   );
   for (let look = 0; look < 20; look++) {
     for (const { pcpu } of (await host.domain(debian.domid)).vcpus) places.add(pcpu);
