@@ -21,6 +21,8 @@ const SEEDS = 3;
 const FENCES = 128;
 const ROUNDS = 8;
 const TURNS = 12;
+/** Slices of a turn: more than the attackers have vCPUs, which come first after an event. */
+const SLICES = 8;
 const ATTACKERS = 2;
 /** What a machine keeps of domains that are gone, at most. */
 const KEPT_KIB = 1024;
@@ -136,7 +138,7 @@ async function attack(seed: number, target: Target): Promise<Reach> {
     while (attack.live.length < ATTACKERS) await attack.start();
     const was = progress(machine, neighbour);
     for (let turn = 0; turn < TURNS; turn++) {
-      await machine.run(1);
+      await machine.run(SLICES);
       for (const domid of attack.live) attack.stir(domid);
     }
     canary.check();

@@ -140,20 +140,20 @@ function slice(p: Pcpu, cpu: Vcpu, start: u64): u64 {
     charge(cpu, now - before);
     fireTimers(cpu, now);
     keepTime(m, now, p.id);
-    again = goesOn(cpu, reason) && now - start < TURN_NS && mayStay(m, p, cpu, <i64>(now - start));
+    again = goesOn(cpu, reason) && now - start < TURN_NS && mayStay(m, p, cpu);
   }
   leave(p, cpu, now);
   return now;
 }
 
 /** Whether the vCPU may keep the pCPU, as far as others are concerned. */
-function mayStay(m: Machine, p: Pcpu, cpu: Vcpu, spent: i64): bool {
+function mayStay(m: Machine, p: Pcpu, cpu: Vcpu): bool {
   if (xenOf(cpu).yielded || cpu.parked || !mayRun(domainOfVcpu(cpu)) || !isAllowed(cpu, p.id)) return false;
   if (cpu.sliceLeft <= 0) {
     if (waitsAtLeast(m, Priority.OVER)) return false;
     cpu.sliceLeft = <i64>m.timeslice;
   }
-  if (spent >= BOOST_NS) endBoost(cpu);
+  if (<i64>m.timeslice - cpu.sliceLeft >= BOOST_NS) endBoost(cpu);
   return !waitsAtLeast(m, cpu.priority + 1);
 }
 

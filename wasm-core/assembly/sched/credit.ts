@@ -13,8 +13,8 @@ import { lockSched, sortQueues, unlockSched } from "./queue";
 
 /** How often credits are given out, ns. */
 export const PERIOD: i64 = 30_000_000;
-/** How long a vCPU keeps its boost, ns. */
-export const BOOST_NS: i64 = 10_000_000;
+/** What of its timeslice a vCPU may use with a boost, ns. */
+export const BOOST_NS: i64 = 1_000_000;
 /** Rounds in which what a domain cannot use goes to the others. */
 const ROUNDS: i32 = 8;
 
