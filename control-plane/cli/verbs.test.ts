@@ -239,7 +239,7 @@ describe("on a running host", () => {
 
   it("sched-credit shows and sets weights and caps", async () => {
     const domid = await created("cpu_weight=300", "cap=50");
-    const pool = "Cpupool Pool-0: tslice=30ms ratelimit=0us migration-delay=0us\n";
+    const pool = "Cpupool Pool-0: tslice=4ms ratelimit=0us migration-delay=0us\n";
     const head = `Name                                ID Weight  Cap\n`;
     const row = (weight: number, cap: number) =>
       `${"web".padEnd(33)} ${String(domid).padStart(4)} ${String(weight).padStart(6)} ${String(cap).padStart(4)}\n`;

@@ -5,7 +5,7 @@ import { constants } from "../layout.js";
 export const DEFAULT_WEIGHT = 256;
 export const MAX_WEIGHT = 65535;
 /** Machine.timeslice at first, and its limits, ns. */
-export const DEFAULT_TIMESLICE = 30_000_000;
+export const DEFAULT_TIMESLICE = 4_000_000;
 export const MIN_TIMESLICE = 1_000_000;
 export const MAX_TIMESLICE = 1_000_000_000;
 /** Pcpu.priority of an idle pCPU; real ones are above. */
