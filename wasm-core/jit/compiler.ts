@@ -2,7 +2,15 @@
  * The compiler's service: takes requests for regions from shared memory, makes modules of them and publishes these in a
  * ring that every pCPU reads. It keeps the book of table slots: a module's slots are given back when it is dropped.
  */
-import { JIT_REQUESTS, JIT_RING_BYTES, Jit, JitRecord, JitRecordKind, JitRequest } from "../abi/structs/jit.js";
+import {
+  JIT_HOT,
+  JIT_REQUESTS,
+  JIT_RING_BYTES,
+  Jit,
+  JitRecord,
+  JitRecordKind,
+  JitRequest,
+} from "../abi/structs/jit.js";
 import { MACHINE_BASE, Machine, PCPU_BASE, Pcpu } from "../abi/structs/machine.js";
 import { Block } from "../abi/structs/translation.js";
 import { RegionBook } from "./book.js";
@@ -128,7 +136,8 @@ export class RegionCompiler {
   #announce(view: MachineView, regions: readonly Region[], first: number, at: number): void {
     const words = new Int32Array(view.buffer);
     if (view.epoch !== this.#epoch) return;
-    regions.forEach(({ block }, i) => {
+    regions.forEach(({ block, hot }, i) => {
+      Atomics.store(words, (block + Block.off.heat) >>> 2, hot ? 0 : JIT_HOT);
       Atomics.store(words, (block + Block.off.entryAt) >>> 2, at);
       Atomics.store(words, (block + Block.off.entry) >>> 2, this.host.firstSlot + first + i);
     });

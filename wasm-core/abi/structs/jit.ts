@@ -14,6 +14,9 @@ export const JIT_FUNCTIONS = 8192;
 /** Runs of a block in the interpreter before a region is asked for; Jit.threshold begins with it. */
 export const JIT_THRESHOLD = 12000;
 
+/** Entries of a region before it is made again, larger and for speed alone. */
+export const JIT_HOT = 25000;
+
 export const Jit = struct("Jit", "The machine's region compiler.", {
   enabled: u32("1 when hot blocks ask for regions"),
   variants: u32(

@@ -4,6 +4,7 @@
  */
 import {
   Block,
+  BlockOff,
   Jit,
   Jit_SIZE,
   JIT_FUNCTIONS,
@@ -65,7 +66,7 @@ export function jitStart(): u32 {
   return <u32>changetype<usize>(j);
 }
 
-/** Counts a run of `block` at RIP in the interpreter, and asks for a region when that was often enough. */
+/** Counts a run from `block`, the one at RIP, and asks for a region, or a better one, when that was often enough. */
 @inline
 export function warm(cpu: Vcpu, block: Block): void {
   const heat = block.heat;
@@ -96,16 +97,23 @@ function ask(cpu: Vcpu, block: Block): void {
   spinUnlock(lock);
 }
 
-/** Whether this pCPU has the region that begins with `block`. Ring indices are compared by their distance. */
+/**
+ * Function-table index of the region that begins with `block`, 0 when there is none or this pCPU does not have it yet.
+ * The entry is read first: one that was announced meanwhile comes with its own place in the ring, which was written
+ * before it. Ring indices are compared by their distance.
+ */
 @inline
-export function hasRegion(cpu: Vcpu, block: Block): bool {
-  return block.entry != 0 && <i32>(cpu.regionsAt - block.entryAt) >= 0;
+export function regionOf(cpu: Vcpu, block: Block): u32 {
+  const entry = atomic.load<u32>(changetype<usize>(block), BlockOff.entry);
+  if (entry == 0) return 0;
+  const at = atomic.load<u32>(changetype<usize>(block), BlockOff.entryAt);
+  return <i32>(cpu.regionsAt - at) >= 0 ? entry : 0;
 }
 
-/** Runs the region that begins with `block`. A RegionExit. */
+/** Runs the region at `entry`. A RegionExit. */
 @inline
-export function enterRegion(cpu: Vcpu, block: Block): i32 {
-  return call_indirect<i32>(block.entry, cpu);
+export function enterRegion(cpu: Vcpu, entry: u32): i32 {
+  return call_indirect<i32>(entry, cpu);
 }
 
 /** Something the region was made from has changed: the block is counted anew. */

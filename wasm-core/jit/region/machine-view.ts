@@ -111,8 +111,14 @@ export class MachineView {
     return this.word(this.word(block + Block.off.genAt2)) === this.word(block + Block.off.gen2);
   }
 
+  /** Whether a region begins with the block. */
+  hasRegion(block: number): boolean {
+    return this.word(block + Block.off.entry) !== 0;
+  }
+
   /** Whether the block ran at least a 32nd as often as makes it hot. */
   isWarm(block: number): boolean {
+    if (this.hasRegion(block)) return true;
     const threshold = this.word(this.jit + Jit.off.threshold);
     return threshold - this.word(block + Block.off.heat) >= threshold >>> 5;
   }
