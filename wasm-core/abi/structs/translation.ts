@@ -20,7 +20,7 @@ export const TlbEntry = struct(
     ),
     tagX: u64("Tag that instruction fetches compare"),
     host: u32("Machine address of the frame"),
-    userPage: u32("1 for a user page mapped for supervisor access under SMAP"),
+    isGlobal: u32("1 for a global page: the entry goes along when the address space changes"),
   },
 );
 

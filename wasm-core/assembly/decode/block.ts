@@ -33,7 +33,7 @@ import { isCanonical } from "../mmu/canonical";
 import { chunkEnd, codeSettled, markCode } from "../mmu/code";
 import { codeCache } from "../mmu/code-cache";
 import { translateCode } from "../mmu/slow";
-import { emptyJumpCache, tlbFlushAll } from "../mmu/tlb";
+import { emptyJumpCache, noteCodePage, tlbFlushAll, tlbSlot, tlbTable } from "../mmu/tlb";
 import { spinTryLock, spinUnlock } from "../util/atomics";
 import { Decode, DecodeState, decodeOne, fixRip } from "./decode";
 import { joinPair } from "./pair";
@@ -51,6 +51,18 @@ function genAddress(host: usize): usize {
 @inline
 function jumpKey(cpu: Vcpu): u32 {
   return (<u32>cpu.ctx) | (cpu.modeKey << 12) | (cpu.cpl == 3 ? 1 << 20 : 0);
+}
+
+/** Key of the supervisor's code on global pages, the same in every address space. */
+@inline
+function globalKey(cpu: Vcpu): u32 {
+  return cpu.globalKey | (cpu.modeKey << 12);
+}
+
+/** Key for the code at `lin`, which has just been translated. */
+function keyOf(cpu: Vcpu, lin: u64): u32 {
+  const isGlobal = cpu.cpl != 3 && tlbSlot(tlbTable(cpu, false), lin).isGlobal != 0;
+  return isGlobal ? globalKey(cpu) : jumpKey(cpu);
 }
 
 @inline
@@ -72,7 +84,7 @@ function isFlat(cpu: Vcpu): bool {
 export function blockAtRip(cpu: Vcpu): usize {
   const rip = cpu.rip;
   const e = jumpEntry(cpu, rip);
-  if (e.rip == rip && e.key == jumpKey(cpu) && isFlat(cpu)) {
+  if (e.rip == rip && (e.key == jumpKey(cpu) || (cpu.cpl != 3 && e.key == globalKey(cpu))) && isFlat(cpu)) {
     const block = changetype<Block>(<usize>e.block);
     if (load<u32>(block.genAt) == block.gen && !block.cross) return changetype<usize>(block);
   }
@@ -94,7 +106,8 @@ function findBlock(cpu: Vcpu, e: JumpEntry): usize {
   if (block == NO_BLOCK) return NO_BLOCK;
   if (isFlat(cpu)) {
     e.rip = rip;
-    e.key = jumpKey(cpu);
+    e.key = keyOf(cpu, lin);
+    noteCodePage(cpu, lin);
     e.block = <u32>block;
   }
   return block;
