@@ -8,7 +8,7 @@ import { constants, struct, u8, u16, u32, u64 } from "../layout.js";
 export const TLB_ENTRIES = 1024;
 export const TLB_BYTES = 2 * 1024 * 32;
 /** Entries of the RIP-to-block cache. */
-export const JUMP_ENTRIES = 4096;
+export const JUMP_ENTRIES = 16384;
 
 export const TlbEntry = struct(
   "TlbEntry",

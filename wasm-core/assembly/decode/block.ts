@@ -67,7 +67,8 @@ function keyOf(cpu: Vcpu, lin: u64): u32 {
 
 @inline
 function jumpEntry(cpu: Vcpu, rip: u64): JumpEntry {
-  const h = (<u32>rip) ^ ((<u32>rip) >> 12);
+  // Kernel code alone has thousands of targets, many of them a power of two apart.
+  const h = (<u32>rip * 0x9e3779b1) >> 18;
   return changetype<JumpEntry>(<usize>cpu.jumpCache + (((<usize>h) & (JUMP_ENTRIES - 1)) << 4));
 }
 

@@ -13,6 +13,7 @@ import {
   TlbEntryOff,
   Vcpu,
   VcpuOff,
+  JumpEntryOff,
 } from "../gen/layout";
 import { Flag } from "../cpu/flags";
 import { domainOfVcpu, firstVcpu, lockDomains, nextVcpu, unlockDomains } from "../mem/domains";
@@ -26,6 +27,7 @@ const PCID_SLOTS: u32 = 16;
 const LARGE_BITS: usize = 16384;
 const LARGE_SHIFT: u32 = 18;
 const CODE_BITS: usize = 4096;
+const JUMP_ENTRY_BYTES: usize = 16;
 const CR4_PCIDE: u64 = 1 << 17;
 const CR3_PCID_MASK: u64 = 0xfff;
 
@@ -191,6 +193,14 @@ function codeBit(lin: u64): u64 {
   return (<u64>1) << u64(codeHash(lin) & 63);
 }
 
+/** Drops what the jump cache says of the page at `lin`. Filling it again would cost more than looking through it. */
+function forgetCodePage(cpu: Vcpu, lin: u64): void {
+  const page = lin >> 12;
+  for (let at = <usize>cpu.jumpCache; at < <usize>cpu.jumpCache + JUMP_CACHE_BYTES; at += JUMP_ENTRY_BYTES) {
+    if (load<u64>(at) >> 12 == page) store<u32>(at, 0, JumpEntryOff.key);
+  }
+}
+
 /** The jump cache learns of code on the page at `lin`. */
 export function noteCodePage(cpu: Vcpu, lin: u64): void {
   const word = codeWord(cpu, lin);
@@ -206,7 +216,7 @@ export function tlbInvlpg(cpu: Vcpu, lin: u64): void {
   clearEntry(tlbSlot(tlbTable(cpu, false), lin));
   clearEntry(tlbSlot(tlbTable(cpu, true), lin));
   const word = codeWord(cpu, lin);
-  if (load<u64>(word) & codeBit(lin)) emptyJumpCache(cpu);
+  if (load<u64>(word) & codeBit(lin)) forgetCodePage(cpu, lin);
 }
 
 /** INVPCID types 0 to 3; `lin` matters for type 0 only. Broader than asked where numbers make that cheaper. */
