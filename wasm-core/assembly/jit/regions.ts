@@ -98,8 +98,9 @@ function ask(cpu: Vcpu, block: Block): void {
 }
 
 /**
- * Function-table index of the region that begins with `block`, 0 when there is none or this pCPU does not have it yet.
- * The entry is read first: one that was announced meanwhile comes with its own place in the ring, which was written
+ * Where in the function table the region that begins with `block` is; 0 when there is none or this pCPU does not have
+ * it. The entry is read once, and first: others may take it away meanwhile, and what was there stays in this pCPU's
+ * table until its turn is over; what was announced meanwhile comes with its own place in the ring, which was written
  * before it. Ring indices are compared by their distance.
  */
 @inline
