@@ -1,19 +1,33 @@
 /**
  * The compiler's service: takes requests for regions from shared memory, makes modules of them and publishes these in a
- * ring that every pCPU reads. It keeps the book of table slots: a module's slots are given back when it is dropped.
+ * ring that every pCPU reads. It keeps the book of table slots: where there are no more, the oldest modules go.
  */
-import { JIT_REQUESTS, JIT_RING_BYTES, Jit, JitRecord, JitRecordKind, JitRequest } from "../abi/structs/jit.js";
-import { MACHINE_BASE, Machine, PCPU_BASE, Pcpu } from "../abi/structs/machine.js";
+import {
+  JIT_REQUESTS,
+  JIT_RING_BYTES,
+  JIT_SLOTS,
+  Jit,
+  JitRecord,
+  JitRecordKind,
+  JitRequest,
+} from "../abi/structs/jit.js";
+import { LOCK_COMPILER, MACHINE_BASE, Machine, PCPU_BASE, Pcpu } from "../abi/structs/machine.js";
 import { Block } from "../abi/structs/translation.js";
 import { RegionBook } from "./book.js";
+import { withLock } from "./lock.js";
 import { compileModule, HandlerImports, type RegionCode } from "./module.js";
 import { discoverRegion } from "./region/discover.js";
 import { emitRegion } from "./region/emit.js";
 import type { Region } from "./region/graph.js";
 import { MachineView } from "./region/machine-view.js";
+import { type LiveModule, type SlotLimits, Slots } from "./slots.js";
 
 /** Regions in one module at most. */
 const BATCH = 32;
+/** A module of so many bytes of functions gets no further one: it must find room in the ring. */
+const MODULE_BYTES = JIT_RING_BYTES / 16;
+/** What may live at the same time. Machine code is about ten times as long as what it is made from. */
+const LIMITS: SlotLimits = { slots: JIT_SLOTS, bytes: 32 << 20 };
 
 export interface CompilerMemory {
   readonly memory: WebAssembly.Memory;
@@ -21,12 +35,16 @@ export interface CompilerMemory {
   readonly jit: number;
   /** First free index of the cores' function tables: the same in every instance of the core. */
   readonly firstSlot: number;
+  /** Less than there is room for, where a test wants to see what happens then. */
+  readonly limits?: SlotLimits;
 }
 
 export interface CompilerCounts {
   regions: number;
   modules: number;
   bytes: number;
+  /** Modules that went to make room. */
+  evictions: number;
 }
 
 interface Request {
@@ -35,15 +53,34 @@ interface Request {
   readonly rip: bigint;
 }
 
+/** A module in the making. */
+class Batch {
+  readonly regions: Region[] = [];
+  readonly vcpus: number[] = [];
+  readonly codes: RegionCode[] = [];
+  readonly handlers = new HandlerImports();
+  bytes = 0;
+
+  add(region: Region, vcpu: number): void {
+    const code = emitRegion(region, this.handlers.number);
+    this.regions.push(region);
+    this.vcpus.push(vcpu);
+    this.codes.push(code);
+    this.bytes += code.length;
+  }
+}
+
 export class RegionCompiler {
-  readonly counts: CompilerCounts = { regions: 0, modules: 0, bytes: 0 };
+  readonly counts: CompilerCounts = { regions: 0, modules: 0, bytes: 0, evictions: 0 };
   /** What there is now, for those who want to look at it. */
   readonly book = new RegionBook();
   #epoch = 0;
-  #nextSlot = 0;
+  readonly #slots: Slots;
   #view: MachineView | undefined;
 
-  constructor(readonly host: CompilerMemory) {}
+  constructor(readonly host: CompilerMemory) {
+    this.#slots = new Slots(host.limits ?? LIMITS);
+  }
 
   /** Index and value of the word that changes with a new request: what to sleep on. */
   waitingFor(): { word: number; value: number } {
@@ -75,8 +112,8 @@ export class RegionCompiler {
   #follow(view: MachineView): void {
     if (view.epoch === this.#epoch) return;
     this.#epoch = view.epoch;
-    if (this.#nextSlot > 0) this.#publish(JitRecordKind.values.DROP, 0, this.#nextSlot, new Uint8Array(0));
-    this.#nextSlot = 0;
+    this.#drop(0, this.#slots.used);
+    this.#slots.clear();
     this.book.clear();
   }
 
@@ -97,40 +134,81 @@ export class RegionCompiler {
     return out;
   }
 
+  /** Makes modules of what was asked for: as many as their size wants. */
   #compile(view: MachineView, requests: readonly Request[]): number {
-    const regions: Region[] = [];
-    const vcpus: number[] = [];
+    let made = 0;
+    let batch = new Batch();
+    const errors: unknown[] = [];
     for (const { block, vcpu, rip } of requests) {
-      if (!view.isValid(block)) continue;
-      const region = discoverRegion(view, vcpu, rip, block);
-      if (region === undefined) continue;
-      regions.push(region);
-      vcpus.push(vcpu);
+      if (!view.isValid(block) || view.word(block + Block.off.entry) !== 0) continue;
+      try {
+        const region = discoverRegion(view, vcpu, rip, block);
+        if (region === undefined) continue;
+        batch.add(region, vcpu);
+      } catch (error) {
+        errors.push(error);
+        continue;
+      }
+      made++;
+      if (batch.bytes < MODULE_BYTES) continue;
+      this.#install(view, batch);
+      batch = new Batch();
     }
-    if (regions.length === 0) return 0;
-    const handlers = new HandlerImports();
-    const codes: RegionCode[] = regions.map((r) => emitRegion(r, handlers.number));
+    if (batch.bytes > 0) this.#install(view, batch);
+    if (errors.length > 0) throw errors[0];
+    return made;
+  }
+
+  /** Publishes the module, in place of older ones if need be, and lets its regions be entered. */
+  #install(view: MachineView, { regions, vcpus, codes, handlers }: Batch): void {
     const bytes = compileModule(codes, handlers.list);
-    const first = this.#nextSlot;
-    this.#nextSlot += regions.length;
+    const { first, evicted } = this.#slots.reserve(regions.length, bytes.length);
+    for (const module of evicted) this.#evict(view, module);
     const at = this.#publish(JitRecordKind.values.MODULE, first, regions.length, bytes);
-    this.#announce(view, regions, first, at);
-    regions.forEach((r, i) => {
-      this.book.add(r, vcpus[i]!, codes[i]!.length);
+    const blocks = regions.map(({ block }) => block);
+    this.#slots.add({ first, count: regions.length, bytes: bytes.length, blocks });
+    this.#ifCurrent(view, (words) => {
+      // From now on whoever has the module enters its regions.
+      for (const [i, block] of blocks.entries()) {
+        Atomics.store(words, (block + Block.off.entryAt) >>> 2, at);
+        Atomics.store(words, (block + Block.off.entry) >>> 2, this.host.firstSlot + first + i);
+      }
     });
+    for (const [i, region] of regions.entries()) this.book.add(region, vcpus[i]!, codes[i]!.length);
     this.counts.regions += regions.length;
     this.counts.modules += 1;
     this.counts.bytes += bytes.length;
-    return regions.length;
   }
 
-  /** From now on whoever has the module enters its regions. */
-  #announce(view: MachineView, regions: readonly Region[], first: number, at: number): void {
+  /**
+   * Nobody enters the module's regions any more: their blocks are counted anew. Who is about to, with what it read before,
+   * finds them in its table until it takes the record between two turns.
+   */
+  #evict(view: MachineView, { first, count, blocks }: LiveModule): void {
+    this.#ifCurrent(view, (words) => {
+      for (const [i, block] of blocks.entries()) {
+        const entry = (block + Block.off.entry) >>> 2;
+        if (Atomics.load(words, entry) !== this.host.firstSlot + first + i) continue;
+        words[(block + Block.off.heat) >>> 2] = view.word(block + Block.off.patience);
+        Atomics.store(words, entry, 0);
+      }
+    });
+    this.#drop(first, count);
+    this.counts.evictions += 1;
+  }
+
+  #drop(first: number, count: number): void {
+    if (count > 0) this.#publish(JitRecordKind.values.DROP, first, count, new Uint8Array(0));
+  }
+
+  /**
+   * Changes blocks, unless they were dropped since the regions were made: then others may lie there. Under the lock
+   * that whoever drops them holds.
+   */
+  #ifCurrent(view: MachineView, change: (words: Int32Array) => void): void {
     const words = new Int32Array(view.buffer);
-    if (view.epoch !== this.#epoch) return;
-    regions.forEach(({ block }, i) => {
-      Atomics.store(words, (block + Block.off.entryAt) >>> 2, at);
-      Atomics.store(words, (block + Block.off.entry) >>> 2, this.host.firstSlot + first + i);
+    withLock(words, view.lock, LOCK_COMPILER, () => {
+      if (view.epoch === this.#epoch) change(words);
     });
   }
 

@@ -10,6 +10,8 @@ export function runCompiler(host: CompilerMemory, failed: (message: string) => v
       compiler.drain();
     } catch (error) {
       failed(error instanceof Error ? `${error.message}\n${error.stack ?? ""}` : String(error));
+      // What it failed on is taken off the ring; there may be more.
+      continue;
     }
     Atomics.wait(new Int32Array(host.memory.buffer), word, value);
   }

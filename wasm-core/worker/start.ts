@@ -31,7 +31,8 @@ function startPcpu(
   const hooks = { origin, lockOwner: pcpu + 1, random: hostRandomSource(), trace };
   const { exports } = instantiateCore(module, memory, hooks);
   const share = clock && new CpuShare(memory, pcpu, clock);
-  const regions = jit === 0 ? null : new Regions(exports, memory, pcpu, jit);
+  const refused = (message: string) => report({ kind: "compiler", message });
+  const regions = jit === 0 ? null : new Regions(exports, memory, pcpu, jit, refused);
   const fault = (message: string) => report({ kind: "fault", pcpu, message });
   void runPcpu({ core: exports, memory, pcpu, share, regions, fault });
 }

@@ -4,6 +4,7 @@
  */
 import {
   Block,
+  BlockOff,
   Jit,
   Jit_SIZE,
   JIT_FUNCTIONS,
@@ -18,6 +19,7 @@ import {
 import { VARIANTS } from "../gen/decode-tables";
 import { PAIR_FIRST, PAIR_OF, PAIR_STRIDE, PAIRS } from "../gen/pairs";
 import { handlerIndex } from "../decode/decode";
+import { countAnew } from "../decode/patience";
 import { heapPages, orderOf } from "../mem/heap";
 import { codeCache } from "../mmu/code-cache";
 import { spinTryLock, spinUnlock } from "../util/atomics";
@@ -96,20 +98,26 @@ function ask(cpu: Vcpu, block: Block): void {
   spinUnlock(lock);
 }
 
-/** Whether this pCPU has the region that begins with `block`. Ring indices are compared by their distance. */
+/**
+ * The region that begins with `block` when this pCPU has it, else 0. Ring indices are compared by their distance. Read
+ * once and before its ring index: another vCPU may forget it meanwhile, and the compiler write a new one.
+ */
 @inline
-export function hasRegion(cpu: Vcpu, block: Block): bool {
-  return block.entry != 0 && <i32>(cpu.regionsAt - block.entryAt) >= 0;
+export function regionOf(cpu: Vcpu, block: Block): u32 {
+  const at = changetype<usize>(block);
+  const entry = atomic.load<u32>(at, BlockOff.entry);
+  if (entry == 0) return 0;
+  return <i32>(cpu.regionsAt - atomic.load<u32>(at, BlockOff.entryAt)) >= 0 ? entry : 0;
 }
 
-/** Runs the region that begins with `block`. A RegionExit. */
+/** Runs region `entry`. A RegionExit. */
 @inline
-export function enterRegion(cpu: Vcpu, block: Block): i32 {
-  return call_indirect<i32>(block.entry, cpu);
+export function enterRegion(cpu: Vcpu, entry: u32): i32 {
+  return call_indirect<i32>(entry, cpu);
 }
 
-/** Something the region was made from has changed: the block is counted anew. */
+/** Something the region was made from has changed: the block is counted anew, for longer than before. */
 export function forgetRegion(block: Block): void {
   block.entry = 0;
-  block.heat = jit().threshold;
+  countAnew(block);
 }

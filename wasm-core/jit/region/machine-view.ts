@@ -81,12 +81,13 @@ export class MachineView {
     return this.#u32[address >>> 2] ?? 0;
   }
 
-  get jit(): number {
-    return this.word(this.#cache + CodeCache.off.jit);
-  }
-
   get epoch(): number {
     return Atomics.load(this.#u32, (this.#cache + CodeCache.off.epoch) >>> 2);
+  }
+
+  /** Address of the lock under which blocks are added and dropped. */
+  get lock(): number {
+    return this.#cache + CodeCache.off.lock;
   }
 
   get frames(): number {
@@ -113,8 +114,8 @@ export class MachineView {
 
   /** Whether the block ran at least a 32nd as often as makes it hot. */
   isWarm(block: number): boolean {
-    const threshold = this.word(this.jit + Jit.off.threshold);
-    return threshold - this.word(block + Block.off.heat) >= threshold >>> 5;
+    const patience = this.word(block + Block.off.patience);
+    return patience - this.word(block + Block.off.heat) >= patience >>> 5;
   }
 
   keyOf(block: number): number {
