@@ -2,6 +2,7 @@
 import { Jit } from "../../wasm-core/abi/structs/jit.js";
 import { Vcpu } from "../../wasm-core/abi/structs/vcpu.js";
 import { RegionCompiler } from "../../wasm-core/jit/compiler.js";
+import type { SlotLimits } from "../../wasm-core/jit/slots.js";
 import { Regions } from "../../wasm-core/worker/regions.js";
 import type { TestCore } from "./core.js";
 
@@ -15,14 +16,18 @@ export class TestRegions {
   readonly #jit: number;
   #asked = 0;
 
-  /** @param threshold runs of a block in the interpreter before its region is asked for */
-  constructor(core: TestCore, threshold: number) {
+  /**
+   * @param threshold runs of a block in the interpreter before its region is asked for
+   * @param limits what may live at the same time, when that is to be less than usual
+   */
+  constructor(core: TestCore, threshold: number, limits?: SlotLimits) {
     const { call, memory } = core;
     this.#jit = call.jitStart();
     if (this.#jit === 0) throw new Error("no memory for regions");
     this.#words = new Int32Array(memory.buffer);
     this.setThreshold(threshold);
-    this.compiler = new RegionCompiler({ memory, jit: this.#jit, firstSlot: call.table.length });
+    const host = { memory, jit: this.#jit, firstSlot: call.table.length };
+    this.compiler = new RegionCompiler(limits === undefined ? host : { ...host, limits });
     this.#installed = new Regions(call, memory, 0, this.#jit);
   }
 

@@ -16,7 +16,7 @@ export class Regions {
   readonly #seen: number;
   /** What stands where there is no region: it does nothing and says that the region is stale. */
   readonly #nothing: WebAssembly.ExportValue;
-  #at = 0;
+  #at: number;
 
   /**
    * @param jit address of the Jit struct
@@ -33,6 +33,8 @@ export class Regions {
     this.#firstSlot = core.table.length;
     core.table.grow(JIT_SLOTS, this.#nothing);
     this.#seen = (PCPU_BASE + pcpu * Pcpu.size + Pcpu.off.regionsAt) >>> 2;
+    // What was read before is 0 in a new machine.
+    this.#at = Atomics.load(new Int32Array(memory.buffer), this.#seen);
     const functions = new Map<string, WebAssembly.ImportValue>();
     this.#handlers = new Proxy({} as WebAssembly.ModuleImports, {
       get: (_, name) => {
