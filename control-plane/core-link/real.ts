@@ -3,6 +3,7 @@
  * theirs. Started once; from then on the memory is the machine.
  */
 import type { CoreExports } from "../../wasm-core/abi/core-api.js";
+import { Jit } from "../../wasm-core/abi/structs/jit.js";
 import { LOCK_DOMAIN0, MACHINE_BASE, Machine } from "../../wasm-core/abi/structs/machine.js";
 import {
   type HostOrigin,
@@ -13,6 +14,7 @@ import {
   type WorkerReport,
   type WorkerStart,
 } from "../../wasm-core/worker/index.js";
+import { CompilerQuestions } from "./compiler-questions.js";
 import type { CoreCalls, CoreLink } from "./core.js";
 import { watchDoorbell } from "./doorbell.js";
 import { MachineMemory } from "./memory.js";
@@ -38,6 +40,7 @@ export class RealCore implements CoreLink {
   readonly calls: CoreCalls;
   readonly #workers: CoreWorker[] = [];
   #stopWatching: (() => void) | null = null;
+  #questions: CompilerQuestions | null = null;
 
   private constructor(
     private readonly shared: WebAssembly.Memory,
@@ -77,9 +80,15 @@ export class RealCore implements CoreLink {
     this.#stopWatching = watchDoorbell(this.memory, this.shared, address, this.options.spawn, onRing);
   }
 
+  /** Who knows the regions; null when there is no compiler. */
+  get regions(): CompilerQuestions | null {
+    return this.#questions;
+  }
+
   /** Ends the pCPUs; nothing runs afterwards. */
   async close(): Promise<void> {
     this.#stopWatching?.();
+    this.#questions?.close();
     await Promise.all(this.#workers.map((worker) => worker.terminate()));
   }
 
@@ -88,14 +97,20 @@ export class RealCore implements CoreLink {
   }
 
   #startCompiler(jit: number, firstSlot: number): void {
-    this.#start("compiler", { kind: "compiler", memory: this.shared, jit, firstSlot });
+    const { port1, port2 } = new MessageChannel();
+    const ring = (): void => {
+      const { words, index } = this.memory.wordAt(jit + Jit.off.requestTail);
+      Atomics.notify(words, index);
+    };
+    this.#questions = new CompilerQuestions(port1, ring);
+    this.#start("compiler", { kind: "compiler", memory: this.shared, jit, firstSlot, questions: port2 }, [port2]);
   }
 
-  #start(name: string, message: WorkerStart): void {
+  #start(name: string, message: WorkerStart, ports: readonly MessagePort[] = []): void {
     const worker = this.options.spawn();
     worker.onReport(this.options.onReport);
     worker.onFailure((failure) => this.options.onWorkerFailure(`${name}: ${failure}`));
-    worker.start(message);
+    worker.start(message, ports);
     this.#workers.push(worker);
   }
 }

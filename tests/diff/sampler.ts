@@ -8,7 +8,7 @@
  */
 
 import type { RegionDoors } from "../../wasm-core/abi/core-api.js";
-import { JIT_FUNCTIONS, JIT_SLOTS, Jit, RegionExit } from "../../wasm-core/abi/structs/jit.js";
+import { JIT_FUNCTIONS, Jit, RegionExit } from "../../wasm-core/abi/structs/jit.js";
 import { TLB_BYTES, TLB_ENTRIES, TlbEntry } from "../../wasm-core/abi/structs/translation.js";
 import { Status, Vcpu } from "../../wasm-core/abi/structs/vcpu.js";
 import { registersOf } from "../../wasm-core/jit/effects.js";
@@ -22,6 +22,8 @@ import type { Random } from "../support/random.js";
 import { FIELDS } from "./machine.js";
 
 const PAGE = 4096;
+/** More regions than one run makes. */
+const SLOTS = 32768;
 /** Times that a new region is sampled, whatever the luck. */
 const FIRST_ENTRIES = 2;
 /** Instructions of one sample at most. */
@@ -56,7 +58,7 @@ export class Sampler {
   readonly #variants: readonly VariantInfo[] = variantTable();
   readonly #plain: RegionFunction[] = [];
   readonly #checked: RegionFunction[] = [];
-  readonly #sampledOf = new Uint8Array(JIT_SLOTS);
+  readonly #sampledOf = new Uint8Array(SLOTS);
   readonly #pages = new Map<number, Uint8Array>();
   #left = 1;
   #busy = false;
@@ -71,7 +73,7 @@ export class Sampler {
   ) {
     const { call, memory } = core;
     const firstSlot = call.table.length;
-    call.table.grow(JIT_SLOTS);
+    call.table.grow(SLOTS);
     const trampolines = this.#trampolines();
     const put = (list: RegionFunction[], real: boolean) => (slot: number, fn: RegionFunction) => {
       const n = slot - firstSlot;
@@ -91,8 +93,11 @@ export class Sampler {
       ...this.#doors(),
       table: table(this.#checked, false, (fn) => this.#handler(fn, call.table.get(fn) as unknown as Handler)),
     };
-    this.checked = new Regions(checkedCore as unknown as typeof call & RegionDoors, memory, 0, jit);
-    this.plain = new Regions(plainCore as unknown as typeof call & RegionDoors, memory, 0, jit);
+    const fail = (message: string): never => {
+      throw new Error(message);
+    };
+    this.checked = new Regions(checkedCore as unknown as typeof call & RegionDoors, memory, 0, jit, fail);
+    this.plain = new Regions(plainCore as unknown as typeof call & RegionDoors, memory, 0, jit, fail);
   }
 
   /** Takes what the compiler published. */
@@ -112,7 +117,7 @@ export class Sampler {
       ],
       imports: [{ module: "test", name: "enter", type: 1 }],
       memory: { initial: 1, maximum: 65536 },
-      functions: Array.from({ length: JIT_SLOTS }, (_, slot) => ({ type: 0, locals: [], code: code(slot) })),
+      functions: Array.from({ length: SLOTS }, (_, slot) => ({ type: 0, locals: [], code: code(slot) })),
     });
     const enter = (cpu: number, slot: number) => this.#enter(cpu >>> 0, slot);
     const imports = { env: { memory: this.core.memory }, test: { enter } };

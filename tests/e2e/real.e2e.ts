@@ -41,20 +41,28 @@ async function waitForText(page: Page, text: string, timeoutMs: number): Promise
 }
 
 describe("Debian in a tab", () => {
-  for (const vcpus of [1, 4]) {
-    it(`boots to a shell with ${vcpus} vCPU and powers off`, { timeout: PREPARE_MS + BOOT_MS }, async () => {
+  // Both kernels, at both ends of what they are given.
+  for (const { flavour, vcpus, mem } of [
+    { flavour: "cloud", vcpus: 1, mem: 128 },
+    { flavour: "cloud", vcpus: 4, mem: 4096 },
+    { flavour: "full", vcpus: 4, mem: 128 },
+    { flavour: "full", vcpus: 1, mem: 4096 },
+  ]) {
+    const name = `debian-${flavour}`;
+    const what = `the ${flavour} kernel boots to a shell with ${vcpus} vCPU and ${mem} MiB, and powers off`;
+    it(what, { timeout: PREPARE_MS + BOOT_MS }, async () => {
       const page = await browser.newPage();
-      await page.goto(`${playground.url}?vcpus=${vcpus}&mem=256`);
+      await page.goto(`${playground.url}?flavour=${flavour}&vcpus=${vcpus}&mem=${mem}`);
       await page.getByRole("button", { name: "Boot Debian" }).click();
-      await page.getByRole("tab", { name: "debian-cloud" }).waitFor({ timeout: PREPARE_MS });
+      await page.getByRole("tab", { name }).waitFor({ timeout: PREPARE_MS });
       await waitForText(page, "xenolith:", BOOT_MS);
       await page.keyboard.type("echo cpus=$(nproc) on $(uname -m)\r");
       await waitForText(page, `cpus=${vcpus} on x86_64`, STEP_MS);
-      await page.getByRole("button", { name: "Pause debian-cloud" }).click();
+      await page.getByRole("button", { name: `Pause ${name}` }).click();
       await page.locator(".state", { hasText: "paused" }).waitFor({ timeout: STEP_MS });
-      await page.getByRole("button", { name: "Resume debian-cloud" }).click();
-      await page.getByRole("button", { name: "Shut down debian-cloud" }).click();
-      await page.getByText("debian-cloud is gone.").waitFor({ timeout: STEP_MS });
+      await page.getByRole("button", { name: `Resume ${name}` }).click();
+      await page.getByRole("button", { name: `Shut down ${name}` }).click();
+      await page.getByText(`${name} is gone.`).waitFor({ timeout: STEP_MS });
       await page.close();
     });
   }

@@ -1,33 +1,26 @@
 /**
  * The compiler's service: takes requests for regions from shared memory, makes modules of them and publishes these in a
- * ring that every pCPU reads. It keeps the book of table slots: where there are no more, the oldest modules go.
+ * ring that every pCPU reads. It keeps the book of table slots: a module's slots are given back when it is dropped.
  */
-import {
-  JIT_REQUESTS,
-  JIT_RING_BYTES,
-  JIT_SLOTS,
-  Jit,
-  JitRecord,
-  JitRecordKind,
-  JitRequest,
-} from "../abi/structs/jit.js";
-import { LOCK_COMPILER, MACHINE_BASE, Machine, PCPU_BASE, Pcpu } from "../abi/structs/machine.js";
+import { JIT_REQUESTS, JIT_RING_BYTES, Jit, JitRecord, JitRecordKind, JitRequest } from "../abi/structs/jit.js";
+import { MACHINE_BASE, Machine, PCPU_BASE, Pcpu } from "../abi/structs/machine.js";
 import { Block } from "../abi/structs/translation.js";
 import { RegionBook } from "./book.js";
-import { withLock } from "./lock.js";
+import { withCacheLock } from "./cache-lock.js";
 import { compileModule, HandlerImports, type RegionCode } from "./module.js";
 import { discoverRegion } from "./region/discover.js";
 import { emitRegion } from "./region/emit.js";
 import type { Region } from "./region/graph.js";
 import { MachineView } from "./region/machine-view.js";
-import { type LiveModule, type SlotLimits, Slots } from "./slots.js";
 
-/** Regions in one module at most. */
+/** Regions asked for that are compiled together, and bytes of a module at most unless one region is longer. */
 const BATCH = 32;
-/** A module of so many bytes of functions gets no further one: it must find room in the ring. */
-const MODULE_BYTES = JIT_RING_BYTES / 16;
-/** What may live at the same time. Machine code is about ten times as long as what it is made from. */
-const LIMITS: SlotLimits = { slots: JIT_SLOTS, bytes: 32 << 20 };
+const MODULE_BYTES = 256 * 1024;
+/**
+ * Bytes of code after which all regions are dropped and made anew when they are hot again: those of code that was
+ * overwritten take memory too, and a guest can make as many of them as it likes.
+ */
+const CODE_BYTES = 32 * 1024 * 1024;
 
 export interface CompilerMemory {
   readonly memory: WebAssembly.Memory;
@@ -35,16 +28,19 @@ export interface CompilerMemory {
   readonly jit: number;
   /** First free index of the cores' function tables: the same in every instance of the core. */
   readonly firstSlot: number;
-  /** Less than there is room for, where a test wants to see what happens then. */
-  readonly limits?: SlotLimits;
 }
 
 export interface CompilerCounts {
   regions: number;
   modules: number;
   bytes: number;
-  /** Modules that went to make room. */
-  evictions: number;
+}
+
+/** A region that a module is being made of. */
+interface Made {
+  readonly region: Region;
+  readonly vcpu: number;
+  readonly code: RegionCode;
 }
 
 interface Request {
@@ -53,34 +49,22 @@ interface Request {
   readonly rip: bigint;
 }
 
-/** A module in the making. */
-class Batch {
-  readonly regions: Region[] = [];
-  readonly vcpus: number[] = [];
-  readonly codes: RegionCode[] = [];
-  readonly handlers = new HandlerImports();
-  bytes = 0;
-
-  add(region: Region, vcpu: number): void {
-    const code = emitRegion(region, this.handlers.number);
-    this.regions.push(region);
-    this.vcpus.push(vcpu);
-    this.codes.push(code);
-    this.bytes += code.length;
-  }
-}
-
 export class RegionCompiler {
-  readonly counts: CompilerCounts = { regions: 0, modules: 0, bytes: 0, evictions: 0 };
+  readonly counts: CompilerCounts = { regions: 0, modules: 0, bytes: 0 };
   /** What there is now, for those who want to look at it. */
   readonly book = new RegionBook();
   #epoch = 0;
-  readonly #slots: Slots;
+  #nextSlot = 0;
+  /** Bytes of code in the slots that are in use, and the blocks that these regions begin with. */
+  #codeBytes = 0;
+  #blocks = new Set<number>();
   #view: MachineView | undefined;
 
-  constructor(readonly host: CompilerMemory) {
-    this.#slots = new Slots(host.limits ?? LIMITS);
-  }
+  /** @param limit bytes of code after which all regions are dropped */
+  constructor(
+    readonly host: CompilerMemory,
+    readonly limit = CODE_BYTES,
+  ) {}
 
   /** Index and value of the word that changes with a new request: what to sleep on. */
   waitingFor(): { word: number; value: number } {
@@ -93,7 +77,7 @@ export class RegionCompiler {
   drain(): number {
     let made = 0;
     for (;;) {
-      const view = this.#look();
+      const view = this.look();
       this.#follow(view);
       const requests = this.#take(view);
       if (requests.length === 0) return made;
@@ -102,7 +86,7 @@ export class RegionCompiler {
   }
 
   /** A view of the memory as it is now: it may have grown. */
-  #look(): MachineView {
+  look(): MachineView {
     const { buffer } = this.host.memory;
     if (this.#view?.buffer !== buffer) this.#view = new MachineView(buffer);
     return this.#view;
@@ -112,9 +96,37 @@ export class RegionCompiler {
   #follow(view: MachineView): void {
     if (view.epoch === this.#epoch) return;
     this.#epoch = view.epoch;
-    this.#drop(0, this.#slots.used);
-    this.#slots.clear();
+    this.#drop();
+  }
+
+  /** Gives all slots back: no block says any more that it begins a region. */
+  #drop(): void {
+    if (this.#nextSlot > 0) this.#publish(JitRecordKind.values.DROP, 0, this.#nextSlot, new Uint8Array(0));
+    this.#nextSlot = 0;
+    this.#codeBytes = 0;
+    this.#blocks.clear();
     this.book.clear();
+  }
+
+  /** Takes the regions away from their blocks, which then are counted anew, and drops them. */
+  #makeRoom(view: MachineView): void {
+    const words = new Int32Array(view.buffer);
+    const stands = this.#whileCacheStands(view, () => {
+      for (const block of this.#blocks) {
+        Atomics.store(words, (block + Block.off.entry) >>> 2, 0);
+        words[(block + Block.off.heat) >>> 2] = view.word(block + Block.off.patience);
+      }
+    });
+    if (stands) this.#drop();
+  }
+
+  /** Does `work` on blocks, unless the cache was emptied since they were found: then false. */
+  #whileCacheStands(view: MachineView, work: () => void): boolean {
+    return withCacheLock(new Int32Array(view.buffer), view.cacheLock >>> 2, () => {
+      if (view.epoch !== this.#epoch) return false;
+      work();
+      return true;
+    });
   }
 
   #take(view: MachineView): Request[] {
@@ -134,81 +146,57 @@ export class RegionCompiler {
     return out;
   }
 
-  /** Makes modules of what was asked for: as many as their size wants. */
   #compile(view: MachineView, requests: readonly Request[]): number {
-    let made = 0;
-    let batch = new Batch();
-    const errors: unknown[] = [];
+    let made: Made[] = [];
+    let handlers = new HandlerImports();
+    let bytes = 0;
+    let count = 0;
+    const finish = (): void => {
+      if (made.length > 0) this.#module(view, made, handlers.list);
+      count += made.length;
+      made = [];
+      handlers = new HandlerImports();
+      bytes = 0;
+    };
     for (const { block, vcpu, rip } of requests) {
-      if (!view.isValid(block) || view.word(block + Block.off.entry) !== 0) continue;
-      try {
-        const region = discoverRegion(view, vcpu, rip, block);
-        if (region === undefined) continue;
-        batch.add(region, vcpu);
-      } catch (error) {
-        errors.push(error);
-        continue;
-      }
-      made++;
-      if (batch.bytes < MODULE_BYTES) continue;
-      this.#install(view, batch);
-      batch = new Batch();
+      const region = view.isValid(block) ? discoverRegion(view, vcpu, rip, block) : undefined;
+      if (region === undefined) continue;
+      const code = emitRegion(region, handlers.number);
+      made.push({ region, vcpu, code });
+      bytes += code.length;
+      if (bytes >= MODULE_BYTES) finish();
     }
-    if (batch.bytes > 0) this.#install(view, batch);
-    if (errors.length > 0) throw errors[0];
-    return made;
+    finish();
+    return count;
   }
 
-  /** Publishes the module, in place of older ones if need be, and lets its regions be entered. */
-  #install(view: MachineView, { regions, vcpus, codes, handlers }: Batch): void {
-    const bytes = compileModule(codes, handlers.list);
-    const { first, evicted } = this.#slots.reserve(regions.length, bytes.length);
-    for (const module of evicted) this.#evict(view, module);
-    const at = this.#publish(JitRecordKind.values.MODULE, first, regions.length, bytes);
-    const blocks = regions.map(({ block }) => block);
-    this.#slots.add({ first, count: regions.length, bytes: bytes.length, blocks });
-    this.#ifCurrent(view, (words) => {
-      // From now on whoever has the module enters its regions.
-      for (const [i, block] of blocks.entries()) {
-        Atomics.store(words, (block + Block.off.entryAt) >>> 2, at);
-        Atomics.store(words, (block + Block.off.entry) >>> 2, this.host.firstSlot + first + i);
-      }
-    });
-    for (const [i, region] of regions.entries()) this.book.add(region, vcpus[i]!, codes[i]!.length);
-    this.counts.regions += regions.length;
+  /** Publishes one module of regions, then says of their blocks where they are. */
+  #module(view: MachineView, made: readonly Made[], handlers: readonly number[]): void {
+    const bytes = compileModule(
+      made.map(({ code }) => code),
+      handlers,
+    );
+    if (this.#codeBytes + bytes.length > this.limit && this.#nextSlot > 0) this.#makeRoom(view);
+    const first = this.#nextSlot;
+    this.#nextSlot += made.length;
+    this.#codeBytes += bytes.length;
+    const at = this.#publish(JitRecordKind.values.MODULE, first, made.length, bytes);
+    this.#announce(view, made, first, at);
+    for (const { region, vcpu, code } of made) this.book.add(region, vcpu, code.length);
+    this.counts.regions += made.length;
     this.counts.modules += 1;
     this.counts.bytes += bytes.length;
   }
 
-  /**
-   * Nobody enters the module's regions any more: their blocks are counted anew. Who is about to, with what it read before,
-   * finds them in its table until it takes the record between two turns.
-   */
-  #evict(view: MachineView, { first, count, blocks }: LiveModule): void {
-    this.#ifCurrent(view, (words) => {
-      for (const [i, block] of blocks.entries()) {
-        const entry = (block + Block.off.entry) >>> 2;
-        if (Atomics.load(words, entry) !== this.host.firstSlot + first + i) continue;
-        words[(block + Block.off.heat) >>> 2] = view.word(block + Block.off.patience);
-        Atomics.store(words, entry, 0);
-      }
-    });
-    this.#drop(first, count);
-    this.counts.evictions += 1;
-  }
-
-  #drop(first: number, count: number): void {
-    if (count > 0) this.#publish(JitRecordKind.values.DROP, first, count, new Uint8Array(0));
-  }
-
-  /**
-   * Changes blocks, unless they were dropped since the regions were made: then others may lie there. Under the lock
-   * that whoever drops them holds.
-   */
-  #ifCurrent(view: MachineView, change: (words: Int32Array) => void): void {
+  /** From now on whoever has the module enters its regions. */
+  #announce(view: MachineView, made: readonly Made[], first: number, at: number): void {
     const words = new Int32Array(view.buffer);
-    withLock(words, view.lock, LOCK_COMPILER, () => {
-      if (view.epoch === this.#epoch) change(words);
+    this.#whileCacheStands(view, () => {
+      made.forEach(({ region: { block } }, i) => {
+        this.#blocks.add(block);
+        Atomics.store(words, (block + Block.off.entryAt) >>> 2, at);
+        Atomics.store(words, (block + Block.off.entry) >>> 2, this.host.firstSlot + first + i);
+      });
     });
   }
 

@@ -10,5 +10,5 @@ export {
   type MemoryLimits,
 } from "./load.js";
 export { readMemoryLimits } from "./memory-limits.js";
-export type { WorkerReport, WorkerStart } from "./messages.js";
+export type { RegionAnswer, RegionQuestion, WorkerReport, WorkerStart } from "./messages.js";
 export { startWorker } from "./start.js";

@@ -4,34 +4,30 @@
  * later change of the table dearer.
  */
 import type { CoreExports, RegionDoors } from "../abi/core-api.js";
-import { JIT_RING_BYTES, JIT_SLOTS, Jit, JitRecord, JitRecordKind, RegionExit } from "../abi/structs/jit.js";
+import { JIT_RING_BYTES, Jit, JitRecord, JitRecordKind } from "../abi/structs/jit.js";
 import { PCPU_BASE, Pcpu } from "../abi/structs/machine.js";
-import { Code } from "../jit/wasm/code.js";
-import { moduleBytes } from "../jit/wasm/module.js";
-import { Type } from "../jit/wasm/ops.js";
+
+/** Slots that the table grows by. */
+const GROWTH = 1024;
 
 export class Regions {
   readonly #handlers: WebAssembly.ModuleImports;
   readonly #firstSlot: number;
   readonly #seen: number;
-  /** What stands where there is no region: it does nothing and says that the region is stale. */
-  readonly #nothing: WebAssembly.ExportValue;
   #at: number;
 
   /**
    * @param jit address of the Jit struct
-   * @param failed called with what the engine said about a module that it refuses; its regions are then forgotten
+   * @param failed called with why the host could not make a module: its regions are then left to the interpreter
    */
   constructor(
     readonly core: CoreExports & RegionDoors,
     readonly memory: WebAssembly.Memory,
     readonly pcpu: number,
     readonly jit: number,
-    readonly failed: (message: string) => void = () => {},
+    readonly failed: (message: string) => void,
   ) {
-    this.#nothing = makeNothing(memory);
     this.#firstSlot = core.table.length;
-    core.table.grow(JIT_SLOTS, this.#nothing);
     this.#seen = (PCPU_BASE + pcpu * Pcpu.size + Pcpu.off.regionsAt) >>> 2;
     // What was read before is 0 in a new machine.
     this.#at = Atomics.load(new Int32Array(memory.buffer), this.#seen);
@@ -60,9 +56,9 @@ export class Regions {
       const bytes = field(JitRecord.off.bytes);
       const kind = field(JitRecord.off.kind);
       const first = field(JitRecord.off.first);
-      if (kind === Number(JitRecordKind.values.MODULE))
-        this.#add(record + JitRecord.size, bytes, first, field(JitRecord.off.count));
-      else if (kind === Number(JitRecordKind.values.DROP)) this.#drop(first, field(JitRecord.off.count));
+      const count = field(JitRecord.off.count);
+      if (kind === Number(JitRecordKind.values.MODULE)) this.#add(record + JitRecord.size, bytes, first, count);
+      else if (kind === Number(JitRecordKind.values.DROP)) this.#drop(first, count);
       this.#at = (this.#at + ((JitRecord.size + bytes + 7) & ~7)) | 0;
     }
     Atomics.store(words, this.#seen, this.#at);
@@ -70,33 +66,27 @@ export class Regions {
   }
 
   #add(at: number, size: number, first: number, count: number): void {
+    const { table } = this.core;
+    const from = this.#firstSlot + first;
+    if (from + count > table.length) table.grow(Math.max(GROWTH, from + count - table.length));
+    const functions = this.#instantiate(at, size);
+    for (let n = 0; n < count; n++) table.set(from + n, functions[n] ?? this.core.regionNone);
+  }
+
+  #instantiate(at: number, size: number): WebAssembly.ExportValue[] {
     // A copy: engines do not compile from shared memory.
     const bytes = new Uint8Array(this.memory.buffer, at, size).slice();
     const imports = { env: { memory: this.memory }, core: this.core, handler: this.#handlers };
     try {
       const module = new WebAssembly.Module(bytes);
-      const instance = new WebAssembly.Instance(module, imports as unknown as WebAssembly.Imports);
-      let slot = this.#firstSlot + first;
-      for (const fn of Object.values(instance.exports)) this.core.table.set(slot++, fn);
+      return Object.values(new WebAssembly.Instance(module, imports as unknown as WebAssembly.Imports).exports);
     } catch (error) {
-      this.#drop(first, count);
-      this.failed(`a module of ${count} regions: ${error instanceof Error ? error.message : String(error)}`);
+      this.failed(`a module of regions: ${error instanceof Error ? error.message : String(error)}`);
+      return [];
     }
   }
 
   #drop(first: number, count: number): void {
-    for (let slot = this.#firstSlot + first; count > 0; count--) this.core.table.set(slot++, this.#nothing);
+    for (let slot = this.#firstSlot + first; count > 0; count--) this.core.table.set(slot++, null);
   }
-}
-
-function makeNothing(memory: WebAssembly.Memory): WebAssembly.ExportValue {
-  const { I32 } = Type;
-  const bytes = moduleBytes({
-    types: [{ params: [I32], results: [I32] }],
-    imports: [],
-    memory: { initial: 1, maximum: 65536 },
-    functions: [{ type: 0, locals: [], code: new Code().i32(Number(RegionExit.values.STALE)).end().bytes() }],
-  });
-  const module = new WebAssembly.Module(bytes.slice());
-  return new WebAssembly.Instance(module, { env: { memory } }).exports["0"]!;
 }

@@ -9,8 +9,6 @@ import { constants, struct, u32, u64 } from "../layout.js";
 export const JIT_REQUESTS = 1024;
 /** Bytes of the ring through which modules reach the pCPUs. */
 export const JIT_RING_BYTES = 8 * 1024 * 1024;
-/** Regions that live at the same time at most: slots that each pCPU's function table has for them. */
-export const JIT_SLOTS = 16384;
 /** Entries of the map from function-table index to variant. */
 export const JIT_FUNCTIONS = 8192;
 /** Runs of a block in the interpreter before a region is asked for; Jit.threshold begins with it. */

@@ -99,18 +99,17 @@ function ask(cpu: Vcpu, block: Block): void {
 }
 
 /**
- * The region that begins with `block` when this pCPU has it, else 0. Ring indices are compared by their distance. Read
- * once and before its ring index: another vCPU may forget it meanwhile, and the compiler write a new one.
+ * Where in the function table the region that begins with `block` is; 0 when there is none or this pCPU does not have
+ * it. Read once: others may take it away meanwhile, and what was there stays in this pCPU's table until its turn is
+ * over. Ring indices are compared by their distance.
  */
 @inline
 export function regionOf(cpu: Vcpu, block: Block): u32 {
-  const at = changetype<usize>(block);
-  const entry = atomic.load<u32>(at, BlockOff.entry);
-  if (entry == 0) return 0;
-  return <i32>(cpu.regionsAt - atomic.load<u32>(at, BlockOff.entryAt)) >= 0 ? entry : 0;
+  const entry = atomic.load<u32>(changetype<usize>(block), BlockOff.entry);
+  return entry != 0 && <i32>(cpu.regionsAt - block.entryAt) >= 0 ? entry : 0;
 }
 
-/** Runs region `entry`. A RegionExit. */
+/** Runs the region at `entry` of the function table. A RegionExit. */
 @inline
 export function enterRegion(cpu: Vcpu, entry: u32): i32 {
   return call_indirect<i32>(entry, cpu);
