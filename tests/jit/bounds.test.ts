@@ -3,7 +3,7 @@
  * recompilations of code that keeps changing. And what it computes stays right meanwhile.
  */
 import { expect, it } from "vitest";
-import { JIT_RING_BYTES, Jit } from "../../wasm-core/abi/structs/jit.js";
+import { JIT_PATIENCE, JIT_RING_BYTES, Jit } from "../../wasm-core/abi/structs/jit.js";
 import { PCPU_BASE, Pcpu } from "../../wasm-core/abi/structs/machine.js";
 import { Block, CODE_BUCKETS, CodeCache } from "../../wasm-core/abi/structs/translation.js";
 import { Vcpu } from "../../wasm-core/abi/structs/vcpu.js";
@@ -43,6 +43,7 @@ class Guest {
     this.setWord(PCPU_BASE + Pcpu.off.regionsAt, ringAt);
     this.setWord(this.cpu + off.regionsAt, ringAt);
     this.regions = new TestRegions(core, THRESHOLD, limit);
+    this.regions.setThreshold(THRESHOLD, THRESHOLD * JIT_PATIENCE);
     this.#code = this.machine.mapUser({ linear: CODE, bytes: CODE_BYTES, writable: true });
     this.machine.mapUser({ linear: STACK, bytes: PAGE, writable: true });
   }

@@ -5,16 +5,13 @@
 import { Block, BlockOff, Jit } from "../gen/layout";
 import { codeCache } from "../mmu/code-cache";
 
-/** Doublings of Jit.threshold at most. */
-const MOST_DOUBLINGS: u32 = 7;
-
 @inline
-function threshold(): u32 {
-  return changetype<Jit>(<usize>codeCache().jit).threshold;
+function jit(): Jit {
+  return changetype<Jit>(<usize>codeCache().jit);
 }
 
 function longer(patience: u32): u32 {
-  return min(patience << 1, threshold() << MOST_DOUBLINGS);
+  return min(patience << 1, jit().longest);
 }
 
 /** The region of `block` went stale: it is counted anew, and for longer. */
@@ -25,7 +22,7 @@ export function countAnew(block: Block): void {
 
 /** The patience of a new block; `old` is the stale one that was decoded from the same place, or null. */
 export function patienceAfter(old: Block): u32 {
-  if (changetype<usize>(old) == 0) return threshold();
+  if (changetype<usize>(old) == 0) return jit().threshold;
   return old.entry != 0 ? longer(old.patience) : old.patience;
 }
 

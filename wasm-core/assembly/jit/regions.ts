@@ -9,6 +9,7 @@ import {
   Jit_SIZE,
   JIT_FUNCTIONS,
   JIT_REQUESTS,
+  JIT_PATIENCE,
   JIT_RING_BYTES,
   JIT_THRESHOLD,
   JitOff,
@@ -39,6 +40,7 @@ export function jitInit(): bool {
   j.variants = <u32>variants;
   j.requests = <u32>requests;
   j.threshold = <u32>JIT_THRESHOLD;
+  j.longest = <u32>JIT_THRESHOLD * <u32>JIT_PATIENCE;
   codeCache().jit = <u32>at;
   nameHandlers(variants);
   return true;
