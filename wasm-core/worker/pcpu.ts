@@ -6,6 +6,7 @@ import type { CoreExports } from "../abi/core-api.js";
 import { PCPU_BASE, Pcpu } from "../abi/structs/machine.js";
 import { PcpuExit } from "../abi/structs/sched.js";
 import type { CpuShare } from "./cpu-share.js";
+import { waitForDomain0 } from "./in-step.js";
 import type { Regions } from "./regions.js";
 
 /** How long the event loop waits for its turn at most, ms. */
@@ -52,6 +53,7 @@ function runForAWhile(host: PcpuHost): void {
 
 function runOnce({ core, memory, pcpu, share, regions }: PcpuHost): void {
   const words = new Int32Array(memory.buffer);
+  waitForDomain0(words);
   const doorbell = (PCPU_BASE + pcpu * Pcpu.size + Pcpu.off.doorbell) >>> 2;
   // Read before looking for work: a ring between the look and the sleep then ends the sleep at once.
   const rung = Atomics.load(words, doorbell);
