@@ -119,11 +119,10 @@ export class RegionCompiler {
   /** Takes the regions away from their blocks, which then are counted anew, and drops them. */
   #makeRoom(view: MachineView): void {
     const words = new Int32Array(view.buffer);
-    const threshold = view.word(this.host.jit + Jit.off.threshold);
     const stands = this.#whileCacheStands(view, () => {
       for (const block of this.#blocks) {
         Atomics.store(words, (block + Block.off.entry) >>> 2, 0);
-        words[(block + Block.off.heat) >>> 2] = threshold;
+        words[(block + Block.off.heat) >>> 2] = view.word(block + Block.off.patience);
       }
     });
     if (stands) this.#drop();

@@ -42,6 +42,7 @@ export const Block = struct("Block", "Head of a decoded block; its records follo
   gen2: u32("codeGen of the second frame"),
   genAt2: u32("Where that lies"),
   heat: u32("Runs, or entries of its region, left until a region is asked for; 0 when none is wanted"),
+  patience: u32("What heat began with: more where regions went stale before"),
   entry: u32("Function-table index of the region that begins here, 0 when there is none"),
   entryAt: u32("Ring index behind the module of that region: pCPUs that have come this far have it"),
 });

@@ -15,7 +15,6 @@ import {
   Domain,
   EventBit,
   FrameOff,
-  Jit,
   JUMP_ENTRIES,
   JumpEntry,
   ModeKey,
@@ -37,6 +36,7 @@ import { emptyJumpCache, noteCodePage, tlbFlushAll, tlbSlot, tlbTable } from "..
 import { spinTryLock, spinUnlock } from "../util/atomics";
 import { Decode, DecodeState, decodeOne, fixRip } from "./decode";
 import { joinPair } from "./pair";
+import { patienceAfter, unlinkStale } from "./patience";
 import { Rec } from "./record";
 
 const NO_BLOCK: usize = 0;
@@ -181,7 +181,6 @@ function buildLocked(cpu: Vcpu, cache: CodeCache, host: usize, lin: u64): usize 
   memory.fill(changetype<usize>(head), 0, BLOCK_RECORDS);
   head.phys = <u64>host;
   head.key = cpu.modeKey;
-  head.heat = compiles(cpu.modeKey) ? changetype<Jit>(<usize>cache.jit).threshold : 0;
   head.genAt = <u32>genAddress(host);
   // Marked before they are read: a write from now on ends the generation that the block remembers.
   let marked = min<u32>(LONGEST, pageRoom);
@@ -275,6 +274,8 @@ function publish(cpu: Vcpu, cache: CodeCache, head: Block, count: u32, bytes: u3
   cache.next += size;
   cache.blocks += 1;
   const slot = bucket(cache, <usize>head.phys, head.key);
+  head.patience = patienceAfter(lasts ? unlinkStale(slot, head) : changetype<Block>(0));
+  head.heat = compiles(head.key) ? head.patience : 0;
   head.hashNext = load<u32>(slot);
   memory.copy(at, changetype<usize>(head), size);
   if (lasts) atomic.store<u32>(slot, <u32>at);

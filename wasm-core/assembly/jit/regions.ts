@@ -9,6 +9,7 @@ import {
   Jit_SIZE,
   JIT_FUNCTIONS,
   JIT_REQUESTS,
+  JIT_PATIENCE,
   JIT_RING_BYTES,
   JIT_THRESHOLD,
   JitOff,
@@ -19,6 +20,7 @@ import {
 import { VARIANTS } from "../gen/decode-tables";
 import { PAIR_FIRST, PAIR_OF, PAIR_STRIDE, PAIRS } from "../gen/pairs";
 import { handlerIndex } from "../decode/decode";
+import { countAnew } from "../decode/patience";
 import { heapPages, orderOf } from "../mem/heap";
 import { codeCache } from "../mmu/code-cache";
 import { spinTryLock, spinUnlock } from "../util/atomics";
@@ -38,6 +40,7 @@ export function jitInit(): bool {
   j.variants = <u32>variants;
   j.requests = <u32>requests;
   j.threshold = <u32>JIT_THRESHOLD;
+  j.longest = <u32>JIT_THRESHOLD * <u32>JIT_PATIENCE;
   codeCache().jit = <u32>at;
   nameHandlers(variants);
   return true;
@@ -117,8 +120,8 @@ export function enterRegion(cpu: Vcpu, entry: u32): i32 {
   return call_indirect<i32>(entry, cpu);
 }
 
-/** Something the region was made from has changed: the block is counted anew. */
+/** Something the region was made from has changed: the block is counted anew, for longer than before. */
 export function forgetRegion(block: Block): void {
   block.entry = 0;
-  block.heat = jit().threshold;
+  countAnew(block);
 }

@@ -97,8 +97,6 @@ function slice(p: Pcpu, cpu: Vcpu): void {
   let now = start;
   const x = xenOf(cpu);
   fireTimers(cpu, now);
-  if (x.block == BlockMode.POLL) endPoll(cpu);
-  x.block = BlockMode.NONE;
   x.yielded = 0;
   p.current = <u32>changetype<usize>(cpu);
   cpu.regionsAt = p.regionsAt;
@@ -106,6 +104,7 @@ function slice(p: Pcpu, cpu: Vcpu): void {
   // A vCPU that waits for SIPI enters the run loop only to take it.
   let again = !cpu.waitForSipi || shouldRun(cpu);
   while (again) {
+    endWait(cpu);
     tick(p, cpu, now);
     const reason = cpu.exitReason;
     now = machineTime();
@@ -114,6 +113,13 @@ function slice(p: Pcpu, cpu: Vcpu): void {
     if (again && now >= nextWake()) wakeDue(now);
   }
   leave(p, cpu);
+}
+
+/** A vCPU that goes on waits no more, also when what ended its wait came before it left its pCPU. */
+function endWait(cpu: Vcpu): void {
+  const x = xenOf(cpu);
+  if (x.block == BlockMode.POLL) endPoll(cpu);
+  x.block = BlockMode.NONE;
 }
 
 /** What a reason to leave means for the vCPU: true when it could run on. */

@@ -124,8 +124,8 @@ export class MachineView {
   /** Whether the block ran at least a 32nd as often as makes it hot. */
   isWarm(block: number): boolean {
     if (this.hasRegion(block)) return true;
-    const threshold = this.word(this.jit + Jit.off.threshold);
-    return threshold - this.word(block + Block.off.heat) >= threshold >>> 5;
+    const patience = this.word(block + Block.off.patience);
+    return patience - this.word(block + Block.off.heat) >= patience >>> 5;
   }
 
   keyOf(block: number): number {
