@@ -44,7 +44,7 @@ const flagsFor = ({ flags = [], flagsOf }: Recipe, word: Word): readonly string[
   ...(flagsOf?.[word] ?? []),
 ];
 
-function compile(folder: string, recipe: Recipe, word: Word): void {
+export function compile(folder: string, recipe: Recipe, word: Word): void {
   const out = join(folder, `${recipe.name}.${word}`);
   const flags = [...flagsFor(recipe, word), `-I${SOURCES}`, "-xc", "-", "-o", out];
   execFileSync("gcc", flags, { input: sourceOf(recipe), stdio: ["pipe", "inherit", "inherit"] });

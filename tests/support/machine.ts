@@ -7,7 +7,7 @@ import type { TestCore } from "./core.js";
 
 const DOMID = 1;
 const RAM_PAGES = 64;
-const MACHINE_FRAMES = 2048;
+const MACHINE_FRAMES = 4096;
 const PAGE = 4096n;
 
 /** Guest-physical layout of the system structures; they are mapped at the same linear addresses for the supervisor. */

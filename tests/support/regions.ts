@@ -34,7 +34,9 @@ export class TestRegions {
     this.#installed = new Regions(call, memory, 0, this.#jit, onFailure);
   }
 
-  setThreshold(runs: number): void {
+  /** @param longest the most runs where regions went stale before */
+  setThreshold(runs: number, longest = runs): void {
+    this.#words[(this.#jit + Jit.off.longest) >>> 2] = longest;
     this.#words[(this.#jit + Jit.off.threshold) >>> 2] = runs;
   }
 

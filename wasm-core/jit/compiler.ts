@@ -2,7 +2,15 @@
  * The compiler's service: takes requests for regions from shared memory, makes modules of them and publishes these in a
  * ring that every pCPU reads. It keeps the book of table slots: a module's slots are given back when it is dropped.
  */
-import { JIT_REQUESTS, JIT_RING_BYTES, Jit, JitRecord, JitRecordKind, JitRequest } from "../abi/structs/jit.js";
+import {
+  JIT_HOT,
+  JIT_REQUESTS,
+  JIT_RING_BYTES,
+  Jit,
+  JitRecord,
+  JitRecordKind,
+  JitRequest,
+} from "../abi/structs/jit.js";
 import { MACHINE_BASE, Machine, PCPU_BASE, Pcpu } from "../abi/structs/machine.js";
 import { Block } from "../abi/structs/translation.js";
 import { RegionBook } from "./book.js";
@@ -111,11 +119,10 @@ export class RegionCompiler {
   /** Takes the regions away from their blocks, which then are counted anew, and drops them. */
   #makeRoom(view: MachineView): void {
     const words = new Int32Array(view.buffer);
-    const threshold = view.word(this.host.jit + Jit.off.threshold);
     const stands = this.#whileCacheStands(view, () => {
       for (const block of this.#blocks) {
         Atomics.store(words, (block + Block.off.entry) >>> 2, 0);
-        words[(block + Block.off.heat) >>> 2] = threshold;
+        words[(block + Block.off.heat) >>> 2] = view.word(block + Block.off.patience);
       }
     });
     if (stands) this.#drop();
@@ -193,8 +200,9 @@ export class RegionCompiler {
   #announce(view: MachineView, made: readonly Made[], first: number, at: number): void {
     const words = new Int32Array(view.buffer);
     this.#whileCacheStands(view, () => {
-      made.forEach(({ region: { block } }, i) => {
+      made.forEach(({ region: { block, hot } }, i) => {
         this.#blocks.add(block);
+        Atomics.store(words, (block + Block.off.heat) >>> 2, hot ? 0 : JIT_HOT);
         Atomics.store(words, (block + Block.off.entryAt) >>> 2, at);
         Atomics.store(words, (block + Block.off.entry) >>> 2, this.host.firstSlot + first + i);
       });

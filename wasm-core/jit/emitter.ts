@@ -41,7 +41,7 @@ export class Emitter {
   /** Where faults and instructions for the interpreter go; where the region is left. */
   faultLabel: Label = 0;
   exitLabel: Label = 0;
-  inLoop = false;
+  fast = false;
   /** Handlers the node calls. */
   handlers = 0;
   #blockRip: number | undefined;
@@ -59,10 +59,10 @@ export class Emitter {
     this.#unretired = unretired;
   }
 
-  /** @param inLoop whether the node is in a loop of the region: its code is made for speed, other code for size */
-  beginNode(flags: KnownFlags | undefined, inLoop: boolean): void {
+  /** @param fast whether the node is to be fast: in a loop, or in a hot region; other code is made for size */
+  beginNode(flags: KnownFlags | undefined, fast: boolean): void {
     this.flags = flags;
-    this.inLoop = inLoop;
+    this.fast = fast;
     this.#blockRip = undefined;
     this.#sseChecked = false;
     this.handlers = 0;
@@ -255,7 +255,7 @@ export class Emitter {
   #check(size: number, write: boolean): void {
     const c = this.code;
     const bytes = size / 8;
-    if (!this.inLoop) {
+    if (!this.fast) {
       // A call is a third of the code of the check itself, and what is outside loops is mostly compiled, not run.
       c.get(L.CPU)
         .get(L.LIN)

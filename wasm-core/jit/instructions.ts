@@ -30,10 +30,13 @@ export function variantTable(): readonly VariantInfo[] {
 /** FXSAVE, XRSTOR and their like work on all vector registers where the vCPU keeps them: regions end with them. */
 const WHOLE_STATE = /^(fx|x)(save|rstor)/;
 
+/** INTO goes on or to its handler: it ends no block, but a region. */
+const MAY_BRANCH = "into";
+
 /** @param long 64-bit mode. Elsewhere regions rely on flat segments and end where one may be loaded. */
 export function flowOf(v: VariantInfo, long: boolean): Flow {
   if (!long && v.module === "segment") return "end";
   if (v.row.notes.has("jcc")) return "jcc";
-  if (WHOLE_STATE.test(v.semantic)) return "end";
+  if (WHOLE_STATE.test(v.semantic) || v.semantic === MAY_BRANCH) return "end";
   return v.row.notes.has("end") || v.row.notes.has("branch") || v.semantic === "undefinedOpcode" ? "end" : "plain";
 }

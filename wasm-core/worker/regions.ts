@@ -14,7 +14,7 @@ export class Regions {
   readonly #handlers: WebAssembly.ModuleImports;
   readonly #firstSlot: number;
   readonly #seen: number;
-  #at = 0;
+  #at: number;
 
   /**
    * @param jit address of the Jit struct
@@ -29,6 +29,8 @@ export class Regions {
   ) {
     this.#firstSlot = core.table.length;
     this.#seen = (PCPU_BASE + pcpu * Pcpu.size + Pcpu.off.regionsAt) >>> 2;
+    // What was read before is 0 in a new machine.
+    this.#at = Atomics.load(new Int32Array(memory.buffer), this.#seen);
     const functions = new Map<string, WebAssembly.ImportValue>();
     this.#handlers = new Proxy({} as WebAssembly.ModuleImports, {
       get: (_, name) => {

@@ -58,12 +58,15 @@ export class LegacyMachine {
   private readonly pages: number[];
   private kind: Kind = Kind.PROTECTED;
 
-  constructor(readonly core: TestCore) {
+  constructor(
+    readonly core: TestCore,
+    frames = MACHINE_FRAMES,
+  ) {
     const { call } = core;
     const check = (what: string, result: number): void => {
       if (result < 0) throw new Error(`${what}: ${result}`);
     };
-    check("machineInit", call.machineInit(MACHINE_FRAMES, 1, 1, 1, 0));
+    check("machineInit", call.machineInit(frames, 1, 1, 1, 0));
     check("domainCreate", call.domainCreate(DOMID, 1, RAM_PAGES));
     check("domainAddRam", call.domainAddRam(DOMID, 0, RAM_PAGES));
     check("vcpuStartPvh", call.vcpuStartPvh(DOMID, 0, 0, 0));

@@ -29,14 +29,14 @@ const PIECES = (() => {
 
 /** Engine and memory for vectors. */
 export class LegacyReplayer {
-  private readonly machine: LegacyMachine;
+  protected readonly machine: LegacyMachine;
   private readonly memory: Uint8Array;
   private readonly view: DataView;
   private lastCode = "";
   private readonly got = new State();
 
-  constructor(core: TestCore) {
-    this.machine = new LegacyMachine(core);
+  constructor(core: TestCore, frames?: number) {
+    this.machine = new LegacyMachine(core, frames);
     this.memory = new Uint8Array(core.memory.buffer);
     this.view = new DataView(core.memory.buffer);
     for (let at = 0; at < CODE_BYTES; at += PAGE) {

@@ -13,6 +13,11 @@ export const JIT_RING_BYTES = 8 * 1024 * 1024;
 export const JIT_FUNCTIONS = 8192;
 /** Runs of a block in the interpreter before a region is asked for; Jit.threshold begins with it. */
 export const JIT_THRESHOLD = 12000;
+/** How many times as many are waited for at most where regions went stale before. */
+export const JIT_PATIENCE = 128;
+
+/** Entries of a region before it is made again, larger and for speed alone. */
+export const JIT_HOT = 25000;
 
 export const Jit = struct("Jit", "The machine's region compiler.", {
   enabled: u32("1 when hot blocks ask for regions"),
@@ -21,6 +26,7 @@ export const Jit = struct("Jit", "The machine's region compiler.", {
   ),
   requests: u32("Address of JIT_REQUESTS JitRequest records"),
   threshold: u32("Runs of a block in the interpreter before a region is asked for: blocks take it when they are made"),
+  longest: u32("The most runs that are waited for where regions went stale before"),
   ring: u32("Address of the ring of published modules, JIT_RING_BYTES long"),
   requestLock: u32("Spinlock of those who ask", 1, 64),
   requestTail: u32("Free-running count of requests made; the compiler sleeps on it"),

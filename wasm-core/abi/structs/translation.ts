@@ -8,7 +8,7 @@ import { constants, struct, u8, u16, u32, u64 } from "../layout.js";
 export const TLB_ENTRIES = 1024;
 export const TLB_BYTES = 2 * 1024 * 32;
 /** Entries of the RIP-to-block cache. */
-export const JUMP_ENTRIES = 4096;
+export const JUMP_ENTRIES = 16384;
 
 export const TlbEntry = struct(
   "TlbEntry",
@@ -20,7 +20,7 @@ export const TlbEntry = struct(
     ),
     tagX: u64("Tag that instruction fetches compare"),
     host: u32("Machine address of the frame"),
-    userPage: u32("1 for a user page mapped for supervisor access under SMAP"),
+    isGlobal: u32("1 for a global page: the entry goes along when the address space changes"),
   },
 );
 
@@ -41,7 +41,8 @@ export const Block = struct("Block", "Head of a decoded block; its records follo
   cross: u32("1 when its only instruction continues on the next page"),
   gen2: u32("codeGen of the second frame"),
   genAt2: u32("Where that lies"),
-  heat: u32("Runs left until a region is asked for, 0 when none is wanted"),
+  heat: u32("Runs, or entries of its region, left until a region is asked for; 0 when none is wanted"),
+  patience: u32("What heat began with: more where regions went stale before"),
   entry: u32("Function-table index of the region that begins here, 0 when there is none"),
   entryAt: u32("Ring index behind the module of that region: pCPUs that have come this far have it"),
 });

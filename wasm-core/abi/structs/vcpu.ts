@@ -108,7 +108,12 @@ export const Vcpu = struct("Vcpu", "One virtual processor.", {
     "Address-space number last used for each of 16 recent PCIDs: PCID in the high half, number in the low",
     16,
   ),
-  largePages: u64("Bloom filter of linear 2 MiB areas that were filled from a large page", 32),
+  largePages: u64("Bloom filter of linear 2 MiB areas that were filled from a large page", 256),
+  codePages: u64("Bloom filter of linear pages that the jump cache knows code of", 64),
+  globalSlots: u64("Bit per slot of the supervisor TLB that may hold a global page", 16),
+  globalKey: u32(
+    "What the jump cache knows global code by, instead of the address space: it changes when global pages are dropped",
+  ),
   stats: u64("Counters, indexed by VcpuStat", 16),
   repeats: u64(
     "Elements of repeated string instructions, eight to one: deterministic time counts them as instructions",

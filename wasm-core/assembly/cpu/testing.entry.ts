@@ -39,6 +39,8 @@ const VCPU_AT: usize = 0x90000;
 
 /** A vCPU with APIC id 2 * `id` in a domain of `count`. */
 export function makeVcpu(id: u32, count: u32): usize {
+  const end = VCPU_AT + <usize>count * Vcpu_SIZE;
+  if ((<usize>memory.size()) << 16 < end) memory.grow(<i32>(end >> 16) + 1 - memory.size());
   const dom = changetype<Domain>(DOMAIN_AT);
   dom.domid = 7;
   dom.maxVcpus = count;

@@ -15,7 +15,6 @@ import {
   Domain,
   EventBit,
   FrameOff,
-  Jit,
   JUMP_ENTRIES,
   JumpEntry,
   ModeKey,
@@ -33,10 +32,11 @@ import { isCanonical } from "../mmu/canonical";
 import { chunkEnd, codeSettled, markCode } from "../mmu/code";
 import { codeCache } from "../mmu/code-cache";
 import { translateCode } from "../mmu/slow";
-import { emptyJumpCache, tlbFlushAll } from "../mmu/tlb";
+import { emptyJumpCache, noteCodePage, tlbFlushAll, tlbSlot, tlbTable } from "../mmu/tlb";
 import { spinTryLock, spinUnlock } from "../util/atomics";
 import { Decode, DecodeState, decodeOne, fixRip } from "./decode";
 import { joinPair } from "./pair";
+import { patienceAfter, unlinkStale } from "./patience";
 import { Rec } from "./record";
 
 const NO_BLOCK: usize = 0;
@@ -53,9 +53,22 @@ function jumpKey(cpu: Vcpu): u32 {
   return (<u32>cpu.ctx) | (cpu.modeKey << 12) | (cpu.cpl == 3 ? 1 << 20 : 0);
 }
 
+/** Key of the supervisor's code on global pages, the same in every address space. */
+@inline
+function globalKey(cpu: Vcpu): u32 {
+  return cpu.globalKey | (cpu.modeKey << 12);
+}
+
+/** Key for the code at `lin`, which has just been translated. */
+function keyOf(cpu: Vcpu, lin: u64): u32 {
+  const isGlobal = cpu.cpl != 3 && tlbSlot(tlbTable(cpu, false), lin).isGlobal != 0;
+  return isGlobal ? globalKey(cpu) : jumpKey(cpu);
+}
+
 @inline
 function jumpEntry(cpu: Vcpu, rip: u64): JumpEntry {
-  const h = (<u32>rip) ^ ((<u32>rip) >> 12);
+  // Kernel code alone has thousands of targets, many of them a power of two apart.
+  const h = (<u32>rip * 0x9e3779b1) >> 18;
   return changetype<JumpEntry>(<usize>cpu.jumpCache + (((<usize>h) & (JUMP_ENTRIES - 1)) << 4));
 }
 
@@ -72,7 +85,7 @@ function isFlat(cpu: Vcpu): bool {
 export function blockAtRip(cpu: Vcpu): usize {
   const rip = cpu.rip;
   const e = jumpEntry(cpu, rip);
-  if (e.rip == rip && e.key == jumpKey(cpu) && isFlat(cpu)) {
+  if (e.rip == rip && (e.key == jumpKey(cpu) || (cpu.cpl != 3 && e.key == globalKey(cpu))) && isFlat(cpu)) {
     const block = changetype<Block>(<usize>e.block);
     if (load<u32>(block.genAt) == block.gen && !block.cross) return changetype<usize>(block);
   }
@@ -94,7 +107,8 @@ function findBlock(cpu: Vcpu, e: JumpEntry): usize {
   if (block == NO_BLOCK) return NO_BLOCK;
   if (isFlat(cpu)) {
     e.rip = rip;
-    e.key = jumpKey(cpu);
+    e.key = keyOf(cpu, lin);
+    noteCodePage(cpu, lin);
     e.block = <u32>block;
   }
   return block;
@@ -167,7 +181,6 @@ function buildLocked(cpu: Vcpu, cache: CodeCache, host: usize, lin: u64): usize 
   memory.fill(changetype<usize>(head), 0, BLOCK_RECORDS);
   head.phys = <u64>host;
   head.key = cpu.modeKey;
-  head.heat = compiles(cpu.modeKey) ? changetype<Jit>(<usize>cache.jit).threshold : 0;
   head.genAt = <u32>genAddress(host);
   // Marked before they are read: a write from now on ends the generation that the block remembers.
   let marked = min<u32>(LONGEST, pageRoom);
@@ -261,6 +274,8 @@ function publish(cpu: Vcpu, cache: CodeCache, head: Block, count: u32, bytes: u3
   cache.next += size;
   cache.blocks += 1;
   const slot = bucket(cache, <usize>head.phys, head.key);
+  head.patience = patienceAfter(lasts ? unlinkStale(slot, head) : changetype<Block>(0));
+  head.heat = compiles(head.key) ? head.patience : 0;
   head.hashNext = load<u32>(slot);
   memory.copy(at, changetype<usize>(head), size);
   if (lasts) atomic.store<u32>(slot, <u32>at);

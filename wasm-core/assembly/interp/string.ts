@@ -7,7 +7,7 @@ import { ModeKey, SegIndex, Status, Vcpu } from "../gen/layout";
 import { Flag, zf } from "../cpu/flags";
 import { getReg, Gpr, setReg } from "../cpu/regs";
 import { Ea, Rec } from "../decode/record";
-import { Door, memDone, memSeg, segAccess } from "../mmu/access";
+import { Door, memDone, memSeg, segAccess, segBase } from "../mmu/access";
 import { cmp } from "./alu";
 
 namespace Rep {
@@ -86,21 +86,18 @@ function leaveFault(cpu: Vcpu, rec: Rec, rep: u32, total: u64, done: u64): i32 {
   return Status.FAULT;
 }
 
-/** Elements of `bytes` bytes that lie, going up from `off`, before the end of its page. */
+/** Elements of `bytes` bytes that lie, going up from `off` in segment `seg`, before the end of their linear page. */
 @inline
-function inPage(off: u64, bytes: u64): u64 {
-  return (4096 - (off & 4095)) / bytes;
+function inPage(cpu: Vcpu, seg: u32, off: u64, bytes: u64): u64 {
+  return (4096 - ((segBase(cpu, seg) + off) & 4095)) / bytes;
 }
 
-/** Whether a bulk path may be tried: going up in flat 64-bit mode, at full speed. */
+/** Whether a bulk path may be tried: going up in 64-bit or 32-bit code with its own address size. */
 @inline
 function bulk(cpu: Vcpu, rec: Rec, n: u64): bool {
-  return (
-    n >= 8 &&
-    !(cpu.eflags & Flag.DF) &&
-    (<u32>rec.ea) >> Ea.ASIZE_SHIFT == 2 &&
-    (cpu.modeKey & ModeKey.CODE_MASK) == ModeKey.CODE64
-  );
+  if (n < 8 || cpu.eflags & Flag.DF) return false;
+  const mode = cpu.modeKey & ModeKey.CODE_MASK;
+  return mode != ModeKey.CODE16 && (<u32>rec.ea) >> Ea.ASIZE_SHIFT == mode;
 }
 
 /**
@@ -108,12 +105,14 @@ function bulk(cpu: Vcpu, rec: Rec, n: u64): bool {
  * the destination ahead of the source repeats a pattern, which only element order gives.
  */
 function bulkMove<T>(cpu: Vcpu, rec: Rec, n: u64): u64 {
-  const si = getReg<u64>(cpu, Gpr.RSI);
-  const di = getReg<u64>(cpu, Gpr.RDI);
-  const count = min<u64>(n, min<u64>(inPage(si, sizeof<T>()), inPage(di, sizeof<T>())));
+  const si = getReg<u64>(cpu, Gpr.RSI) & mask(rec);
+  const di = getReg<u64>(cpu, Gpr.RDI) & mask(rec);
+  const seg = memSeg(rec);
+  const from = inPage(cpu, seg, si, sizeof<T>());
+  const count = min<u64>(n, min<u64>(from, inPage(cpu, SegIndex.ES, di, sizeof<T>())));
   if (count < 8) return 0;
   const bytes = <u32>(count * sizeof<T>());
-  const s = segAccess(cpu, memSeg(rec), si, bytes, Door.READ);
+  const s = segAccess(cpu, seg, si, bytes, Door.READ);
   if (s == 0 || isBounce(cpu, s)) return 0;
   const d = segAccess(cpu, SegIndex.ES, di, bytes, Door.WRITE);
   if (d == 0 || isBounce(cpu, d)) return 0;
@@ -123,8 +122,8 @@ function bulkMove<T>(cpu: Vcpu, rec: Rec, n: u64): u64 {
 }
 
 function bulkStore<T>(cpu: Vcpu, rec: Rec, n: u64): u64 {
-  const di = getReg<u64>(cpu, Gpr.RDI);
-  const count = min<u64>(n, inPage(di, sizeof<T>()));
+  const di = getReg<u64>(cpu, Gpr.RDI) & mask(rec);
+  const count = min<u64>(n, inPage(cpu, SegIndex.ES, di, sizeof<T>()));
   if (count < 8) return 0;
   const d = segAccess(cpu, SegIndex.ES, di, <u32>(count * sizeof<T>()), Door.WRITE);
   if (d == 0 || isBounce(cpu, d)) return 0;

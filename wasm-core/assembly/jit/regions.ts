@@ -9,6 +9,7 @@ import {
   Jit_SIZE,
   JIT_FUNCTIONS,
   JIT_REQUESTS,
+  JIT_PATIENCE,
   JIT_RING_BYTES,
   JIT_THRESHOLD,
   JitOff,
@@ -19,6 +20,7 @@ import {
 import { VARIANTS } from "../gen/decode-tables";
 import { PAIR_FIRST, PAIR_OF, PAIR_STRIDE, PAIRS } from "../gen/pairs";
 import { handlerIndex } from "../decode/decode";
+import { countAnew } from "../decode/patience";
 import { heapPages, orderOf } from "../mem/heap";
 import { codeCache } from "../mmu/code-cache";
 import { spinTryLock, spinUnlock } from "../util/atomics";
@@ -38,6 +40,7 @@ export function jitInit(): bool {
   j.variants = <u32>variants;
   j.requests = <u32>requests;
   j.threshold = <u32>JIT_THRESHOLD;
+  j.longest = <u32>JIT_THRESHOLD * <u32>JIT_PATIENCE;
   codeCache().jit = <u32>at;
   nameHandlers(variants);
   return true;
@@ -66,7 +69,7 @@ export function jitStart(): u32 {
   return <u32>changetype<usize>(j);
 }
 
-/** Counts a run of `block` at RIP in the interpreter, and asks for a region when that was often enough. */
+/** Counts a run from `block`, the one at RIP, and asks for a region, or a better one, when that was often enough. */
 @inline
 export function warm(cpu: Vcpu, block: Block): void {
   const heat = block.heat;
@@ -99,23 +102,26 @@ function ask(cpu: Vcpu, block: Block): void {
 
 /**
  * Where in the function table the region that begins with `block` is; 0 when there is none or this pCPU does not have
- * it. Read once: others may take it away meanwhile, and what was there stays in this pCPU's table until its turn is
- * over. Ring indices are compared by their distance.
+ * it. The entry is read once, and first: others may take it away meanwhile, and what was there stays in this pCPU's
+ * table until its turn is over; what was announced meanwhile comes with its own place in the ring, which was written
+ * before it. Ring indices are compared by their distance.
  */
 @inline
 export function regionOf(cpu: Vcpu, block: Block): u32 {
   const entry = atomic.load<u32>(changetype<usize>(block), BlockOff.entry);
-  return entry != 0 && <i32>(cpu.regionsAt - block.entryAt) >= 0 ? entry : 0;
+  if (entry == 0) return 0;
+  const at = atomic.load<u32>(changetype<usize>(block), BlockOff.entryAt);
+  return <i32>(cpu.regionsAt - at) >= 0 ? entry : 0;
 }
 
-/** Runs the region at `entry` of the function table. A RegionExit. */
+/** Runs the region at `entry`. A RegionExit. */
 @inline
 export function enterRegion(cpu: Vcpu, entry: u32): i32 {
   return call_indirect<i32>(entry, cpu);
 }
 
-/** Something the region was made from has changed: the block is counted anew. */
+/** Something the region was made from has changed: the block is counted anew, for longer than before. */
 export function forgetRegion(block: Block): void {
   block.entry = 0;
-  block.heat = jit().threshold;
+  countAnew(block);
 }

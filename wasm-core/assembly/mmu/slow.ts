@@ -14,13 +14,14 @@ import { chunks, writeToCode } from "./code";
 import { writeToMonitored } from "./monitor";
 import { Door } from "./door";
 import { ENTRY_MFN, ENTRY_W, isApicPage, isMemory, resolve } from "./physical";
-import { EMPTY_TAG, noteLargePage, noteUserPage, tlbSlot, tlbTable } from "./tlb";
+import { EMPTY_TAG, noteGlobal, noteLargePage, noteUserPage, tlbSlot, tlbTable } from "./tlb";
 import { Access, walk, WALK_OK } from "./walk";
 
 /** translate()'s answer for an address that no memory backs: a device, or nothing. */
 const DEVICE: usize = 1;
 const BOUNCE_BYTES: u32 = 128;
 const CR0_AM: u64 = 1 << 18;
+const CR4_PGE: u64 = 1 << 7;
 
 @inline
 function bounceAt(cpu: Vcpu): usize {
@@ -133,12 +134,21 @@ function fill(cpu: Vcpu, lin: u64, host: u32, access: u32, user: bool, writable:
     e.tagW = EMPTY_TAG;
     e.host = host;
   }
+  noteKind(cpu, e, user);
   e.tagR = tag;
   // A supervisor write with CR0.WP clear may ignore the entry's W: such pages are not entered for writing.
   if (writable && bits & WalkBit.WRITE && (access == Access.WRITE || bits & WalkBit.DIRTY)) allowWrites(e, tag);
   else if (access == Access.WRITE) e.tagW = EMPTY_TAG;
   if (bits & WalkBit.LARGE) noteLargePage(cpu, lin, cpu.walkPage);
   if (!user && bits & WalkBit.USER) noteUserPage(cpu, e);
+}
+
+/** Writes down whether the page that was just walked is global. */
+@inline
+function noteKind(cpu: Vcpu, e: TlbEntry, user: bool): void {
+  const isGlobal = !user && (cpu.walkBits & WalkBit.GLOBAL) != 0 && (cpu.cr4 & CR4_PGE) != 0;
+  e.isGlobal = isGlobal ? 1 : 0;
+  if (isGlobal) noteGlobal(cpu, e);
 }
 
 /** Whoever begins to watch a frame marks it and then looks through the TLBs; so this enters first and then looks. */
@@ -170,6 +180,7 @@ export function translateCode(cpu: Vcpu, lin: u64): usize {
     e.tagW = EMPTY_TAG;
     e.host = host;
   }
+  noteKind(cpu, e, user);
   e.tagX = tag;
   if (cpu.walkBits & WalkBit.LARGE) noteLargePage(cpu, lin, cpu.walkPage);
   if (!user && cpu.walkBits & WalkBit.USER) noteUserPage(cpu, e);

@@ -13,6 +13,7 @@ import {
   TlbEntryOff,
   Vcpu,
   VcpuOff,
+  JumpEntryOff,
 } from "../gen/layout";
 import { Flag } from "../cpu/flags";
 import { domainOfVcpu, firstVcpu, lockDomains, nextVcpu, unlockDomains } from "../mem/domains";
@@ -23,6 +24,10 @@ export const EMPTY_TAG: u64 = 0xffffffffffffffff;
 const LAST_ASID: u32 = 0xffe;
 const CR0_AM: u64 = 1 << 18;
 const PCID_SLOTS: u32 = 16;
+const LARGE_BITS: usize = 16384;
+const LARGE_SHIFT: u32 = 18;
+const CODE_BITS: usize = 4096;
+const JUMP_ENTRY_BYTES: usize = 16;
 const CR4_PCIDE: u64 = 1 << 17;
 const CR3_PCID_MASK: u64 = 0xfff;
 
@@ -45,13 +50,15 @@ export function tlbTable(cpu: Vcpu, user: bool): usize {
 }
 
 function emptyTlb(cpu: Vcpu): void {
+  memory.fill(changetype<usize>(cpu) + VcpuOff.globalSlots, 0, TLB_ENTRIES / 8);
   memory.fill(tables(cpu), 0xff, TLB_BYTES);
-  memory.fill(changetype<usize>(cpu) + VcpuOff.largePages, 0, 256);
+  memory.fill(changetype<usize>(cpu) + VcpuOff.largePages, 0, LARGE_BITS / 8);
   cpu.clacCount = 0;
 }
 
 /** Forgets which block lies at which RIP. */
 export function emptyJumpCache(cpu: Vcpu): void {
+  memory.fill(changetype<usize>(cpu) + VcpuOff.codePages, 0, CODE_BITS / 8);
   memory.fill(cpu.jumpCache, 0, JUMP_CACHE_BYTES);
 }
 
@@ -78,8 +85,49 @@ function pcidSlot(cpu: Vcpu, pcid: u32): usize {
   return changetype<usize>(cpu) + VcpuOff.pcidAsid + ((pcid & (PCID_SLOTS - 1)) << 2);
 }
 
+/** Keys of global code have this bit, which no address-space number reaches, and count up. */
+const GLOBAL_KEY: u32 = 1 << 21;
+const LAST_GLOBAL_KEY: u32 = 0x3ff << 22;
+
+/** Global code is to be looked up anew. */
+function freshGlobalKey(cpu: Vcpu): void {
+  if (cpu.globalKey >= (GLOBAL_KEY | LAST_GLOBAL_KEY)) emptyJumpCache(cpu);
+  cpu.globalKey =
+    cpu.globalKey >= (GLOBAL_KEY | LAST_GLOBAL_KEY) ? GLOBAL_KEY : (cpu.globalKey | GLOBAL_KEY) + (1 << 22);
+}
+
+/** The entry holds a supervisor's global page. */
+export function noteGlobal(cpu: Vcpu, e: TlbEntry): void {
+  const slot = (changetype<usize>(e) - tables(cpu)) >> 5;
+  const word = changetype<usize>(cpu) + VcpuOff.globalSlots + ((slot >> 6) << 3);
+  store<u64>(word, load<u64>(word) | ((<u64>1) << (slot & 63)));
+}
+
+/** A tag of address space `from` as one of `to`; others stay. */
+@inline
+function retag(at: usize, from: u32, to: u32): void {
+  const tag = load<u64>(at);
+  if (((<u32>tag) & 0xfff) == from) store<u64>(at, (tag & ~0xfff) | (<u64>to));
+}
+
+/** Global pages are in every address space: their entries go along from one to the next. [SDM] vol. 3A, 4.10.2.4 */
+function carryGlobals(cpu: Vcpu, from: u32, to: u32): void {
+  if (from == to) return;
+  for (let word: u32 = 0; word < <u32>TLB_ENTRIES / 64; word++) {
+    const at = changetype<usize>(cpu) + VcpuOff.globalSlots + ((<usize>word) << 3);
+    for (let bits = load<u64>(at); bits != 0; bits &= bits - 1) {
+      const e = changetype<TlbEntry>(tables(cpu) + ((((<usize>word) << 6) + <usize>ctz<u64>(bits)) << 5));
+      if (!e.isGlobal) continue;
+      retag(changetype<usize>(e) + TlbEntryOff.tagR, from, to);
+      retag(changetype<usize>(e) + TlbEntryOff.tagW, from, to);
+      retag(changetype<usize>(e) + TlbEntryOff.tagX, from, to);
+    }
+  }
+}
+
 /** Drops every translation of every address space. */
 export function tlbFlushAll(cpu: Vcpu): void {
+  freshGlobalKey(cpu);
   memory.fill(changetype<usize>(cpu) + VcpuOff.pcidAsid, 0, PCID_SLOTS * 4);
   useAsid(cpu, freshAsid(cpu));
   if (cpu.cr4 & CR4_PCIDE) rememberPcid(cpu);
@@ -92,13 +140,18 @@ function rememberPcid(cpu: Vcpu): void {
 
 /** MOV CR3: `cpu.cr3` is set to `value` (bit 63 already removed). With PCIDs, `noFlush` keeps what that PCID had. */
 export function tlbSetCr3(cpu: Vcpu, value: u64, noFlush: bool): void {
+  const before = cpu.tlbAsid;
   cpu.cr3 = value;
   cpu.pdpteValid = 0;
+  chooseAsid(cpu, <u32>(value & CR3_PCID_MASK), noFlush);
+  carryGlobals(cpu, before, cpu.tlbAsid);
+}
+
+function chooseAsid(cpu: Vcpu, pcid: u32, noFlush: bool): void {
   if (!(cpu.cr4 & CR4_PCIDE)) {
     useAsid(cpu, freshAsid(cpu));
     return;
   }
-  const pcid = <u32>(value & CR3_PCID_MASK);
   const kept = load<u32>(pcidSlot(cpu, pcid));
   if (noFlush && kept != 0 && kept >> 16 == pcid) useAsid(cpu, kept & 0xfff);
   else {
@@ -124,6 +177,36 @@ function clearEntry(e: TlbEntry): void {
   e.tagX = EMPTY_TAG;
 }
 
+@inline
+function codeHash(lin: u64): u32 {
+  const page = <u32>(lin >> 12);
+  return (page ^ (page >> 12)) & (<u32>CODE_BITS - 1);
+}
+
+@inline
+function codeWord(cpu: Vcpu, lin: u64): usize {
+  return changetype<usize>(cpu) + VcpuOff.codePages + ((<usize>(codeHash(lin) >> 6)) << 3);
+}
+
+@inline
+function codeBit(lin: u64): u64 {
+  return (<u64>1) << u64(codeHash(lin) & 63);
+}
+
+/** Drops what the jump cache says of the page at `lin`. Filling it again would cost more than looking through it. */
+function forgetCodePage(cpu: Vcpu, lin: u64): void {
+  const page = lin >> 12;
+  for (let at = <usize>cpu.jumpCache; at < <usize>cpu.jumpCache + JUMP_CACHE_BYTES; at += JUMP_ENTRY_BYTES) {
+    if (load<u64>(at) >> 12 == page) store<u32>(at, 0, JumpEntryOff.key);
+  }
+}
+
+/** The jump cache learns of code on the page at `lin`. */
+export function noteCodePage(cpu: Vcpu, lin: u64): void {
+  const word = codeWord(cpu, lin);
+  store<u64>(word, load<u64>(word) | codeBit(lin));
+}
+
 /** INVLPG: drops the page at `lin` in every address space, and everything when a large page may map it. */
 export function tlbInvlpg(cpu: Vcpu, lin: u64): void {
   if (mayBeLarge(cpu, lin)) {
@@ -132,7 +215,8 @@ export function tlbInvlpg(cpu: Vcpu, lin: u64): void {
   }
   clearEntry(tlbSlot(tlbTable(cpu, false), lin));
   clearEntry(tlbSlot(tlbTable(cpu, true), lin));
-  emptyJumpCache(cpu);
+  const word = codeWord(cpu, lin);
+  if (load<u64>(word) & codeBit(lin)) forgetCodePage(cpu, lin);
 }
 
 /** INVPCID types 0 to 3; `lin` matters for type 0 only. Broader than asked where numbers make that cheaper. */
@@ -153,13 +237,13 @@ export function tlbInvpcid(cpu: Vcpu, type: u32, pcid: u32, lin: u64): void {
 
 @inline
 function largeWord(cpu: Vcpu, area: u32): usize {
-  const hash = (area * 0x9e3779b1) >> 21;
+  const hash = (area * 0x9e3779b1) >> LARGE_SHIFT;
   return changetype<usize>(cpu) + VcpuOff.largePages + ((<usize>(hash >> 6)) << 3);
 }
 
 @inline
 function largeBit(area: u32): u64 {
-  return (<u64>1) << u64(((area * 0x9e3779b1) >> 21) & 63);
+  return (<u64>1) << u64(((area * 0x9e3779b1) >> LARGE_SHIFT) & 63);
 }
 
 /** Remembers that a fragment of the large page of `bytes` bytes around `lin` was put in the TLB. */
@@ -220,6 +304,7 @@ export function tlbProtectEverywhere(cpu: Vcpu, host: u32, shared: bool): void {
 export function tlbReset(cpu: Vcpu): void {
   if (cpu.tlbBase == 0) cpu.tlbBase = cpu.tlb;
   cpu.tlbNextAsid = 0;
+  freshGlobalKey(cpu);
   useAsid(cpu, freshAsid(cpu));
   tlbUpdateContext(cpu);
 }

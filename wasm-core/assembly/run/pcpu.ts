@@ -126,14 +126,13 @@ function slice(p: Pcpu, cpu: Vcpu, start: u64): u64 {
   let now = start;
   const x = xenOf(cpu);
   fireTimers(cpu, now);
-  if (x.block == BlockMode.POLL) endPoll(cpu);
-  x.block = BlockMode.NONE;
   x.yielded = 0;
   cpu.regionsAt = p.regionsAt;
   if (x.runstateSet) writeRunstate(cpu);
   // A vCPU that waits for SIPI enters the run loop only to take it.
   let again = !cpu.waitForSipi || shouldRun(cpu);
   while (again) {
+    endWait(cpu);
     const before = now;
     now = tick(p, cpu, before);
     const reason = cpu.exitReason;
@@ -155,6 +154,13 @@ function mayStay(m: Machine, p: Pcpu, cpu: Vcpu): bool {
   }
   if (<i64>m.timeslice - cpu.sliceLeft >= BOOST_NS) endBoost(cpu);
   return !waitsAtLeast(m, cpu.priority + 1);
+}
+
+/** A vCPU that goes on waits no more, also when what ended its wait came before it left its pCPU. */
+function endWait(cpu: Vcpu): void {
+  const x = xenOf(cpu);
+  if (x.block == BlockMode.POLL) endPoll(cpu);
+  x.block = BlockMode.NONE;
 }
 
 /** What a reason to leave means for the vCPU: true when it could run on. */

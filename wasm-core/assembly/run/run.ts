@@ -38,6 +38,7 @@ export function runVcpu(cpu: Vcpu): u32 {
 @inline
 function runHere(cpu: Vcpu, at: usize): void {
   const block = changetype<Block>(at);
+  warm(cpu, block);
   const entry = regionOf(cpu, block);
   if (entry != 0) {
     cpu.regionEntries += 1;
@@ -45,7 +46,6 @@ function runHere(cpu: Vcpu, at: usize): void {
     if (exit != RegionExit.NEXT) settleRegion(cpu, block, exit);
     return;
   }
-  warm(cpu, block);
   runBlock(cpu, at);
 }
 

@@ -13,7 +13,7 @@ const RBX = 24;
 const R15 = 120;
 const MS = 1_000_000;
 
-/** Makes the stand-in guest halt at once (1), spin (0) or triple fault (3). */
+/** Makes the stand-in guest halt at once (1), spin (0), triple fault (3) or poll before it spins (4). */
 const behave = (g: Guest, how: number, n = 0) => g.core.view().setBigUint64(g.vcpu(n) + RBX, BigInt(how), true);
 const icount = (g: Guest, n = 0) => g.core.view().getBigUint64(g.vcpu(n) + Vcpu.off.icount, true);
 const upcalls = (g: Guest, n = 0) => g.core.view().getBigUint64(g.vcpu(n) + R15, true);
@@ -169,6 +169,18 @@ describe("the scheduler", () => {
         ]),
       ),
     ).toBe(-22);
+  });
+
+  it("keeps a vCPU running whose poll was over before it left its pCPU", async () => {
+    const [core, a] = await machineWith([[1, 64]]);
+    const g = a as Guest;
+    ticking(core);
+    start(g, 4);
+    // Interrupts are off: the event ends the poll and stays where it is.
+    core.view().setUint32(g.vcpu() + Vcpu.off.eflags, 2, true);
+    for (let i = 0; i < 4; i++) expect(core.call.pcpuRun(0)).toBe(AGAIN);
+    expect(Number(icount(g))).toBeGreaterThan(0);
+    expect(core.u32(g.xen() + XenVcpu.off.block)).toBe(0);
   });
 
   it("stops a paused domain and one that crashed, and says when it is out", async () => {

@@ -17,6 +17,8 @@ export interface RegionLimits {
 }
 
 export const REGION_LIMITS: RegionLimits = { nodes: 64, insns: 640, depth: 3 };
+/** Of a region that is made again. */
+export const HOT_LIMITS: RegionLimits = { nodes: 120, insns: 1500, depth: 5 };
 
 /** Targets further away than this are not followed: a site packs its distance into an i32. */
 const REACH = 1 << 22;
@@ -74,6 +76,7 @@ class Discovery {
     return {
       rip: this.rip,
       long: this.#long,
+      hot: this.view.hasRegion(this.block),
       nodes: this.nodes,
       frames: [...this.frames].map(([genAt, gen]) => ({ genAt, gen })),
       hosts: this.hosts,
@@ -267,7 +270,7 @@ export function discoverRegion(
   vcpu: number,
   rip: bigint,
   block: number,
-  limits: RegionLimits = REGION_LIMITS,
+  limits: RegionLimits = view.hasRegion(block) ? HOT_LIMITS : REGION_LIMITS,
 ): Region | undefined {
   return new Discovery(view, vcpu, rip, block, limits).run();
 }

@@ -105,7 +105,7 @@ class RegionWriter {
     const { e } = this;
     const node = this.region.nodes[n]!;
     const from = this.#order.onlyFrom[n]!;
-    e.beginNode(from < 0 ? undefined : this.#flagsAt.get(from), this.#order.inLoop[n]!);
+    e.beginNode(from < 0 ? undefined : this.#flagsAt.get(from), this.region.hot || this.#order.inLoop[n]!);
     const count = node.insns.length;
     this.#mark("node", n);
     e.code.get(L.LEFT).i32(count).op("i32.sub").set(L.LEFT);

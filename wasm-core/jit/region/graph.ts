@@ -36,6 +36,8 @@ export interface Region {
   readonly rip: bigint;
   /** 64-bit mode; otherwise 32-bit protected or compatibility mode. */
   readonly long: boolean;
+  /** It is entered so often that its code is made for speed alone. */
+  readonly hot: boolean;
   readonly nodes: Node[];
   /** What the code was made from. */
   readonly frames: readonly { readonly genAt: number; readonly gen: number }[];

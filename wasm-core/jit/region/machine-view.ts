@@ -116,10 +116,16 @@ export class MachineView {
     return this.word(this.word(block + Block.off.genAt2)) === this.word(block + Block.off.gen2);
   }
 
+  /** Whether a region begins with the block. */
+  hasRegion(block: number): boolean {
+    return this.word(block + Block.off.entry) !== 0;
+  }
+
   /** Whether the block ran at least a 32nd as often as makes it hot. */
   isWarm(block: number): boolean {
-    const threshold = this.word(this.jit + Jit.off.threshold);
-    return threshold - this.word(block + Block.off.heat) >= threshold >>> 5;
+    if (this.hasRegion(block)) return true;
+    const patience = this.word(block + Block.off.patience);
+    return patience - this.word(block + Block.off.heat) >= patience >>> 5;
   }
 
   keyOf(block: number): number {

@@ -169,7 +169,15 @@ it("a region of any shape goes the ways of its graph", () => {
         [0, HOST],
         [PAGE, 2 * HOST],
       ]);
-      const region: Region = { rip: RIP, long: true, nodes, frames: [{ genAt: GEN_AT, gen: 0 }], hosts, block: 0 };
+      const region: Region = {
+        rip: RIP,
+        long: true,
+        hot: false,
+        nodes,
+        frames: [{ genAt: GEN_AT, gen: 0 }],
+        hosts,
+        block: 0,
+      };
       const code = emitRegion(region, unexpected).slice();
       const refused = runRegion(code, decisions, budget, samePages);
       const icount = Number(view.getBigUint64(CPU + off.icount, true));

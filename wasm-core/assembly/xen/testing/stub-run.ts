@@ -1,8 +1,12 @@
 /**
- * Stand-in for run: a guest that spends its whole budget, or that halts at once when bit 0 of RBX is set. Pending
+ * Stand-in for run: a guest that spends its whole budget, or that halts at once when bit 0 of RBX is set, or polls first
+ * when RBX is 4, and has an interrupt raised before it has left the run loop. Pending
  * upcalls are taken (upcall_pending cleared) when interrupts are on, and counted in R15.
  */
 import { EventBit, ExitReason, Vcpu, VcpuInfoOff, VcpuOff, XenVcpu } from "../gen/layout";
+import { NEVER } from "../util/host";
+import { POLL_MANY } from "../xen/evtchn/upcall";
+import { beginPoll } from "../xen/timers";
 
 const RBX: usize = 24;
 const R15: usize = 120;
@@ -24,6 +28,12 @@ export function runVcpu(cpu: Vcpu): u32 {
       store<u64>(self + R15, load<u64>(self + R15) + 1);
       cpu.halted = 0;
     }
+  }
+  if (load<u64>(self + RBX) == 4) {
+    store<u64>(self + RBX, 0);
+    beginPoll(cpu, POLL_MANY, NEVER);
+    atomic.or<u32>(self, EventBit.INTERRUPT, VcpuOff.events);
+    return ExitReason.STOP;
   }
   if (load<u64>(self + RBX) == 3) return ExitReason.TRIPLE_FAULT;
   if ((load<u64>(self + RBX) & 1) != 0) {

@@ -1,0 +1,66 @@
+/**
+ * Debian boots and works with regions, and now and then one of them is checked against the interpreter: each when it is
+ * new, and any of them once in a while. SAMPLES, EVERY (entries between two samples), THRESHOLD (runs before a region
+ * is made) and SEED make another run of it; a run can be as long as one likes.
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { Jit } from "../../wasm-core/abi/structs/jit.js";
+import { RegionCompiler } from "../../wasm-core/jit/compiler.js";
+import { Sampler } from "../diff/sampler.js";
+import { OneThreadMachine } from "../fuzz/one-thread.js";
+import { Random } from "../support/random.js";
+import { Console, debianConfig } from "./debian.js";
+import { JOBS, makeJobs, withJobs } from "./jobs.js";
+
+const setting = (name: string, usual: number): number => Number(process.env[name] ?? usual);
+const SAMPLES = setting("SAMPLES", 25_000);
+const EVERY = setting("EVERY", 500);
+const THRESHOLD = setting("THRESHOLD", 1000);
+const SEED = setting("SEED", 1);
+const FRAMES = 1 << 17;
+/** In whatever state the guest is then. */
+const LEAST_REGIONS = 200;
+const PROMPT = "xenolith:/# ";
+/** Programs of both word sizes, and the shell. */
+const WORK = `B=/jobs LC_ALL=C
+export B LC_ALL
+while true; do
+${JOBS.join("\n")}
+done >/dev/null 2>&1
+`;
+const LIMIT_MS = process.env.SAMPLES === undefined ? 600_000 : 86_400_000;
+
+const folder = mkdtempSync(join(tmpdir(), "xenolith-lockstep-"));
+beforeAll(() => makeJobs(folder));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+it("a booting Debian's regions do what the interpreter does", { timeout: LIMIT_MS }, async () => {
+  const machine = await OneThreadMachine.create(FRAMES, SEED);
+  const { call, memory } = machine.core;
+  const jit = call.jitStart();
+  new Int32Array(memory.buffer)[(jit + Jit.off.threshold) >>> 2] = THRESHOLD;
+  const compiler = new RegionCompiler({ memory, jit, firstSlot: call.table.length });
+  const sampler = new Sampler(machine.core, jit, new Random(SEED), EVERY);
+  const { ramdisk } = await debianConfig();
+  const domid = await machine.host.create(await debianConfig({ ramdisk: withJobs(ramdisk!, folder, { work: WORK }) }));
+  const console = await Console.of(machine.host, domid);
+  let working = false;
+  let turns = 0;
+  while (sampler.counts.compared < SAMPLES && sampler.found === undefined) {
+    await machine.run(1);
+    compiler.drain();
+    sampler.install();
+    if (turns++ % 16 === 0) await new Promise((resolve) => setImmediate(resolve));
+    if (!working && console.text.includes(PROMPT)) {
+      working = true;
+      console.type("sh /jobs/work\n");
+    }
+  }
+  const { compared, instructions, regions } = sampler.counts;
+  process.stderr.write(`lockstep: ${compared} samples of ${regions} regions, ${instructions} instructions\n`);
+  expect(sampler.found).toBeUndefined();
+  expect(regions).toBeGreaterThan(LEAST_REGIONS);
+});

@@ -1,0 +1,49 @@
+/**
+ * How often a block is run by the interpreter before a region is asked for. Where regions went stale it is twice as often
+ * each time, up to a limit: code that is rewritten all the time is not worth compiling. [none of this is x86's]
+ */
+import { Block, BlockOff, Jit } from "../gen/layout";
+import { codeCache } from "../mmu/code-cache";
+
+@inline
+function jit(): Jit {
+  return changetype<Jit>(<usize>codeCache().jit);
+}
+
+function longer(patience: u32): u32 {
+  return min(patience << 1, jit().longest);
+}
+
+/** The region of `block` went stale: it is counted anew, and for longer. */
+export function countAnew(block: Block): void {
+  block.patience = longer(block.patience);
+  block.heat = block.patience;
+}
+
+/** The patience of a new block; `old` is the stale one that was decoded from the same place, or null. */
+export function patienceAfter(old: Block): u32 {
+  if (changetype<usize>(old) == 0) return jit().threshold;
+  return old.entry != 0 ? longer(old.patience) : old.patience;
+}
+
+@inline
+function isStale(b: Block): bool {
+  return load<u32>(b.genAt) != b.gen || (b.cross != 0 && load<u32>(b.genAt2) != b.gen2);
+}
+
+/**
+ * Takes the stale block that was decoded where `head` is from its hash bucket: code that changes all the time would fill
+ * it with them. Whoever walks through the bucket meanwhile gets on from the block. Null when there is none.
+ */
+export function unlinkStale(slot: usize, head: Block): Block {
+  let link = slot;
+  for (let at = <usize>load<u32>(link); at != 0; at = <usize>load<u32>(link)) {
+    const b = changetype<Block>(at);
+    if (b.phys == head.phys && b.key == head.key && isStale(b)) {
+      atomic.store<u32>(link, b.hashNext);
+      return b;
+    }
+    link = at + BlockOff.hashNext;
+  }
+  return changetype<Block>(0);
+}
