@@ -21,8 +21,9 @@ const SEEDS = 3;
 const FENCES = 128;
 const ROUNDS = 8;
 const TURNS = 12;
-/** Slices of a turn: more than the attackers have vCPUs, which come first after an event. */
-const SLICES = 8;
+/** Machine time of a turn: credits are given out some times in a round. */
+const TURN_NS = 5e6;
+const MOST_SLICES = 4000;
 const ATTACKERS = 2;
 /** What a machine keeps of domains that are gone, at most. */
 const KEPT_KIB = 1024;
@@ -125,6 +126,12 @@ class Reach {
   }
 }
 
+/** Runs until so much machine time has passed. Most slices are short: somebody waits, or somebody else is woken. */
+async function runFor(machine: OneThreadMachine, ns: number): Promise<void> {
+  const until = machine.core.call.machineNow() + ns;
+  for (let i = 0; i < MOST_SLICES && machine.core.call.machineNow() < until; i++) await machine.run(1);
+}
+
 async function attack(seed: number, target: Target): Promise<Reach> {
   const random = randomOf(seed);
   const machine = await OneThreadMachine.create(FRAMES, seed);
@@ -138,7 +145,7 @@ async function attack(seed: number, target: Target): Promise<Reach> {
     while (attack.live.length < ATTACKERS) await attack.start();
     const was = progress(machine, neighbour);
     for (let turn = 0; turn < TURNS; turn++) {
-      await machine.run(SLICES);
+      await runFor(machine, TURN_NS);
       for (const domid of attack.live) attack.stir(domid);
     }
     canary.check();
