@@ -2,6 +2,8 @@
  * The compiler's service: takes requests for regions from shared memory, makes modules of them and publishes these in a
  * ring that every pCPU reads. It keeps the book of table slots: a module's slots are given back when it is dropped.
  */
+
+import { isShared } from "../abi/shared.js";
 import { JIT_REQUESTS, JIT_RING_BYTES, Jit, JitRecord, JitRecordKind, JitRequest } from "../abi/structs/jit.js";
 import { MACHINE_BASE, Machine, PCPU_BASE, Pcpu } from "../abi/structs/machine.js";
 import { Block } from "../abi/structs/translation.js";
@@ -52,16 +54,24 @@ export class RegionCompiler {
     return { word, value: Atomics.load(words, word) };
   }
 
-  /** Compiles everything asked for so far; returns how many regions were made. */
-  drain(): number {
+  /** Whether regions are asked for. */
+  get isAsked(): boolean {
+    const head = (this.host.jit + Jit.off.requestHead) >>> 2;
+    return this.waitingFor().value !== Atomics.load(new Int32Array(this.host.memory.buffer), head);
+  }
+
+  /** Compiles what was asked for so far, `most` requests of it; returns how many regions were made. */
+  drain(most = Number.POSITIVE_INFINITY): number {
     let made = 0;
-    for (;;) {
+    for (let left = most; left > 0; ) {
       const view = this.#look();
       this.#follow(view);
-      const requests = this.#take(view);
-      if (requests.length === 0) return made;
+      const requests = this.#take(view, Math.min(left, BATCH));
+      if (requests.length === 0) break;
+      left -= requests.length;
       made += this.#compile(view, requests);
     }
+    return made;
   }
 
   /** A view of the memory as it is now: it may have grown. */
@@ -80,13 +90,13 @@ export class RegionCompiler {
     this.book.clear();
   }
 
-  #take(view: MachineView): Request[] {
+  #take(view: MachineView, most: number): Request[] {
     const words = new Int32Array(view.buffer);
     const head = (this.host.jit + Jit.off.requestHead) >>> 2;
     const tail = (this.host.jit + Jit.off.requestTail) >>> 2;
     const out: Request[] = [];
     let at = Atomics.load(words, head);
-    while (out.length < BATCH && at !== Atomics.load(words, tail)) {
+    while (out.length < most && at !== Atomics.load(words, tail)) {
       const r = view.word(this.host.jit + Jit.off.requests) + ((at >>> 0) % JIT_REQUESTS) * JitRequest.size;
       const rip = BigInt(view.word(r + JitRequest.off.rip)) | (BigInt(view.word(r + JitRequest.off.rip + 4)) << 32n);
       if (view.word(r + JitRequest.off.epoch) === view.epoch)
@@ -110,7 +120,7 @@ export class RegionCompiler {
     if (regions.length === 0) return 0;
     const handlers = new HandlerImports();
     const codes: RegionCode[] = regions.map((r) => emitRegion(r, handlers.number));
-    const bytes = compileModule(codes, handlers.list);
+    const bytes = compileModule(codes, handlers.list, isShared(this.host.memory));
     const first = this.#nextSlot;
     this.#nextSlot += regions.length;
     const at = this.#publish(JitRecordKind.values.MODULE, first, regions.length, bytes);

@@ -35,3 +35,8 @@ export type WorkerReport =
   /** The region compiler failed on something: a bug of ours. The guest goes on in the interpreter. */
   | { readonly kind: "compiler"; readonly message: string }
   | { readonly kind: "doorbell" };
+
+/** What a report says of an exception. */
+export function failureText(error: unknown): string {
+  return error instanceof Error ? `${error.message}\n${error.stack ?? ""}` : String(error);
+}

@@ -73,6 +73,7 @@ export class FakeHost implements HostApi {
       version: "0.1.0",
       xenVersion: "4.0.0",
       pcpus: 2,
+      singleThread: !globalThis.crossOriginIsolated,
       totalKiB: TOTAL_KIB,
       freeKiB: TOTAL_KIB - usedKiB,
       usedKiB,
