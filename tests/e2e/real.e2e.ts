@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import type { Browser, Page } from "playwright-core";
 import { launchBrowser } from "./browser.js";
+import { type PlainSite, startPlainSite } from "./plain-site.js";
 import { type Playground, PREPARE_MS, startPlayground } from "./playground.js";
 
 const BOOT_MS = 300_000;
@@ -13,14 +14,17 @@ const STEP_MS = 60_000;
 
 let browser: Browser;
 let playground: Playground;
+let plainSite: PlainSite;
 
 before(async () => {
   playground = await startPlayground();
+  plainSite = await startPlainSite(playground.url);
   browser = await launchBrowser();
 });
 
 after(async () => {
   await browser?.close();
+  plainSite?.close();
   await playground?.close();
 });
 
@@ -40,22 +44,39 @@ async function waitForText(page: Page, text: string, timeoutMs: number): Promise
   }
 }
 
+/** Boots Debian in a page that was just opened, types at its shell, pauses it, and has it power off. The page names its `threads`. */
+async function liveThrough(page: Page, vcpus: number, threads: string): Promise<void> {
+  await page.getByRole("button", { name: "Boot Debian" }).click();
+  await page.getByRole("tab", { name: "debian-cloud" }).waitFor({ timeout: PREPARE_MS });
+  await waitForText(page, "xenolith:", BOOT_MS);
+  await page.keyboard.type("echo cpus=$(nproc) on $(uname -m)\r");
+  await waitForText(page, `cpus=${vcpus} on x86_64`, STEP_MS);
+  await page.getByText(threads, { exact: true }).waitFor({ timeout: STEP_MS });
+  await page.getByRole("button", { name: "Pause debian-cloud" }).click();
+  await page.locator(".state", { hasText: "paused" }).waitFor({ timeout: STEP_MS });
+  await page.getByRole("button", { name: "Resume debian-cloud" }).click();
+  await page.getByRole("button", { name: "Shut down debian-cloud" }).click();
+  await page.getByText("debian-cloud is gone.").waitFor({ timeout: STEP_MS });
+}
+
 describe("Debian in a tab", () => {
   for (const vcpus of [1, 4]) {
     it(`boots to a shell with ${vcpus} vCPU and powers off`, { timeout: PREPARE_MS + BOOT_MS }, async () => {
       const page = await browser.newPage();
       await page.goto(`${playground.url}?vcpus=${vcpus}&mem=256`);
-      await page.getByRole("button", { name: "Boot Debian" }).click();
-      await page.getByRole("tab", { name: "debian-cloud" }).waitFor({ timeout: PREPARE_MS });
-      await waitForText(page, "xenolith:", BOOT_MS);
-      await page.keyboard.type("echo cpus=$(nproc) on $(uname -m)\r");
-      await waitForText(page, `cpus=${vcpus} on x86_64`, STEP_MS);
-      await page.getByRole("button", { name: "Pause debian-cloud" }).click();
-      await page.locator(".state", { hasText: "paused" }).waitFor({ timeout: STEP_MS });
-      await page.getByRole("button", { name: "Resume debian-cloud" }).click();
-      await page.getByRole("button", { name: "Shut down debian-cloud" }).click();
-      await page.getByText("debian-cloud is gone.").waitFor({ timeout: STEP_MS });
+      await liveThrough(page, vcpus, "one for each pCPU");
       await page.close();
     });
   }
+
+  it("does so in one thread where the page is not isolated", { timeout: PREPARE_MS + BOOT_MS }, async () => {
+    const page = await browser.newPage();
+    await page.goto(`${plainSite.url}?vcpus=2&mem=256`);
+    assert.deepEqual(await page.evaluate(() => [crossOriginIsolated, typeof SharedArrayBuffer]), [false, "undefined"]);
+    await page.getByText("One thread: this page is not isolated").waitFor({ timeout: STEP_MS });
+    await liveThrough(page, 2, "one: this page is not isolated");
+    // One worker: Domain0's.
+    assert.equal(page.workers().length, 1);
+    await page.close();
+  });
 });
