@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
 import { moduleBytes } from "../jit/wasm/module.js";
 import { Type } from "../jit/wasm/ops.js";
+import { readMemoryLimits } from "../worker/index.js";
 import { unshareMemory } from "./postlink.js";
 
 const { I32 } = Type;
@@ -32,6 +33,8 @@ it("changes nothing but the memory's declaration, and leaves its input alone", a
   const made = unshareMemory(shared);
   expect(shared).toEqual(before);
   expect([...made].filter((byte, at) => byte !== shared[at])).toEqual([1]);
+  expect(readMemoryLimits(shared)).toEqual({ initial: 1, maximum: 2, shared: true });
+  expect(readMemoryLimits(made)).toEqual({ initial: 1, maximum: 2, shared: false });
   await expect(run(made, new WebAssembly.Memory({ initial: 1, maximum: 2, shared: true }))).rejects.toThrow();
   await expect(run(shared, new WebAssembly.Memory({ initial: 1, maximum: 2 }))).rejects.toThrow();
 });
