@@ -65,6 +65,12 @@ export interface VcpuInfo {
   readonly instructions: number;
 }
 
+export interface InstructionShares {
+  readonly region: number;
+  readonly handler: number;
+  readonly interpreter: number;
+}
+
 export interface DomainInfo {
   readonly domid: DomId;
   readonly name: string;
@@ -81,6 +87,8 @@ export interface DomainInfo {
   readonly cpuSeconds: number;
   readonly uptimeSeconds: number;
   readonly instructions: number;
+  /** Where they were executed: in compiled regions, in handlers called from these, in the interpreter. Absent before the first region. */
+  readonly jit?: InstructionShares;
 }
 
 export interface HostInfo {

@@ -5,13 +5,14 @@
 import type { CoreExports } from "../../wasm-core/abi/core-api.js";
 import { OneThread } from "../../wasm-core/worker/index.js";
 import type { CoreCalls } from "./core.js";
-import type { Engine, EngineParts } from "./engine.js";
+import type { Engine, EngineParts, RegionDirectory } from "./engine.js";
 
 /** Runs work after the event loop had a turn. */
 export type Soon = (work: () => void) => void;
 
 export class OneThreadEngine implements Engine {
   readonly calls: CoreCalls;
+  readonly regions: RegionDirectory | null;
   #thread: OneThread | null = null;
 
   constructor(
@@ -19,6 +20,10 @@ export class OneThreadEngine implements Engine {
     private readonly soon: Soon,
   ) {
     this.calls = followed(parts.exports, () => this.#thread?.look());
+    const ask = (region: number | null, wasm = false) => this.#thread?.answer({ id: 0, region, wasm });
+    const list = async () => ask(null)?.list ?? [];
+    const describe = async (region: number, wasm: boolean) => ask(region, wasm)?.text;
+    this.regions = parts.jit === 0 ? null : { list, describe };
   }
 
   onDoorbell(onRing: () => void): void {

@@ -11,7 +11,7 @@ import {
   type WorkerReport,
 } from "../../wasm-core/worker/index.js";
 import type { CoreCalls, CoreLink } from "./core.js";
-import type { Engine } from "./engine.js";
+import type { Engine, RegionDirectory } from "./engine.js";
 import { MachineMemory } from "./memory.js";
 import { OneThreadEngine, type Soon } from "./one-thread.js";
 import { Threads } from "./threads.js";
@@ -43,6 +43,11 @@ export class RealCore implements CoreLink {
 
   get calls(): CoreCalls {
     return this.engine.calls;
+  }
+
+  /** Who knows the regions; null when there is no compiler. */
+  get regions(): RegionDirectory | null {
+    return this.engine.regions;
   }
 
   /** Makes the machine and starts its pCPUs. Throws what the host throws when it cannot: no memory, a wrong module. */

@@ -2,7 +2,8 @@
 import type { WorkerReport, WorkerStart } from "../../wasm-core/worker/index.js";
 
 export interface CoreWorker {
-  start(message: WorkerStart): void;
+  /** `ports` are those of the message, which pass to the worker. */
+  start(message: WorkerStart, ports?: readonly MessagePort[]): void;
   onReport(listener: (report: WorkerReport) => void): void;
   /** The worker itself failed: it could not be loaded, or ended. */
   onFailure(listener: (message: string) => void): void;

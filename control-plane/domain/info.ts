@@ -27,16 +27,27 @@ export function describeDomain(core: CoreLink, record: DomainRecord, nowNs: numb
     cpuSeconds: sum("cpuSeconds"),
     uptimeSeconds: Math.max(0, nowNs - record.createdNs) / 1e9,
     instructions: sum("instructions"),
+    ...sharesOf(core, record, sum("instructions")),
   };
 }
 
-function describeVcpus(core: CoreLink, record: DomainRecord): VcpuInfo[] {
-  const vcpus: VcpuInfo[] = [];
-  for (let id = 0; id < record.config.maxVcpus; id++) {
-    const vcpu = record.exists ? vcpuView(core, record.domid, id) : undefined;
-    if (vcpu) vcpus.push(describeVcpu(vcpu, id));
+function sharesOf(core: CoreLink, record: DomainRecord, instructions: number): Pick<DomainInfo, "jit"> {
+  let [inRegions, handler] = [0, 0];
+  for (const vcpu of vcpusOf(core, record)) {
+    inRegions += vcpu.get("regionInstructions");
+    handler += vcpu.get("regionHandlers");
   }
-  return vcpus;
+  if (inRegions === 0) return {};
+  return { jit: { region: inRegions - handler, handler, interpreter: Math.max(0, instructions - inRegions) } };
+}
+
+function vcpusOf(core: CoreLink, record: DomainRecord): VcpuView[] {
+  const ids = record.exists ? [...Array(record.config.maxVcpus).keys()] : [];
+  return ids.flatMap((id) => vcpuView(core, record.domid, id) ?? []);
+}
+
+function describeVcpus(core: CoreLink, record: DomainRecord): VcpuInfo[] {
+  return vcpusOf(core, record).map(describeVcpu);
 }
 
 function describeVcpu(vcpu: VcpuView, id: number): VcpuInfo {

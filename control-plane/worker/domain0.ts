@@ -49,7 +49,8 @@ export async function startDomain0(start: Domain0Start, host: Domain0Host): Prom
   const random: Random = deterministic ? new SeededRandom(seed) : { u32: hostRandom };
   const toolstack = new Toolstack({ core, clock, random, log, coreSink: host.coreSink, later: host.soon });
   core.onDoorbell(() => toolstack.service());
-  serveHost(new Host({ core, toolstack, log, clock, pcpus, close: () => core.close() }), start.port);
+  const regions = core.regions === null ? {} : { regions: core.regions };
+  serveHost(new Host({ core, toolstack, log, clock, pcpus, ...regions, close: () => core.close() }), start.port);
 }
 
 function hostRandom(): number {

@@ -51,7 +51,7 @@ async function makePeers(options: Options, scratch: string): Promise<{ peers: Pe
     64: busybox.data,
     ...(i386 ? { 32: i386.busybox } : {}),
   });
-  const peers = [xenolith(guest, programs, scratch)];
+  const peers = [xenolith(guest, programs, scratch, options.jit)];
   if (options.peers.includes("qemu")) peers.push(qemu(guest, programs, scratch));
   if (options.peers.includes("v86") && i386) {
     const peer = await ifPossible("v86", () => v86(i386, programs, scratch, cacheDir));

@@ -29,6 +29,8 @@ describe("the bench's options", () => {
     expect(options("--scale", "2").check).toBe(false);
     expect(options("--update").check).toBe(false);
     expect(options("--no-check").check).toBe(false);
+    expect(options("--no-jit")).toMatchObject({ jit: false, check: false });
+    expect(() => options("--no-jit", "--update")).toThrow("without --no-jit");
   });
 
   it("refuse what is not there, with what is", () => {
@@ -50,6 +52,7 @@ describe("the bench's options", () => {
       "quick",
       "scale",
       "flavour",
+      "no-jit",
       "no-build",
       "update",
       "no-check",

@@ -16,6 +16,7 @@ Boots Debian here and on others, runs the same programs in each guest, and compa
   --quick            the same as --pairs 1
   --scale X          multiply the work of every program by X (default: 1)
   --flavour NAME     cloud or full: which of Debian's kernels (default: cloud)
+  --no-jit           the interpreter alone here; nothing is compared with the baseline
   --no-build         take dist/ as it is
   --update           write what was measured into tests/bench/baseline.json instead of checking it
   --no-check         do not compare with the baseline
@@ -26,7 +27,7 @@ Boots Debian here and on others, runs the same programs in each guest, and compa
 A regression beyond the baseline's tolerance, and a program whose result differs between machines, end with status 1.
 Examples:
   npm run bench -- --quick --only alu,chase-cache --peers qemu,native --words 64
-  npm run bench -- --only boot
+  npm run bench -- --only boot --no-jit
   npm run bench -- --only smp --pairs 5
 docs/performance.md says how to read the figures and how to add a program.
 `;
@@ -40,6 +41,7 @@ export interface Options {
   readonly pairs: number;
   readonly scale: number;
   readonly flavour: "cloud" | "full";
+  readonly jit: boolean;
   readonly build: boolean;
   readonly update: boolean;
   readonly check: boolean;
@@ -78,6 +80,7 @@ export function readOptions(args: readonly string[]): Options | string {
       quick: { type: "boolean", default: false },
       scale: { type: "string", default: "1" },
       flavour: { type: "string", default: "cloud" },
+      "no-jit": { type: "boolean", default: false },
       "no-build": { type: "boolean", default: false },
       update: { type: "boolean", default: false },
       "no-check": { type: "boolean", default: false },
@@ -92,6 +95,8 @@ export function readOptions(args: readonly string[]): Options | string {
   if (!Number.isInteger(pairs)) throw new Error("--pairs: only whole boots");
   const scale = numberOf("--scale", values.scale);
   const words = listOf("--words", values.words, WORDS);
+  const jit = !values["no-jit"];
+  if (values.update && !jit) throw new Error("--update: the baseline is of runs without --no-jit");
   return {
     workloads: workloadsOf(values.only),
     whole: values.only === undefined && words.length === WORDS.length && scale === 1,
@@ -100,10 +105,11 @@ export function readOptions(args: readonly string[]): Options | string {
     pairs,
     scale,
     flavour: listOf("--flavour", values.flavour, ["cloud", "full"] as const)[0]!,
+    jit,
     build: !values["no-build"],
     update: values.update,
     // Another amount of work makes other ratios, as start-up and compiling weigh differently.
-    check: !values["no-check"] && !values.update && scale === 1,
+    check: !values["no-check"] && !values.update && scale === 1 && jit,
     json: values.json,
   };
 }

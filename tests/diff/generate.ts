@@ -3,9 +3,9 @@
  * goes on behind its segment: R15 says where that is, and the exception handlers return there.
  */
 import type { Random } from "../support/random.js";
-import { FREE, type Instructions, loadImmediate, randomAddress } from "./instruction.js";
+import { FREE, type Instructions, loadImmediate, MOST_OPERAND, randomAddress } from "./instruction.js";
 import type { Item, Label, Program } from "./program.js";
-import { DATA, DATA_BYTES, RSP_AT_START } from "./space.js";
+import { ALIAS, CODE, DATA, DATA_BYTES, RSP_AT_START } from "./space.js";
 
 const RSP = 4;
 /** Counters of nested loops; R14 counts the program's own rounds. */
@@ -86,8 +86,16 @@ export class ProgramMaker {
     if (random.once(2)) this.#items.push(bytes(0xdb, 0xe3));
     if (random.once(6)) this.#items.push(bytes(0xfc));
     if (random.once(2)) this.#defaultMxcsr();
+    if (random.once(4)) this.#toAlias();
     this.#block(4 + random.below(24), 0);
     this.#place(next);
+  }
+
+  /** Goes on in the other mapping of the code: LEA RAX, XOR EAX, JMP RAX. */
+  #toAlias(): void {
+    const here = this.#label();
+    this.#items.push(addressOf(0, here), bytes(0x35, ...little(ALIAS ^ CODE)), bytes(0xff, 0xe0));
+    this.#place(here);
   }
 
   /** PUSH 1F80h, LDMXCSR [RSP], POP RAX. */
@@ -188,18 +196,29 @@ export class ProgramMaker {
     const { random } = this;
     const target = this.#label();
     const opcode = random.once(2);
-    const patch: Item = {
-      kind: "relative",
-      bytes: Uint8Array.of(0xc6, 0x05, 0, 0, 0, 0, opcode ? random.pick(PATCHES) : random.below(256)),
-      at: 2,
-      to: { label: target, plus: opcode ? 0 : 1 },
-    };
+    const value = opcode ? random.pick(PATCHES) : random.below(256);
+    const patch = this.#store(target, opcode ? 0 : 1, value);
     const behind = random.once(2);
-    if (behind) this.#items.push(patch);
+    if (behind) this.#items.push(...patch);
     this.#block(random.below(3), 2);
     this.#place(target);
     this.#items.push(opcode ? bytes(random.pick(PATCHES), 0xd8) : bytes(0xb8, ...little(random.u32())));
-    if (!behind) this.#items.push(patch);
+    if (!behind) this.#items.push(...patch);
+  }
+
+  /** Stores a byte behind a label: as MOV, by STOSB, or, where anything may be written, as locked XOR. */
+  #store(label: Label, plus: number, value: number): Item[] {
+    const { random } = this;
+    const to = { label, plus };
+    const direct = (opcode: number[]): Item => {
+      const code = [...opcode, 0, 0, 0, 0, value];
+      return { kind: "relative", bytes: Uint8Array.from(code), at: opcode.length, to };
+    };
+    if (random.once(2)) {
+      const lea: Item = { kind: "relative", bytes: Uint8Array.of(0x48, 0x8d, 0x3d, 0, 0, 0, 0), at: 3, to };
+      return [lea, bytes(0xb0, value), bytes(0xaa)];
+    }
+    return [direct(plus === 1 && random.once(2) ? [0xf0, 0x80, 0x35] : [0xc6, 0x05])];
   }
 
   #pair(depth: number): void {
@@ -212,7 +231,10 @@ export class ProgramMaker {
   #repeat(): void {
     const { random } = this;
     this.#items.push(loadImmediate(1, BigInt(random.below(random.once(6) ? 600 : 30))));
-    this.#items.push(loadImmediate(6, randomAddress(random, 64)), loadImmediate(7, randomAddress(random, 64)));
+    this.#items.push(
+      loadImmediate(6, randomAddress(random, MOST_OPERAND)),
+      loadImmediate(7, randomAddress(random, MOST_OPERAND)),
+    );
     const rex = random.once(3) ? [0x48] : [];
     this.#items.push(bytes(random.once(2) ? 0xf3 : 0xf2, ...rex, random.pick([0xa4, 0xa5, 0xaa, 0xab, 0xa6, 0xae])));
   }

@@ -26,6 +26,8 @@ const RARE = new Set(["far", "interrupt", "port", "segment", "system", "xsave", 
 /** What most code consists of. */
 const HOT =
   /^(add|sub|and|or|xor|cmp|test|inc|dec|neg|not|adc|sbb|mov|movzx.*|movsx.*|lea|shl|shr|sar|rol|ror|imul2?|pushValue|popReg|xchg|bt)$/;
+/** More than an operand has: what string instructions may touch. */
+export const MOST_OPERAND = 64;
 const PLACEHOLDER = 0x5a3c1e78;
 
 interface Form {
@@ -94,7 +96,9 @@ export function randomAddress(random: Random, size: number, aligned = false): bi
     case 3:
       return NOWHERE + BigInt(random.below(256));
     case 4:
-      return BigInt(CODE + random.below(CODE_BYTES));
+      // Repeated instructions must not overwrite themselves: they stop there when they are stepped through, else not.
+      if (size < MOST_OPERAND) return BigInt(CODE + random.below(CODE_BYTES));
+      break;
     default:
       break;
   }
@@ -237,8 +241,8 @@ class Maker {
     const { row, module, variant } = this.form;
     const semantic = row.semantic;
     if (module === "string" || semantic === "maskmovq" || semantic === "maskmovdqu") {
-      this.#load(RSI, randomAddress(random, 64));
-      this.#load(RDI, randomAddress(random, 64));
+      this.#load(RSI, randomAddress(random, MOST_OPERAND));
+      this.#load(RDI, randomAddress(random, MOST_OPERAND));
       if (variant.rep !== 0) this.#load(RCX, BigInt(random.below(random.once(8) ? 700 : 20)));
     } else if (semantic === "xlat") this.#load(RBX, randomAddress(random, 256));
     else if (semantic === "div" || semantic === "idiv") this.#division(semantic === "idiv");

@@ -8,7 +8,7 @@ import { Random } from "../support/random.js";
 import { TestRegions } from "../support/regions.js";
 import { DiffMachine, differences } from "./machine.js";
 import { layOut, type Program } from "./program.js";
-import { CODE } from "./space.js";
+import { ALIAS, CODE } from "./space.js";
 
 /** Instructions of one program at most. */
 const MOST_INSTRUCTIONS = 12_000;
@@ -57,7 +57,12 @@ export class Lockstep {
     const before = { all: compiled.regionInstructions, handlers: compiled.regionHandlers };
     let found: Divergence | undefined;
     let stalled = 0;
-    while (compiled.icount < MOST_INSTRUCTIONS && compiled.rip !== end && stalled < MOST_STALLED) {
+    while (
+      compiled.icount < MOST_INSTRUCTIONS &&
+      compiled.rip !== end &&
+      compiled.rip !== end + ALIAS - CODE &&
+      stalled < MOST_STALLED
+    ) {
       const here = { rip: compiled.rip, icount: compiled.icount };
       const budget = random.pick([1, 1, 2, 5, 20, 100, 400]);
       compiled.run(budget);

@@ -5,7 +5,18 @@ import { HANDLERS, LongModeMachine } from "../support/machine.js";
 import { Random } from "../support/random.js";
 import { REGION_FRAMES } from "../support/regions.js";
 import { integer, lanes } from "../vectors/values.js";
-import { CODE, CODE_BYTES, DATA, DATA_BYTES, GS_BASE, READ_ONLY, STACK, STACK_BYTES } from "./space.js";
+import {
+  ALIAS,
+  ALIAS_ORDER,
+  CODE,
+  CODE_BYTES,
+  DATA,
+  DATA_BYTES,
+  GS_BASE,
+  READ_ONLY,
+  STACK,
+  STACK_BYTES,
+} from "./space.js";
 
 const PAGE = 4096;
 const RAM_PAGES = 64;
@@ -70,7 +81,12 @@ export class DiffMachine {
     const map = (linear: number, bytes: number, writable: boolean) =>
       this.#machine.mapUser({ linear, bytes, writable });
     this.#data = [...map(DATA, DATA_BYTES, true), ...map(READ_ONLY, PAGE, false), ...map(STACK, STACK_BYTES, true)];
-    this.#code = map(CODE, CODE_BYTES, true);
+    const code = this.#machine.reserve(CODE_BYTES / PAGE);
+    code.forEach((gpa, i) => {
+      this.#machine.remapUser(CODE + i * PAGE, gpa);
+      this.#machine.remapUser(ALIAS + i * PAGE, code[ALIAS_ORDER[i]!]!);
+    });
+    this.#code = code.map((gpa) => this.#machine.at(gpa));
     this.cpu = this.#machine.cpu;
     this.#memory = new Uint8Array(core.memory.buffer);
     this.#view = new DataView(core.memory.buffer);

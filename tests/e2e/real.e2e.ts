@@ -44,27 +44,42 @@ async function waitForText(page: Page, text: string, timeoutMs: number): Promise
   }
 }
 
-/** Boots Debian in a page that was just opened, types at its shell, pauses it, and has it power off. The page names its `threads`. */
-async function liveThrough(page: Page, vcpus: number, threads: string): Promise<void> {
+interface Life {
+  readonly name: string;
+  readonly vcpus: number;
+  /** What the page says of the machine's threads. */
+  readonly threads: string;
+}
+
+/** Boots Debian in a page that was just opened, types at its shell, pauses it, and has it power off. */
+async function liveThrough(page: Page, { name, vcpus, threads }: Life): Promise<void> {
   await page.getByRole("button", { name: "Boot Debian" }).click();
-  await page.getByRole("tab", { name: "debian-cloud" }).waitFor({ timeout: PREPARE_MS });
+  await page.getByRole("tab", { name }).waitFor({ timeout: PREPARE_MS });
   await waitForText(page, "xenolith:", BOOT_MS);
   await page.keyboard.type("echo cpus=$(nproc) on $(uname -m)\r");
   await waitForText(page, `cpus=${vcpus} on x86_64`, STEP_MS);
   await page.getByText(threads, { exact: true }).waitFor({ timeout: STEP_MS });
-  await page.getByRole("button", { name: "Pause debian-cloud" }).click();
+  await page.getByRole("button", { name: `Pause ${name}` }).click();
   await page.locator(".state", { hasText: "paused" }).waitFor({ timeout: STEP_MS });
-  await page.getByRole("button", { name: "Resume debian-cloud" }).click();
-  await page.getByRole("button", { name: "Shut down debian-cloud" }).click();
-  await page.getByText("debian-cloud is gone.").waitFor({ timeout: STEP_MS });
+  await page.getByRole("button", { name: `Resume ${name}` }).click();
+  await page.getByRole("button", { name: `Shut down ${name}` }).click();
+  await page.getByText(`${name} is gone.`).waitFor({ timeout: STEP_MS });
 }
 
 describe("Debian in a tab", () => {
-  for (const vcpus of [1, 4]) {
-    it(`boots to a shell with ${vcpus} vCPU and powers off`, { timeout: PREPARE_MS + BOOT_MS }, async () => {
+  // Both kernels, at both ends of what they are given.
+  for (const { flavour, vcpus, mem } of [
+    { flavour: "cloud", vcpus: 1, mem: 128 },
+    { flavour: "cloud", vcpus: 4, mem: 4096 },
+    { flavour: "full", vcpus: 4, mem: 128 },
+    { flavour: "full", vcpus: 1, mem: 4096 },
+  ]) {
+    const name = `debian-${flavour}`;
+    const what = `the ${flavour} kernel boots to a shell with ${vcpus} vCPU and ${mem} MiB, and powers off`;
+    it(what, { timeout: PREPARE_MS + BOOT_MS }, async () => {
       const page = await browser.newPage();
-      await page.goto(`${playground.url}?vcpus=${vcpus}&mem=256`);
-      await liveThrough(page, vcpus, "one for each pCPU");
+      await page.goto(`${playground.url}?flavour=${flavour}&vcpus=${vcpus}&mem=${mem}`);
+      await liveThrough(page, { name, vcpus, threads: "one for each pCPU" });
       await page.close();
     });
   }
@@ -74,7 +89,7 @@ describe("Debian in a tab", () => {
     await page.goto(`${plainSite.url}?vcpus=2&mem=256`);
     assert.deepEqual(await page.evaluate(() => [crossOriginIsolated, typeof SharedArrayBuffer]), [false, "undefined"]);
     await page.getByText("One thread: this page is not isolated").waitFor({ timeout: STEP_MS });
-    await liveThrough(page, 2, "one: this page is not isolated");
+    await liveThrough(page, { name: "debian-cloud", vcpus: 2, threads: "one: this page is not isolated" });
     // One worker: Domain0's.
     assert.equal(page.workers().length, 1);
     await page.close();

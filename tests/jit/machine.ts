@@ -15,6 +15,7 @@ import { Regions } from "../../wasm-core/worker/regions.js";
 import { makeTestCore, type TestCore } from "../support/core.js";
 import { LongModeMachine } from "../support/machine.js";
 import type { Random } from "../support/random.js";
+import { failed } from "../support/regions.js";
 import { value } from "./snippets.js";
 
 const CODE = 0x400000;
@@ -63,7 +64,7 @@ export class RegionMachine {
     const call = core.call as typeof core.call & RegionDoors & { jitStart(): number };
     this.#jit = call.jitStart();
     this.#compiler = new RegionCompiler({ memory: core.memory, jit: this.#jit, firstSlot: call.table.length });
-    this.#regions = new Regions(call, core.memory, 0, this.#jit);
+    this.#regions = new Regions(call, core.memory, 0, this.#jit, failed);
     this.#code = this.machine.mapUser({ linear: CODE, bytes: PAGE, writable: false })[0]!;
     this.#data = this.machine.mapUser({ linear: DATA, bytes: DATA_BYTES, writable: true });
     const u8 = this.#u8();

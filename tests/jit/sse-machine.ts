@@ -12,6 +12,7 @@ import { Regions } from "../../wasm-core/worker/regions.js";
 import { makeTestCore, type TestCore } from "../support/core.js";
 import { HANDLERS, LongModeMachine, STACK_TOP, xmmOffset } from "../support/machine.js";
 import type { Random } from "../support/random.js";
+import { failed } from "../support/regions.js";
 
 /** The ring of modules takes 8 MiB in a row. */
 const FRAMES = 8192;
@@ -102,7 +103,7 @@ export class SseMachine {
     const jit = call.jitStart();
     if (jit === 0) throw new Error("no memory for regions");
     this.#compiler = new RegionCompiler({ memory, jit, firstSlot: call.table.length });
-    this.#regions = new Regions(call, memory, 0, jit);
+    this.#regions = new Regions(call, memory, 0, jit, failed);
     this.#view = new DataView(memory.buffer);
     this.#bytes = new Uint8Array(memory.buffer);
     this.#published = jit + Jit.off.published;

@@ -5,6 +5,11 @@ import { RegionCompiler } from "../../wasm-core/jit/compiler.js";
 import { Regions } from "../../wasm-core/worker/regions.js";
 import type { TestCore } from "./core.js";
 
+/** For Regions: a module that cannot be made fails its test. */
+export const failed = (message: string): never => {
+  throw new Error(message);
+};
+
 /** Frames that a machine must have for them: the ring of modules takes 8 MiB in a row. */
 export const REGION_FRAMES = 8192;
 
@@ -15,15 +20,18 @@ export class TestRegions {
   readonly #jit: number;
   #asked = 0;
 
-  /** @param threshold runs of a block in the interpreter before its region is asked for */
-  constructor(core: TestCore, threshold: number) {
+  /**
+   * @param threshold runs of a block in the interpreter before its region is asked for
+   * @param limit bytes of code after which all regions are dropped
+   */
+  constructor(core: TestCore, threshold: number, limit?: number, onFailure: (message: string) => void = failed) {
     const { call, memory } = core;
     this.#jit = call.jitStart();
     if (this.#jit === 0) throw new Error("no memory for regions");
     this.#words = new Int32Array(memory.buffer);
     this.setThreshold(threshold);
-    this.compiler = new RegionCompiler({ memory, jit: this.#jit, firstSlot: call.table.length });
-    this.#installed = new Regions(call, memory, 0, this.#jit);
+    this.compiler = new RegionCompiler({ memory, jit: this.#jit, firstSlot: call.table.length }, limit);
+    this.#installed = new Regions(call, memory, 0, this.#jit, onFailure);
   }
 
   setThreshold(runs: number): void {

@@ -68,11 +68,17 @@ export class Replayer {
     const key = `${v.before.rip}:${v.code.join()}`;
     if (key === this.lastCode) return;
     this.lastCode = key;
-    const offset = Number(v.before.rip) - CODE;
-    const page = this.codePages[Math.floor(offset / PAGE)]!;
+    const host = this.codeHost(v);
+    const page = host & ~(PAGE - 1);
     this.machine.forgetCode(page);
     this.memory.fill(FILL, page, page + PAGE);
-    this.memory.set(v.code, page + (offset % PAGE));
+    this.memory.set(v.code, host);
+  }
+
+  /** Machine address of the vector's code. */
+  protected codeHost(v: Vector): number {
+    const offset = Number(v.before.rip) - CODE;
+    return this.codePages[Math.floor(offset / PAGE)]! + (offset % PAGE);
   }
 
   private load(s: State): void {

@@ -105,6 +105,7 @@ export interface RegionDoors {
   regionCondition(cpu: number, cc: number): number;
   regionEnd(cpu: number, status: number, rip: bigint, next: bigint): number;
   regionFlags(cpu: number): number;
+  regionNone(cpu: number): number;
   /** Handlers, and behind them the regions' functions. */
   readonly table: WebAssembly.Table;
 }

@@ -39,7 +39,7 @@ export {
   virqRaise,
 } from "./xen/domain0";
 export { pcpuAbandon, pcpuIdleNs, pcpuRun } from "./run";
-export { regionCode, regionCondition, regionEnd, regionFlags, regionRead, regionWrite } from "./jit/doors";
+export { regionCode, regionCondition, regionEnd, regionFlags, regionNone, regionRead, regionWrite } from "./jit/doors";
 export { jitStart } from "./jit/regions";
 
 export function machineInit(maxFrames: u32, pcpus: u32, deterministic: u32, seedLo: u32, seedHi: u32): i32 {

@@ -2,20 +2,26 @@
  * The compiler's service: takes requests for regions from shared memory, makes modules of them and publishes these in a
  * ring that every pCPU reads. It keeps the book of table slots: a module's slots are given back when it is dropped.
  */
-
 import { isShared } from "../abi/shared.js";
 import { JIT_REQUESTS, JIT_RING_BYTES, Jit, JitRecord, JitRecordKind, JitRequest } from "../abi/structs/jit.js";
 import { MACHINE_BASE, Machine, PCPU_BASE, Pcpu } from "../abi/structs/machine.js";
 import { Block } from "../abi/structs/translation.js";
 import { RegionBook } from "./book.js";
+import { withCacheLock } from "./cache-lock.js";
 import { compileModule, HandlerImports, type RegionCode } from "./module.js";
 import { discoverRegion } from "./region/discover.js";
 import { emitRegion } from "./region/emit.js";
 import type { Region } from "./region/graph.js";
 import { MachineView } from "./region/machine-view.js";
 
-/** Regions in one module at most. */
+/** Regions asked for that are compiled together, and bytes of a module at most unless one region is longer. */
 const BATCH = 32;
+const MODULE_BYTES = 256 * 1024;
+/**
+ * Bytes of code after which all regions are dropped and made anew when they are hot again: those of code that was
+ * overwritten take memory too, and a guest can make as many of them as it likes.
+ */
+const CODE_BYTES = 32 * 1024 * 1024;
 
 export interface CompilerMemory {
   readonly memory: WebAssembly.Memory;
@@ -31,6 +37,13 @@ export interface CompilerCounts {
   bytes: number;
 }
 
+/** A region that a module is being made of. */
+interface Made {
+  readonly region: Region;
+  readonly vcpu: number;
+  readonly code: RegionCode;
+}
+
 interface Request {
   readonly block: number;
   readonly vcpu: number;
@@ -43,9 +56,16 @@ export class RegionCompiler {
   readonly book = new RegionBook();
   #epoch = 0;
   #nextSlot = 0;
+  /** Bytes of code in the slots that are in use, and the blocks that these regions begin with. */
+  #codeBytes = 0;
+  #blocks = new Set<number>();
   #view: MachineView | undefined;
 
-  constructor(readonly host: CompilerMemory) {}
+  /** @param limit bytes of code after which all regions are dropped */
+  constructor(
+    readonly host: CompilerMemory,
+    readonly limit = CODE_BYTES,
+  ) {}
 
   /** Index and value of the word that changes with a new request: what to sleep on. */
   waitingFor(): { word: number; value: number } {
@@ -64,7 +84,7 @@ export class RegionCompiler {
   drain(most = Number.POSITIVE_INFINITY): number {
     let made = 0;
     for (let left = most; left > 0; ) {
-      const view = this.#look();
+      const view = this.look();
       this.#follow(view);
       const requests = this.#take(view, Math.min(left, BATCH));
       if (requests.length === 0) break;
@@ -75,7 +95,7 @@ export class RegionCompiler {
   }
 
   /** A view of the memory as it is now: it may have grown. */
-  #look(): MachineView {
+  look(): MachineView {
     const { buffer } = this.host.memory;
     if (this.#view?.buffer !== buffer) this.#view = new MachineView(buffer);
     return this.#view;
@@ -85,9 +105,38 @@ export class RegionCompiler {
   #follow(view: MachineView): void {
     if (view.epoch === this.#epoch) return;
     this.#epoch = view.epoch;
+    this.#drop();
+  }
+
+  /** Gives all slots back: no block says any more that it begins a region. */
+  #drop(): void {
     if (this.#nextSlot > 0) this.#publish(JitRecordKind.values.DROP, 0, this.#nextSlot, new Uint8Array(0));
     this.#nextSlot = 0;
+    this.#codeBytes = 0;
+    this.#blocks.clear();
     this.book.clear();
+  }
+
+  /** Takes the regions away from their blocks, which then are counted anew, and drops them. */
+  #makeRoom(view: MachineView): void {
+    const words = new Int32Array(view.buffer);
+    const threshold = view.word(this.host.jit + Jit.off.threshold);
+    const stands = this.#whileCacheStands(view, () => {
+      for (const block of this.#blocks) {
+        Atomics.store(words, (block + Block.off.entry) >>> 2, 0);
+        words[(block + Block.off.heat) >>> 2] = threshold;
+      }
+    });
+    if (stands) this.#drop();
+  }
+
+  /** Does `work` on blocks, unless the cache was emptied since they were found: then false. */
+  #whileCacheStands(view: MachineView, work: () => void): boolean {
+    return withCacheLock(new Int32Array(view.buffer), view.cacheLock >>> 2, () => {
+      if (view.epoch !== this.#epoch) return false;
+      work();
+      return true;
+    });
   }
 
   #take(view: MachineView, most: number): Request[] {
@@ -108,39 +157,57 @@ export class RegionCompiler {
   }
 
   #compile(view: MachineView, requests: readonly Request[]): number {
-    const regions: Region[] = [];
-    const vcpus: number[] = [];
+    let made: Made[] = [];
+    let handlers = new HandlerImports();
+    let bytes = 0;
+    let count = 0;
+    const finish = (): void => {
+      if (made.length > 0) this.#module(view, made, handlers.list);
+      count += made.length;
+      made = [];
+      handlers = new HandlerImports();
+      bytes = 0;
+    };
     for (const { block, vcpu, rip } of requests) {
-      if (!view.isValid(block)) continue;
-      const region = discoverRegion(view, vcpu, rip, block);
+      const region = view.isValid(block) ? discoverRegion(view, vcpu, rip, block) : undefined;
       if (region === undefined) continue;
-      regions.push(region);
-      vcpus.push(vcpu);
+      const code = emitRegion(region, handlers.number);
+      made.push({ region, vcpu, code });
+      bytes += code.length;
+      if (bytes >= MODULE_BYTES) finish();
     }
-    if (regions.length === 0) return 0;
-    const handlers = new HandlerImports();
-    const codes: RegionCode[] = regions.map((r) => emitRegion(r, handlers.number));
-    const bytes = compileModule(codes, handlers.list, isShared(this.host.memory));
+    finish();
+    return count;
+  }
+
+  /** Publishes one module of regions, then says of their blocks where they are. */
+  #module(view: MachineView, made: readonly Made[], handlers: readonly number[]): void {
+    const bytes = compileModule(
+      made.map(({ code }) => code),
+      handlers,
+      isShared(this.host.memory),
+    );
+    if (this.#codeBytes + bytes.length > this.limit && this.#nextSlot > 0) this.#makeRoom(view);
     const first = this.#nextSlot;
-    this.#nextSlot += regions.length;
-    const at = this.#publish(JitRecordKind.values.MODULE, first, regions.length, bytes);
-    this.#announce(view, regions, first, at);
-    regions.forEach((r, i) => {
-      this.book.add(r, vcpus[i]!, codes[i]!.length);
-    });
-    this.counts.regions += regions.length;
+    this.#nextSlot += made.length;
+    this.#codeBytes += bytes.length;
+    const at = this.#publish(JitRecordKind.values.MODULE, first, made.length, bytes);
+    this.#announce(view, made, first, at);
+    for (const { region, vcpu, code } of made) this.book.add(region, vcpu, code.length);
+    this.counts.regions += made.length;
     this.counts.modules += 1;
     this.counts.bytes += bytes.length;
-    return regions.length;
   }
 
   /** From now on whoever has the module enters its regions. */
-  #announce(view: MachineView, regions: readonly Region[], first: number, at: number): void {
+  #announce(view: MachineView, made: readonly Made[], first: number, at: number): void {
     const words = new Int32Array(view.buffer);
-    if (view.epoch !== this.#epoch) return;
-    regions.forEach(({ block }, i) => {
-      Atomics.store(words, (block + Block.off.entryAt) >>> 2, at);
-      Atomics.store(words, (block + Block.off.entry) >>> 2, this.host.firstSlot + first + i);
+    this.#whileCacheStands(view, () => {
+      made.forEach(({ region: { block } }, i) => {
+        this.#blocks.add(block);
+        Atomics.store(words, (block + Block.off.entryAt) >>> 2, at);
+        Atomics.store(words, (block + Block.off.entry) >>> 2, this.host.firstSlot + first + i);
+      });
     });
   }
 
@@ -173,7 +240,10 @@ export class RegionCompiler {
     words[(at + JitRecord.off.count) >>> 2] = count;
   }
 
-  /** Waits until every pCPU has read what `size` more bytes at `at` would overwrite. */
+  /**
+   * Waits until every pCPU has read what `size` more bytes at `at` would overwrite. The pCPU of a machine of one thread
+   * reads everything before the next is compiled.
+   */
   #waitForRoom(size: number, at: number): void {
     const words = new Int32Array(this.host.memory.buffer);
     const pcpus = words[(MACHINE_BASE + Machine.off.pcpus) >>> 2]!;

@@ -1,4 +1,5 @@
 /** What Domain0 and its pCPU workers say to each other; everything that is urgent goes through shared memory instead. */
+import type { RegionEntry } from "../jit/book.js";
 import type { HostOrigin } from "./load.js";
 
 /** Domain0 to a worker, once. */
@@ -19,6 +20,8 @@ export type WorkerStart =
       readonly jit: number;
       /** Length of the core's function table: regions lie behind it. */
       readonly firstSlot: number;
+      /** RegionQuestions come in by it, RegionAnswers go out. */
+      readonly questions: MessagePort;
     }
   | {
       /** Watches a word for a host without Atomics.waitAsync. */
@@ -35,6 +38,22 @@ export type WorkerReport =
   /** The region compiler failed on something: a bug of ours. The guest goes on in the interpreter. */
   | { readonly kind: "compiler"; readonly message: string }
   | { readonly kind: "doorbell" };
+
+/** Domain0 to the compiler: all regions, or one of them as text. */
+export interface RegionQuestion {
+  /** The answer's. */
+  readonly id: number;
+  readonly region: number | null;
+  /** With the WebAssembly of each instruction. */
+  readonly wasm: boolean;
+}
+
+/** Without a text there is no such region. */
+export interface RegionAnswer {
+  readonly id: number;
+  readonly list?: RegionEntry[];
+  readonly text?: string;
+}
 
 /** What a report says of an exception. */
 export function failureText(error: unknown): string {

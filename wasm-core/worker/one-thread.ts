@@ -6,7 +6,8 @@
 import type { CoreExports, RegionDoors } from "../abi/core-api.js";
 import { MACHINE_BASE, Machine, PCPU_BASE, Pcpu } from "../abi/structs/machine.js";
 import { RegionCompiler } from "../jit/compiler.js";
-import { failureText, type WorkerReport } from "./messages.js";
+import { answer } from "./compiler.js";
+import { failureText, type RegionAnswer, type RegionQuestion, type WorkerReport } from "./messages.js";
 import { type PcpuHost, runTurn } from "./pcpu.js";
 import { Regions } from "./regions.js";
 
@@ -45,7 +46,8 @@ export class OneThread {
   constructor(private readonly host: OneThreadHost) {
     const { core, memory, jit } = host;
     const fault = (message: string) => host.report({ kind: "fault", pcpu: PCPU, message });
-    const regions = jit === 0 ? null : new Regions(core, memory, PCPU, jit);
+    const failed = (message: string) => host.report({ kind: "compiler", message });
+    const regions = jit === 0 ? null : new Regions(core, memory, PCPU, jit, failed);
     // The thread's processor time is Domain0's and the compiler's as well: vCPUs are charged with the time on the pCPU.
     this.#pcpu = { core, memory, pcpu: PCPU, share: null, regions, fault };
     this.#compiler = jit === 0 ? null : new RegionCompiler({ memory, jit, firstSlot: core.table.length });
@@ -56,6 +58,11 @@ export class OneThread {
   look(): void {
     const words = this.#words();
     if (words[PCPU_BELL] !== this.#pcpuHeard || words[DOMAIN0_BELL] !== this.#domain0Heard) this.#wake();
+  }
+
+  /** What is asked of the compiler; it knows of nothing when the interpreter does everything. */
+  answer(question: RegionQuestion): RegionAnswer {
+    return this.#compiler ? answer(this.#compiler, question) : { id: question.id };
   }
 
   stop(): void {

@@ -16,12 +16,16 @@ export class Regions {
   readonly #seen: number;
   #at = 0;
 
-  /** @param jit address of the Jit struct */
+  /**
+   * @param jit address of the Jit struct
+   * @param failed called with why the host could not make a module: its regions are then left to the interpreter
+   */
   constructor(
     readonly core: CoreExports & RegionDoors,
     readonly memory: WebAssembly.Memory,
     readonly pcpu: number,
     readonly jit: number,
+    readonly failed: (message: string) => void,
   ) {
     this.#firstSlot = core.table.length;
     this.#seen = (PCPU_BASE + pcpu * Pcpu.size + Pcpu.off.regionsAt) >>> 2;
@@ -50,25 +54,33 @@ export class Regions {
       const bytes = field(JitRecord.off.bytes);
       const kind = field(JitRecord.off.kind);
       const first = field(JitRecord.off.first);
-      if (kind === Number(JitRecordKind.values.MODULE)) this.#add(record + JitRecord.size, bytes, first);
-      else if (kind === Number(JitRecordKind.values.DROP)) this.#drop(first, field(JitRecord.off.count));
+      const count = field(JitRecord.off.count);
+      if (kind === Number(JitRecordKind.values.MODULE)) this.#add(record + JitRecord.size, bytes, first, count);
+      else if (kind === Number(JitRecordKind.values.DROP)) this.#drop(first, count);
       this.#at = (this.#at + ((JitRecord.size + bytes + 7) & ~7)) | 0;
     }
     Atomics.store(words, this.#seen, this.#at);
     Atomics.notify(words, this.#seen);
   }
 
-  #add(at: number, size: number, first: number): void {
+  #add(at: number, size: number, first: number, count: number): void {
+    const { table } = this.core;
+    const from = this.#firstSlot + first;
+    if (from + count > table.length) table.grow(Math.max(GROWTH, from + count - table.length));
+    const functions = this.#instantiate(at, size);
+    for (let n = 0; n < count; n++) table.set(from + n, functions[n] ?? this.core.regionNone);
+  }
+
+  #instantiate(at: number, size: number): WebAssembly.ExportValue[] {
     // A copy: engines do not compile from shared memory.
     const bytes = new Uint8Array(this.memory.buffer, at, size).slice();
     const imports = { env: { memory: this.memory }, core: this.core, handler: this.#handlers };
-    const module = new WebAssembly.Module(bytes);
-    const instance = new WebAssembly.Instance(module, imports as unknown as WebAssembly.Imports);
-    const { table } = this.core;
-    let slot = this.#firstSlot + first;
-    for (const fn of Object.values(instance.exports)) {
-      if (slot >= table.length) table.grow(GROWTH);
-      table.set(slot++, fn);
+    try {
+      const module = new WebAssembly.Module(bytes);
+      return Object.values(new WebAssembly.Instance(module, imports as unknown as WebAssembly.Imports).exports);
+    } catch (error) {
+      this.failed(`a module of regions: ${error instanceof Error ? error.message : String(error)}`);
+      return [];
     }
   }
 

@@ -17,7 +17,7 @@ export function startWorker(
   clock: ThreadClock | null = null,
 ): void {
   if (start.kind === "doorbell") watchDoorbell(start.memory, start.address, report);
-  else if (start.kind === "compiler") runCompiler(start, (message) => report({ kind: "compiler", message }));
+  else if (start.kind === "compiler") void runCompiler(start, (message) => report({ kind: "compiler", message }));
   else startPcpu(start, report, clock);
 }
 
@@ -31,7 +31,8 @@ function startPcpu(
   const hooks = { origin, lockOwner: pcpu + 1, random: hostRandomSource(), trace };
   const { exports } = instantiateCore(module, memory, hooks);
   const share = clock && new CpuShare(memory, pcpu, clock);
-  const regions = jit === 0 ? null : new Regions(exports, memory, pcpu, jit);
+  const failed = (message: string) => report({ kind: "compiler", message });
+  const regions = jit === 0 ? null : new Regions(exports, memory, pcpu, jit, failed);
   const fault = (message: string) => report({ kind: "fault", pcpu, message });
   void runPcpu({ core: exports, memory, pcpu, share, regions, fault });
 }

@@ -9,14 +9,13 @@ import { ROOT } from "../../support/run.js";
 import { GUEST_COMMAND, withBench } from "../guest.js";
 import { CLOCK, filesFor } from "../programs.js";
 import { WORDS } from "../workloads.js";
-import { type Counters, MEMORY_MIB, type Peer, type Shares } from "./peer.js";
+import { type Counters, MEMORY_MIB, type Peer } from "./peer.js";
 import { start, watch } from "./watch.js";
 
 const POLL_MS = 20;
 
-/** The counters of a domain; `jit` is there when the core has a compiler that counts. */
-function countersOf(info: DomainInfo & { readonly jit?: Shares }): Counters {
-  return { instructions: info.instructions, ...(info.jit === undefined ? {} : { jit: info.jit }) };
+function countersOf({ instructions, jit }: DomainInfo): Counters {
+  return { instructions, ...(jit === undefined ? {} : { jit }) };
 }
 
 async function listenTo(host: HostApi, domid: DomId, onText: (text: string) => void): Promise<void> {
@@ -25,8 +24,9 @@ async function listenTo(host: HostApi, domid: DomId, onText: (text: string) => v
   await host.unpause(domid);
 }
 
-export function xenolith(guest: GuestImage, programs: string, scratch: string): Peer {
-  const title = "Xenolith";
+/** @param jit false: the interpreter alone */
+export function xenolith(guest: GuestImage, programs: string, scratch: string, jit: boolean): Peer {
+  const title = jit ? "Xenolith" : "Xenolith, interpreter";
   return {
     name: "xenolith",
     title,
@@ -35,7 +35,7 @@ export function xenolith(guest: GuestImage, programs: string, scratch: string): 
     async run(tasks, processors) {
       const socket = join(mkdtempSync(join(scratch, "host-")), "host.sock");
       const startedMs = performance.now();
-      const argv = [join(ROOT, "dist/xl.js"), "host", "--pcpus", String(processors)];
+      const argv = [join(ROOT, "dist/xl.js"), "host", "--pcpus", String(processors), ...(jit ? [] : ["--no-jit"])];
       const env = { ...process.env, XENOLITH_SOCKET: socket };
       const child = start(process.execPath, argv, { env, stdio: ["ignore", "ignore", "ignore"] });
       while (!(await answers(socket))) {

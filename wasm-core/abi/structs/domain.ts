@@ -15,7 +15,7 @@ export const Domain = struct("Domain", "One domain.", {
   shutdown: u32("1 once shut down or crashed: none of its vCPUs runs"),
   shutdownReason: u32("A ShutdownReason, all ones before"),
   crashReason: u32("A CrashReason when the hypervisor crashed it"),
-  exitStatus: u32("Value written to the exit port, all ones when none"),
+  exitStatus: u32("What the exit port made of the value written: twice that plus one; all ones when none"),
   platform: u32("A PlatformFlag set"),
   maxVcpus: u32("vCPUs it has"),
   vcpus: u32("Addresses of its Vcpus", 128),

@@ -14,6 +14,8 @@ export const DATA_BASE = 0x10000;
 export const MAX_PCPUS = 128;
 /** What Domain0's instance of the core writes into the locks that it takes; a pCPU's writes its number plus one. */
 export const LOCK_DOMAIN0 = 255;
+/** What the region compiler writes into the lock of the code cache. */
+export const LOCK_COMPILER = 254;
 /** Bit of a held lock: somebody sleeps until it is free. */
 export const LOCK_SLEEPERS = 256;
 export const MAX_DOMAINS = 512;

@@ -79,6 +79,12 @@ describe("exit port", () => {
     expect(end(m)).toBe("poweroff");
   });
 
+  it("has a status for every value", async () => {
+    const m = await IrqMachine.create(1);
+    m.core.ioWrite(m.cpu(0), 0xf4, 4, -1);
+    expect(m.domainField("exitStatus")).toBe(0x7fffffff);
+  });
+
   it("takes only the bytes written", async () => {
     const m = await IrqMachine.create(1);
     m.core.ioWrite(m.cpu(0), 0xf4, 1, 0xffffff10);

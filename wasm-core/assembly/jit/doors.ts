@@ -34,6 +34,11 @@ export function regionCode(cpu: Vcpu, lin: u64, host: u32): u32 {
   return at == <usize>host ? 1 : 0;
 }
 
+/** Stands for a region that this pCPU's host could not make: the interpreter does it. */
+export function regionNone(cpu: Vcpu): i32 {
+  return RegionExit.INTERPRET;
+}
+
 /** 1 when condition `cc` (0 to 15) holds for the flags in the vCPU. */
 export function regionCondition(cpu: Vcpu, cc: u32): u32 {
   return condition(cpu, cc) ? 1 : 0;

@@ -4,6 +4,7 @@
  */
 import {
   Block,
+  BlockOff,
   Jit,
   Jit_SIZE,
   JIT_FUNCTIONS,
@@ -96,16 +97,21 @@ function ask(cpu: Vcpu, block: Block): void {
   spinUnlock(lock);
 }
 
-/** Whether this pCPU has the region that begins with `block`. Ring indices are compared by their distance. */
+/**
+ * Where in the function table the region that begins with `block` is; 0 when there is none or this pCPU does not have
+ * it. Read once: others may take it away meanwhile, and what was there stays in this pCPU's table until its turn is
+ * over. Ring indices are compared by their distance.
+ */
 @inline
-export function hasRegion(cpu: Vcpu, block: Block): bool {
-  return block.entry != 0 && <i32>(cpu.regionsAt - block.entryAt) >= 0;
+export function regionOf(cpu: Vcpu, block: Block): u32 {
+  const entry = atomic.load<u32>(changetype<usize>(block), BlockOff.entry);
+  return entry != 0 && <i32>(cpu.regionsAt - block.entryAt) >= 0 ? entry : 0;
 }
 
-/** Runs the region that begins with `block`. A RegionExit. */
+/** Runs the region at `entry` of the function table. A RegionExit. */
 @inline
-export function enterRegion(cpu: Vcpu, block: Block): i32 {
-  return call_indirect<i32>(block.entry, cpu);
+export function enterRegion(cpu: Vcpu, entry: u32): i32 {
+  return call_indirect<i32>(entry, cpu);
 }
 
 /** Something the region was made from has changed: the block is counted anew. */

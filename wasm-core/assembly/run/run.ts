@@ -4,7 +4,7 @@
  */
 import { Block, ExitReason, ModeKey, RegionExit, Vcpu, VcpuOff } from "../gen/layout";
 import { blockAtRip } from "../decode/block";
-import { enterRegion, forgetRegion, hasRegion, warm } from "../jit/regions";
+import { enterRegion, forgetRegion, regionOf, warm } from "../jit/regions";
 import { deliverFault } from "../system/delivery";
 import { runBlock } from "./block";
 import { takeEvents } from "./events";
@@ -38,9 +38,10 @@ export function runVcpu(cpu: Vcpu): u32 {
 @inline
 function runHere(cpu: Vcpu, at: usize): void {
   const block = changetype<Block>(at);
-  if (hasRegion(cpu, block)) {
+  const entry = regionOf(cpu, block);
+  if (entry != 0) {
     cpu.regionEntries += 1;
-    const exit = enterRegion(cpu, block);
+    const exit = enterRegion(cpu, entry);
     if (exit != RegionExit.NEXT) settleRegion(cpu, block, exit);
     return;
   }

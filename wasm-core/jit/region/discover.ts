@@ -7,7 +7,7 @@
 import { ModeKey } from "../../abi/structs/vcpu.js";
 import { flowOf } from "../instructions.js";
 import { type Edge, EXIT, type Node, type Region, type Terminator } from "./graph.js";
-import type { Insn, MachineView } from "./machine-view.js";
+import type { DecodedBlock, Insn, MachineView } from "./machine-view.js";
 
 export interface RegionLimits {
   readonly nodes: number;
@@ -114,16 +114,27 @@ class Discovery {
   #add(at: number, context: Context): void {
     if (this.nodes.length >= this.limits.nodes || Math.abs(at) > REACH) return;
     const host = this.#host(at);
-    const block = host === 0 ? 0 : this.view.findBlock(host, this.#key);
+    // At the start it is the block that asked: another one there may go on with another second page.
+    const block = at === 0 ? this.block : host === 0 ? 0 : this.view.findBlock(host, this.#key);
     const decoded = block === 0 || !this.view.isWarm(block) ? undefined : this.view.readBlock(block, at);
     if (decoded === undefined || this.#insns + decoded.insns.length > this.limits.insns) return;
     for (const f of decoded.frames) {
       const known = this.frames.get(f.genAt);
       if (known !== undefined && known !== f.gen) return;
     }
+    if (!this.#goesOnAt(decoded, at)) return;
     for (const f of decoded.frames) this.frames.set(f.genAt, f.gen);
-    if (decoded.frames.length > 1) this.hosts.set(this.#page(at + decoded.bytes - 1), decoded.frames[1]!.host);
     this.#take(decoded.insns, context);
+  }
+
+  /** Whether the second page of a block that has one is where the region has it; the first such block says where. */
+  #goesOnAt({ frames, bytes }: DecodedBlock, at: number): boolean {
+    const second = frames[1];
+    if (second === undefined) return true;
+    const page = this.#page(at + bytes - 1);
+    const known = this.hosts.get(page);
+    this.hosts.set(page, known ?? second.host);
+    return known === undefined || known === second.host;
   }
 
   /** Makes nodes of a block's instructions, up to where another node goes on. */

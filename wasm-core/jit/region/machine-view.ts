@@ -85,6 +85,11 @@ export class MachineView {
     return this.word(this.#cache + CodeCache.off.jit);
   }
 
+  /** Address of the lock of the code cache. */
+  get cacheLock(): number {
+    return this.#cache + CodeCache.off.lock;
+  }
+
   get epoch(): number {
     return Atomics.load(this.#u32, (this.#cache + CodeCache.off.epoch) >>> 2);
   }
@@ -128,6 +133,7 @@ export class MachineView {
   /** The block's instructions, its first byte at `at` from the region's start; undefined when it makes no sense. */
   readBlock(block: number, at: number): DecodedBlock | undefined {
     const count = this.#u16[(block + Block.off.count) >>> 1]!;
+    if (count === 0) return undefined;
     const insns: Insn[] = [];
     let before = 0;
     for (let i = 0; i < count; i++) {

@@ -1,0 +1,55 @@
+/** What Domain0 asks the region compiler, which sleeps in its own thread on a word of shared memory. */
+import type { RegionAnswer, RegionQuestion } from "../../wasm-core/worker/index.js";
+
+/** Between two rings while there is no answer: one may fall between the compiler's last look and its sleep. */
+const RING_MS = 20;
+/** A compiler that is silent for so long is gone. */
+const LIMIT_MS = 10_000;
+
+export class CompilerQuestions {
+  readonly #waiting = new Map<number, (answer: RegionAnswer) => void>();
+  #next = 1;
+
+  /** @param ring wakes the compiler */
+  constructor(
+    private readonly port: MessagePort,
+    private readonly ring: () => void,
+  ) {
+    port.onmessage = ({ data }: MessageEvent<RegionAnswer>) => this.#waiting.get(data.id)?.(data);
+  }
+
+  async list(): Promise<NonNullable<RegionAnswer["list"]>> {
+    return (await this.#ask(null, false)).list ?? [];
+  }
+
+  /** Undefined when there is no such region. */
+  async describe(region: number, wasm: boolean): Promise<string | undefined> {
+    return (await this.#ask(region, wasm)).text;
+  }
+
+  close(): void {
+    this.port.close();
+  }
+
+  #ask(region: number | null, wasm: boolean): Promise<RegionAnswer> {
+    const question: RegionQuestion = { id: this.#next++, region, wasm };
+    return new Promise((resolve, reject) => {
+      const ringing = setInterval(this.ring, RING_MS);
+      const done = (): void => {
+        clearInterval(ringing);
+        clearTimeout(limit);
+        this.#waiting.delete(question.id);
+      };
+      const limit = setTimeout(() => {
+        done();
+        reject(new Error("the region compiler does not answer"));
+      }, LIMIT_MS);
+      this.#waiting.set(question.id, (answer) => {
+        done();
+        resolve(answer);
+      });
+      this.port.postMessage(question);
+      this.ring();
+    });
+  }
+}

@@ -1,0 +1,141 @@
+/** How regions end: dropped to make room, with the cache of blocks, or left to the interpreter where a host cannot make them. */
+import { beforeEach, describe, expect, it } from "vitest";
+import { JIT_RING_BYTES, Jit, JitRecord } from "../../wasm-core/abi/structs/jit.js";
+import { LOCK_COMPILER, MACHINE_BASE, Machine } from "../../wasm-core/abi/structs/machine.js";
+import { Block, CodeCache } from "../../wasm-core/abi/structs/translation.js";
+import { Vcpu } from "../../wasm-core/abi/structs/vcpu.js";
+import { Assembler } from "../../wasm-core/isa/asm/index.js";
+import { loadTable } from "../../wasm-core/isa/table.js";
+import { withCacheLock } from "../../wasm-core/jit/cache-lock.js";
+import { MachineView } from "../../wasm-core/jit/region/machine-view.js";
+import { makeTestCore, type TestCore } from "../support/core.js";
+import { LongModeMachine } from "../support/machine.js";
+import { REGION_FRAMES, TestRegions } from "../support/regions.js";
+
+const CODE = 0x400000;
+const SLOT = 128;
+const PROGRAMS = 24;
+const ROUNDS = 40n;
+const [RAX, RCX] = [0, 1];
+const assembler = new Assembler(await loadTable());
+let core: TestCore;
+let machine: LongModeMachine;
+let page: number;
+
+beforeEach(async () => {
+  core = await makeTestCore();
+  machine = new LongModeMachine(core, REGION_FRAMES);
+  page = machine.mapUser({ linear: CODE, bytes: 4096, writable: false })[0]!;
+  for (let n = 0; n < PROGRAMS; n++) {
+    const source = `.code64\n1: add rax, ${n + 1}; dec rcx; jnz 1b; hlt`;
+    new Uint8Array(core.memory.buffer).set(assembler.assemble(source, { origin: CODE }).bytes, page + n * SLOT);
+  }
+});
+
+const view = (): DataView => new DataView(core.memory.buffer);
+
+/** Runs program `n`, whose loop has ROUNDS rounds; what it leaves in RAX, and the instructions that regions did. */
+function run(n: number, regions: TestRegions): { rax: bigint; inRegions: bigint } {
+  machine.enterUser(64, 0n);
+  const at = view();
+  at.setBigUint64(machine.cpu + Vcpu.off.gpr + 8 * RAX, 0n, true);
+  at.setBigUint64(machine.cpu + Vcpu.off.gpr + 8 * RCX, ROUNDS, true);
+  at.setBigUint64(machine.cpu + Vcpu.off.rip, BigInt(CODE + n * SLOT), true);
+  at.setUint32(machine.cpu + Vcpu.off.eflags, 0x202, true);
+  machine.refresh();
+  const before = at.getBigUint64(machine.cpu + Vcpu.off.regionInstructions, true);
+  for (let i = 0; i < 1000 && view().getUint8(machine.cpu + Vcpu.off.cpl) === 3; i++) {
+    core.call.testRun(machine.cpu, 1);
+    regions.settle(machine.cpu);
+  }
+  const rax = view().getBigUint64(machine.cpu + Vcpu.off.gpr + 8 * RAX, true);
+  return { rax, inRegions: view().getBigUint64(machine.cpu + Vcpu.off.regionInstructions, true) - before };
+}
+
+const functionsInTable = (): number => {
+  const { table } = core.call;
+  let count = 0;
+  for (let i = 0; i < table.length; i++) if (table.get(i) !== null) count++;
+  return count;
+};
+
+describe("regions", () => {
+  it("are all dropped when their code would pass the limit, and made anew of what is hot", () => {
+    const handlers = functionsInTable();
+    const regions = new TestRegions(core, 4, 4000);
+    for (let round = 0; round < 3; round++) {
+      for (let n = 0; n < PROGRAMS; n++) {
+        const { rax, inRegions } = run(n, regions);
+        expect(rax).toBe(ROUNDS * BigInt(n + 1));
+        expect(inRegions).toBeGreaterThan(0n);
+      }
+    }
+    const { counts, book } = regions.compiler;
+    expect(counts.bytes).toBeGreaterThan(3 * 4000);
+    const alive = book.list(new MachineView(core.memory.buffer));
+    expect(alive.length).toBeLessThan(PROGRAMS);
+    expect(functionsInTable() - handlers).toBe(alive.length);
+  });
+
+  it("stay while their code has room", () => {
+    const regions = new TestRegions(core, 4);
+    for (let n = 0; n < PROGRAMS; n++) run(n, regions);
+    const { regions: made } = regions.compiler.counts;
+    for (let n = 0; n < PROGRAMS; n++) expect(run(n, regions).inRegions).toBeGreaterThan(0n);
+    expect(regions.compiler.counts.regions).toBe(made);
+  });
+
+  it("go with the cache of blocks, and nothing is said of blocks that are gone", () => {
+    const handlers = functionsInTable();
+    const regions = new TestRegions(core, 4);
+    run(0, regions);
+    expect(functionsInTable()).toBeGreaterThan(handlers);
+    const cache = view().getUint32(MACHINE_BASE + Machine.off.run, true);
+    const epoch = view().getUint32(cache + CodeCache.off.epoch, true);
+    view().setUint32(cache + CodeCache.off.epoch, epoch + 1, true);
+    regions.compiler.drain();
+    regions.allow(machine.cpu);
+    expect(functionsInTable()).toBe(handlers);
+    expect(regions.compiler.book.list(new MachineView(core.memory.buffer))).toEqual([]);
+  });
+
+  it("that the host cannot make are interpreted", () => {
+    const failures: string[] = [];
+    const regions = new TestRegions(core, 4, undefined, (message) => failures.push(message));
+    run(0, regions);
+    const words = new Uint32Array(core.memory.buffer);
+    const memory = new MachineView(core.memory.buffer);
+    const key = memory.word(machine.cpu + Vcpu.off.modeKey);
+    const block = memory.findBlock(page, key);
+    const published = (memory.jit + Jit.off.published) >>> 2;
+    const record = memory.word(memory.jit + Jit.off.ring) + (words[published]! % JIT_RING_BYTES);
+    const slot = 500;
+    for (const [off, value] of [
+      [JitRecord.off.kind, 1],
+      [JitRecord.off.bytes, 8],
+      [JitRecord.off.first, slot],
+      [JitRecord.off.count, 1],
+    ] as const)
+      words[(record + off) >>> 2] = value;
+    new Uint8Array(core.memory.buffer).fill(0xee, record + JitRecord.size, record + JitRecord.size + 8);
+    words[published]! += JitRecord.size + 8;
+    const entryOf = words[(block + Block.off.entry) >>> 2]!;
+    regions.allow(machine.cpu);
+    expect(failures).toEqual([expect.stringContaining("a module of regions")]);
+    words[(block + Block.off.entry) >>> 2] = entryOf + slot;
+    expect(run(0, regions)).toEqual({ rax: ROUNDS, inRegions: 0n });
+  });
+});
+
+describe("the lock of the code cache", () => {
+  it("has the compiler's name while it works, and is free afterwards whatever happens", () => {
+    const words = new Int32Array(new SharedArrayBuffer(64));
+    expect(withCacheLock(words, 3, () => words[3]! & 0xff)).toBe(LOCK_COMPILER);
+    expect(() =>
+      withCacheLock(words, 3, () => {
+        throw new Error("no");
+      }),
+    ).toThrow("no");
+    expect(words[3]).toBe(0);
+  });
+});
