@@ -93,6 +93,13 @@ describe.each(MACHINES)("on a machine of $name", ({ machine }) => {
       expect(await debian.output("bzip2 -c /tmp/data | bunzip2 -c | cmp - /tmp/data && echo same")).toBe("same");
     });
 
+    it("has its hot code compiled", async () => {
+      const [region] = await host.regions();
+      expect(region).toBeDefined();
+      expect(await host.regionText(region!.id)).toMatch(/\w/);
+      expect(await host.dmesg()).not.toContain("a module of regions");
+    });
+
     it("forks, execs and pipes a few hundred times without losing one", async () => {
       const loop =
         "n=0; i=0; while [ $i -lt 100 ]; do n=$((n + $(/bin/busybox echo $i | /bin/busybox cat))); i=$((i+1)); done; echo $n";
