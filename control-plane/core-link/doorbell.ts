@@ -2,6 +2,7 @@
  * Waits for a word of shared memory to change without blocking the thread: Atomics.waitAsync, or where that is missing a
  * helper worker that sleeps in our stead. Never polls.
  */
+import { MACHINE_BASE, Machine } from "../../wasm-core/abi/structs/machine.js";
 import type { MachineMemory } from "./memory.js";
 import type { CoreWorker, SpawnCoreWorker } from "./workers.js";
 
@@ -11,14 +12,19 @@ type WaitAsync = (
   value: number,
 ) => { async: boolean; value: Promise<string> | string };
 
-/** Calls `onRing` after each change, and once at the start. Returns what ends it. */
+/**
+ * Calls `onRing` after each change, and once at the start. Returns what ends it. The doorbell of a deterministic machine
+ * is what its pCPU shows between slices: worker/in-step.ts.
+ */
 export function watchDoorbell(
   memory: MachineMemory,
   shared: WebAssembly.Memory,
-  address: number,
+  doorbell: number,
   spawn: SpawnCoreWorker,
   onRing: () => void,
 ): () => void {
+  const isInStep = memory.load32(MACHINE_BASE + Machine.off.deterministic) !== 0;
+  const address = isInStep ? MACHINE_BASE + Machine.off.presented : doorbell;
   const waitAsync = (Atomics as unknown as { waitAsync?: WaitAsync }).waitAsync;
   if (waitAsync) return waitWithAtomics(waitAsync, memory, address, onRing);
   const helper: CoreWorker = spawn();

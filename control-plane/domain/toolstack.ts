@@ -2,6 +2,7 @@
  * The toolstack: carries out what people ask of domains, and what their configuration says is to happen when they stop.
  * Every change of a domain goes through its queue as a plan of atoms. Failures are values; nothing a guest does throws.
  */
+import { MACHINE_BASE, Machine } from "../../wasm-core/abi/structs/machine.js";
 import type { DomainConfig, DomId, HostEvent, LifecycleAction } from "../api/types.js";
 import { ConsoleStream } from "../backends/console/index.js";
 import { type CoreLink, machineView } from "../core-link/index.js";
@@ -67,6 +68,8 @@ export class Toolstack {
   /** Looks at everything: to be called when the doorbell rings. */
   service(): void {
     this.#serviceDue = false;
+    const machine = machineView(this.parts.core);
+    const presented = machine.get("presented");
     const parts = {
       core: this.parts.core,
       channels: this.channels,
@@ -79,6 +82,14 @@ export class Toolstack {
     for (let pass = 0; more && pass < PASSES_PER_TURN; pass++) more = servicePass(parts);
     for (const check of [...this.#conditions]) check();
     if (more) this.#serviceSoon();
+    else this.#served(presented);
+  }
+
+  /** Lets the pCPU of a deterministic machine go on. */
+  #served(presented: number): void {
+    const { memory } = this.parts.core;
+    const { words, index } = memory.wordAt(MACHINE_BASE + Machine.off.served);
+    if (Atomics.exchange(words, index, presented | 0) !== (presented | 0)) Atomics.notify(words, index);
   }
 
   subscribe(listener: (event: HostEvent) => void): () => void {

@@ -7,6 +7,7 @@ import type { CoreExports, RegionDoors } from "../abi/core-api.js";
 import { MACHINE_BASE, Machine, PCPU_BASE, Pcpu } from "../abi/structs/machine.js";
 import { RegionCompiler } from "../jit/compiler.js";
 import { answer } from "./compiler.js";
+import { isInStep } from "./in-step.js";
 import { failureText, type RegionAnswer, type RegionQuestion, type WorkerReport } from "./messages.js";
 import { type PcpuHost, runTurn } from "./pcpu.js";
 import { Regions } from "./regions.js";
@@ -87,7 +88,7 @@ export class OneThread {
     this.#isDue = false;
     if (this.#isStopped) return;
     this.#pcpuHeard = this.#words()[PCPU_BELL]!;
-    const idleMs = this.#run();
+    const idleMs = isInStep(this.#words()) ? this.#run() : 0;
     this.#compile();
     this.#answerDomain0();
     if (idleMs === 0 || this.#compiler?.isAsked) this.#wake();

@@ -6,6 +6,7 @@ import type { CoreExports } from "../abi/core-api.js";
 import { PCPU_BASE, Pcpu } from "../abi/structs/machine.js";
 import { PcpuExit } from "../abi/structs/sched.js";
 import type { CpuShare } from "./cpu-share.js";
+import { waitForDomain0 } from "./in-step.js";
 import { failureText } from "./messages.js";
 import type { Regions } from "./regions.js";
 
@@ -44,6 +45,7 @@ function runForAWhile(host: PcpuHost): void {
 
 function runOrSleep(host: PcpuHost): void {
   const words = new Int32Array(host.memory.buffer);
+  waitForDomain0(words);
   const doorbell = (PCPU_BASE + host.pcpu * Pcpu.size + Pcpu.off.doorbell) >>> 2;
   // Read before looking for work: a ring between the look and the sleep then ends the sleep at once.
   const rung = Atomics.load(words, doorbell);

@@ -1,0 +1,31 @@
+/** A deterministic machine's run is the same again: what the guest prints, random numbers and time included, and each instruction. */
+import { expect, it } from "vitest";
+import { connectNode } from "../../control-plane/api/connect-node.js";
+import { BOOT_MS, Console, debianConfig } from "./debian.js";
+
+const COMMAND = "cat /proc/sys/kernel/random/uuid; cat /proc/uptime; cat /sys/hypervisor/uuid; dmesg | tail -n 5";
+
+async function run(seed: number, singleThread = false): Promise<{ text: string; instructions: number }> {
+  const host = await connectNode({ deterministic: true, seed, singleThread });
+  try {
+    const extra = `xl.exec="${COMMAND}"`;
+    const config = await debianConfig({ memoryMiB: 128, vcpus: 2, extra, onPoweroff: "preserve" });
+    const domid = await host.create(config, { paused: true });
+    const console = await Console.of(host, domid);
+    await host.unpause(domid);
+    expect(await host.waitShutdown(domid)).toEqual({ reason: "poweroff" });
+    const { instructions } = await host.domain(domid);
+    return { text: console.text, instructions };
+  } finally {
+    await host.close();
+  }
+}
+
+it("with the same seed, and another with another", { timeout: 4 * BOOT_MS }, async () => {
+  const first = await run(7);
+  expect(first.text).toMatch(/[0-9a-f]{8}-[0-9a-f]{4}-/);
+  expect(await run(7)).toEqual(first);
+  // The other build of the core has the same instructions, and time does not depend on threads.
+  expect(await run(7, true)).toEqual(first);
+  expect((await run(8)).text).not.toBe(first.text);
+});
