@@ -193,3 +193,22 @@ it("says so when the core would wait for a lock, instead of waiting for ever", a
     "the lock at 0x40 is held, and no other thread is there to release it",
   );
 });
+
+it("lets the pCPU of a deterministic machine go on when Domain0 has done all that it was rung for, and not before", () => {
+  const words = new Int32Array(rig.memory.buffer);
+  const at = (field: "deterministic" | "presented" | "served") => (MACHINE_BASE + Machine.off[field]) >>> 2;
+  words[at("deterministic")] = 1;
+  rig.turn();
+  rig.script.push(() => {
+    rig.ringDomain0();
+    return AGAIN;
+  });
+  rig.ringPcpu();
+  rig.thread.look();
+  rig.turn(5);
+  // Domain0 was called and has more to do: the event loop goes round, the pCPU waits.
+  expect([rig.rings, rig.runs, words[at("presented")], rig.waiting.length]).toEqual([2, 2, 1, 1]);
+  words[at("served")] = words[at("presented")]!;
+  rig.turn();
+  expect([rig.runs, rig.waiting.length]).toEqual([3, 0]);
+});

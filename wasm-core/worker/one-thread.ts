@@ -115,7 +115,10 @@ export class OneThread {
   }
 
   #answerDomain0(): void {
-    const rung = this.#words()[DOMAIN0_BELL]!;
+    const words = this.#words();
+    // Shown first: what a deterministic machine's Domain0 was not shown, it does not say that it has done.
+    isInStep(words);
+    const rung = words[DOMAIN0_BELL]!;
     if (rung === this.#domain0Heard) return;
     this.#domain0Heard = rung;
     this.host.onRing();
