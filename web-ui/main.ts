@@ -52,8 +52,9 @@ async function start(root: HTMLElement): Promise<void> {
   }
   defineElements();
   const parameters = parsePageParameters(window.location.search, document.baseURI);
-  const host = await connectHost({ fake: query.get("fake") === "1" });
-  root.replaceChildren(new AppView({ host, settings, dark, parameters }));
+  const { isolation } = verdict;
+  const host = await connectHost({ fake: query.get("fake") === "1", singleThread: isolation !== "ok" });
+  root.replaceChildren(new AppView({ host, settings, dark, parameters, isolation }));
 }
 
 const root = document.getElementById("app")!;

@@ -1,4 +1,4 @@
-/** Starts a machine in this Node process: Domain0 and the pCPUs in worker threads. */
+/** Starts a machine in this Node process: Domain0 and the pCPUs in worker threads, or all of it in one. */
 import { MessageChannel, Worker } from "node:worker_threads";
 import { connectClient } from "./client.js";
 import { HostError } from "./errors.js";
@@ -26,7 +26,7 @@ export async function connectNode(options: ConnectNodeOptions = {}): Promise<Hos
   const start: Domain0Start = {
     port: port2 as unknown as MessagePort,
     options: machine,
-    coreUrl: new URL("core.wasm", BUNDLES).href,
+    coreUrl: new URL(machine.singleThread ? "core-single.wasm" : "core.wasm", BUNDLES).href,
     ...(coreDumpDirectory === undefined ? {} : { coreDumpDirectory }),
   };
   worker.postMessage(start, [port2]);

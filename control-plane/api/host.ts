@@ -74,6 +74,7 @@ export class Host implements HostApi {
       version: VERSION,
       xenVersion: `${XEN_VERSION >> 16}.${XEN_VERSION & 0xffff}`,
       pcpus,
+      singleThread: !core.memory.isShared,
       totalKiB: kib(total),
       freeKiB: kib(free),
       usedKiB: kib(total - free),

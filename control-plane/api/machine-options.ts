@@ -1,7 +1,12 @@
 /** What one asks of a machine when starting it; the same in Node and in a browser. */
 export interface MachineOptions {
-  /** Physical CPUs: workers that run guest code. Default 1. */
+  /** Physical CPUs: workers that run guest code. Default 1; a machine of a single thread has one. */
   readonly pcpus?: number;
+  /**
+   * Domain0 and one pCPU share a thread, and nothing needs SharedArrayBuffer. Default false in Node; in a browser true
+   * exactly where the page is not cross-origin isolated.
+   */
+  readonly singleThread?: boolean;
   /** Memory for all guests together, MiB. Default: all that a WebAssembly memory holds, taken only as it is used. */
   readonly memoryMiB?: number;
   /** Time is a count of instructions and randomness comes from `seed`: same inputs, same run. One pCPU only. */
@@ -16,7 +21,7 @@ export interface MachineOptions {
 export interface Domain0Start {
   readonly port: MessagePort;
   readonly options: MachineOptions;
-  /** Where core.wasm is: a URL. */
+  /** Where the core is, of the build that `singleThread` asks for: a URL. */
   readonly coreUrl: string;
   /** Directory for automatic core dumps (on_crash = coredump-…); Node only. */
   readonly coreDumpDirectory?: string;

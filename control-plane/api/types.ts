@@ -126,6 +126,8 @@ export interface HostInfo {
   readonly version: string;
   readonly xenVersion: string;
   readonly pcpus: number;
+  /** Domain0 and the pCPU share a thread: the host has no shared memory, or was told to do without. */
+  readonly singleThread: boolean;
   readonly totalKiB: number;
   readonly freeKiB: number;
   readonly usedKiB: number;

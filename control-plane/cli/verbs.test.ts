@@ -88,6 +88,7 @@ describe("usage", () => {
     [["sysrq", "a", "tt"], 'xl: "tt" is no system request: expected one letter or digit\n'],
     [["xenstore-write", "/a"], "xl: expected PATH VALUE [PATH VALUE ...]: the last path has no value\n"],
     [["run"], "xl: give a configuration file, kernel=FILE, or --default for Debian's Linux\n"],
+    [["run", "kernel=k", "--pcpus", "2", "--single-thread"], "xl: --single-thread has one pCPU: leave out --pcpus\n"],
     [
       ["run", "kernel=k", "--pcpus", "2", "--deterministic"],
       "xl: --deterministic runs on one pCPU: leave out --pcpus\n",

@@ -1,8 +1,9 @@
 /**
- * The machine's shared memory as Domain0 reads and writes it. The core may grow the memory from any thread, after which
- * older views no longer reach its end: every access checks and renews them. Single words that a guest or a pCPU may
- * change meanwhile go through atomics.
+ * The machine's memory as Domain0 reads and writes it. The core may grow it from any thread, after which older views no
+ * longer reach its end, or reach nothing when it is not shared: every access checks and renews them, and nobody keeps
+ * one. Single words that a guest or a pCPU may change meanwhile go through atomics.
  */
+import { isShared } from "../../wasm-core/abi/shared.js";
 
 /** What we need of a WebAssembly.Memory; tests put a plain buffer behind it. */
 export interface MemorySource {
@@ -81,6 +82,11 @@ export class MachineMemory {
     return this.#view;
   }
 
+  /** False when one thread has the machine to itself. */
+  get isShared(): boolean {
+    return isShared(this.source);
+  }
+
   get byteLength(): number {
     this.#renew();
     return this.#bytes.length;
@@ -91,8 +97,8 @@ export class MachineMemory {
   }
 
   #renew(): void {
-    // Growing by nothing makes this thread see what others have grown.
-    this.source.grow(0);
+    // Growing by nothing makes this thread see what others have grown; one thread sees it anyway.
+    if (this.isShared) this.source.grow(0);
     const { buffer } = this.source;
     if (buffer.byteLength === this.#bytes.length) return;
     this.#bytes = new Uint8Array(buffer);

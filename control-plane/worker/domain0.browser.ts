@@ -9,11 +9,23 @@ async function readCore(url: string): Promise<Uint8Array<ArrayBuffer>> {
   return new Uint8Array(await response.arrayBuffer());
 }
 
+/** A message to oneself is not delayed as timers are. */
+function makeSoon(): (work: () => void) => void {
+  const { port1, port2 } = new MessageChannel();
+  const waiting: (() => void)[] = [];
+  port2.onmessage = () => waiting.shift()?.();
+  return (work) => {
+    waiting.push(work);
+    port1.postMessage(0);
+  };
+}
+
 globalThis.addEventListener(
   "message",
   (event) => {
     const start = (event as MessageEvent<Domain0Start>).data;
-    startDomain0(start, { spawn: spawnBrowserWorker, readCore, coreSink: null }).catch((error: unknown) => {
+    const host = { spawn: spawnBrowserWorker, soon: makeSoon(), readCore, coreSink: null };
+    startDomain0(start, host).catch((error: unknown) => {
       // Thrown outside the promise it reaches the page as the worker's error event.
       setTimeout(() => {
         throw error;

@@ -10,7 +10,10 @@ async function readCore(url: string): Promise<Uint8Array<ArrayBuffer>> {
   return new Uint8Array(await readFile(new URL(url)));
 }
 
+/** Not a message to oneself: Node serves a thousand of one port before it looks at the others. */
+const soon = (work: () => void): void => void setImmediate(work);
+
 parentPort?.once("message", async (start: Domain0Start) => {
   const coreSink = start.coreDumpDirectory === undefined ? null : dumpFiles(start.coreDumpDirectory);
-  await startDomain0(start, { spawn: spawnNodeWorker, readCore, coreSink });
+  await startDomain0(start, { spawn: spawnNodeWorker, soon, readCore, coreSink });
 });

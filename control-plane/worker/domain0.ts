@@ -15,6 +15,8 @@ import { type Clock, LogRing, type Random, SeededRandom } from "../util/index.js
 /** What only the host can do. */
 export interface Domain0Host {
   readonly spawn: SpawnCoreWorker;
+  /** Runs work after the event loop had a turn, in which messages and timers are served; sooner than a timer would. */
+  readonly soon: (work: () => void) => void;
   readCore(url: string): Promise<Uint8Array<ArrayBuffer>>;
   readonly coreSink: ToolstackParts["coreSink"];
 }
@@ -25,24 +27,27 @@ const ALL_FRAMES = 1 << 20;
 
 export async function startDomain0(start: Domain0Start, host: Domain0Host): Promise<void> {
   const { options } = start;
-  const { pcpus = 1, deterministic = false, seed = 1 } = options;
+  const { singleThread = false, deterministic = false, seed = 1 } = options;
+  const pcpus = singleThread ? 1 : (options.pcpus ?? 1);
   const time: { clock: Clock } = { clock: { now: () => 0 } };
   const log = new LogRing({ now: () => time.clock.now() });
   const core = await RealCore.start({
     wasm: await host.readCore(start.coreUrl),
+    singleThread,
     pcpus,
     maxFrames: options.memoryMiB === undefined ? ALL_FRAMES : options.memoryMiB * FRAMES_PER_MIB,
     deterministic,
     seed,
     jit: options.jit ?? true,
     spawn: host.spawn,
+    soon: host.soon,
     onReport: (report) => logReport(log, report),
     onWorkerFailure: (message) => log.write(`worker failed: ${message}`),
   });
   time.clock = { now: () => core.calls.machineNow() };
   const { clock } = time;
   const random: Random = deterministic ? new SeededRandom(seed) : { u32: hostRandom };
-  const toolstack = new Toolstack({ core, clock, random, log, coreSink: host.coreSink, later: makeLater() });
+  const toolstack = new Toolstack({ core, clock, random, log, coreSink: host.coreSink, later: host.soon });
   core.onDoorbell(() => toolstack.service());
   const regions = core.regions === null ? {} : { regions: core.regions };
   serveHost(new Host({ core, toolstack, log, clock, pcpus, ...regions, close: () => core.close() }), start.port);
@@ -50,17 +55,6 @@ export async function startDomain0(start: Domain0Start, host: Domain0Host): Prom
 
 function hostRandom(): number {
   return crypto.getRandomValues(new Uint32Array(1))[0]!;
-}
-
-/** Runs work after the event loop had a turn; a message to oneself is not delayed as timers are. */
-function makeLater(): (work: () => void) => void {
-  const { port1, port2 } = new MessageChannel();
-  const waiting: (() => void)[] = [];
-  port2.onmessage = () => waiting.shift()?.();
-  return (work) => {
-    waiting.push(work);
-    port1.postMessage(0);
-  };
 }
 
 const TRACE_NAMES = new Map(Object.entries(TraceCode.values).map(([name, value]) => [Number(value), name]));

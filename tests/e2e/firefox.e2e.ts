@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ENTER, Firefox } from "./firefox.js";
+import { type PlainSite, startPlainSite } from "./plain-site.js";
 import { type Playground, PREPARE_MS, startPlayground } from "./playground.js";
 
 const BOOT_MS = 300_000;
@@ -19,14 +20,17 @@ const ALERTS = `[...document.querySelectorAll("[role=alert]")].map((alert) => al
 
 let firefox: Firefox;
 let playground: Playground;
+let plainSite: PlainSite;
 
 before(async () => {
   playground = await startPlayground();
+  plainSite = await startPlainSite(playground.url);
   firefox = await Firefox.launch();
 });
 
 after(async () => {
   await firefox?.close();
+  plainSite?.close();
   await playground?.close();
 });
 
@@ -44,16 +48,24 @@ async function waitFor(expression: string, text: string, timeoutMs: number): Pro
 
 const button = (label: string): string => `//button[contains(., "${label}") or @aria-label="${label}"]`;
 
+/** Boots Debian in the page at `url`, types at its shell, and has it power off. */
+async function liveThrough(url: string, isolated: boolean): Promise<void> {
+  await firefox.goto(`${url}?vcpus=2&mem=256`);
+  await waitFor(PAGE, "Boot Debian", STEP_MS);
+  assert.equal(await firefox.evaluate("crossOriginIsolated"), isolated);
+  await firefox.click(button("Boot Debian"));
+  await waitFor(SCREEN, "xenolith:", PREPARE_MS + BOOT_MS);
+  await firefox.type(`echo cpus=$(nproc) on $(uname -m)${ENTER}`);
+  await waitFor(SCREEN, "cpus=2 on x86_64", STEP_MS);
+  await firefox.click(button("Shut down debian-cloud"));
+  await waitFor(PAGE, "debian-cloud is gone.", STEP_MS);
+}
+
 describe("Debian in a tab of Firefox", () => {
-  it("boots to a shell and powers off", { timeout: PREPARE_MS + BOOT_MS }, async () => {
-    await firefox.goto(`${playground.url}?vcpus=2&mem=256`);
-    await waitFor(PAGE, "Boot Debian", STEP_MS);
-    assert.equal(await firefox.evaluate("crossOriginIsolated"), true);
-    await firefox.click(button("Boot Debian"));
-    await waitFor(SCREEN, "xenolith:", PREPARE_MS + BOOT_MS);
-    await firefox.type(`echo cpus=$(nproc) on $(uname -m)${ENTER}`);
-    await waitFor(SCREEN, "cpus=2 on x86_64", STEP_MS);
-    await firefox.click(button("Shut down debian-cloud"));
-    await waitFor(PAGE, "debian-cloud is gone.", STEP_MS);
+  it("boots to a shell and powers off", { timeout: PREPARE_MS + BOOT_MS }, () => liveThrough(playground.url, true));
+
+  it("does so in one thread where the page is not isolated", { timeout: PREPARE_MS + BOOT_MS }, async () => {
+    await liveThrough(plainSite.url, false);
+    await waitFor(PAGE, "One thread: this page is not isolated", STEP_MS);
   });
 });

@@ -391,12 +391,19 @@ describe("what the page says and looks like", () => {
       );
     }));
 
-  it("says what a browser lacks, and how to serve it", () =>
-    withPage({ query: "&lack=wasmSimd,crossOriginIsolated" }, async (page) => {
+  it("says what a browser lacks", () =>
+    withPage({ query: "&lack=wasmSimd" }, async (page) => {
       await page.getByRole("row", { name: /WebAssembly SIMD.*91.*89.*16\.4/ }).waitFor();
-      await page.getByText("Cross-Origin-Embedder-Policy: require-corp").waitFor();
       await assertAccessible(page, "requirements");
       await picture(page, "requirements");
+    }));
+
+  it("says that a page that is not isolated has one thread, and how to isolate it", () =>
+    withPage({ query: "&lack=crossOriginIsolated" }, async (page) => {
+      await page.getByText("One thread: this page is not isolated").waitFor();
+      await page.getByText("Cross-Origin-Embedder-Policy: require-corp").waitFor();
+      await assertAccessible(page, "one thread");
+      await picture(page, "one-thread");
     }));
 
   it("is a console with a slim bar when embedded", () =>

@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import type { Browser, Page } from "playwright-core";
 import { launchBrowser } from "./browser.js";
+import { type PlainSite, startPlainSite } from "./plain-site.js";
 import { type Playground, PREPARE_MS, startPlayground } from "./playground.js";
 
 const BOOT_MS = 300_000;
@@ -13,14 +14,17 @@ const STEP_MS = 60_000;
 
 let browser: Browser;
 let playground: Playground;
+let plainSite: PlainSite;
 
 before(async () => {
   playground = await startPlayground();
+  plainSite = await startPlainSite(playground.url);
   browser = await launchBrowser();
 });
 
 after(async () => {
   await browser?.close();
+  plainSite?.close();
   await playground?.close();
 });
 
@@ -40,6 +44,28 @@ async function waitForText(page: Page, text: string, timeoutMs: number): Promise
   }
 }
 
+interface Life {
+  readonly name: string;
+  readonly vcpus: number;
+  /** What the page says of the machine's threads. */
+  readonly threads: string;
+}
+
+/** Boots Debian in a page that was just opened, types at its shell, pauses it, and has it power off. */
+async function liveThrough(page: Page, { name, vcpus, threads }: Life): Promise<void> {
+  await page.getByRole("button", { name: "Boot Debian" }).click();
+  await page.getByRole("tab", { name }).waitFor({ timeout: PREPARE_MS });
+  await waitForText(page, "xenolith:", BOOT_MS);
+  await page.keyboard.type("echo cpus=$(nproc) on $(uname -m)\r");
+  await waitForText(page, `cpus=${vcpus} on x86_64`, STEP_MS);
+  await page.getByText(threads, { exact: true }).waitFor({ timeout: STEP_MS });
+  await page.getByRole("button", { name: `Pause ${name}` }).click();
+  await page.locator(".state", { hasText: "paused" }).waitFor({ timeout: STEP_MS });
+  await page.getByRole("button", { name: `Resume ${name}` }).click();
+  await page.getByRole("button", { name: `Shut down ${name}` }).click();
+  await page.getByText(`${name} is gone.`).waitFor({ timeout: STEP_MS });
+}
+
 describe("Debian in a tab", () => {
   // Both kernels, at both ends of what they are given.
   for (const { flavour, vcpus, mem } of [
@@ -53,17 +79,19 @@ describe("Debian in a tab", () => {
     it(what, { timeout: PREPARE_MS + BOOT_MS }, async () => {
       const page = await browser.newPage();
       await page.goto(`${playground.url}?flavour=${flavour}&vcpus=${vcpus}&mem=${mem}`);
-      await page.getByRole("button", { name: "Boot Debian" }).click();
-      await page.getByRole("tab", { name }).waitFor({ timeout: PREPARE_MS });
-      await waitForText(page, "xenolith:", BOOT_MS);
-      await page.keyboard.type("echo cpus=$(nproc) on $(uname -m)\r");
-      await waitForText(page, `cpus=${vcpus} on x86_64`, STEP_MS);
-      await page.getByRole("button", { name: `Pause ${name}` }).click();
-      await page.locator(".state", { hasText: "paused" }).waitFor({ timeout: STEP_MS });
-      await page.getByRole("button", { name: `Resume ${name}` }).click();
-      await page.getByRole("button", { name: `Shut down ${name}` }).click();
-      await page.getByText(`${name} is gone.`).waitFor({ timeout: STEP_MS });
+      await liveThrough(page, { name, vcpus, threads: "one for each pCPU" });
       await page.close();
     });
   }
+
+  it("does so in one thread where the page is not isolated", { timeout: PREPARE_MS + BOOT_MS }, async () => {
+    const page = await browser.newPage();
+    await page.goto(`${plainSite.url}?vcpus=2&mem=256`);
+    assert.deepEqual(await page.evaluate(() => [crossOriginIsolated, typeof SharedArrayBuffer]), [false, "undefined"]);
+    await page.getByText("One thread: this page is not isolated").waitFor({ timeout: STEP_MS });
+    await liveThrough(page, { name: "debian-cloud", vcpus: 2, threads: "one: this page is not isolated" });
+    // One worker: Domain0's.
+    assert.equal(page.workers().length, 1);
+    await page.close();
+  });
 });

@@ -123,7 +123,10 @@ export interface CoreImports {
   hostWallClock(): number;
   /** 32 random bits. */
   hostRandom(): number;
-  /** Sleeps while the 32-bit word at `address` has that value, until somebody notifies it, and not for long. */
+  /**
+   * Sleeps while the 32-bit word at `address` has that value, until somebody notifies it, and not for long. Throws when
+   * there is no other thread: nobody would.
+   */
   hostWait(address: number, value: number): void;
   /** Gives the host's processor away for some tens of microseconds. */
   hostNap(): void;

@@ -20,14 +20,17 @@ async function step<T>(what: string, run: () => Promise<T>): Promise<T> {
 
 await step("shared-memory layout", writeLayout);
 await step("instruction table", writeTable);
-/** What dist/core.wasm was made from. A core of the same sources is kept. */
+/** The two builds of the core, for shared and for unshared memory: one compilation. */
+const CORE = { out: "dist/core.wasm", unsharedOut: "dist/core-single.wasm" };
+/** What the core was made from. A core of the same sources is kept. */
 const STAMP = "dist/core.stamp";
 const optimize = flags.has("--fast") ? 0 : 3;
 const stamp = `${coreSourceHash()} -O${optimize}`;
-const fresh = existsSync("dist/core.wasm") && existsSync(STAMP) && readFileSync(STAMP, "utf8") === stamp;
+const fresh =
+  [...Object.values(CORE), STAMP].every((path) => existsSync(path)) && readFileSync(STAMP, "utf8") === stamp;
 if (!fresh || flags.has("--text")) {
   await step("core", () =>
-    compileCore({ entry: "wasm-core/assembly/index.ts", out: "dist/core.wasm", optimize, text: flags.has("--text") }),
+    compileCore({ entry: "wasm-core/assembly/index.ts", ...CORE, optimize, text: flags.has("--text") }),
   );
   mkdirSync("dist", { recursive: true });
   writeFileSync(STAMP, stamp);

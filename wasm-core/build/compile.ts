@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import asc from "assemblyscript/asc";
 import { DATA_BASE } from "../abi/structs/machine.js";
-import { makeDataPassive } from "./postlink.js";
+import { makeDataPassive, unshareMemory } from "./postlink.js";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
@@ -16,6 +16,8 @@ export interface CompileOptions {
   /** Path below the repository root. */
   readonly entry: string;
   readonly out: string;
+  /** Where the same module with unshared memory goes. */
+  readonly unsharedOut?: string;
   /** asc -O level, 0 to 3. */
   readonly optimize: number;
   /** Also writes the text format beside the binary. */
@@ -65,5 +67,7 @@ export async function compileCore(options: CompileOptions): Promise<void> {
   });
   if (error) throw new Error(`the core does not compile:\n${stderr.toString()}`);
   const path = join(ROOT, options.out);
-  writeFileSync(path, makeDataPassive(readFileSync(path)));
+  const wasm = makeDataPassive(readFileSync(path));
+  writeFileSync(path, wasm);
+  if (options.unsharedOut !== undefined) writeFileSync(join(ROOT, options.unsharedOut), unshareMemory(wasm));
 }

@@ -1,11 +1,12 @@
 /**
  * Makes the module's active data segments passive and adds an export that loads them, once, from one instance. Every
  * instance shares the memory: an active segment would write the constants over again, and over whatever stands there.
+ * And makes the second build of the core, which differs in one bit: the memory that it imports is not shared.
  *
  * Reads and writes the binary format of the WebAssembly core specification, chapter 5.5.
  */
 
-const SECTION = { TYPE: 1, FUNCTION: 3, EXPORT: 7, CODE: 10, DATA: 11, DATA_COUNT: 12 } as const;
+const SECTION = { TYPE: 1, IMPORT: 2, FUNCTION: 3, EXPORT: 7, CODE: 10, DATA: 11, DATA_COUNT: 12 } as const;
 
 interface Section {
   readonly id: number;
@@ -100,31 +101,56 @@ function append(body: Uint8Array, element: readonly number[]): { body: Uint8Arra
   return { index: count, body: concat([leb(count + 1), body.subarray(r.at), element]) };
 }
 
-const importedFunctions = (sections: readonly Section[]): number => {
-  const imports = sections.find((s) => s.id === 2);
-  if (imports === undefined) return 0;
-  const r = new Reader(imports.body);
-  let functions = 0;
+const KIND = { FUNCTION: 0, TABLE: 1, MEMORY: 2 } as const;
+const LIMITS_HAVE_MAXIMUM = 1;
+const LIMITS_ARE_SHARED = 2;
+
+/** Calls `visit` with the kind of each import, and where in `body` its description begins. */
+function walkImports(body: Uint8Array, visit: (kind: number, at: number) => void): void {
+  const r = new Reader(body);
   for (let n = r.u32(); n > 0; n--) {
     r.take(r.u32());
     r.take(r.u32());
     const kind = r.u8();
-    if (kind === 0) {
-      functions++;
-      r.u32();
-    } else if (kind === 1) {
+    visit(kind, r.at);
+    if (kind === KIND.FUNCTION) r.u32();
+    else if (kind === KIND.TABLE) {
       r.u8();
       skipLimits(r);
-    } else if (kind === 2) skipLimits(r);
+    } else if (kind === KIND.MEMORY) skipLimits(r);
     else r.take(2);
   }
-  return functions;
-};
+}
 
 function skipLimits(r: Reader): void {
   const flags = r.u8();
   r.u32();
-  if (flags & 1) r.u32();
+  if (flags & LIMITS_HAVE_MAXIMUM) r.u32();
+}
+
+function importedFunctions(sections: readonly Section[]): number {
+  let functions = 0;
+  const imports = sections.find((s) => s.id === SECTION.IMPORT);
+  if (imports !== undefined) walkImports(imports.body, (kind) => (functions += kind === KIND.FUNCTION ? 1 : 0));
+  return functions;
+}
+
+/**
+ * The module with an import of unshared memory, for hosts without SharedArrayBuffer. Nothing else differs: atomic
+ * accesses are valid on either kind of memory, and notify finds nobody. The core has no instruction that waits.
+ */
+export function unshareMemory(wasm: Uint8Array): Uint8Array {
+  const out = wasm.slice();
+  const imports = readSections(out).find((s) => s.id === SECTION.IMPORT);
+  let found = false;
+  if (imports !== undefined)
+    walkImports(imports.body, (kind, at) => {
+      if (kind !== KIND.MEMORY) return;
+      imports.body[at]! &= ~LIMITS_ARE_SHARED;
+      found = true;
+    });
+  if (!found) throw new Error("module imports no memory");
+  return out;
 }
 
 /** Name of the added export: loads the constants into memory; to be called once, before anything else. */

@@ -2,6 +2,7 @@
  * The compiler's service: takes requests for regions from shared memory, makes modules of them and publishes these in a
  * ring that every pCPU reads. It keeps the book of table slots: a module's slots are given back when it is dropped.
  */
+import { isShared } from "../abi/shared.js";
 import {
   JIT_HOT,
   JIT_REQUESTS,
@@ -81,16 +82,24 @@ export class RegionCompiler {
     return { word, value: Atomics.load(words, word) };
   }
 
-  /** Compiles everything asked for so far; returns how many regions were made. */
-  drain(): number {
+  /** Whether regions are asked for. */
+  get isAsked(): boolean {
+    const head = (this.host.jit + Jit.off.requestHead) >>> 2;
+    return this.waitingFor().value !== Atomics.load(new Int32Array(this.host.memory.buffer), head);
+  }
+
+  /** Compiles what was asked for so far, `most` requests of it; returns how many regions were made. */
+  drain(most = Number.POSITIVE_INFINITY): number {
     let made = 0;
-    for (;;) {
+    for (let left = most; left > 0; ) {
       const view = this.look();
       this.#follow(view);
-      const requests = this.#take(view);
-      if (requests.length === 0) return made;
+      const requests = this.#take(view, Math.min(left, BATCH));
+      if (requests.length === 0) break;
+      left -= requests.length;
       made += this.#compile(view, requests);
     }
+    return made;
   }
 
   /** A view of the memory as it is now: it may have grown. */
@@ -137,13 +146,13 @@ export class RegionCompiler {
     });
   }
 
-  #take(view: MachineView): Request[] {
+  #take(view: MachineView, most: number): Request[] {
     const words = new Int32Array(view.buffer);
     const head = (this.host.jit + Jit.off.requestHead) >>> 2;
     const tail = (this.host.jit + Jit.off.requestTail) >>> 2;
     const out: Request[] = [];
     let at = Atomics.load(words, head);
-    while (out.length < BATCH && at !== Atomics.load(words, tail)) {
+    while (out.length < most && at !== Atomics.load(words, tail)) {
       const r = view.word(this.host.jit + Jit.off.requests) + ((at >>> 0) % JIT_REQUESTS) * JitRequest.size;
       const rip = BigInt(view.word(r + JitRequest.off.rip)) | (BigInt(view.word(r + JitRequest.off.rip + 4)) << 32n);
       if (view.word(r + JitRequest.off.epoch) === view.epoch)
@@ -183,6 +192,7 @@ export class RegionCompiler {
     const bytes = compileModule(
       made.map(({ code }) => code),
       handlers,
+      isShared(this.host.memory),
     );
     if (this.#codeBytes + bytes.length > this.limit && this.#nextSlot > 0) this.#makeRoom(view);
     const first = this.#nextSlot;
@@ -238,7 +248,10 @@ export class RegionCompiler {
     words[(at + JitRecord.off.count) >>> 2] = count;
   }
 
-  /** Waits until every pCPU has read what `size` more bytes at `at` would overwrite. */
+  /**
+   * Waits until every pCPU has read what `size` more bytes at `at` would overwrite. The pCPU of a machine of one thread
+   * reads everything before the next is compiled.
+   */
   #waitForRoom(size: number, at: number): void {
     const words = new Int32Array(this.host.memory.buffer);
     const pcpus = words[(MACHINE_BASE + Machine.off.pcpus) >>> 2]!;

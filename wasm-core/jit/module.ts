@@ -30,9 +30,10 @@ const MAXIMUM_PAGES = 65536;
 
 /**
  * @param handlers function-table indices, in the order of the imports behind the core's own
+ * @param shared whether the machine's memory is
  */
-export function compileModule(codes: readonly RegionCode[], handlers: readonly number[]): Uint8Array {
-  return moduleBytes({
+export function compileModule(codes: readonly RegionCode[], handlers: readonly number[], shared = true): Uint8Array {
+  const parts = {
     types: TYPES,
     imports: [
       ...CORE_IMPORTS.map(({ name, type }) => ({ module: "core", name, type })),
@@ -40,7 +41,8 @@ export function compileModule(codes: readonly RegionCode[], handlers: readonly n
     ],
     memory: { initial: 1, maximum: MAXIMUM_PAGES },
     functions: codes.map((code) => ({ type: REGION, locals: LOCALS, code })),
-  });
+  };
+  return moduleBytes(parts, shared);
 }
 
 /** Numbers the handlers that a module calls in the order in which they come up. */

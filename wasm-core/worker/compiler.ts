@@ -3,7 +3,7 @@
  * then let the event loop have a turn, so that questions about regions get in; for ever.
  */
 import { type CompilerMemory, RegionCompiler } from "../jit/compiler.js";
-import type { RegionAnswer, RegionQuestion } from "./messages.js";
+import { failureText, type RegionAnswer, type RegionQuestion } from "./messages.js";
 
 export interface CompilerStart extends CompilerMemory {
   /** Questions come in by it. Who asks rings the word that the compiler sleeps on until it is answered. */
@@ -30,12 +30,12 @@ function drained(compiler: RegionCompiler, failed: (message: string) => void): b
     compiler.drain();
     return true;
   } catch (error) {
-    failed(error instanceof Error ? `${error.message}\n${error.stack ?? ""}` : String(error));
+    failed(failureText(error));
     return false;
   }
 }
 
-function answer(compiler: RegionCompiler, { id, region, wasm }: RegionQuestion): RegionAnswer {
+export function answer(compiler: RegionCompiler, { id, region, wasm }: RegionQuestion): RegionAnswer {
   const view = compiler.look();
   if (region === null) return { id, list: compiler.book.list(view) };
   const text = compiler.book.describe(view, region, wasm);

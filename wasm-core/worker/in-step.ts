@@ -9,17 +9,23 @@ const [DOORBELL, PRESENTED, SERVED] = [wordOf("doorbell"), wordOf("presented"), 
 /** Longest single sleep, ms. */
 const SLEEP_MAX_MS = 1000;
 
-/** Shows Domain0 its doorbell, and sleeps until it has done everything; nothing on a machine that is not deterministic. */
+/** Shows Domain0 its doorbell; whether it has done everything. Always so on a machine that is not deterministic. */
+export function isInStep(words: Int32Array): boolean {
+  if (words[wordOf("deterministic")] === 0) return true;
+  const rung = Atomics.load(words, DOORBELL);
+  if (Atomics.load(words, SERVED) === rung) return true;
+  if (Atomics.load(words, PRESENTED) !== rung) {
+    Atomics.store(words, PRESENTED, rung);
+    Atomics.notify(words, PRESENTED);
+  }
+  return false;
+}
+
+/** Sleeps until Domain0 has done everything. */
 export function waitForDomain0(words: Int32Array): void {
-  if (words[wordOf("deterministic")] === 0) return;
   for (;;) {
-    const rung = Atomics.load(words, DOORBELL);
     const done = Atomics.load(words, SERVED);
-    if (done === rung) return;
-    if (Atomics.load(words, PRESENTED) !== rung) {
-      Atomics.store(words, PRESENTED, rung);
-      Atomics.notify(words, PRESENTED);
-    }
+    if (isInStep(words)) return;
     Atomics.wait(words, SERVED, done, SLEEP_MAX_MS);
   }
 }

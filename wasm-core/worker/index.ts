@@ -11,4 +11,5 @@ export {
 } from "./load.js";
 export { readMemoryLimits } from "./memory-limits.js";
 export type { RegionAnswer, RegionQuestion, WorkerReport, WorkerStart } from "./messages.js";
+export { OneThread, type OneThreadHost } from "./one-thread.js";
 export { startWorker } from "./start.js";

@@ -1,9 +1,10 @@
 /**
- * Instantiates the core over the machine's memory. Every worker has an instance of its own and they share nothing else:
+ * Instantiates the core over the machine's memory. Every thread has an instance of its own and they share nothing else:
  * the module's data segments are passive, so that a second instance does not reset what the first has written, and one
  * call of `initData`, by Domain0 before anything else, puts the constants in place.
  */
 import type { CoreExports, CoreImports, RegionDoors } from "../abi/core-api.js";
+import { isShared } from "../abi/shared.js";
 
 /** The origin of machine time on this host, ms on the scale of `performance.timeOrigin`; the same in all workers. */
 export type HostOrigin = number;
@@ -22,10 +23,11 @@ export interface CoreInstance {
   initData(): void;
 }
 
-/** 64 KiB pages of a memory that the core imports. */
+/** The memory that the core imports; sizes in 64 KiB pages. */
 export interface MemoryLimits {
   readonly initial: number;
   readonly maximum: number;
+  readonly shared: boolean;
 }
 
 /** What the post-link step adds to the compiler's exports. */
@@ -54,11 +56,10 @@ export function instantiateCore(
     hostNow: () => (performance.now() + shift) * 1e6,
     hostWallClock: () => Date.now() * 1e6,
     hostRandom: () => hooks.random(),
-    hostWait: (address, value) => {
-      // A view of its own each time: the memory grows.
-      Atomics.wait(new Int32Array(memory.buffer), (address >>> 0) >>> 2, value, NAP_MS);
-    },
+    hostWait: (address, value) => waitForLock(memory, address >>> 0, value),
     hostNap: () => {
+      // One thread has nobody to wait for: whoever else is to run does so after the slice.
+      if (!isShared(memory)) return;
       // The first page of the memory is empty: nobody ever rings there.
       Atomics.wait(new Int32Array(memory.buffer), 0, 0, SPIN_NAP_MS);
     },
@@ -70,6 +71,15 @@ export function instantiateCore(
   const instance = new WebAssembly.Instance(module, { env } as unknown as WebAssembly.Imports);
   const exports = instance.exports as unknown as LinkedExports;
   return { exports, initData: () => exports.__init_data?.() };
+}
+
+function waitForLock(memory: WebAssembly.Memory, address: number, value: number): void {
+  if (!isShared(memory)) {
+    // Whoever holds it trapped under it. Waiting for that would be for ever.
+    throw new Error(`the lock at 0x${address.toString(16)} is held, and no other thread is there to release it`);
+  }
+  // A view of its own each time: the memory grows.
+  Atomics.wait(new Int32Array(memory.buffer), address >>> 2, value, NAP_MS);
 }
 
 /** Random bits of the host, a block at a time. */

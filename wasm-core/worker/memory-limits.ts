@@ -11,6 +11,7 @@ const EXTERNAL_TABLE = 1;
 const EXTERNAL_MEMORY = 2;
 const EXTERNAL_GLOBAL = 3;
 const LIMITS_HAVE_MAXIMUM = 1;
+const LIMITS_ARE_SHARED = 2;
 
 class Cursor {
   constructor(
@@ -44,7 +45,8 @@ class Cursor {
   limits(): MemoryLimits {
     const flags = this.u8();
     const initial = this.number();
-    return { initial, maximum: flags & LIMITS_HAVE_MAXIMUM ? this.number() : 65536 };
+    const maximum = flags & LIMITS_HAVE_MAXIMUM ? this.number() : 65536;
+    return { initial, maximum, shared: (flags & LIMITS_ARE_SHARED) !== 0 };
   }
 }
 

@@ -54,3 +54,8 @@ export interface RegionAnswer {
   readonly list?: RegionEntry[];
   readonly text?: string;
 }
+
+/** What a report says of an exception. */
+export function failureText(error: unknown): string {
+  return error instanceof Error ? `${error.message}\n${error.stack ?? ""}` : String(error);
+}

@@ -7,12 +7,14 @@ import { PCPU_BASE, Pcpu } from "../abi/structs/machine.js";
 import { PcpuExit } from "../abi/structs/sched.js";
 import type { CpuShare } from "./cpu-share.js";
 import { waitForDomain0 } from "./in-step.js";
+import { failureText } from "./messages.js";
 import type { Regions } from "./regions.js";
 
 /** How long the event loop waits for its turn at most, ms. */
 const TURN_MS = 25;
 /** Longest single sleep: nothing depends on it, but a lost wake-up then costs a moment and not the machine. */
 const SLEEP_MAX_MS = 1000;
+const IDLE = Number(PcpuExit.values.IDLE);
 
 export interface PcpuHost {
   readonly core: CoreExports;
@@ -37,32 +39,36 @@ export async function runPcpu(host: PcpuHost): Promise<never> {
 
 function runForAWhile(host: PcpuHost): void {
   const until = performance.now() + TURN_MS;
-  do {
-    try {
-      runOnce(host);
-    } catch (error) {
-      try {
-        host.core.pcpuAbandon(host.pcpu);
-      } finally {
-        // What traps in there too is a machine that nothing can put right: this pCPU then ends.
-        host.fault(error instanceof Error ? `${error.message}\n${error.stack ?? ""}` : String(error));
-      }
-    }
-  } while (performance.now() < until);
+  do runOrSleep(host);
+  while (performance.now() < until);
 }
 
-function runOnce({ core, memory, pcpu, share, regions }: PcpuHost): void {
-  const words = new Int32Array(memory.buffer);
+function runOrSleep(host: PcpuHost): void {
+  const words = new Int32Array(host.memory.buffer);
   waitForDomain0(words);
-  const doorbell = (PCPU_BASE + pcpu * Pcpu.size + Pcpu.off.doorbell) >>> 2;
+  const doorbell = (PCPU_BASE + host.pcpu * Pcpu.size + Pcpu.off.doorbell) >>> 2;
   // Read before looking for work: a ring between the look and the sleep then ends the sleep at once.
   const rung = Atomics.load(words, doorbell);
-  regions?.install();
-  const exit = core.pcpuRun(pcpu);
-  share?.settle();
-  if (exit !== Number(PcpuExit.values.IDLE)) return;
-  const ms = Math.min(core.pcpuIdleNs(pcpu) / 1e6, SLEEP_MAX_MS);
+  const ms = runTurn(host);
   if (ms > 0) Atomics.wait(words, doorbell, rung, ms);
+}
+
+/** A turn of the core on this pCPU. How many ms it may sleep then, unless its doorbell rings; 0 when there is more to do. */
+export function runTurn({ core, pcpu, share, regions, fault }: PcpuHost): number {
+  try {
+    regions?.install();
+    const exit = core.pcpuRun(pcpu);
+    share?.settle();
+    return exit === IDLE ? Math.min(core.pcpuIdleNs(pcpu) / 1e6, SLEEP_MAX_MS) : 0;
+  } catch (error) {
+    try {
+      core.pcpuAbandon(pcpu);
+    } finally {
+      // What traps in there too is a machine that nothing can put right: this pCPU then ends.
+      fault(failureText(error));
+    }
+    return 0;
+  }
 }
 
 /** A function that resolves after the event loop has had a turn; a message to oneself is not delayed as timers are. */

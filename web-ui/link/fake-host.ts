@@ -50,6 +50,7 @@ interface FakeDomain {
 export interface FakeHostOptions {
   /** Real time per step; tests pass 0 to boot at once. */
   readonly stepMs?: number;
+  readonly singleThread?: boolean;
 }
 
 export class FakeHost implements HostApi {
@@ -60,7 +61,7 @@ export class FakeHost implements HostApi {
   private log = "(XEN) Xenolith simulated host\n(XEN) 2 pCPUs, 4194304 KiB of frames\n";
   private nextDomid = 1;
 
-  constructor(options: FakeHostOptions = {}) {
+  constructor(private readonly options: FakeHostOptions = {}) {
     this.timer = setInterval(() => this.step(), options.stepMs ?? STEP_MS);
     this.store.write("/local/domain/0/name", "Domain-0");
     this.store.write("/local/domain/0/domid", "0");
@@ -72,7 +73,8 @@ export class FakeHost implements HostApi {
     return {
       version: "0.1.0",
       xenVersion: "4.0.0",
-      pcpus: 2,
+      pcpus: this.options.singleThread ? 1 : 2,
+      singleThread: this.options.singleThread ?? false,
       totalKiB: TOTAL_KIB,
       freeKiB: TOTAL_KIB - usedKiB,
       usedKiB,

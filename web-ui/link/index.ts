@@ -12,6 +12,8 @@ declare const __FAKE_HOST__: boolean;
 export interface LinkOptions {
   /** Take the simulated host; only development and test builds have it. */
   readonly fake: boolean;
+  /** The page has no shared memory: one thread for everything. */
+  readonly singleThread: boolean;
 }
 
 /** vCPUs take turns on one worker until the machine has been proven with more. */
@@ -21,7 +23,7 @@ const PCPUS = 1;
 export async function connectHost(options: LinkOptions): Promise<HostApi> {
   if (__FAKE_HOST__ && options.fake) {
     const { FakeHost } = await import("./fake-host.js");
-    return new FakeHost();
+    return new FakeHost({ singleThread: options.singleThread });
   }
-  return connectBrowser({ pcpus: PCPUS });
+  return connectBrowser({ pcpus: PCPUS, singleThread: options.singleThread });
 }

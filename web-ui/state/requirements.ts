@@ -87,21 +87,34 @@ const RULES: readonly Rule[] = [
 
 export interface Verdict {
   readonly missing: readonly Requirement[];
-  /** Why the page is not cross-origin isolated, when that is what is wrong. */
-  readonly isolation: "ok" | "insecure" | "framed" | "headers";
+  /** Whether the page is cross-origin isolated, and why not. Without it the machine has one thread. */
+  readonly isolation: Isolation;
 }
+
+export type Isolation = "ok" | "insecure" | "framed" | "headers";
 
 export function judge(facts: BrowserFacts): Verdict {
   const missing = RULES.filter((rule) => !rule.has(facts)).map(({ name, why, since }) => ({ name, why, since }));
   return { missing, isolation: judgeIsolation(facts) };
 }
 
-function judgeIsolation(facts: BrowserFacts): Verdict["isolation"] {
+function judgeIsolation(facts: BrowserFacts): Isolation {
   if (facts.crossOriginIsolated) return "ok";
   if (!facts.secureContext) return "insecure";
   return facts.framed ? "framed" : "headers";
 }
 
 export function canRun(verdict: Verdict): boolean {
-  return verdict.missing.length === 0 && verdict.isolation === "ok";
+  return verdict.missing.length === 0;
 }
+
+/** How a page that is not isolated would become so. */
+export const ISOLATION_ADVICE: Readonly<Record<Exclude<Isolation, "ok">, string>> = {
+  insecure: "Open it over https://, or on the computer that serves it as http://localhost, for more.",
+  framed:
+    "For more, open it in a tab of its own; or isolate the page around it, which must allow it to this frame: " +
+    'allow="cross-origin-isolated".',
+  headers:
+    "For more, have its server send Cross-Origin-Opener-Policy: same-origin and " +
+    "Cross-Origin-Embedder-Policy: require-corp, as the project’s own does (npm start).",
+};

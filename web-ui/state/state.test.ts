@@ -163,6 +163,7 @@ describe("requirements", () => {
   it("blames headers, not the browser, when isolation alone is missing", () => {
     const facts = { ...all, crossOriginIsolated: false, sharedArrayBuffer: false, atomicsWaitInWorker: false };
     expect(judge(facts)).toEqual({ missing: [], isolation: "headers" });
+    expect(canRun(judge(facts))).toBe(true);
     expect(judge({ ...facts, framed: true }).isolation).toBe("framed");
     expect(judge({ ...facts, secureContext: false }).isolation).toBe("insecure");
   });

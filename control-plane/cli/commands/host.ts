@@ -14,6 +14,7 @@ interface HostOptions {
   readonly memory?: number;
   /** False with --no-jit. */
   readonly jit?: boolean;
+  readonly singleThread?: boolean;
   readonly coreDumps?: string;
 }
 
@@ -22,6 +23,8 @@ const START_MS = 30_000;
 const POLL_MS = 100;
 
 export function host(_: readonly string[], options: HostOptions): Promise<number> {
+  if (options.singleThread && (options.pcpus ?? 1) !== 1)
+    throw usageError("--single-thread has one pCPU: leave out --pcpus");
   if (options.detach && options.stop) throw usageError("--detach starts a host and --stop ends one: give one of them");
   if (options.stop) return stop();
   return options.detach ? detach(options) : serve(options);
@@ -35,6 +38,7 @@ async function serve(options: HostOptions): Promise<number> {
     ...(options.pcpus === undefined ? {} : { pcpus: options.pcpus }),
     ...(options.memory === undefined ? {} : { memoryMiB: options.memory }),
     ...(options.jit === false ? { jit: false } : {}),
+    ...(options.singleThread ? { singleThread: true } : {}),
     coreDumpDirectory: options.coreDumps ?? ".",
   });
   try {
@@ -74,6 +78,7 @@ async function detach(options: HostOptions): Promise<number> {
     ...(options.pcpus === undefined ? [] : ["--pcpus", String(options.pcpus)]),
     ...(options.memory === undefined ? [] : ["--memory", String(options.memory)]),
     ...(options.jit === false ? ["--no-jit"] : []),
+    ...(options.singleThread ? ["--single-thread"] : []),
     ...(options.coreDumps === undefined ? [] : ["--core-dumps", options.coreDumps]),
   ];
   const child = spawn(process.execPath, [...process.execArgv, process.argv[1]!, ...args], {

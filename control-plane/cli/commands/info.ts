@@ -32,6 +32,7 @@ function formatInfo(described: HostInfo, pid: number): string {
     ["free_memory", mebibytes(described.freeKiB)],
     ["used_memory", mebibytes(described.usedKiB)],
     ["wasm_memory", mebibytes(described.wasmMemoryBytes / 1024)],
+    ["single_thread", described.singleThread ? "yes" : "no"],
     ["deterministic", described.deterministic ? "yes" : "no"],
   ];
   return lines.map(([key, value]) => `${key.padEnd(23)}: ${value}\n`).join("");

@@ -16,6 +16,10 @@ const NO_JIT: VerbOption = {
   flags: "--no-jit",
   text: "interpret all guest code: slower, for comparing",
 };
+const SINGLE_THREAD: VerbOption = {
+  flags: "--single-thread",
+  text: "everything in one thread without shared memory, as in a page that is not isolated",
+};
 const CORE_DUMPS: VerbOption = {
   flags: "--core-dumps <dir>",
   text: "where on_crash=coredump-... puts its files (default: the working directory)",
@@ -45,6 +49,7 @@ A guest that wrote its exit port gives (value << 1) | 1; with --exec it is the c
       PCPUS,
       MACHINE_MEMORY,
       NO_JIT,
+      SINGLE_THREAD,
       { flags: "--deterministic", text: "time counts instructions: same inputs, same run" },
       { flags: "--seed <n>", text: "randomness of a deterministic run", parse: wholeNumber(0, 2 ** 53 - 1) },
       CORE_DUMPS,
@@ -69,6 +74,7 @@ A guest that wrote its exit port gives (value << 1) | 1; with --exec it is the c
       PCPUS,
       MACHINE_MEMORY,
       NO_JIT,
+      SINGLE_THREAD,
       CORE_DUMPS,
     ],
     examples: [

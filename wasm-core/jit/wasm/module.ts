@@ -23,7 +23,7 @@ export interface FunctionBody {
 export interface ModuleParts {
   readonly types: readonly FunctionType[];
   readonly imports: readonly ImportedFunction[];
-  /** 64 KiB pages of the imported shared memory, "env" "memory". */
+  /** 64 KiB pages of the imported memory, "env" "memory". */
   readonly memory: { readonly initial: number; readonly maximum: number };
   readonly functions: readonly FunctionBody[];
 }

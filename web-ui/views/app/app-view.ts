@@ -6,6 +6,8 @@ import type { DomId, HostApi } from "../../../control-plane/api/index.js";
 import {
   DomainMonitor,
   explain,
+  ISOLATION_ADVICE,
+  type Isolation,
   isAlive,
   Launch,
   type LaunchRequest,
@@ -28,6 +30,7 @@ export interface AppParts {
   readonly settings: Store<Settings>;
   readonly dark: Store<boolean>;
   readonly parameters: PageParameters;
+  readonly isolation: Isolation;
 }
 
 export class AppView extends View {
@@ -106,7 +109,20 @@ export class AppView extends View {
         nextStep: "The defaults stand in for what could not be used.",
       });
     }
+    this.tellIsolation();
     if (parameters.autostart) this.bootView.bootDefault();
+  }
+
+  /** An embedded page says so in its bar. */
+  private tellIsolation(): void {
+    const { isolation, parameters } = this.parts;
+    if (isolation === "ok" || parameters.embed) return;
+    this.context.notify({
+      tone: "info",
+      title: "One thread: this page is not isolated",
+      detail: "Guests and Domain0 take turns, on one core of this computer.",
+      nextStep: ISOLATION_ADVICE[isolation],
+    });
   }
 
   private async boot(request: LaunchRequest): Promise<void> {

@@ -73,9 +73,10 @@ export function buildEmbedBar(context: AppContext): HTMLElement {
     const info = current();
     if (info) void actions.togglePause(info);
   });
-  context.monitor.snapshot.subscribe(() => {
+  context.monitor.snapshot.subscribe(({ host }) => {
     const info = current();
-    setText(state, info ? `${info.name}, ${info.state === "blocked" ? "idle" : info.state}` : "");
+    const thread = host?.singleThread ? ", one thread: this page is not isolated" : "";
+    setText(state, info ? `${info.name}, ${info.state === "blocked" ? "idle" : info.state}${thread}` : "");
     pause.hidden = !info;
     setText(pause, info?.state === "paused" ? "Resume" : "Pause");
   });

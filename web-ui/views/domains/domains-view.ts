@@ -10,6 +10,7 @@ export class DomainsView extends View {
   private readonly list = h("ul", { class: "domains", "aria-label": "Domains" });
   private readonly empty = h("p", { class: "hint" }, "No domain yet.");
   private readonly pcpus = h("dd", {});
+  private readonly threads = h("dd", {});
   private readonly frames = h("dd", {});
   private readonly wasmMemory = h("dd", {});
   private readonly version = h("dd", {});
@@ -34,6 +35,7 @@ export class DomainsView extends View {
         "dl",
         { class: "machine-summary" },
         figure("Processors", this.pcpus),
+        figure("Threads", this.threads),
         figure("Frames", this.frames),
         figure("Wasm memory", this.wasmMemory),
         figure("Xenolith", this.version),
@@ -66,6 +68,7 @@ export class DomainsView extends View {
 
   private updateMachine(host: HostInfo): void {
     setText(this.pcpus, formatCount(host.pcpus, "pCPU"));
+    setText(this.threads, host.singleThread ? "one: this page is not isolated" : "one for each pCPU");
     setText(this.frames, `${formatKiB(host.usedKiB)} of ${formatKiB(host.totalKiB)}`);
     setText(this.wasmMemory, formatKiB(host.wasmMemoryBytes / 1024));
     setText(this.version, `${host.version}, Xen ${host.xenVersion} interface`);

@@ -16,6 +16,7 @@ export interface RunOptions {
   readonly stats?: string;
   readonly console?: string;
   readonly pcpus?: number;
+  readonly singleThread?: boolean;
   readonly memory?: number;
   readonly deterministic?: boolean;
   /** False with --no-jit. */
@@ -43,7 +44,8 @@ export async function run(args: readonly string[], options: RunOptions): Promise
   });
 }
 
-function checkOptions({ deterministic, pcpus, seed }: RunOptions): void {
+function checkOptions({ deterministic, pcpus, seed, singleThread }: RunOptions): void {
+  if (singleThread && (pcpus ?? 1) !== 1) throw usageError("--single-thread has one pCPU: leave out --pcpus");
   if (deterministic && (pcpus ?? 1) !== 1) throw usageError("--deterministic runs on one pCPU: leave out --pcpus");
   if (seed !== undefined && !deterministic) throw usageError("--seed is for --deterministic runs");
 }
@@ -62,13 +64,14 @@ function indexOfName(plans: readonly DomainPlan[], name: string): number {
   throw usageError(`--console: no guest of this run is named "${name}"${didYouMean(name, names)}`);
 }
 
-function machineOptions({ pcpus, memory, deterministic, seed, jit, coreDumps }: RunOptions) {
+function machineOptions({ pcpus, memory, deterministic, seed, jit, singleThread, coreDumps }: RunOptions) {
   return {
     ...(pcpus === undefined ? {} : { pcpus }),
     ...(memory === undefined ? {} : { memoryMiB: memory }),
     ...(deterministic ? { deterministic } : {}),
     ...(seed === undefined ? {} : { seed }),
     ...(jit === false ? { jit } : {}),
+    ...(singleThread ? { singleThread } : {}),
     coreDumpDirectory: coreDumps ?? ".",
   };
 }
