@@ -37,7 +37,8 @@ export function planRequest(request: Request): readonly Atom[] {
     case "dump-and-destroy":
       return ["pause", "quiesce", "dump-core", ...TAKE_DOWN];
     case "pause":
-      return ["pause"];
+      // Who asked may rely on it: no instruction is run from here on.
+      return ["pause", "quiesce"];
     case "unpause":
       return ["unpause"];
   }
