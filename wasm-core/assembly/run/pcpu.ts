@@ -1,6 +1,6 @@
 /**
  * A pCPU's turn: take the next runnable vCPU, run it for a slice, put it back; with nothing to run, say so and for how
- * long. A slice is cut into ticks of a fraction of a millisecond, measured in instructions by the pCPU's observed rate,
+ * long. A slice is cut into ticks of about a millisecond, measured in instructions by the pCPU's observed rate,
  * so that timers fire on time without a clock in the run loop. Which vCPU comes next is sched/'s business.
  */
 import {
@@ -43,7 +43,7 @@ import {
 } from "../sched/queue";
 import { findPcpu, park, ringPcpu, setIdle, spread, vcpuWake, wakeDue } from "../sched/wake";
 
-const TICK_NS: u64 = 250_000;
+const TICK_NS: u64 = 1_000_000;
 /** Longest time without a return to the worker's event loop. */
 const TURN_NS: u64 = 5_000_000;
 const MIN_BUDGET: u64 = 500;
