@@ -11,7 +11,7 @@ import { L } from "./locals.js";
 import { memoryOperand } from "./operands.js";
 import type { Insn } from "./region/machine-view.js";
 import { pushIsSpecial } from "./segments.js";
-import { type Cc, ccOp, type KnownFlags, type Size, type Value } from "./values.js";
+import { type Cc, ccOp, type KnownFlags, loadOf, type Size, type Value } from "./values.js";
 import { Vectors } from "./vectors.js";
 import { Code, type Label } from "./wasm/code.js";
 import { Type } from "./wasm/ops.js";
@@ -69,10 +69,6 @@ export class Emitter {
   }
 
   // --- values
-
-  isWide(size: Size): boolean {
-    return size === 64;
-  }
 
   gpr(off: number): number {
     return L.GPR + (off >>> 3);
@@ -257,27 +253,12 @@ export class Emitter {
     const bytes = size / 8;
     if (!this.fast) {
       // A call is a third of the code of the check itself, and what is outside loops is mostly compiled, not run.
-      c.get(L.CPU)
-        .get(L.LIN)
-        .i32(bytes)
-        .call(write ? Import.WRITE : Import.READ)
-        .tee(L.P);
-      c.op("i32.eqz").if();
-      this.leaveToInterpreter();
-      c.end();
+      this.#callDoor(bytes, write);
       return;
     }
     const tag = write ? TlbEntry.off.tagW : TlbEntry.off.tagR;
-    // The slot of the page; see tlbSlot in assembly/mmu/tlb.ts.
-    c.get(L.LIN).i64(12).op("i64.shr_u").op("i32.wrap_i64").tee(L.E);
-    c.get(L.E).i32(10).op("i32.shr_u").op("i32.add");
-    c.i32(TLB_ENTRIES - 1)
-      .op("i32.and")
-      .i32(5)
-      .op("i32.shl")
-      .get(L.TLB)
-      .op("i32.add")
-      .tee(L.E);
+    c.get(L.LIN);
+    this.pushSlot();
     c.mem("i64.load", tag);
     c.get(L.LIN);
     if (bytes > 1) c.i64(bytes - 1).op("i64.add");
@@ -287,17 +268,32 @@ export class Emitter {
     c.get(L.E).mem("i32.load", TlbEntry.off.host);
     c.get(L.LIN).op("i32.wrap_i64").i32(4095).op("i32.and").op("i32.add");
     c.else();
-    c.get(L.CPU)
-      .get(L.LIN)
-      .i32(bytes)
-      .call(write ? Import.WRITE : Import.READ)
-      .tee(L.P);
-    c.op("i32.eqz").if();
-    this.leaveToInterpreter();
-    c.end();
+    this.#callDoor(bytes, write);
     c.get(L.P);
     c.end();
     c.set(L.P);
+  }
+
+  /** The TLB entry for the linear address on the stack, there and in L.E; see tlbSlot in assembly/mmu/tlb.ts. */
+  pushSlot(): void {
+    const c = this.code;
+    c.i64(12).op("i64.shr_u").op("i32.wrap_i64").tee(L.E);
+    c.get(L.E).i32(10).op("i32.shr_u").op("i32.add");
+    c.i32(TLB_ENTRIES - 1)
+      .op("i32.and")
+      .i32(5)
+      .op("i32.shl");
+    c.get(L.TLB).op("i32.add").tee(L.E);
+  }
+
+  /** Puts the machine address for L.LIN into L.P as the core finds it, or leaves to the interpreter. */
+  #callDoor(bytes: number, write: boolean): void {
+    const c = this.code;
+    c.get(L.CPU).get(L.LIN).i32(bytes);
+    c.call(write ? Import.WRITE : Import.READ).tee(L.P);
+    c.op("i32.eqz").if();
+    this.leaveToInterpreter();
+    c.end();
   }
 
   /** The interpreter does this instruction: nothing of it has been done. */
@@ -322,9 +318,7 @@ export class Emitter {
   /** Reads `size` bits at linear address L.LIN onto the stack. */
   loadAt(size: Size): void {
     this.#check(size, false);
-    this.code
-      .get(L.P)
-      .mem(size === 64 ? "i64.load" : size === 32 ? "i32.load" : size === 16 ? "i32.load16_u" : "i32.load8_u");
+    this.code.get(L.P).mem(loadOf(size));
   }
 
   /** Makes the memory operand writable and leaves its machine address in L.P; a store through it cannot fault. */

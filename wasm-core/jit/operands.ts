@@ -5,7 +5,6 @@ import type { Insn } from "./region/machine-view.js";
 
 const EITHER = new Set(["E", "W", "Q"]);
 const SEG_CS = 1;
-const SEG_FS = 4;
 
 /** Whether the operand is memory in this variant. */
 export const memoryOperand = (o: Operand, v: Variant): boolean =>
@@ -13,6 +12,3 @@ export const memoryOperand = (o: Operand, v: Variant): boolean =>
 
 /** Whether regions compute the instruction's address themselves: 64-bit or 32-bit addressing, in a data segment. */
 export const plainAddress = (i: Insn): boolean => i.ea < 4 || (i.ea >>> 6 !== 0 && ((i.ea >>> 3) & 7) !== SEG_CS);
-
-/** Whether the address takes a segment base. */
-export const hasSegmentBase = (i: Insn): boolean => i.ea >= 4 && ((i.ea >>> 3) & 7) >= SEG_FS;

@@ -1,5 +1,6 @@
 /** Values and flags of the guest as the compiler talks about them. */
 import { CcOp } from "../abi/structs/vcpu.js";
+import type { OpName } from "./wasm/ops.js";
 
 export type Size = 8 | 16 | 32 | 64;
 export type Cc = keyof typeof CcOp.values;
@@ -23,3 +24,9 @@ export interface KnownFlags {
 
 /** Vcpu.ccOp for `op` on operands of `size` bits. */
 export const ccOp = (op: Cc, size: Size): number => (Number(CcOp.values[op]) << 2) | Math.log2(size / 8);
+
+/** The load that gives a value of `size` bits: i64 when 64 bits wide, else i32 and zero-extended. */
+export function loadOf(size: Size): OpName {
+  if (size === 64) return "i64.load";
+  return size === 32 ? "i32.load" : size === 16 ? "i32.load16_u" : "i32.load8_u";
+}

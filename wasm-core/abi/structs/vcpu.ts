@@ -163,7 +163,6 @@ export const Vcpu = struct("Vcpu", "One virtual processor.", {
   pdpteValid: u32("0 when they are to be read from memory at the next walk"),
   codeChanged: u32("Set when the vCPU overwrites decoded code: a region that called a handler must not go on"),
   regionsAt: u32("Ring index up to which the pCPU that runs it has regions"),
-  condition: u32("Condition that a region asks for"),
   affinity: u32("Bit per pCPU on which it may run", 4),
   softAffinity: u32("Bit per pCPU on which it is to run by preference", 4),
   credit: i64("Processor time that it may use before others of its kind come first, ns"),

@@ -3,6 +3,7 @@ import { type Emitter, L, type Size, type Value } from "../emitter.js";
 import { setCarry, setField, setOnlyZero, setSome } from "../flags.js";
 import { plainAddress } from "../operands.js";
 import type { Insn } from "../region/machine-view.js";
+import { loadOf } from "../values.js";
 import type { OpName } from "../wasm/ops.js";
 import type { Lowering, Lowerings, ValueLowering } from "./lowering.js";
 import { value } from "./value.js";
@@ -98,7 +99,7 @@ const byRegister = (what: BitOp): Lowering => {
       return true;
     }
     e.openAt(size);
-    c.get(L.P).mem(size === 64 ? "i64.load" : size === 32 ? "i32.load" : "i32.load16_u");
+    c.get(L.P).mem(loadOf(size));
     apply(e, size, e.temp(size, L.Y, L.J), index);
     const r = e.temp(size, L.Z, L.K);
     c.get(L.P);

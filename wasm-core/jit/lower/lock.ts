@@ -6,6 +6,7 @@ import { bitsOf } from "../../isa/variants.js";
 import { type Emitter, L, type Size, type Value } from "../emitter.js";
 import { plainAddress } from "../operands.js";
 import type { Insn } from "../region/machine-view.js";
+import { loadOf } from "../values.js";
 import type { OpName } from "../wasm/ops.js";
 import { arithmetic, cmp, logic, sized, step } from "./alu.js";
 import { type BitOp, carryFromBit, pushMask, pushUnitAddress, unitAddress } from "./bit.js";
@@ -35,9 +36,7 @@ function checkAligned(e: Emitter, size: Size): void {
 }
 
 function plainLoad(e: Emitter, size: Size): void {
-  e.code
-    .get(L.P)
-    .mem(size === 64 ? "i64.load" : size === 32 ? "i32.load" : size === 16 ? "i32.load16_u" : "i32.load8_u");
+  e.code.get(L.P).mem(loadOf(size));
 }
 
 const sizeOf = (i: Insn): Size => bitsOf(i.v.row.operands[0]!, i.v) as Size;

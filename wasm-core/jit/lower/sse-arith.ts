@@ -14,6 +14,7 @@ import {
   pushZeros,
   refuseDenormal,
   requireAll,
+  requireComparable,
   requireFinite,
   requireMode,
   requirePlain,
@@ -229,13 +230,7 @@ const packedSelect = (f: Format, op: "pmin" | "pmax"): Lowering =>
       pushWhole(e, from);
       c.set(L.W);
       e.vectors.push(i.reg);
-      c.tee(L.V).get(L.V).op(`${s}.eq`);
-      c.get(L.W).get(L.W).op(`${s}.eq`).op("v128.and");
-      pushDenormals(e, f, L.V);
-      pushDenormals(e, f, L.W);
-      c.op("v128.or").op("v128.andnot");
-      requireAll(e, f, slow);
-      requireMode(e, slow);
+      requireComparable(e, f, slow);
       c.get(L.W).get(L.V).op(`${s}.${op}`);
       e.vectors.set(i.reg);
     });

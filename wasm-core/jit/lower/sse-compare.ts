@@ -3,7 +3,7 @@ import { type Emitter, L } from "../emitter.js";
 import type { Lowering, Lowerings } from "./lowering.js";
 import { control, pushLow, pushWhole, source, sse } from "./sse.js";
 import { reloadFlagBits, setFlagBits } from "./sse-flags.js";
-import { type Format, orHandler, pushDenormals, requireAll, requireMode, requirePlain } from "./sse-host.js";
+import { type Format, orHandler, requireComparable, requireMode, requirePlain } from "./sse-host.js";
 
 /** Predicates 0 to 2 of the control byte; 3, unordered, never holds here. Bit 2 negates. */
 const PREDICATES = ["eq", "lt", "le"] as const;
@@ -76,13 +76,7 @@ const packed = (f: Format): Lowering =>
       pushWhole(e, from);
       c.set(L.W);
       e.vectors.push(i.reg);
-      c.tee(L.V).get(L.V).op(`${s}.eq`);
-      c.get(L.W).get(L.W).op(`${s}.eq`).op("v128.and");
-      pushDenormals(e, f, L.V);
-      pushDenormals(e, f, L.W);
-      c.op("v128.or").op("v128.andnot");
-      requireAll(e, f, slow);
-      requireMode(e, slow);
+      requireComparable(e, f, slow);
       pushMask(e, s, control(i));
       e.vectors.set(i.reg);
     });

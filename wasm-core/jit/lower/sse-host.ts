@@ -171,3 +171,16 @@ export function requireAll(e: Emitter, f: Format, slow: Label): void {
     .op("i32.eqz")
     .brIf(slow);
 }
+
+/** Takes the vector on the stack into L.V; every element of it and of L.W must be ordered and no denormal. */
+export function requireComparable(e: Emitter, f: Format, slow: Label): void {
+  const s = shape(f);
+  const c = e.code;
+  c.tee(L.V).get(L.V).op(`${s}.eq`);
+  c.get(L.W).get(L.W).op(`${s}.eq`).op("v128.and");
+  pushDenormals(e, f, L.V);
+  pushDenormals(e, f, L.W);
+  c.op("v128.or").op("v128.andnot");
+  requireAll(e, f, slow);
+  requireMode(e, slow);
+}

@@ -7,6 +7,7 @@ import type { Operand } from "../../isa/row.js";
 import { bitsOf } from "../../isa/variants.js";
 import { type Emitter, L, type Size, type Value } from "../emitter.js";
 import { memoryOperand, plainAddress } from "../operands.js";
+import { loadOf } from "../values.js";
 import type { Lowering, ValueLowering } from "./lowering.js";
 
 const VALUE_KINDS = new Set(["E", "G", "R", "Z", "B", "A", "I", "1", "CL", "DX", "M"]);
@@ -24,7 +25,7 @@ function operandValue(e: Emitter, o: Operand, opened: Operand | undefined): Valu
   if (o !== opened) return e.operand(o);
   const size = bitsOf(o, e.insn.v) as Size;
   e.code.get(L.P);
-  e.code.mem(size === 64 ? "i64.load" : size === 32 ? "i32.load" : size === 16 ? "i32.load16_u" : "i32.load8_u");
+  e.code.mem(loadOf(size));
   return e.temp(size, L.Y, L.J);
 }
 

@@ -4,7 +4,7 @@
  */
 
 import { RegionExit } from "../../abi/structs/jit.js";
-import { TLB_ENTRIES, TlbEntry } from "../../abi/structs/translation.js";
+import { TlbEntry } from "../../abi/structs/translation.js";
 import { Status, Vcpu } from "../../abi/structs/vcpu.js";
 import { CONDITIONS, pushCondition } from "../conditions.js";
 import { Emitter, Import, type KnownFlags, L } from "../emitter.js";
@@ -313,15 +313,8 @@ class RegionWriter {
       const host = region.hosts.get(page)!;
       // Any address on the page will do; `page - start` is the distance of its first byte.
       e.pushRip(page - start);
-      c.tee(L.LIN).i64(12).op("i64.shr_u").op("i32.wrap_i64").tee(L.E);
-      c.get(L.E).i32(10).op("i32.shr_u").op("i32.add");
-      c.i32(TLB_ENTRIES - 1)
-        .op("i32.and")
-        .i32(5)
-        .op("i32.shl")
-        .get(L.TLB)
-        .op("i32.add")
-        .tee(L.E);
+      c.tee(L.LIN);
+      e.pushSlot();
       c.mem("i64.load", TlbEntry.off.tagX).get(L.LIN).get(L.CTX).op("i64.or").op("i64.ne");
       c.get(L.E).mem("i32.load", TlbEntry.off.host).i32(host).op("i32.ne").op("i32.or").if();
       c.get(L.CPU).get(L.LIN).i32(host).call(Import.CODE).op("i32.eqz").if();
