@@ -4,6 +4,7 @@
  */
 import { isShared } from "../abi/shared.js";
 import {
+  JIT_COVERED,
   JIT_HOT,
   JIT_REQUESTS,
   JIT_RING_BYTES,
@@ -176,8 +177,9 @@ export class RegionCompiler {
       bytes = 0;
     };
     for (const { block, vcpu, rip } of requests) {
-      const region = view.isValid(block) ? discoverRegion(view, vcpu, rip, block) : undefined;
+      const region = this.#discover(view, vcpu, rip, block);
       if (region === undefined) continue;
+      this.#cover(view, region);
       const code = emitRegion(region, handlers.number);
       made.push({ region, vcpu, code });
       bytes += code.length;
@@ -185,6 +187,22 @@ export class RegionCompiler {
     }
     finish();
     return count;
+  }
+
+  /** Undefined when there is nothing to compile, or no need any more: a region that was made since covers the block. */
+  #discover(view: MachineView, vcpu: number, rip: bigint, block: number): Region | undefined {
+    if (!view.isValid(block) || view.word(block + Block.off.heat) !== 0) return undefined;
+    return discoverRegion(view, vcpu, rip, block, view.hasRegion(block));
+  }
+
+  /** Blocks of the region that begin none themselves are counted anew: mostly they now run as part of it. */
+  #cover(view: MachineView, region: Region): void {
+    const words = new Int32Array(view.buffer);
+    this.#whileCacheStands(view, () => {
+      for (const member of region.members) {
+        if (member !== region.block && !view.hasRegion(member)) words[(member + Block.off.heat) >>> 2] = JIT_COVERED;
+      }
+    });
   }
 
   /** Publishes one module of regions, then says of their blocks where they are. */

@@ -39,7 +39,15 @@ export const L = {
   F: 46,
   /** the vector registers */
   XMM: 49,
+  /** machine addresses of accesses that were made */
+  PAGE: 65,
 } as const;
+
+/** Locals from L.PAGE on. */
+export const PAGES = 6;
+
+/** Functions that a region's module imports before the handlers. */
+export const Import = { READ: 0, WRITE: 1, CODE: 2, CONDITION: 3, END: 4, FLAGS: 5 } as const;
 
 /** Locals behind the parameter, in order. */
 export const LOCALS: readonly (readonly [number, number])[] = [
@@ -49,4 +57,5 @@ export const LOCALS: readonly (readonly [number, number])[] = [
   [3, Type.F64],
   [3, Type.F32],
   [16, Type.V128],
+  [PAGES, Type.I32],
 ];

@@ -12,12 +12,14 @@ export const JIT_RING_BYTES = 8 * 1024 * 1024;
 /** Entries of the map from function-table index to variant. */
 export const JIT_FUNCTIONS = 8192;
 /** Runs of a block in the interpreter before a region is asked for; Jit.threshold begins with it. */
-export const JIT_THRESHOLD = 12000;
+export const JIT_THRESHOLD = 6000;
 /** How many times as many are waited for at most where regions went stale before. */
 export const JIT_PATIENCE = 128;
 
+/** Runs of a block that lies in a region, by itself, before it is worth a region of its own. */
+export const JIT_COVERED = 24000;
 /** Entries of a region before it is made again, larger and for speed alone. */
-export const JIT_HOT = 25000;
+export const JIT_HOT = 100000;
 
 export const Jit = struct("Jit", "The machine's region compiler.", {
   enabled: u32("1 when hot blocks ask for regions"),

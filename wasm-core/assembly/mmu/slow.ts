@@ -106,21 +106,23 @@ function translate(cpu: Vcpu, lin: u64, size: u32, access: u32, user: bool, impl
 }
 
 /**
- * A region's write of `size` bytes at `lin`: the machine address when it is plain memory that nobody watches, and 0 when
- * there is anything to look at, which is left to the interpreter.
+ * A region's access to `size` bytes at `lin`: the machine address when they are plain memory on one page and nobody
+ * watches, and 0 when there is anything to look at, which is left to the interpreter. Nothing is read of a device.
  */
-export function plainWrite(cpu: Vcpu, lin: u64, size: u32): usize {
+export function plainAccess(cpu: Vcpu, lin: u64, size: u32, access: u32): usize {
   const off = (<u32>lin) & 4095;
   if (!isCanonical(lin) || off + size > 4096 || cpu.dataBreakpoints) return 0;
   const user = cpu.cpl == 3;
   if (user && cpu.cr0 & CR0_AM && cpu.eflags & Flag.AC) return 0;
-  if (walk(cpu, lin, Access.WRITE, user, false) != WALK_OK || isApicPage(cpu, cpu.walkGpa)) return 0;
-  const entry = resolve(cpu, cpu.walkGpa, Access.WRITE);
-  if (!isMemory(entry) || !(entry & ENTRY_W)) return 0;
+  if (walk(cpu, lin, access, user, false) != WALK_OK || isApicPage(cpu, cpu.walkGpa)) return 0;
+  const entry = resolve(cpu, cpu.walkGpa, access);
+  if (!isMemory(entry)) return 0;
   const frame = frameOf(entry & ENTRY_MFN);
-  if (codeMapOf(frame) & chunks(off, size) || isMonitored(frame)) return 0;
+  if (access == Access.WRITE) {
+    if (!(entry & ENTRY_W) || codeMapOf(frame) & chunks(off, size) || isMonitored(frame)) return 0;
+  }
   const host = (entry & ENTRY_MFN) << 12;
-  fill(cpu, lin, host, Access.WRITE, user, !isWatched(frame));
+  fill(cpu, lin, host, access, user, (entry & ENTRY_W) != 0 && !isWatched(frame));
   return <usize>(host + off);
 }
 

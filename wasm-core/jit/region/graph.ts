@@ -45,6 +45,8 @@ export interface Region {
   readonly hosts: ReadonlyMap<number, number>;
   /** The block at the start. */
   readonly block: number;
+  /** All blocks that it is made of. */
+  readonly members: ReadonlySet<number>;
 }
 
 export function edgesOf(term: Terminator): Edge[] {

@@ -177,6 +177,7 @@ it("a region of any shape goes the ways of its graph", () => {
         frames: [{ genAt: GEN_AT, gen: 0 }],
         hosts,
         block: 0,
+        members: new Set(),
       };
       const code = emitRegion(region, unexpected).slice();
       const refused = runRegion(code, decisions, budget, samePages);
