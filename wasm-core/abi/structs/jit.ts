@@ -18,8 +18,8 @@ export const JIT_PATIENCE = 128;
 
 /** Runs of a block that lies in a region, by itself, before it is worth a region of its own. */
 export const JIT_COVERED = 24000;
-/** Entries of a region before it is made again, larger and for speed alone. */
-export const JIT_HOT = 400000;
+/** Entries of a region before it is made again, with what other regions begin with, and for speed alone. */
+export const JIT_HOT = 100000;
 
 export const Jit = struct("Jit", "The machine's region compiler.", {
   enabled: u32("1 when hot blocks ask for regions"),

@@ -10,16 +10,13 @@ import { flowOf } from "../instructions.js";
 import { type Edge, EXIT, type Node, type Region, type Terminator } from "./graph.js";
 import type { DecodedBlock, Insn, MachineView } from "./machine-view.js";
 
-interface RegionLimits {
-  readonly nodes: number;
-  readonly insns: number;
+/** Larger regions run hardly faster, and the host's compiler takes longer for them than it saves. */
+const LIMITS = {
+  nodes: 64,
+  insns: 640,
   /** Calls inside calls that are followed. */
-  readonly depth: number;
-}
-
-const REGION_LIMITS: RegionLimits = { nodes: 64, insns: 640, depth: 3 };
-/** Of a region that is made again. */
-const HOT_LIMITS: RegionLimits = { nodes: 120, insns: 1500, depth: 5 };
+  depth: 3,
+};
 
 /** Targets further away than this are not followed: a site packs its distance into an i32. */
 const REACH = 1 << 22;
@@ -53,7 +50,6 @@ class Discovery {
   readonly #key: number;
   readonly #start: number;
   readonly #long: boolean;
-  readonly #limits: RegionLimits;
 
   constructor(
     readonly view: MachineView,
@@ -63,7 +59,6 @@ class Discovery {
     readonly hot: boolean,
     readonly only: ReadonlySet<number> | undefined,
   ) {
-    this.#limits = hot ? HOT_LIMITS : REGION_LIMITS;
     this.#key = view.keyOf(block);
     this.#long = (this.#key & Number(ModeKey.values.CODE_MASK)) === Number(ModeKey.values.CODE64);
     this.#start = Number(rip & 0xfffn);
@@ -121,12 +116,12 @@ class Discovery {
   }
 
   #add(at: number, context: Context): void {
-    if (this.nodes.length >= this.#limits.nodes || Math.abs(at) > REACH) return;
+    if (this.nodes.length >= LIMITS.nodes || Math.abs(at) > REACH) return;
     const host = this.#host(at);
     // At the start it is the block that asked: another one there may go on with another second page.
     const block = at === 0 ? this.block : host === 0 ? 0 : this.view.findBlock(host, this.#key);
     const decoded = block === 0 || !this.#belongs(block) ? undefined : this.view.readBlock(block, at);
-    if (decoded === undefined || this.#insns + decoded.insns.length > this.#limits.insns) return;
+    if (decoded === undefined || this.#insns + decoded.insns.length > LIMITS.insns) return;
     for (const f of decoded.frames) {
       const known = this.frames.get(f.genAt);
       if (known !== undefined && known !== f.gen) return;
@@ -248,7 +243,7 @@ class Discovery {
 
   #call(insn: Insn, context: Context): Edge {
     const target = insn.next + insn.imm;
-    if (context.depth >= this.#limits.depth) return { to: EXIT, at: target };
+    if (context.depth >= LIMITS.depth) return { to: EXIT, at: target };
     const key = `${context.id}:${insn.next}`;
     let inner = this.#contexts.get(key);
     if (inner === undefined) {
