@@ -56,6 +56,7 @@ interface Request {
   readonly block: number;
   readonly vcpu: number;
   readonly rip: bigint;
+  readonly fpu: number;
 }
 
 export class RegionCompiler {
@@ -155,8 +156,9 @@ export class RegionCompiler {
     while (out.length < most && at !== Atomics.load(words, tail)) {
       const r = view.word(this.host.jit + Jit.off.requests) + ((at >>> 0) % JIT_REQUESTS) * JitRequest.size;
       const rip = BigInt(view.word(r + JitRequest.off.rip)) | (BigInt(view.word(r + JitRequest.off.rip + 4)) << 32n);
-      if (view.word(r + JitRequest.off.epoch) === view.epoch)
-        out.push({ block: view.word(r + JitRequest.off.block), vcpu: view.word(r + JitRequest.off.vcpu), rip });
+      const word = (at: number): number => view.word(r + at);
+      const { block, vcpu, fpu, epoch } = JitRequest.off;
+      if (word(epoch) === view.epoch) out.push({ block: word(block), vcpu: word(vcpu), rip, fpu: word(fpu) });
       at = (at + 1) | 0;
       Atomics.store(words, head, at);
     }
@@ -175,12 +177,12 @@ export class RegionCompiler {
       handlers = new HandlerImports();
       bytes = 0;
     };
-    for (const { block, vcpu, rip } of requests) {
-      const region = view.isValid(block) ? discoverRegion(view, vcpu, rip, block) : undefined;
+    for (const { block, vcpu, rip, fpu } of requests) {
+      const region = view.isValid(block) ? discoverRegion(view, vcpu, rip, block, fpu) : undefined;
       if (region === undefined) continue;
       const code = emitRegion(region, handlers.number);
       made.push({ region, vcpu, code });
-      bytes += code.length;
+      bytes += code.body.length;
       if (bytes >= MODULE_BYTES) finish();
     }
     finish();
@@ -200,7 +202,7 @@ export class RegionCompiler {
     this.#codeBytes += bytes.length;
     const at = this.#publish(JitRecordKind.values.MODULE, first, made.length, bytes);
     this.#announce(view, made, first, at);
-    for (const { region, vcpu, code } of made) this.book.add(region, vcpu, code.length);
+    for (const { region, vcpu, code } of made) this.book.add(region, vcpu, code.body.length);
     this.counts.regions += made.length;
     this.counts.modules += 1;
     this.counts.bytes += bytes.length;

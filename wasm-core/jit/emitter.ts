@@ -15,12 +15,14 @@ import { type Cc, ccOp, type KnownFlags, loadOf, type Size, type Value } from ".
 import { Vectors } from "./vectors.js";
 import { Code, type Label } from "./wasm/code.js";
 import { Type } from "./wasm/ops.js";
+import { X87 } from "./x87.js";
+import type { X87Plan } from "./x87-plan.js";
 
 export { L } from "./locals.js";
 export { type Cc, ccOp, type KnownFlags, type Size, type Value } from "./values.js";
 
 /** Functions that a region's module imports before the handlers. */
-export const Import = { READ: 0, WRITE: 1, CODE: 2, CONDITION: 3, END: 4, FLAGS: 5 } as const;
+export const Import = { READ: 0, WRITE: 1, CODE: 2, CONDITION: 3, END: 4, FLAGS: 5, X87: 6 } as const;
 
 const { zero: ZERO, bias: BIAS, blockRip: BLOCK_RIP } = Vcpu.off;
 const TWO_31 = 1n << 31n;
@@ -47,11 +49,17 @@ export class Emitter {
   #blockRip: number | undefined;
   #sseChecked = false;
 
+  /** Only in regions with x87 instructions that are lowered. */
+  readonly x87: X87 | undefined;
+
   /** @param long 64-bit mode; otherwise 32-bit code with flat segments, which the region's prologue makes sure of */
   constructor(
     readonly handlerImport: (fn: number) => number,
     readonly long: boolean,
-  ) {}
+    plan?: X87Plan,
+  ) {
+    this.x87 = plan && new X87(this, plan);
+  }
 
   begin(insn: Insn, unretired: number, flagsDead = false): void {
     this.insn = insn;
@@ -437,6 +445,8 @@ export class Emitter {
     for (const n of effects.reads) this.storeRegister(n);
     for (const n of effects.vectors) this.vectors.store(n);
     if (effects.flags) this.storeFlags();
+    const { x87 } = this;
+    if (effects.x87) x87?.store();
     this.setBlockRip();
     const repeats = this.insn.v.rep !== 0;
     if (repeats) c.get(L.CPU).get(L.LEFT).mem("i32.store", Vcpu.off.budget);
@@ -446,6 +456,7 @@ export class Emitter {
     for (const n of effects.writes) this.loadRegister(n);
     for (const n of effects.vectorsWritten) this.vectors.load(n);
     if (effects.flags) this.loadFlags();
+    if (effects.x87) x87?.reload();
     if (effects.leaves) {
       c.get(L.STATUS).if();
       if (effects.stores) {

@@ -39,6 +39,24 @@ export const L = {
   F: 46,
   /** the vector registers */
   XMM: 49,
+  /** x87: control, status and tag words and FOP as they lie in the vCPU, and FIP */
+  FW: 65,
+  FIP: 66,
+  /** significands of the physical registers; temporaries */
+  SIG: 67,
+  A: 75,
+  B: 76,
+  HIGH: 77,
+  LOW: 78,
+  RESULT: 79,
+  /** signs and exponents of the physical registers */
+  END: 80,
+  EXP_A: 88,
+  EXP_B: 89,
+  EXP: 90,
+  RESULT_END: 91,
+  /** bits to be set in the status word */
+  RAISED: 92,
 } as const;
 
 /** Locals behind the parameter, in order. */
@@ -50,3 +68,6 @@ export const LOCALS: readonly (readonly [number, number])[] = [
   [3, Type.F32],
   [16, Type.V128],
 ];
+
+/** The same for regions that do x87 arithmetic. */
+export const LOCALS_X87: typeof LOCALS = [...LOCALS, [15, Type.I64], [13, Type.I32]];

@@ -57,6 +57,7 @@ class Discovery {
     readonly vcpu: number,
     readonly rip: bigint,
     readonly block: number,
+    readonly fpu: number,
     readonly limits: RegionLimits,
   ) {
     this.#key = view.keyOf(block);
@@ -81,6 +82,7 @@ class Discovery {
       frames: [...this.frames].map(([genAt, gen]) => ({ genAt, gen })),
       hosts: this.hosts,
       block: this.block,
+      fpu: this.fpu,
     };
   }
 
@@ -270,7 +272,8 @@ export function discoverRegion(
   vcpu: number,
   rip: bigint,
   block: number,
+  fpu: number,
   limits: RegionLimits = view.hasRegion(block) ? HOT_LIMITS : REGION_LIMITS,
 ): Region | undefined {
-  return new Discovery(view, vcpu, rip, block, limits).run();
+  return new Discovery(view, vcpu, rip, block, fpu, limits).run();
 }
