@@ -2,7 +2,7 @@
  * What lowerings write with: operands, memory, flags and handler calls of one region's function. General registers and
  * lazy flags live in locals; everything else of the vCPU stays in memory behind local 0.
  */
-import { TLB_ENTRIES, TlbEntry } from "../abi/structs/translation.js";
+import { TlbEntry } from "../abi/structs/translation.js";
 import { SegmentReg, Status, Vcpu } from "../abi/structs/vcpu.js";
 import type { Operand } from "../isa/row.js";
 import { bitsOf } from "../isa/variants.js";
@@ -11,6 +11,7 @@ import { L } from "./locals.js";
 import { memoryOperand } from "./operands.js";
 import type { Insn } from "./region/machine-view.js";
 import { pushIsSpecial } from "./segments.js";
+import { pushTlbSlot } from "./tlb.js";
 import { type Cc, ccOp, type KnownFlags, loadOf, type Size, type Value } from "./values.js";
 import { Vectors } from "./vectors.js";
 import { Code, type Label } from "./wasm/code.js";
@@ -266,7 +267,7 @@ export class Emitter {
     }
     const tag = write ? TlbEntry.off.tagW : TlbEntry.off.tagR;
     c.get(L.LIN);
-    this.pushSlot();
+    pushTlbSlot(c);
     c.mem("i64.load", tag);
     c.get(L.LIN);
     if (bytes > 1) c.i64(bytes - 1).op("i64.add");
@@ -280,18 +281,6 @@ export class Emitter {
     c.get(L.P);
     c.end();
     c.set(L.P);
-  }
-
-  /** The TLB entry for the linear address on the stack, there and in L.E; see tlbSlot in assembly/mmu/tlb.ts. */
-  pushSlot(): void {
-    const c = this.code;
-    c.i64(12).op("i64.shr_u").op("i32.wrap_i64").tee(L.E);
-    c.get(L.E).i32(10).op("i32.shr_u").op("i32.add");
-    c.i32(TLB_ENTRIES - 1)
-      .op("i32.and")
-      .i32(5)
-      .op("i32.shl");
-    c.get(L.TLB).op("i32.add").tee(L.E);
   }
 
   /** Puts the machine address for L.LIN into L.P as the core finds it, or leaves to the interpreter. */
@@ -445,8 +434,7 @@ export class Emitter {
     for (const n of effects.reads) this.storeRegister(n);
     for (const n of effects.vectors) this.vectors.store(n);
     if (effects.flags) this.storeFlags();
-    const { x87 } = this;
-    if (effects.x87) x87?.store();
+    if (effects.x87) this.x87?.store();
     this.setBlockRip();
     const repeats = this.insn.v.rep !== 0;
     if (repeats) c.get(L.CPU).get(L.LEFT).mem("i32.store", Vcpu.off.budget);
@@ -456,7 +444,7 @@ export class Emitter {
     for (const n of effects.writes) this.loadRegister(n);
     for (const n of effects.vectorsWritten) this.vectors.load(n);
     if (effects.flags) this.loadFlags();
-    if (effects.x87) x87?.reload();
+    if (effects.x87) this.x87?.reload();
     if (effects.leaves) {
       c.get(L.STATUS).if();
       if (effects.stores) {

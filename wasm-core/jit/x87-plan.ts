@@ -88,6 +88,8 @@ export function stackEffect(i: Insn): StackEffect | undefined {
   const { v } = i;
   if (!v.module.startsWith("x87") || v.row.operands.some((o) => memoryOperand(o, v) && !plainAddress(i)))
     return undefined;
+  // It pushes the register that it reads: always a stack fault.
+  if (v.semantic === "fldSt" && stackRegister(i) === 7) return undefined;
   if (PAIRS.has(v.semantic)) return { needs: [0, "i"], pops: 2 };
   return STACK_EFFECTS[v.semantic];
 }

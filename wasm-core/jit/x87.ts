@@ -5,7 +5,6 @@
  */
 import { FPR_STRIDE, Vcpu } from "../abi/structs/vcpu.js";
 import { touchesX87 } from "./effects.js";
-import type { Emitter } from "./emitter.js";
 import { L } from "./locals.js";
 import type { Insn } from "./region/machine-view.js";
 import type { Code } from "./wasm/code.js";
@@ -41,6 +40,14 @@ export interface Done {
   readonly replaces?: number;
 }
 
+/** What it needs of the emitter. */
+interface Writer {
+  readonly code: Code;
+  readonly insn: Insn;
+  leaveToInterpreter(): void;
+  pushRip(at: number): void;
+}
+
 export class X87 {
   #top = 0;
   #insns: readonly Insn[] = [];
@@ -48,7 +55,7 @@ export class X87 {
   #covered = 0;
 
   constructor(
-    readonly e: Emitter,
+    readonly e: Writer,
     readonly plan: X87Plan,
   ) {}
 

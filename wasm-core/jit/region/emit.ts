@@ -15,6 +15,7 @@ import type { RegionCode } from "../module.js";
 import { plainAddress } from "../operands.js";
 import { pushIsNotFlat } from "../segments.js";
 import { commitPush, dropFromStack, loadStack, openPush, RSP } from "../stack-access.js";
+import { pushTlbSlot } from "../tlb.js";
 import { Code, type Label } from "../wasm/code.js";
 import { Op } from "../wasm/ops.js";
 import { planX87 } from "../x87-plan.js";
@@ -318,7 +319,7 @@ class RegionWriter {
       // Any address on the page will do; `page - start` is the distance of its first byte.
       e.pushRip(page - start);
       c.tee(L.LIN);
-      e.pushSlot();
+      pushTlbSlot(c);
       c.mem("i64.load", TlbEntry.off.tagX).get(L.LIN).get(L.CTX).op("i64.or").op("i64.ne");
       c.get(L.E).mem("i32.load", TlbEntry.off.host).i32(host).op("i32.ne").op("i32.or").if();
       c.get(L.CPU).get(L.LIN).i32(host).call(Import.CODE).op("i32.eqz").if();
