@@ -72,11 +72,14 @@ export class X87Machine {
   #published = 0;
   #next = CODE;
 
-  static async create(): Promise<X87Machine> {
-    return new X87Machine(await makeTestCore());
+  static async create(mode: 32 | 64): Promise<X87Machine> {
+    return new X87Machine(await makeTestCore(), mode);
   }
 
-  private constructor(core: TestCore) {
+  private constructor(
+    core: TestCore,
+    readonly mode: 32 | 64,
+  ) {
     this.#core = core;
     this.#machine = new LongModeMachine(core, REGION_FRAMES, 256);
     this.#code = this.#machine.mapUser({ linear: CODE, bytes: CODE_BYTES, writable: false });
@@ -89,11 +92,11 @@ export class X87Machine {
 
   #encode({ row, v }: Form, random: Random): Uint8Array {
     // RBX makes addresses, RSP exceptions.
-    const general = random.pick([0, 1, 2, 5, 6, 7, 8, 13]);
+    const general = random.pick([0, 1, 2, 5, 6, 7, ...(this.mode === 64 ? [8, 13] : [])]);
     const uses = (kinds: string): boolean => row.operands.some((o) => kinds.includes(o.kind));
     const memory: Memory = { base: RBX, disp: PLACE_BYTES * random.below(PLACES) };
     const rm = uses("ER") ? general : random.once(3) ? random.below(8) : random.below(3);
-    const parts = { mode: 64 as const, size: v.size, reg: uses("G") ? general : random.below(8), rm };
+    const parts = { mode: this.mode, size: v.size, reg: uses("G") ? general : random.below(8), rm };
     return encode(row, { ...parts, immediates: [BigInt(random.below(64))], ...(v.form === "mem" ? { memory } : {}) });
   }
 
@@ -161,7 +164,7 @@ export class X87Machine {
   #enter(state: State, rip: number): void {
     const { cpu } = this.#machine;
     const view = this.#view;
-    this.#machine.enterUser(64, 0n);
+    this.#machine.enterUser(this.mode, 0n);
     for (let n = 0; n < 16; n++) view.setBigUint64(cpu + off.gpr + 8 * n, state.registers[n]!, true);
     for (let n = 0; n < 8; n++)
       this.#bytes.set(state.fpr.subarray(FPR_BYTES * n, FPR_BYTES * (n + 1)), cpu + fprOffset(n));

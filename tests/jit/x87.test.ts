@@ -9,6 +9,7 @@ import { variantsOf } from "../../wasm-core/isa/variants.js";
 import { LOWERINGS } from "../../wasm-core/jit/lower/index.js";
 import { STACK_EFFECTS } from "../../wasm-core/jit/x87-plan.js";
 import { Random } from "../support/random.js";
+import { runsIn } from "../vectors/generate.js";
 import { extended, lanes } from "../vectors/values.js";
 import type { Form } from "./sse-machine.js";
 import { DATA, DATA_SEEN, type Slot, type State, X87Machine } from "./x87-machine.js";
@@ -142,10 +143,12 @@ function stateOf(r: Random, sort: Sort, made?: State): State {
 
 const random = new Random(SEED);
 let machine: X87Machine;
+let machine32: X87Machine;
 let forms: Form[];
 let alone: Slot[];
 let ordinary: Slot[];
 let sequences: Slot[];
+let sequences32: Slot[];
 
 const isLowered = ({ row }: Form): boolean => row.semantic in STACK_EFFECTS || /^fu?compp$/.test(row.semantic);
 
@@ -157,29 +160,41 @@ function madeFor(code: readonly Form[], fcw: number): State {
   return { ...stateOf(random, "calm"), fcw, fsw: top << 11, ftw };
 }
 
-function place(code: readonly Form[], fcw: number, loops: boolean): Slot {
-  return machine.place(code, madeFor(code, fcw), loops, random);
+function place(on: X87Machine, code: readonly Form[], fcw: number, loops: boolean): Slot {
+  return on.place(code, madeFor(code, fcw), loops, random);
 }
 
-beforeAll(async () => {
-  machine = await X87Machine.create();
-  const all = (await loadTable())
-    .flatMap((f) => f.rows.map((row) => ({ row, module: f.module })))
-    .flatMap(({ row, module }) => variantsOf(row).map((v) => ({ row, v, module })))
-    .filter(({ row }) => row.semantic !== "undefinedOpcode");
-  const x87 = all.filter(({ module }) => module.startsWith("x87"));
-  forms = x87.filter(isLowered);
-  const mmx = all.filter(({ row }) => row.notes.has("mmx"));
-  const both = (form: Form, fcw: () => number): Slot[] => [true, false].map((loops) => place([form], fcw(), loops));
-  ordinary = forms.flatMap((form) => both(form, () => ORDINARY_FCW));
-  alone = forms.flatMap((form) => both(form, () => random.pick(CONTROL_WORDS)));
-  sequences = Array.from({ length: SEQUENCES }, () => {
+type Named = Form & { readonly module: string };
+
+/** Sequences of x87 instructions, most of them lowered, with MMX ones now and then. */
+function placeSequences(on: X87Machine, all: readonly Named[]): Slot[] {
+  const possible = all.filter(({ row, v }) => runsIn(row, on.mode, v));
+  const x87 = possible.filter(({ module }) => module.startsWith("x87"));
+  const mmx = possible.filter(({ row }) => row.notes.has("mmx"));
+  return Array.from({ length: SEQUENCES }, () => {
     const some = Array.from({ length: 2 + random.below(LONGEST - 1) }, () =>
       random.pick(random.once(30) ? mmx : random.once(8) ? x87 : forms),
     );
-    return place(some, random.once(2) ? ORDINARY_FCW : random.pick(CONTROL_WORDS), !random.once(4));
+    return place(on, some, random.once(2) ? ORDINARY_FCW : random.pick(CONTROL_WORDS), !random.once(4));
   });
+}
+
+beforeAll(async () => {
+  machine = await X87Machine.create(64);
+  machine32 = await X87Machine.create(32);
+  const all: Named[] = (await loadTable())
+    .flatMap((f) => f.rows.map((row) => ({ row, module: f.module })))
+    .flatMap(({ row, module }) => variantsOf(row).map((v) => ({ row, v, module })))
+    .filter(({ row }) => row.semantic !== "undefinedOpcode");
+  forms = all.filter((form) => form.module.startsWith("x87") && isLowered(form));
+  const both = (form: Form, fcw: () => number): Slot[] =>
+    [true, false].map((loops) => place(machine, [form], fcw(), loops));
+  ordinary = forms.flatMap((form) => both(form, () => ORDINARY_FCW));
+  alone = forms.flatMap((form) => both(form, () => random.pick(CONTROL_WORDS)));
+  sequences = placeSequences(machine, all);
   machine.compile([...ordinary, ...alone, ...sequences]);
+  sequences32 = placeSequences(machine32, all);
+  machine32.compile(sequences32);
 }, 180_000);
 
 interface Tally {
@@ -189,12 +204,12 @@ interface Tally {
   whole: number;
 }
 
-function compareAll(slots: readonly Slot[], cases: number, sort: (k: number) => Sort): Tally {
+function compareAll(slots: readonly Slot[], cases: number, sort: (k: number) => Sort, on = machine): Tally {
   const tally: Tally = { wrong: [], native: new Set(), cases: 0, whole: 0 };
   for (const slot of slots) {
     for (let k = 0; k < cases; k++) {
       const state = stateOf(random, sort(k), slot.made);
-      const { difference, inRegion, byHandler } = machine.compare(slot, state);
+      const { difference, inRegion, byHandler } = on.compare(slot, state);
       tally.cases++;
       if (inRegion) tally.whole++;
       if (inRegion && !byHandler) tally.native.add(slot);
@@ -235,9 +250,14 @@ describe("lowered x87", () => {
     expect(compareAll(alone, CASES, (k) => (k % 3 === 0 ? "near" : "any")).wrong).toEqual([]);
   }, 600_000);
 
-  it("does the same in sequences, with handlers and MMX between", () => {
-    const { wrong, whole, cases } = compareAll(sequences, CASES, (k) => (k % 3 === 0 ? "near" : "any"));
-    expect(wrong).toEqual([]);
-    expect(whole).toBeGreaterThan(cases / 20);
-  }, 600_000);
+  it.each([64, 32])(
+    "does the same in sequences of %s-bit code, with handlers and MMX between",
+    (mode) => {
+      const [slots, on] = mode === 64 ? [sequences, machine] : [sequences32, machine32];
+      const { wrong, whole, cases } = compareAll(slots, CASES, (k) => (k % 3 === 0 ? "near" : "any"), on);
+      expect(wrong).toEqual([]);
+      expect(whole).toBeGreaterThan(cases / 20);
+    },
+    600_000,
+  );
 });
