@@ -1,3 +1,7 @@
+/**
+ * x87 instructions on the interpreter and in regions: short pieces of code, in a loop of their own or before a jump that
+ * leads out. What both leave of the x87, registers, flags and memory must be the same, exceptions included.
+ */
 import { Vcpu } from "../../wasm-core/abi/structs/vcpu.js";
 import { encode, type Memory } from "../../wasm-core/isa/encode.js";
 import { makeTestCore, type TestCore } from "../support/core.js";
