@@ -177,7 +177,7 @@ export class X87 {
 
   // --- the end of an instruction
 
-  /** Pushes the operands of a register for the door: see assembly/jit/x87.ts. */
+  /** Pushes the control word. */
   pushControlWord(): void {
     this.e.code.get(L.FW).op("i32.wrap_i64").i32(0xffff).op("i32.and");
   }

@@ -9,14 +9,14 @@ import { stackRegister } from "../x87-plan.js";
 import type { Lowering, Lowerings } from "./lowering.js";
 import {
   BIAS,
-  C1,
+  C1_AT,
   callCore,
   EXPONENT,
   either,
   type Operand,
   ofMemory,
   opOf,
-  PE,
+  PE_AT,
   readNumber,
   register,
   SIGN,
@@ -31,8 +31,6 @@ import {
 type Op = "ADD" | "MUL" | "SUB" | "SUBR" | "DIV" | "DIVR";
 
 const LOW_HALF = 0xffffffffn;
-const PE_AT = Math.log2(PE);
-const C1_AT = Math.log2(C1);
 
 /** Whether it was made by `widen`, which makes normal numbers alone here. */
 const isNormal = ({ kind }: Operand): boolean => kind === "M64" || kind === "M32";

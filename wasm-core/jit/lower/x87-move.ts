@@ -8,7 +8,7 @@ import type { Lowering, Lowerings } from "./lowering.js";
 import { value } from "./value.js";
 import {
   BIAS,
-  C1,
+  C1_AT,
   callCore,
   EXPONENT,
   either,
@@ -17,7 +17,7 @@ import {
   memorySize,
   ofMemory,
   opOf,
-  PE,
+  PE_AT,
   readNumber,
   register,
   setRegister,
@@ -28,8 +28,6 @@ import {
   x87,
 } from "./x87.js";
 
-const PE_AT = Math.log2(PE);
-const C1_AT = Math.log2(C1);
 /** Rounding control in the control word, and the status word in L.FW. */
 const RC = 0xc00;
 const FSW_AT = 16;

@@ -14,9 +14,9 @@ import type { Lowering } from "./lowering.js";
 const RESULT_AT = Vcpu.off.x87Env + 16;
 const RESULT_END_AT = RESULT_AT + 8;
 
-/** Bits of the status word. */
-export const PE = 0x20;
-export const C1 = 0x200;
+/** Bits of the status word, by number. */
+export const PE_AT = 5;
+export const C1_AT = 9;
 export const SIGN = 0x8000;
 export const EXPONENT = 0x7fff;
 export const BIAS = 0x3fff;
@@ -102,7 +102,7 @@ export function setRegister(e: Emitter, fpu: X87, i: number): void {
   e.code.get(L.RESULT).set(fpu.sig(i)).get(L.RESULT_END).set(fpu.end(i));
 }
 
-/** The memory operand, and its size in bits. */
+/** Bits of the memory operand. */
 export function memorySize({ v }: Insn): number {
   return bitsOf(v.row.operands.find((o) => memoryOperand(o, v))!, v);
 }
