@@ -56,6 +56,7 @@ class Discovery {
     readonly vcpu: number,
     readonly rip: bigint,
     readonly block: number,
+    readonly fpu: number,
     readonly hot: boolean,
     readonly only: ReadonlySet<number> | undefined,
   ) {
@@ -82,6 +83,7 @@ class Discovery {
       hosts: this.hosts,
       block: this.block,
       members: this.members,
+      fpu: this.fpu,
     };
   }
 
@@ -282,8 +284,9 @@ export function discoverRegion(
   vcpu: number,
   rip: bigint,
   block: number,
+  fpu: number,
   hot: boolean,
   only?: ReadonlySet<number>,
 ): Region | undefined {
-  return new Discovery(view, vcpu, rip, block, hot, only).run();
+  return new Discovery(view, vcpu, rip, block, fpu, hot, only).run();
 }
