@@ -43,6 +43,7 @@ export const RECIPES: readonly Recipe[] = [
   { name: "big-code", source: BIG_CODE },
   { name: "system", source: "system.c" },
   { name: "smp", source: "smp.c" },
+  { name: "latency", source: "latency.c" },
 ];
 
 /** Runs a busybox tool over the text COUNT times. */
@@ -78,6 +79,9 @@ const SMP_ROWS: readonly (readonly [name: string, count: number, command: string
   ["lock", 1_000_000, "$B/smp.$W lock COUNT", "a futex that two processes take in turn"],
   ["shootdown", 500, "$B/smp.$W shootdown COUNT", "mprotect and membarrier against a thread that reads"],
   ["pinned-pipe", 2_000, "$B/smp.$W pipe COUNT", "ping-pong between two processors"],
+  ["wake", 1_000, "$B/latency.$W wake COUNT", "how soon a process on the other processor, which idles, wakes"],
+  ["ipi", 1_000, "$B/latency.$W ipi COUNT", "how soon a processor that runs answers the other"],
+  ["timer", 1_000, "$B/latency.$W timer COUNT", "how late a sleep of 100 us ends"],
 ];
 
 export const WORKLOADS: readonly Workload[] = [

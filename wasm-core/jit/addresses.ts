@@ -60,10 +60,11 @@ export class Addresses {
     return { name: `s${name}`, at: plus - below };
   }
 
-  /** Where the memory operand is. */
-  operand({ rm, index, ea, disp, block }: Insn): Place {
+  /** Where the memory operand is; undefined when distances are not those of offsets. */
+  operand({ rm, index, ea, disp, block }: Insn): Place | undefined {
     let at = disp;
     let name = ea >= 4 ? this.#space(ea) : "";
+    if (name === undefined) return undefined;
     if (rm === BLOCK_RIP) {
       at += block;
       name += "ip";
@@ -81,11 +82,16 @@ export class Addresses {
     return { name, at };
   }
 
-  /** Address size and segment where they are not those of most accesses, among them those of the stack. */
-  #space(ea: number): string {
+  /**
+   * Address size and segment where they are not those of most accesses, among them those of the stack. Behind an offset
+   * of 32 bits the next one is 0: with a base before it, they may be on one page although they are far apart, or beyond
+   * the segment's limit.
+   */
+  #space(ea: number): string | undefined {
     const segment = (ea >>> 3) & 7;
-    const narrow = this.long && ea >>> 6 === ADDRESS_32;
-    return `${narrow ? "a" : ""}${segment >= SEG_FS ? segment : ""}`;
+    const narrow = ea >>> 6 === ADDRESS_32;
+    if (segment >= SEG_FS) return narrow ? undefined : `${segment}`;
+    return this.long && narrow ? "a" : "";
   }
 
   /** What the instruction makes of registers, to be told to `set` when it is done and they have been written. */

@@ -226,12 +226,17 @@ export class Emitter {
 
   // --- memory
 
-  /** Pushes the linear address of the memory operand. Only for addresses that `plainAddress` accepts. */
-  pushAddress(): void {
+  /** Pushes the linear address of the memory operand's `bytes` bytes. Only for addresses that `plainAddress` accepts. */
+  pushAddress(bytes: number): void {
     const c = this.code;
     const segment = this.#segment();
     if (segment >= SEG_FS && !this.long) {
       pushIsSpecial(c, segment);
+      // The limit is 4 GiB, and with a base not where linear addresses end.
+      this.pushOffset();
+      c.i64(0x100000000 - bytes)
+        .op("i64.gt_u")
+        .op("i32.or");
       c.if();
       this.leaveToInterpreter();
       c.end();
@@ -301,7 +306,7 @@ export class Emitter {
   }
 
   #operand(size: number, write: boolean): void {
-    this.memory.access(size / 8, write, () => this.pushAddress(), this.addresses.operand(this.insn));
+    this.memory.access(size / 8, write, () => this.pushAddress(size / 8), this.addresses.operand(this.insn));
   }
 
   /** Reads `size` bits at linear address L.LIN onto the stack. */

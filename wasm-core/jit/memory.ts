@@ -54,8 +54,8 @@ export class Memory {
    * Puts the machine address of `bytes` bytes into L.P, or leaves to the interpreter with nothing done.
    * @param pushLinear pushes their linear address
    */
-  access(bytes: number, write: boolean, pushLinear: () => void, place: Place): void {
-    const known = this.#pages.find((p) => p.name === place.name);
+  access(bytes: number, write: boolean, pushLinear: () => void, place: Place | undefined): void {
+    const known = place && this.#pages.find((p) => p.name === place.name);
     const by = known ? place.at - known.at : PAGE;
     if (known && (known.write || !write) && Math.abs(by) <= PAGE - bytes) {
       this.#near(known, by, bytes, write, pushLinear);

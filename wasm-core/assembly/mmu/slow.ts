@@ -7,10 +7,10 @@ import { TlbEntry, TlbEntryOff, Vcpu, VcpuOff, WalkBit } from "../gen/layout";
 import { raiseError, raisePageFault, Vector } from "../cpu/faults";
 import { Flag } from "../cpu/flags";
 import { checkDataBreakpoint } from "../cpu/watch";
-import { codeMapOf, frameOf, isMonitored, isWatched } from "../mem/frames";
+import { frameOf, isMonitored, isWatched } from "../mem/frames";
 import { mmioRead, mmioWrite } from "../bus";
 import { isCanonical } from "./canonical";
-import { chunks, writeToCode } from "./code";
+import { writeToCode } from "./code";
 import { writeToMonitored } from "./monitor";
 import { Door } from "./door";
 import { ENTRY_MFN, ENTRY_W, isApicPage, isMemory, resolve } from "./physical";
@@ -107,7 +107,8 @@ function translate(cpu: Vcpu, lin: u64, size: u32, access: u32, user: bool, impl
 
 /**
  * A region's access to `size` bytes at `lin`: the machine address when they are plain memory on one page and nobody
- * watches, and 0 when there is anything to look at, which is left to the interpreter. Nothing is read of a device.
+ * watches, and 0 when there is anything to look at, which is left to the interpreter. Nothing is read of a device. What
+ * is said holds for the page as a whole, because the region goes on to other bytes of it without asking again.
  */
 export function plainAccess(cpu: Vcpu, lin: u64, size: u32, access: u32): usize {
   const off = (<u32>lin) & 4095;
@@ -118,9 +119,7 @@ export function plainAccess(cpu: Vcpu, lin: u64, size: u32, access: u32): usize 
   const entry = resolve(cpu, cpu.walkGpa, access);
   if (!isMemory(entry)) return 0;
   const frame = frameOf(entry & ENTRY_MFN);
-  if (access == Access.WRITE) {
-    if (!(entry & ENTRY_W) || codeMapOf(frame) & chunks(off, size) || isMonitored(frame)) return 0;
-  }
+  if (access == Access.WRITE && (!(entry & ENTRY_W) || isWatched(frame))) return 0;
   const host = (entry & ENTRY_MFN) << 12;
   fill(cpu, lin, host, access, user, (entry & ENTRY_W) != 0 && !isWatched(frame));
   return <usize>(host + off);
