@@ -11,7 +11,7 @@ export type OpenMode = "read" | "write";
 /**
  * An open file. Reads and writes are positional and whole: fewer bytes than asked for is a failure. What is written is
  * seen by every later read at once, and is durable after a `sync` that was made after it. Local files do their work at
- * once and return nothing; a file across the network answers with a promise.
+ * once; only a file across the network, which cannot be written to, makes a reader wait.
  */
 export interface ImageFile {
   readonly name: string;
@@ -22,12 +22,14 @@ export interface ImageFile {
   readonly modifiedMs: number;
   read(at: number, into: Segments): Pending;
   /** May extend the file; bytes between the old end and `at` are zero. */
-  write(at: number, from: Segments): Pending;
+  write(at: number, from: Segments): void;
   /** Cuts the file, or extends it with zeros that take no room where the host can. */
-  truncate(size: number): Pending;
+  truncate(size: number): void;
   sync(): Pending;
   /** A writer that will only read from now on lets readers in. */
-  downgrade(): Pending;
+  downgrade(): void;
+  /** The only reader becomes a writer; fails with `locked` when it is not the only one. */
+  upgrade(): Promise<void>;
   close(): Pending;
 }
 
@@ -53,4 +55,6 @@ export interface Folder {
   list(): Promise<FileInfo[]>;
   /** The name of a file that `from` refers to by a path of its own, or null when it may not be reached from there. */
   resolve(from: string, path: string): string | null;
+  /** Where the file is on the host, in the host's own way of writing paths. */
+  path(name: string): string;
 }

@@ -26,7 +26,8 @@ class NodeFile implements ImageFile {
 
   constructor(
     public name: string,
-    private readonly fd: number,
+    private path: string,
+    private fd: number,
     private readonly lock: FileLock,
     private readonly onClose: (file: NodeFile) => void,
   ) {
@@ -115,8 +116,22 @@ class NodeFile implements ImageFile {
     this.lock.downgrade();
   }
 
+  async upgrade(): Promise<void> {
+    if (this.mode === "write") return;
+    const fd = host(this.name, () => fs.openSync(this.path, "r+"));
+    try {
+      this.lock.upgrade();
+    } catch (error) {
+      fs.closeSync(fd);
+      throw toStorageError(error, this.name);
+    }
+    fs.closeSync(this.fd);
+    this.fd = fd;
+  }
+
   moved(name: string, path: string): void {
     this.name = name;
+    this.path = path;
     this.lock.moveTo(path);
   }
 
@@ -157,12 +172,12 @@ export class NodeFolder implements Folder {
   }
 
   async open(name: string, mode: OpenMode): Promise<ImageFile> {
-    const path = this.#path(name);
+    const path = this.path(name);
     return host(name, () => this.#openAt(name, path, mode, mode === "read" ? "r" : "r+"));
   }
 
   async create(name: string): Promise<ImageFile> {
-    const path = this.#path(name);
+    const path = this.path(name);
     const file = host(name, () => {
       fs.mkdirSync(dirname(path), { recursive: true });
       return this.#openAt(name, path, "write", "wx+");
@@ -172,7 +187,7 @@ export class NodeFolder implements Folder {
   }
 
   async rename(from: string, to: string): Promise<void> {
-    const [old, now] = [this.#path(from), this.#path(to)];
+    const [old, now] = [this.path(from), this.path(to)];
     host(from, () => {
       if (fs.existsSync(now)) refuseLocked(now);
       fs.renameSync(old, now);
@@ -183,7 +198,7 @@ export class NodeFolder implements Folder {
   }
 
   async remove(name: string): Promise<void> {
-    const path = this.#path(name);
+    const path = this.path(name);
     host(name, () => {
       // Asked first: a lock beside a file that is not there would say nothing.
       fs.statSync(path);
@@ -194,7 +209,7 @@ export class NodeFolder implements Folder {
   }
 
   async exists(name: string): Promise<boolean> {
-    return fs.existsSync(this.#path(name));
+    return fs.existsSync(this.path(name));
   }
 
   async list(): Promise<FileInfo[]> {
@@ -204,12 +219,12 @@ export class NodeFolder implements Folder {
   resolve(from: string, path: string): string | null {
     const native = sep === "/" ? path.replaceAll("\\", "/") : path;
     if (/^[a-z]:/i.test(native) && sep === "/") return null;
-    const target = resolve(dirname(this.#path(from)), native);
+    const target = resolve(dirname(this.path(from)), native);
     if (isBelow(this.#root, target)) return relative(this.#root, target).split(sep).join("/");
     return this.#parents.some((folder) => isBelow(folder, target)) ? target : null;
   }
 
-  #path(name: string): string {
+  path(name: string): string {
     if (isAbsolute(name)) {
       const path = resolve(name);
       if (this.#parents.some((folder) => isBelow(folder, path))) return path;
@@ -226,7 +241,7 @@ export class NodeFolder implements Folder {
     const fd = fs.openSync(path, flags, 0o644);
     try {
       if (!fs.fstatSync(fd).isFile()) throw new StorageError("bad-name", "this is no regular file", { file: name });
-      const file = new NodeFile(name, fd, new FileLock(path, mode), (closed) => this.#open.delete(closed));
+      const file = new NodeFile(name, path, fd, new FileLock(path, mode), (closed) => this.#open.delete(closed));
       this.#open.add(file);
       return file;
     } catch (error) {

@@ -116,6 +116,13 @@ class MemoryFile implements ImageFile {
     this.mode = "read";
   }
 
+  async upgrade(): Promise<void> {
+    if (this.locks.holders(this.name).length > 1) {
+      throw new StorageError("locked", "others read the file", { file: this.name });
+    }
+    this.mode = "write";
+  }
+
   close(): void {
     if (this.#open) this.locks.release(this);
     this.#open = false;
@@ -188,6 +195,10 @@ export class MemoryFolder implements Folder {
 
   resolve(from: string, path: string): string | null {
     return resolveBelow(from, path);
+  }
+
+  path(name: string): string {
+    return `/${checkedName(name)}`;
   }
 
   #refuseOpen(name: string): void {

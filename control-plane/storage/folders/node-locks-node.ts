@@ -19,12 +19,31 @@ export class FileLock {
     private target: string,
     public mode: OpenMode,
   ) {
+    this.#take();
+  }
+
+  /** Keeps everybody else out; fails with `locked`, and then all is as before. */
+  upgrade(): void {
+    if (this.mode === "write") return;
+    const old = this.#path;
+    this.mode = "write";
+    try {
+      this.#take(old);
+    } catch (error) {
+      this.mode = "read";
+      this.#path = old;
+      throw error;
+    }
+    if (old !== null) rmSync(old, { force: true });
+  }
+
+  #take(former: string | null = null): void {
     this.#path = this.#make();
-    const other = conflicting(target, mode, this.#path);
+    const other = conflicting(this.target, this.mode, [this.#path, former]);
     if (other === undefined) return;
     this.release();
     throw new StorageError("locked", `process ${other.pid} has the file open for ${MODE_WORDS[other.mode]}`, {
-      file: basename(target),
+      file: basename(this.target),
       next: `close it there, or remove ${other.path} when no such process uses it`,
     });
   }
@@ -82,12 +101,12 @@ const MODE_WORDS: Readonly<Record<OpenMode, string>> = { read: "reading", write:
 
 const prefixOf = (target: string): string => join(dirname(target), `.${basename(target)}.lock-`);
 
-function conflicting(target: string, mode: OpenMode, own: string | null): Holder | undefined {
+function conflicting(target: string, mode: OpenMode, own: readonly (string | null)[]): Holder | undefined {
   const prefix = basename(prefixOf(target));
   for (const name of readdirSync(dirname(target))) {
     const path = join(dirname(target), name);
     const parts = name.startsWith(prefix) ? /^(read|write)-(\d+)-(\d+)-[\d.]+$/.exec(name.slice(prefix.length)) : null;
-    if (parts === null || path === own) continue;
+    if (parts === null || own.includes(path)) continue;
     const holder = { path, mode: parts[1] as OpenMode, pid: Number(parts[2]) };
     if (holder.mode === "read" && mode === "read") continue;
     if (isAlive(holder.pid, parts[3]!)) return holder;

@@ -1,0 +1,240 @@
+/**
+ * The images of a folder that are open here. Whoever reads an image shares it with all others who do: a parent of a hundred
+ * clones is opened once. Locks of the folder keep writers out of what is read.
+ */
+import type { Disk, Pending } from "./disk.js";
+import { StorageError } from "./errors.js";
+import { checkedFormat, detectFormat, formatOfName, type ImageFormat } from "./format.js";
+import type { Folder, ImageFile, OpenMode } from "./image-file.js";
+import { openQcow2 } from "./qcow2/index.js";
+import { RawDisk } from "./raw-disk.js";
+import type { Segments } from "./segments.js";
+import type { ImageSources } from "./vhd/create.js";
+import { NO_UUID } from "./vhd/fields.js";
+import type { Footer } from "./vhd/footer.js";
+import type { Header } from "./vhd/header.js";
+import { openVhd, type VhdDisk } from "./vhd/open.js";
+import { isAddress, parentMissing, parentNames } from "./vhd/parent.js";
+
+/** Opens an image across the network, as a disk with its identity. */
+export type OpenRemote = (address: string) => Promise<{ readonly disk: Disk; readonly uniqueId: string }>;
+
+export interface ImagesOptions {
+  readonly folder: Folder;
+  readonly sources: ImageSources;
+  readonly openRemote?: OpenRemote;
+}
+
+interface Shared {
+  readonly opened: Promise<Disk>;
+  users: number;
+  /** The image that this one's opening waits for. */
+  waitsFor: string | null;
+}
+
+/** One user's hold on an image that is read by several. */
+export class SharedDisk implements Disk {
+  readonly readOnly = true;
+  readonly supportsDiscard = false;
+  readonly sectorSize: Disk["sectorSize"];
+  #release: (() => Promise<void>) | null;
+
+  constructor(
+    readonly name: string,
+    readonly disk: Disk,
+    release: () => Promise<void>,
+  ) {
+    this.sectorSize = disk.sectorSize;
+    this.#release = release;
+  }
+
+  get description(): string {
+    return this.disk.description;
+  }
+
+  get sectors(): number {
+    return this.disk.sectors;
+  }
+
+  read(sector: number, into: Segments): Pending {
+    return this.disk.read(sector, into);
+  }
+
+  write(): Pending {
+    throw new StorageError("read-only", "the image is shared by its readers", { file: this.description });
+  }
+
+  flush(): Pending {}
+
+  discard(): Pending {
+    this.write();
+  }
+
+  async close(): Promise<void> {
+    const release = this.#release;
+    this.#release = null;
+    await release?.();
+  }
+}
+
+export class Images {
+  readonly folder: Folder;
+  readonly sources: ImageSources;
+  readonly #openRemote: OpenRemote | undefined;
+  readonly #shared = new Map<string, Shared>();
+
+  constructor(options: ImagesOptions) {
+    this.folder = options.folder;
+    this.sources = options.sources;
+    this.#openRemote = options.openRemote;
+  }
+
+  /** Opens an image to read it, with all readers of this process sharing it. */
+  async openShared(name: string, format?: ImageFormat): Promise<SharedDisk> {
+    return this.#share(name, format, []);
+  }
+
+  /** Opens an image for oneself. Of a chain only the image itself can be written to; its parents are shared. */
+  async open(name: string, mode: OpenMode, format?: ImageFormat): Promise<Disk> {
+    return this.#openFile(await this.folder.open(name, mode), format, []);
+  }
+
+  /** An image that was written to and will only be read from now on gets shared, with the caller as its first user. */
+  adopt(name: string, disk: Disk): SharedDisk {
+    const shared: Shared = { opened: Promise.resolve(disk), users: 1, waitsFor: null };
+    this.#shared.set(name, shared);
+    return new SharedDisk(name, disk, () => this.#release(name, shared));
+  }
+
+  /** Takes an image from those that are shared, to write to it; fails with `in-use` unless the caller is its only user. */
+  reclaim(shared: SharedDisk): void {
+    const entry = this.#shared.get(shared.name);
+    if (entry?.users === 1) {
+      this.#shared.delete(shared.name);
+      return;
+    }
+    const found = `${entry?.users ?? 0} users`;
+    throw new StorageError("in-use", "other disks stand on this image", { file: shared.name, found, expected: "one" });
+  }
+
+  async #share(name: string, format: ImageFormat | undefined, children: readonly string[]): Promise<SharedDisk> {
+    let shared = this.#shared.get(name);
+    if (shared === undefined) {
+      const opened = this.folder.open(name, "read").then((file) => this.#openFile(file, format, children));
+      shared = { opened, users: 0, waitsFor: null };
+      this.#shared.set(name, shared);
+    }
+    const entry = shared;
+    this.#refuseDeadlock(name, children);
+    entry.users++;
+    try {
+      const disk = await entry.opened;
+      entry.waitsFor = null;
+      return new SharedDisk(name, disk, () => this.#release(name, entry));
+    } catch (error) {
+      if (this.#shared.get(name) === entry) this.#shared.delete(name);
+      throw error;
+    }
+  }
+
+  /** Two that open a loop from both ends would wait for each other. */
+  #refuseDeadlock(name: string, children: readonly string[]): void {
+    const child = children.at(-1);
+    if (child === undefined) return;
+    const own = this.#shared.get(child);
+    if (own !== undefined) own.waitsFor = name;
+    const seen = [...children];
+    for (let at: string | null = name; at !== null; at = this.#shared.get(at)?.waitsFor ?? null) {
+      refuseLoop(at, seen);
+      seen.push(at);
+    }
+  }
+
+  async #release(name: string, entry: Shared): Promise<void> {
+    entry.users--;
+    if (entry.users > 0) return;
+    if (this.#shared.get(name) === entry) this.#shared.delete(name);
+    await (await entry.opened).close();
+  }
+
+  async #openFile(file: ImageFile, told: ImageFormat | undefined, children: readonly string[]): Promise<Disk> {
+    try {
+      const format = told === undefined ? await detectFormat(file) : checkedFormat(told);
+      if (format === "raw") return new RawDisk(file);
+      const chain = [...children, file.name];
+      if (format === "vhd")
+        return await openVhd(file, (f, footer, header) => this.#openParent(f, footer, header, chain));
+      return await openQcow2(file, (f, path, backing) => this.#openBacking(f, path, backing, chain));
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+  }
+
+  async #openParent(file: ImageFile, _footer: Footer, header: Header, chain: readonly string[]): Promise<Disk> {
+    if (isAddress(header.parentName)) return this.#openAddress(file, header);
+    const names = await parentNames(this.folder, file, header);
+    let changed: StorageError | null = null;
+    for (const name of names) {
+      refuseLoop(name, chain);
+      if (!(await this.folder.exists(name))) continue;
+      const parent = await this.#share(name, undefined, chain);
+      changed = identityFault(file, header, parent);
+      if (changed === null) return parent;
+      await parent.close();
+    }
+    throw changed ?? (await parentMissing(this.folder, file, header));
+  }
+
+  async #openAddress(file: ImageFile, header: Header): Promise<Disk> {
+    if (this.#openRemote === undefined) {
+      const found = header.parentName;
+      const what = "the parent is across the network, which is not allowed here";
+      throw new StorageError("parent-missing", what, { file: file.name, field: "Parent Unicode Name", found });
+    }
+    const { disk, uniqueId } = await this.#openRemote(header.parentName);
+    if (uniqueId === header.parentUniqueId) return disk;
+    await disk.close();
+    throw changedFault(file.name, header, header.parentName, uniqueId);
+  }
+
+  async #openBacking(
+    file: ImageFile,
+    path: string,
+    format: ImageFormat | undefined,
+    chain: readonly string[],
+  ): Promise<Disk> {
+    const name = this.folder.resolve(file.name, path);
+    if (name === null || !(await this.folder.exists(name))) {
+      const next = "put the backing file there, or allow the folder that it is in";
+      const details = { file: file.name, field: "backing_file", found: JSON.stringify(path), next };
+      throw new StorageError("parent-missing", "the backing file is not in the folder", details);
+    }
+    refuseLoop(name, chain);
+    return this.#share(name, format ?? formatOfName(name), chain);
+  }
+}
+
+function refuseLoop(name: string, chain: readonly string[]): void {
+  if (!chain.includes(name)) return;
+  throw new StorageError("parent-loop", "the chain of parents leads back to an image in it", {
+    file: chain.at(-1)!,
+    found: [...chain, name].join(" -> "),
+  });
+}
+
+/** What a child says of its parent against what the parent is. Raw images have no identity. */
+function identityFault(file: ImageFile, header: Header, parent: SharedDisk): StorageError | null {
+  const uniqueId = (parent.disk as Partial<VhdDisk>).footer?.uniqueId ?? NO_UUID;
+  return uniqueId === header.parentUniqueId ? null : changedFault(file.name, header, parent.name, uniqueId);
+}
+
+function changedFault(file: string, header: Header, parent: string, found: string): StorageError {
+  return new StorageError("parent-changed", `${parent} is not the parent that the image was made for`, {
+    file,
+    field: "Parent Unique ID",
+    found,
+    expected: header.parentUniqueId,
+    next: "put the right parent there",
+  });
+}
