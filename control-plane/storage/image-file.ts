@@ -46,6 +46,8 @@ export interface FileInfo {
 export interface Folder {
   readonly description: string;
   open(name: string, mode: OpenMode): Promise<ImageFile>;
+  /** Opens a file to look at it without a lock, while others may be writing to it. */
+  peek(name: string): Promise<ImageFile>;
   /** Makes an empty file and opens it for writing; fails with `exists`. */
   create(name: string): Promise<ImageFile>;
   /** Whole or not at all, durable when done; takes the place of a file of the new name. Open files go on working. */

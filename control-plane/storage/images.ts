@@ -2,7 +2,10 @@
  * The images of a folder that are open here. Whoever reads an image shares it with all others who do: a parent of a hundred
  * clones is opened once. Locks of the folder keep writers out of what is read.
  */
-import type { Disk, Pending } from "./disk.js";
+
+import { encodeUtf8, sha256 } from "../formats/index.js";
+import { concatBytes } from "../util/index.js";
+import { type Disk, type Pending, SECTOR_BYTES } from "./disk.js";
 import { StorageError } from "./errors.js";
 import { checkedFormat, detectFormat, formatOfName, type ImageFormat } from "./format.js";
 import type { Folder, ImageFile, OpenMode } from "./image-file.js";
@@ -10,11 +13,13 @@ import { openQcow2 } from "./qcow2/index.js";
 import { RawDisk } from "./raw-disk.js";
 import type { Segments } from "./segments.js";
 import type { ImageSources } from "./vhd/create.js";
-import { NO_UUID } from "./vhd/fields.js";
+import { readUuid } from "./vhd/fields.js";
+import { FixedDisk } from "./vhd/fixed-disk.js";
 import type { Footer } from "./vhd/footer.js";
 import type { Header } from "./vhd/header.js";
-import { openVhd, type VhdDisk } from "./vhd/open.js";
+import { openVhd } from "./vhd/open.js";
 import { isAddress, parentMissing, parentNames } from "./vhd/parent.js";
+import { SparseDisk } from "./vhd/sparse-disk.js";
 
 /** Opens an image across the network, as a disk with its identity. */
 export type OpenRemote = (address: string) => Promise<{ readonly disk: Disk; readonly uniqueId: string }>;
@@ -179,8 +184,9 @@ export class Images {
       refuseLoop(name, chain);
       if (!(await this.folder.exists(name))) continue;
       const parent = await this.#share(name, undefined, chain);
-      changed = identityFault(file, header, parent);
-      if (changed === null) return parent;
+      const uniqueId = await identityOf(parent.disk);
+      if (uniqueId === header.parentUniqueId) return parent;
+      changed = changedFault(file.name, header, parent.name, uniqueId);
       await parent.close();
     }
     throw changed ?? (await parentMissing(this.folder, file, header));
@@ -223,10 +229,18 @@ function refuseLoop(name: string, chain: readonly string[]): void {
   });
 }
 
-/** What a child says of its parent against what the parent is. Raw images have no identity. */
-function identityFault(file: ImageFile, header: Header, parent: SharedDisk): StorageError | null {
-  const uniqueId = (parent.disk as Partial<VhdDisk>).footer?.uniqueId ?? NO_UUID;
-  return uniqueId === header.parentUniqueId ? null : changedFault(file.name, header, parent.name, uniqueId);
+/** How much of an image without an identity of its own makes one. */
+const IDENTITY_BYTES = 64 * 1024;
+
+/**
+ * What a child remembers its parent by: the UUID of a VHD. Of other images it is made of their size and first bytes, which
+ * nobody knows who cannot read them, so that a foreign image cannot name just any other image as its parent and show it.
+ */
+export async function identityOf(disk: Disk): Promise<string> {
+  if (disk instanceof FixedDisk || disk instanceof SparseDisk) return disk.footer.uniqueId;
+  const head = new Uint8Array(Math.min(IDENTITY_BYTES, disk.sectors * SECTOR_BYTES));
+  if (head.length > 0) await disk.read(0, [head]);
+  return readUuid(sha256(concatBytes([head, encodeUtf8(`${disk.sectors}`)])), 0);
 }
 
 function changedFault(file: string, header: Header, parent: string, found: string): StorageError {

@@ -12,7 +12,7 @@ export class RawDisk implements Disk {
   #closed = false;
 
   /** Takes the file over: it is closed with the disk. */
-  constructor(private readonly file: ImageFile) {
+  constructor(readonly file: ImageFile) {
     this.description = `raw ${file.name}`;
     this.#sectors = Math.floor(file.size / SECTOR_BYTES);
   }

@@ -28,7 +28,8 @@ class NodeFile implements ImageFile {
     public name: string,
     private path: string,
     private fd: number,
-    private readonly lock: FileLock,
+    /** Null for one who only looks. */
+    private readonly lock: FileLock | null,
     private readonly onClose: (file: NodeFile) => void,
   ) {
     const stat = fs.fstatSync(fd);
@@ -37,7 +38,7 @@ class NodeFile implements ImageFile {
   }
 
   get mode(): OpenMode {
-    return this.lock.mode;
+    return this.lock?.mode ?? "read";
   }
 
   get size(): number {
@@ -113,14 +114,16 @@ class NodeFile implements ImageFile {
   }
 
   downgrade(): void {
-    this.lock.downgrade();
+    this.lock?.downgrade();
   }
 
   async upgrade(): Promise<void> {
     if (this.mode === "write") return;
+    const { lock } = this;
+    if (lock === null) throw new StorageError("locked", "this is no reader that can write", { file: this.name });
     const fd = host(this.name, () => fs.openSync(this.path, "r+"));
     try {
-      this.lock.upgrade();
+      lock.upgrade();
     } catch (error) {
       fs.closeSync(fd);
       throw toStorageError(error, this.name);
@@ -132,7 +135,7 @@ class NodeFile implements ImageFile {
   moved(name: string, path: string): void {
     this.name = name;
     this.path = path;
-    this.lock.moveTo(path);
+    this.lock?.moveTo(path);
   }
 
   async close(): Promise<void> {
@@ -141,14 +144,14 @@ class NodeFile implements ImageFile {
     // The number may name another file as soon as it is closed.
     await Promise.allSettled(this.#syncs);
     fs.closeSync(this.fd);
-    this.lock.release();
+    this.lock?.release();
     this.onClose(this);
   }
 
   #check(mode: OpenMode): void {
     if (!this.#open) throw new StorageError("closed", "the file is closed", { file: this.name });
     if (this.#failed !== null) throw this.#failed;
-    if (mode === "write" && this.lock.mode === "read") {
+    if (mode === "write" && this.mode === "read") {
       throw new StorageError("read-only", "the file is open for reading", { file: this.name });
     }
   }
@@ -174,6 +177,11 @@ export class NodeFolder implements Folder {
   async open(name: string, mode: OpenMode): Promise<ImageFile> {
     const path = this.path(name);
     return host(name, () => this.#openAt(name, path, mode, mode === "read" ? "r" : "r+"));
+  }
+
+  async peek(name: string): Promise<ImageFile> {
+    const path = this.path(name);
+    return host(name, () => new NodeFile(name, path, fs.openSync(path, "r"), null, () => {}));
   }
 
   async create(name: string): Promise<ImageFile> {

@@ -73,9 +73,9 @@ class MemoryFile implements ImageFile {
     public name: string,
     public mode: OpenMode,
     private readonly bytes: MemoryBytes,
-    private readonly locks: Locks,
+    private readonly locks: Locks | null,
   ) {
-    locks.take(this);
+    locks?.take(this);
   }
 
   get size(): number {
@@ -117,14 +117,14 @@ class MemoryFile implements ImageFile {
   }
 
   async upgrade(): Promise<void> {
-    if (this.locks.holders(this.name).length > 1) {
+    if (this.locks === null || this.locks.holders(this.name).length > 1) {
       throw new StorageError("locked", "others read the file", { file: this.name });
     }
     this.mode = "write";
   }
 
   close(): void {
-    if (this.#open) this.locks.release(this);
+    if (this.#open) this.locks?.release(this);
     this.#open = false;
   }
 
@@ -143,6 +143,10 @@ export class MemoryFolder implements Folder {
 
   async open(name: string, mode: OpenMode): Promise<ImageFile> {
     return new MemoryFile(checkedName(name), mode, this.contents(name), this.#locks);
+  }
+
+  async peek(name: string): Promise<ImageFile> {
+    return new MemoryFile(checkedName(name), "read", this.contents(name), null);
   }
 
   async create(name: string): Promise<ImageFile> {

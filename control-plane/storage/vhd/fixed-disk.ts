@@ -35,6 +35,11 @@ export class FixedDisk implements Disk {
     return this.#footer;
   }
 
+  /** Becomes another image in name: the file's footer has been changed already. */
+  adoptIdentity({ uniqueId, timeStamp }: Footer): void {
+    this.#footer = { ...this.#footer, uniqueId, timeStamp };
+  }
+
   /** The footer has been changed in the file by others than this. */
   reload(footer: Footer): void {
     this.#footer = footer;

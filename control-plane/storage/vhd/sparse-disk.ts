@@ -32,7 +32,6 @@ export class SparseDisk implements Disk, BitmapSource {
   #end: number;
   /** Blocks of the file that the table no longer uses, durably. */
   readonly #free: number[] = [];
-  #frozen = false;
   #closed = false;
 
   /** Takes the file and the parent over: they are closed with the disk. */
@@ -65,7 +64,7 @@ export class SparseDisk implements Disk, BitmapSource {
   }
 
   get readOnly(): boolean {
-    return this.#frozen || this.file.mode === "read";
+    return this.file.mode === "read";
   }
 
   get supportsDiscard(): boolean {
@@ -74,6 +73,11 @@ export class SparseDisk implements Disk, BitmapSource {
 
   get footer(): Footer {
     return this.#footer;
+  }
+
+  /** Where the next block may begin, in sectors: behind everything. */
+  get end(): number {
+    return this.#end;
   }
 
   get header(): Header {
@@ -202,21 +206,16 @@ export class SparseDisk implements Disk, BitmapSource {
     return this.parent;
   }
 
-  /** Puts another disk of the same contents below, and answers the former one. */
-  replaceBelow(parent: Disk): Disk | null {
+  /** Puts another disk of the same contents below, or none, and answers the former one. */
+  replaceBelow(parent: Disk | null): Disk | null {
     const former = this.parent;
     this.parent = parent;
     return former;
   }
 
-  /** From now on the image is only read. What was written before becomes durable by `flush` as ever. */
-  freeze(): void {
-    this.#frozen = true;
-  }
-
-  /** Ends a freeze. */
-  thaw(): void {
-    this.#frozen = false;
+  /** Becomes another image in name: the file's footers have been changed already. */
+  adoptIdentity({ uniqueId, timeStamp }: Footer): void {
+    this.#footer = { ...this.#footer, uniqueId, timeStamp };
   }
 
   /** The footer, header and table have been changed in the file by others than this. */
@@ -224,7 +223,7 @@ export class SparseDisk implements Disk, BitmapSource {
     this.#footer = image.footer;
     this.#header = image.header;
     this.#table = image.table;
-    this.#end = Math.max(this.#end, image.end);
+    this.#end = image.end;
   }
 
   /** The bits of a block, for those who copy images: null when the image holds nothing of it. */

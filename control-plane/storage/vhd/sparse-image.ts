@@ -2,7 +2,7 @@
 import { SECTOR_BYTES } from "../disk.js";
 import { StorageError } from "../errors.js";
 import type { ImageFile } from "../image-file.js";
-import { BlockTable, ENTRY_BYTES, tableBytes, UNUSED } from "./bat.js";
+import { BlockTable, ENTRY_BYTES, tableBytes } from "./bat.js";
 import { type FieldFault, hex, refuseFaults } from "./fault.js";
 import { DiskType, FOOTER_BYTES, type Footer, hasFooterCookie, OLD_FOOTER_BYTES, readFooter } from "./footer.js";
 import { HEADER_BYTES, type Header, readHeader } from "./header.js";
@@ -141,14 +141,17 @@ function metadataExtents(footer: Footer, header: Header): { name: string; from: 
 /** As many faults as this are told; a table of garbage has millions. */
 const MOST_FAULTS = 100;
 
+export interface BlockCheck {
+  readonly faults: readonly FieldFault[];
+  readonly badBlocks: readonly number[];
+  /** Behind everything, in sectors. */
+  readonly end: number;
+}
+
 /** Looks at where every block is: inside the file, on nothing else, and no two on each other. */
-export function checkBlocks(
-  fileSize: number,
-  found: FoundFooter,
-  header: Header,
-  table: BlockTable,
-): { readonly faults: FieldFault[]; readonly end: number } {
+export function checkBlocks(fileSize: number, found: FoundFooter, header: Header, table: BlockTable): BlockCheck {
   const faults: FieldFault[] = [];
+  const badBlocks: number[] = [];
   const shape = blockShape(header.blockSize);
   const length = shape.bitmapSectors + shape.sectorsPerBlock;
   const diskSectors = Number(found.footer.currentSize) / SECTOR_BYTES;
@@ -157,34 +160,33 @@ export function checkBlocks(
   const used: number[] = [];
   const report = (block: number, what: string, sector: number, expected: string): void => {
     const field = `Block Allocation Table, block ${block}`;
+    badBlocks.push(block);
     if (faults.length < MOST_FAULTS) faults.push({ code: "corrupt", what, field, found: `sector ${sector}`, expected });
   };
   for (const { block, sector } of table.used()) {
     const held = Math.min(shape.sectorsPerBlock, diskSectors - block * shape.sectorsPerBlock);
-    if (held <= 0) {
-      report(block, "a block beyond the end of the disk is in use", sector, "an unused entry");
-      continue;
-    }
-    if (sector + shape.bitmapSectors + held > fileSectors) {
-      report(block, "a block reaches beyond the end of the file", sector, `at most ${fileSectors} sectors`);
-      continue;
-    }
     const on = extents.find(({ from, to }) => sector < to && sector + length > from);
-    if (on !== undefined) report(block, `a block lies on ${on.name}`, sector, `outside of ${on.from} to ${on.to}`);
+    if (held <= 0) report(block, "a block beyond the end of the disk is in use", sector, "an unused entry");
+    else if (sector + shape.bitmapSectors + held > fileSectors) {
+      report(block, "a block reaches beyond the end of the file", sector, `at most ${fileSectors} sectors`);
+    } else if (on !== undefined)
+      report(block, `a block lies on ${on.name}`, sector, `none from ${on.from} to ${on.to}`);
     else used.push(sector);
   }
   const order = Float64Array.from(used).sort();
+  // A block that begins inside of another one, and blocks at the very same place, of which the first is as good as any.
+  const inside = new Set<number>();
+  const same = new Set<number>();
   for (let i = 1; i < order.length; i++) {
-    const [before, here] = [order[i - 1]!, order[i]!];
-    if (here - before >= length) continue;
-    const block = blockAt(table, here);
-    report(block, "two blocks overlap", here, `none from ${before} to ${before + length}`);
+    if (order[i] === order[i - 1]) same.add(order[i]!);
+    else if (order[i]! - order[i - 1]! < length) inside.add(order[i]!);
   }
-  const ends = [...extents.map(({ to }) => to), fileSectors, (order.at(-1) ?? 0) + (order.length > 0 ? length : 0)];
-  return { faults, end: Math.max(...ends) };
-}
-
-function blockAt(table: BlockTable, sector: number): number {
-  for (const used of table.used()) if (used.sector === sector) return used.block;
-  return UNUSED;
+  const seen = new Set<number>();
+  for (const { block, sector } of inside.size + same.size > 0 ? table.used() : []) {
+    if (inside.has(sector) || seen.has(sector))
+      report(block, "two blocks overlap", sector, `none within ${length} sectors`);
+    if (same.has(sector)) seen.add(sector);
+  }
+  const last = order.length > 0 ? order.at(-1)! + length : 0;
+  return { faults, badBlocks, end: Math.max(...extents.map(({ to }) => to), fileSectors, last) };
 }
