@@ -104,6 +104,11 @@ export class Images {
     return this.#openFile(await this.folder.open(name, mode), format, []);
   }
 
+  /** The image in a file that is open already, and is closed with the disk. */
+  async openFile(file: ImageFile, format?: ImageFormat): Promise<Disk> {
+    return this.#openFile(file, format, []);
+  }
+
   /** An image that was written to and will only be read from now on gets shared, with the caller as its first user. */
   adopt(name: string, disk: Disk): SharedDisk {
     const shared: Shared = { opened: Promise.resolve(disk), users: 1, waitsFor: null };

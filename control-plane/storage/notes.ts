@@ -10,12 +10,14 @@ import type { Folder, ImageFile } from "./image-file.js";
 export type Step =
   /** Bytes, in hexadecimal, that a file gets at an offset; done already when there is no such file. */
   | { readonly kind: "patch"; readonly file: string; readonly at: number; readonly hex: string }
+  /** A new end for a file; after all patches. */
+  | { readonly kind: "cut"; readonly file: string; readonly size: number }
   /** To a name that was free before: done already when it is taken, or when there is no `from`. */
   | { readonly kind: "rename"; readonly from: string; readonly to: string }
   /** In place of the file of that name: done already when there is no `from`. */
   | { readonly kind: "replace"; readonly from: string; readonly to: string };
 
-const INTENT_ENDING = ".intent~";
+export const INTENT_ENDING = ".intent~";
 const NEW_ENDING = ".new~";
 
 /** Names of files that are not images but on the way to be, or notes. */
@@ -94,14 +96,13 @@ export class Intent {
 
   /** Does what comes before the renames. */
   async applyPatches(open: readonly ImageFile[]): Promise<void> {
-    const patches = this.steps.filter((step) => step.kind === "patch");
-    for (const name of new Set(patches.map((step) => step.file))) {
+    const names = this.steps.flatMap((step) => (step.kind === "patch" || step.kind === "cut" ? [step.file] : []));
+    for (const name of new Set(names)) {
       const mine = open.find((file) => file.name === name);
       if (mine === undefined && !(await this.folder.exists(name))) continue;
       const file = mine ?? (await this.folder.open(name, "write"));
       try {
-        for (const { file: of, at, hex } of patches) if (of === name) file.write(at, [fromHex(hex)]);
-        await file.sync();
+        await change(file, this.steps);
       } finally {
         if (mine === undefined) await file.close();
       }
@@ -128,6 +129,17 @@ async function readSteps(file: ImageFile): Promise<readonly Step[] | null> {
   const body = text.slice(line + 1);
   if (line < 0 || Number(text.slice(0, line)) !== crc32(encodeUtf8(body))) return null;
   return JSON.parse(body) as readonly Step[];
+}
+
+async function change(file: ImageFile, steps: readonly Step[]): Promise<void> {
+  for (const step of steps)
+    if (step.kind === "patch" && step.file === file.name) file.write(step.at, [fromHex(step.hex)]);
+  await file.sync();
+  for (const step of steps) {
+    if (step.kind !== "cut" || step.file !== file.name) continue;
+    file.truncate(step.size);
+    await file.sync();
+  }
 }
 
 async function move(folder: Folder, step: Step & { readonly kind: "rename" | "replace" }): Promise<void> {

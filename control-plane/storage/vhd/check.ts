@@ -4,7 +4,7 @@
  */
 import { SECTOR_BYTES } from "../disk.js";
 import type { ImageFile } from "../image-file.js";
-import { type BlockTable, BlockTable as Table, tableBytes } from "./bat.js";
+import { BlockTable, tableBytes } from "./bat.js";
 import { type FieldFault, hex } from "./fault.js";
 import {
   DiskType,
@@ -30,6 +30,7 @@ import { blockShape, checkBlocks, tableFaults } from "./sparse-image.js";
  * - `truncated`: the file ends before its data
  * - `locator`: a parent locator points outside of the file
  * - `parent`: the parent is missing, another one, or the chain is a loop
+ * - `unfinished`: an operation on several images was interrupted, and will be finished when the folder is recovered
  * - `unused-space`, `geometry`, `saved-state`: no damage, but worth knowing
  */
 export type FindingKind =
@@ -44,6 +45,7 @@ export type FindingKind =
   | "truncated"
   | "locator"
   | "parent"
+  | "unfinished"
   | "unused-space"
   | "geometry"
   | "saved-state";
@@ -229,7 +231,7 @@ async function checkSparse(
   const entries = new Uint8Array(tableBytes(header.maxTableEntries));
   const tableAt = Number(header.tableOffset);
   await file.read(tableAt, [entries.subarray(0, Math.min(entries.length, file.size - tableAt))]);
-  const table = new Table(entries, header.maxTableEntries);
+  const table = new BlockTable(entries, header.maxTableEntries);
   const blocks = checkBlocks(file.size, { footer, at }, header, table);
   for (const fault of blocks.faults) findings.add("block", "error", "loses-data", fault);
   noteUnused(file, header, table, blocks.badBlocks.length, findings);
