@@ -42,8 +42,7 @@ export async function imageContents(images: Images, name: string): Promise<Uint8
   }
 }
 
-export const sameBytes = (a: Uint8Array, b: Uint8Array): boolean =>
-  a.length === b.length && a.every((byte, i) => byte === b[i]);
+export const sameBytes = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
 
 /** Runs what must fail, and answers the code and message of its StorageError. */
 export async function failure(work: () => unknown): Promise<{ code: string; message: string }> {

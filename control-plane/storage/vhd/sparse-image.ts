@@ -121,14 +121,19 @@ export function tableFaults(fileSize: number, footer: Footer, header: Header): F
 }
 
 /** Extents of the file, in sectors, that hold metadata. */
-function metadataExtents(footer: Footer, header: Header): { name: string; from: number; to: number }[] {
+function metadataExtents(
+  fileSize: number,
+  footer: Footer,
+  header: Header,
+): { name: string; from: number; to: number }[] {
   const extent = (name: string, at: number, length: number) => ({
     name,
     from: Math.floor(at / SECTOR_BYTES),
     to: Math.ceil((at + length) / SECTOR_BYTES),
   });
   const locators = header.locators
-    .filter((l) => l.platformCode !== PlatformCode.NONE && l.dataLength > 0 && l.dataLength <= MOST_LOCATOR_BYTES)
+    .filter((l) => l.platformCode !== PlatformCode.NONE && l.dataLength > 0)
+    .filter((l) => l.dataLength <= MOST_LOCATOR_BYTES && Number(l.dataOffset) + l.dataLength <= fileSize)
     .map((l) => extent("a parent locator", Number(l.dataOffset), l.dataLength));
   return [
     extent("the footer's copy", 0, FOOTER_BYTES),
@@ -156,7 +161,7 @@ export function checkBlocks(fileSize: number, found: FoundFooter, header: Header
   const length = shape.bitmapSectors + shape.sectorsPerBlock;
   const diskSectors = Number(found.footer.currentSize) / SECTOR_BYTES;
   const fileSectors = Math.floor((found.at ?? fileSize) / SECTOR_BYTES);
-  const extents = metadataExtents(found.footer, header);
+  const extents = metadataExtents(fileSize, found.footer, header);
   const used: number[] = [];
   const report = (block: number, what: string, sector: number, expected: string): void => {
     const field = `Block Allocation Table, block ${block}`;
