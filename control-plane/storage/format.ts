@@ -28,7 +28,8 @@ export function formatOfName(name: string): ImageFormat | undefined {
  * write a raw image can make it look like another format, so whoever knows the format says it instead.
  */
 export async function detectFormat(file: ImageFile): Promise<ImageFormat> {
-  const told = formatOfName(file.name);
+  // The ending of an address is that of its path.
+  const told = formatOfName(file.name.replace(/(?<=^https?:.*)[?#].*$/is, ""));
   if (told !== undefined) return told;
   const head = new Uint8Array(8);
   if (file.size < head.length) return "raw";

@@ -35,6 +35,8 @@ interface Shared {
   users: number;
   /** The image that this one's opening waits for. */
   waitsFor: string | null;
+  /** Of an image across the network. */
+  uniqueId?: string;
 }
 
 /** One user's hold on an image that is read by several. */
@@ -109,6 +111,13 @@ export class Images {
     return this.#openFile(file, format, []);
   }
 
+  /** Opens an image across the network. */
+  openRemote(address: string): ReturnType<OpenRemote> {
+    if (this.#openRemote !== undefined) return this.#openRemote(address);
+    const next = "allow it, or copy the image here";
+    throw new StorageError("unsupported", "images across the network are not allowed here", { file: address, next });
+  }
+
   /** An image that was written to and will only be read from now on gets shared, with the caller as its first user. */
   adopt(name: string, disk: Disk): SharedDisk {
     const shared: Shared = { opened: Promise.resolve(disk), users: 1, waitsFor: null };
@@ -127,22 +136,28 @@ export class Images {
     throw new StorageError("in-use", "other disks stand on this image", { file: shared.name, found, expected: "one" });
   }
 
-  async #share(name: string, format: ImageFormat | undefined, children: readonly string[]): Promise<SharedDisk> {
-    let shared = this.#shared.get(name);
-    if (shared === undefined) {
-      const opened = this.folder.open(name, "read").then((file) => this.#openFile(file, format, children));
-      shared = { opened, users: 0, waitsFor: null };
-      this.#shared.set(name, shared);
-    }
-    const entry = shared;
+  #share(name: string, format: ImageFormat | undefined, children: readonly string[]): Promise<SharedDisk> {
     this.#refuseDeadlock(name, children);
-    entry.users++;
+    return this.#shareBy(name, () =>
+      this.folder.open(name, "read").then((file) => this.#openFile(file, format, children)),
+    );
+  }
+
+  async #shareBy(name: string, open: (entry: Shared) => Promise<Disk>): Promise<SharedDisk> {
+    let entry = this.#shared.get(name);
+    if (entry === undefined) {
+      const made: Shared = { opened: Promise.resolve().then(() => open(made)), users: 0, waitsFor: null };
+      this.#shared.set(name, made);
+      entry = made;
+    }
+    const shared = entry;
+    shared.users++;
     try {
-      const disk = await entry.opened;
-      entry.waitsFor = null;
-      return new SharedDisk(name, disk, () => this.#release(name, entry));
+      const disk = await shared.opened;
+      shared.waitsFor = null;
+      return new SharedDisk(name, disk, () => this.#release(name, shared));
     } catch (error) {
-      if (this.#shared.get(name) === entry) this.#shared.delete(name);
+      if (this.#shared.get(name) === shared) this.#shared.delete(name);
       throw error;
     }
   }
@@ -198,15 +213,16 @@ export class Images {
   }
 
   async #openAddress(file: ImageFile, header: Header): Promise<Disk> {
-    if (this.#openRemote === undefined) {
-      const found = header.parentName;
-      const what = "the parent is across the network, which is not allowed here";
-      throw new StorageError("parent-missing", what, { file: file.name, field: "Parent Unicode Name", found });
-    }
-    const { disk, uniqueId } = await this.#openRemote(header.parentName);
-    if (uniqueId === header.parentUniqueId) return disk;
-    await disk.close();
-    throw changedFault(file.name, header, header.parentName, uniqueId);
+    const address = header.parentName;
+    const shared = await this.#shareBy(address, async (entry) => {
+      const { disk, uniqueId } = await this.openRemote(address);
+      entry.uniqueId = uniqueId;
+      return disk;
+    });
+    const uniqueId = this.#shared.get(address)?.uniqueId ?? "unknown";
+    if (uniqueId === header.parentUniqueId) return shared;
+    await shared.close();
+    throw changedFault(file.name, header, address, uniqueId);
   }
 
   async #openBacking(
