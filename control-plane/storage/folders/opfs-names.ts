@@ -70,7 +70,20 @@ export class NameStore {
   }
 }
 
+/**
+ * FileSystemSyncAccessHandle, as far as it is used: what a page imports is checked with the page's types, which lack what
+ * only workers have.
+ */
+export interface AccessHandle {
+  read(into: Uint8Array, options: { readonly at: number }): number;
+  write(from: Uint8Array, options: { readonly at: number }): number;
+  truncate(size: number): void;
+  getSize(): number;
+  flush(): void;
+  close(): void;
+}
+
 /** A handle for reading and writing at once; for one holder at a time. */
-export function accessHandle(file: FileSystemFileHandle): Promise<FileSystemSyncAccessHandle> {
-  return file.createSyncAccessHandle();
+export function accessHandle(file: FileSystemFileHandle): Promise<AccessHandle> {
+  return (file as unknown as { createSyncAccessHandle(): Promise<AccessHandle> }).createSyncAccessHandle();
 }

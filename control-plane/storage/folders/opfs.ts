@@ -7,14 +7,14 @@ import { StorageError, toStorageError } from "../errors.js";
 import type { FileInfo, Folder, ImageFile, OpenMode } from "../image-file.js";
 import { type Segments, scatter, segmentsLength } from "../segments.js";
 import { checkedName, resolveBelow } from "./names.js";
-import { accessHandle, type NameList, NameStore } from "./opfs-names.js";
+import { type AccessHandle, accessHandle, type NameList, NameStore } from "./opfs-names.js";
 
 /** Lets one at a time change the names, of all pages of the site; `navigator.locks.request` does. */
 export type Exclusive = <T>(work: () => Promise<T>) => Promise<T>;
 
 /** A file that is open in this worker, and who uses it. */
 interface OpenHandle {
-  readonly handle: FileSystemSyncAccessHandle;
+  readonly handle: AccessHandle;
   size: number;
   readonly users: Set<OpfsFile>;
 }
@@ -41,7 +41,7 @@ class OpfsFile implements ImageFile {
     let from = at;
     for (let i = 0; i < into.length; i++) {
       const segment = into[i]!;
-      const count = this.#try(() => this.shared.handle.read(segment as Uint8Array<ArrayBuffer>, { at: from }));
+      const count = this.#try(() => this.shared.handle.read(segment, { at: from }));
       if (count !== segment.length) throw beyondEnd(this.name, from + count, this.size);
       from += count;
     }
@@ -52,7 +52,7 @@ class OpfsFile implements ImageFile {
     let to = at;
     for (let i = 0; i < from.length; i++) {
       const segment = from[i]!;
-      const count = this.#try(() => this.shared.handle.write(segment as Uint8Array<ArrayBuffer>, { at: to }));
+      const count = this.#try(() => this.shared.handle.write(segment, { at: to }));
       to += count;
       if (to > this.shared.size) this.shared.size = to;
       if (count !== segment.length) {

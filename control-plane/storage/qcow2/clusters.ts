@@ -1,4 +1,4 @@
-/** Where the clusters of a qcow2 image are: level 2 tables, loaded when needed, and their entries. [QCOW2] "Cluster mapping" */
+/** Where the clusters of a qcow2 image are: level 2 tables, loaded when needed, and their entries. [QCOW-FORMAT] "Cluster mapping" */
 import { StorageError } from "../errors.js";
 import type { ImageFile } from "../image-file.js";
 import type { Qcow2Header } from "./header.js";

@@ -1,4 +1,4 @@
-/** A qcow2 image as a disk that is only read. [QCOW2] */
+/** A qcow2 image as a disk that is only read. [QCOW-FORMAT] */
 import { inflateSync } from "fflate";
 import { decompressZstd } from "../../formats/index.js";
 import { type Disk, type Pending, SECTOR_BYTES } from "../disk.js";

@@ -1,4 +1,4 @@
-/** The header of a qcow2 image, versions 2 and 3. [QCOW2] "Header". Numbers are big-endian. */
+/** The header of a qcow2 image, versions 2 and 3. [QCOW-FORMAT] "Header". Numbers are big-endian. */
 import { byteString, textOfByteString } from "../../util/index.js";
 import { SECTOR_BYTES } from "../disk.js";
 import { StorageError, type StorageErrorCode } from "../errors.js";
@@ -21,7 +21,7 @@ export interface Qcow2Header {
 const MAGIC = 0x514649fb;
 const V2_BYTES = 72;
 const MOST_HEADER_BYTES = 64 * 1024;
-/** [QCOW2]: at most 1023 bytes. */
+/** [QCOW-FORMAT]: at most 1023 bytes. */
 const LONGEST_BACKING = 1023;
 /** 32 MiB of them, as other programs allow. */
 const MOST_L1_ENTRIES = 4 * 1024 * 1024;
