@@ -48,7 +48,7 @@ export interface Folder {
   open(name: string, mode: OpenMode): Promise<ImageFile>;
   /** Opens a file to look at it without a lock, while others may be writing to it. */
   peek(name: string): Promise<ImageFile>;
-  /** Makes an empty file and opens it for writing; fails with `exists`. */
+  /** Makes an empty file and opens it for writing; fails with `exists`. Its name is durable with its first sync. */
   create(name: string): Promise<ImageFile>;
   /** Whole or not at all, durable when done; takes the place of a file of the new name. Open files go on working. */
   rename(from: string, to: string): Promise<void>;

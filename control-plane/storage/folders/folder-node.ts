@@ -4,6 +4,7 @@ import { basename, dirname, isAbsolute, join, relative, resolve, sep } from "nod
 import { StorageError, toStorageError } from "../errors.js";
 import type { FileInfo, Folder, ImageFile, OpenMode } from "../image-file.js";
 import { cutSegments, type Segments, segmentsLength } from "../segments.js";
+import { settled } from "../waits.js";
 import { checkedName } from "./names.js";
 import { FileLock, refuseLocked } from "./node-locks-node.js";
 
@@ -22,6 +23,8 @@ class NodeFile implements ImageFile {
   #open = true;
   /** The host may forget what it could not write after it said so once: never again believed. */
   #failed: StorageError | null = null;
+  /** The folder that does not have the name durably yet. */
+  #folderToSync: string | null = null;
   readonly #syncs = new Set<Promise<void>>();
 
   constructor(
@@ -98,8 +101,21 @@ class NodeFile implements ImageFile {
     this.#size = size;
   }
 
-  sync(): Promise<void> {
+  /** The file is new: its name becomes durable with the first sync. */
+  syncFolderToo(): void {
+    this.#folderToSync = dirname(this.path);
+  }
+
+  async sync(): Promise<void> {
     this.#check("read");
+    const folder = this.#folderToSync;
+    const waits = [this.#syncData()];
+    if (folder !== null) waits.push(syncFolder(folder));
+    await settled(waits);
+    if (this.#folderToSync === folder) this.#folderToSync = null;
+  }
+
+  #syncData(): Promise<void> {
     const done = new Promise<void>((resolve, reject) => {
       fs.fdatasync(this.fd, (error) => {
         if (error === null) return resolve();
@@ -190,7 +206,7 @@ export class NodeFolder implements Folder {
       fs.mkdirSync(dirname(path), { recursive: true });
       return this.#openAt(name, path, "write", "wx+");
     });
-    await syncFolder(dirname(path));
+    file.syncFolderToo();
     return file;
   }
 

@@ -96,6 +96,7 @@ class CrashFile implements ImageFile {
     for (const change of this.contents.changes.splice(0, captured)) {
       this.contents.durable = apply(this.contents.durable.slice(), change);
     }
+    this.folder.nameIsDurable(this.contents);
   }
 
   downgrade(): void {
@@ -147,6 +148,12 @@ export class CrashFolder implements Folder {
     return folder;
   }
 
+  /** A new file's name becomes durable with its first sync. */
+  nameIsDurable(contents: Contents): void {
+    if ([...this.#durableNames.values()].includes(contents)) return;
+    for (const [name, other] of this.#files) if (other === contents) this.#durableNames.set(name, contents);
+  }
+
   get isCut(): boolean {
     return this.changes >= this.cutAt;
   }
@@ -179,8 +186,8 @@ export class CrashFolder implements Folder {
 
   async create(name: string): Promise<ImageFile> {
     if (this.#files.has(name)) throw new StorageError("exists", "exists", { file: name });
-    const contents = { live: new Uint8Array(0), durable: new Uint8Array(0), changes: [] };
-    await this.#changeNames((names) => names.set(name, contents));
+    this.count();
+    this.#files.set(name, { live: new Uint8Array(0), durable: new Uint8Array(0), changes: [] });
     return this.open(name, "write");
   }
 
