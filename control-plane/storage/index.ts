@@ -4,6 +4,7 @@ export { type FaultDetails, StorageError, type StorageErrorCode, toStorageError 
 export { MemoryFolder } from "./folders/memory.js";
 export { OpfsFolder } from "./folders/opfs.js";
 export { detectFormat, formatOfName, type ImageFormat } from "./format.js";
+export type { CacheOptions } from "./http/cache.js";
 export { HttpFile, type HttpFileOptions } from "./http/file.js";
 export { cloneRemote, openHttp } from "./http/remote.js";
 export type { FileInfo, Folder, ImageFile, OpenMode } from "./image-file.js";
@@ -21,6 +22,7 @@ export { removeImage, revertImage } from "./operations/revert.js";
 export { shrinkImage } from "./operations/shrink.js";
 export { RawDisk } from "./raw-disk.js";
 export type { Segments } from "./segments.js";
+export { ImageStore, type OpenOptions } from "./store.js";
 export {
   childrenOf,
   type ImageInfo,

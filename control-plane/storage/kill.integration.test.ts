@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { SECTOR_BYTES } from "./disk.js";
 import { NodeFolder } from "./folders/folder-node.js";
@@ -22,7 +23,7 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }));
 /** Runs the writer from a round on and kills it some rounds later; answers the last round that it told. */
 function killAfter(first: number, rounds: number): Promise<number> {
   return new Promise((resolve, reject) => {
-    const script = join(import.meta.dirname, "testing", "kill-writer.ts");
+    const script = fileURLToPath(new URL("../../control-plane/storage/testing/kill-writer.ts", import.meta.url));
     const child = spawn(process.execPath, ["--import", "tsx", script, folder, String(first)]);
     let told = first - 1;
     let rest = "";

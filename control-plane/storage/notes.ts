@@ -23,6 +23,12 @@ const NEW_ENDING = ".new~";
 /** Names of files that are not images but on the way to be, or notes. */
 export const isOwnName = (name: string): boolean => name.endsWith("~");
 
+const CACHE_BEGINNING = "cache-";
+
+/** The name of what is kept of an image across the network. */
+export const cacheName = (uniqueId: string): string => `${CACHE_BEGINNING}${uniqueId}~`;
+export const isCacheName = (name: string): boolean => name.startsWith(CACHE_BEGINNING) && isOwnName(name);
+
 /** The name under which the next file of a name is made. */
 export const newName = (name: string): string => name + NEW_ENDING;
 

@@ -3,7 +3,8 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { failure, pattern, sameBytes } from "../testing/images.js";
+import { cloneImage } from "../operations/create.js";
+import { failure, pattern, sameBytes, testImages } from "../testing/images.js";
 import { NodeFolder } from "./folder-node.js";
 import { checkedName, relativePath, resolveBelow } from "./names.js";
 
@@ -133,6 +134,9 @@ describe("names", () => {
     expect(name).toBe(join(other, "base.img"));
     await (await wide.open(name, "read")).close();
     expect((await failure(() => folder.open(name, "read"))).code).toBe("bad-name");
+    await cloneImage(testImages({ folder: wide }), name, "sub/clone.vhd");
+    await (await testImages({ folder: wide }).openShared("sub/clone.vhd")).close();
+    expect((await failure(() => testImages({ folder }).openShared("sub/clone.vhd"))).code).toBe("parent-missing");
     rmSync(other, { recursive: true });
   });
 

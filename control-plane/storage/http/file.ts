@@ -30,7 +30,8 @@ export class HttpFile implements ImageFile {
   readonly #mostChunks: number;
   readonly #chunks = new Map<number, Uint8Array>();
   readonly #loading = new Map<number, Promise<void>>();
-  #lastChunk = -1;
+  /** Nobody has gone straight on before the second read. */
+  #lastChunk = -2;
   #ahead = 0;
   #open = true;
 

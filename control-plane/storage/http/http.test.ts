@@ -1,11 +1,13 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
+import { MemoryFolder } from "../folders/memory.js";
 import { Images } from "../images.js";
 import { LiveDisk } from "../live/live-disk.js";
 import { takeSnapshot } from "../live/snapshot.js";
 import { checkImage } from "../operations/check.js";
 import { createImage } from "../operations/create.js";
+import { ImageStore } from "../store.js";
 import { contentsOf, failure, imageContents, pattern, sameBytes, testImages, testSources } from "../testing/images.js";
 import { imageInfo } from "../tree.js";
 import { HttpFile, type HttpFileOptions } from "./file.js";
@@ -211,6 +213,40 @@ describe("a local image over one across the network", () => {
     const offline = testImages({ folder: images.folder });
     expect((await failure(() => offline.openShared("a.vhd"))).code).toBe("unsupported");
     expect((await failure(() => cloneRemote(images, "ftp://a/b", "b.vhd"))).code).toBe("bad-request");
+  });
+
+  it("is read from the folder the next time, and of that server's next version anew", async () => {
+    server = new TestServer(pattern(CHUNK * 16 + 512, 1));
+    const address = await server.start();
+    const folder = new MemoryFolder();
+    const open = () => openHttp({ ...quick, cache: { folder, sources: testSources(5) } });
+    const first = await open()(address);
+    for (const sector of [0, 3000, (CHUNK * 16) / 512]) await first.disk.read(sector, [new Uint8Array(512)]);
+    await first.disk.close();
+    server.requests = [];
+    const second = await open()(address);
+    const bytes = new Uint8Array(4096);
+    expect(second.disk.read(3001, [bytes])).toBe(undefined);
+    expect(sameBytes(bytes, server.bytes.subarray(3001 * 512, 3009 * 512))).toBe(true);
+    expect(second.disk.read((CHUNK * 16) / 512, [bytes.subarray(0, 512)])).toBe(undefined);
+    expect(sameBytes(bytes.subarray(0, 512), server.bytes.subarray(-512))).toBe(true);
+    // Only what tells the size and the identity.
+    expect(server.requests).toEqual(["HEAD", `0-${CHUNK - 1}`]);
+    // Another process would go without.
+    const beside = await open()(address);
+    expect(beside.disk.read(3001, [bytes])).toBeInstanceOf(Promise);
+    await second.disk.close();
+    await beside.disk.close();
+    server.bytes = pattern(CHUNK * 16 + 512, 2);
+    server.etag = '"two"';
+    const third = await open()(address);
+    await third.disk.read(3001, [bytes]);
+    expect(sameBytes(bytes, server.bytes.subarray(3001 * 512, 3009 * 512))).toBe(true);
+    await third.disk.close();
+    expect((await folder.list()).length).toBe(2);
+    const store = await ImageStore.open({ folder, sources: testSources() });
+    await store.clearCache();
+    expect(await folder.list()).toEqual([]);
   });
 
   it("takes the guest's requests together while chunks are on the way", async () => {

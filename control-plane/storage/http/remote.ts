@@ -12,16 +12,19 @@ import { createSparse } from "../vhd/create.js";
 import { readUuid } from "../vhd/fields.js";
 import { openVhd } from "../vhd/open.js";
 import { isAddress, LONGEST_ADDRESS } from "../vhd/parent.js";
+import { type CacheOptions, withCache } from "./cache.js";
 import { HttpFile, type HttpFileOptions } from "./file.js";
 
-/** How addresses are opened: give it to `Images`, or addresses are refused. */
-export function openHttp(options: HttpFileOptions = {}): OpenRemote {
+/** How addresses are opened: give it to `Images`, or addresses are refused. What is read is kept in the folder of `cache`. */
+export function openHttp(options: HttpFileOptions & { readonly cache?: CacheOptions } = {}): OpenRemote {
   return async (address) => {
     const file = await HttpFile.open(address, options);
     const disk = await openImage(file);
     const { etag, lastModified } = file.described;
     const version = encodeUtf8(`${await identityOf(disk)} ${disk.sectors} ${etag ?? lastModified ?? ""}`);
-    return { disk, uniqueId: readUuid(sha256(version), 0) };
+    const uniqueId = readUuid(sha256(version), 0);
+    const cached = options.cache === undefined ? disk : await withCache(disk, uniqueId, options.cache);
+    return { disk: cached, uniqueId };
   };
 }
 
@@ -47,7 +50,7 @@ export async function cloneRemote(images: Images, address: string, name: string)
   }
   const { disk, uniqueId } = await images.openRemote(address);
   try {
-    const parent = { uniqueId, modifiedMs: 0, name: address, relativePath: null, absolutePath: address };
+    const parent = { uniqueId, modifiedMs: 0, name: address, relativePath: null, absolutePath: null };
     const bytes = disk.sectors * SECTOR_BYTES;
     await makeImage(images, name, (file) => createSparse(file, { bytes, parent }, images.sources));
   } finally {

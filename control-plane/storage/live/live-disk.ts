@@ -5,7 +5,7 @@
  */
 import { type Disk, type Pending, SECTOR_BYTES } from "../disk.js";
 import { StorageError } from "../errors.js";
-import type { Images } from "../images.js";
+import { type Images, SharedDisk } from "../images.js";
 import { RawDisk } from "../raw-disk.js";
 import { cutSegments, type Segments, segmentsLength } from "../segments.js";
 import { FixedDisk } from "../vhd/fixed-disk.js";
@@ -34,6 +34,7 @@ export class LiveDisk implements Disk {
   #operation: string | null = null;
   #closed = false;
   readonly #onResize = new Set<() => void>();
+  readonly #onClose = new Set<() => void>();
 
   constructor(
     readonly images: Images,
@@ -107,6 +108,23 @@ export class LiveDisk implements Disk {
     return () => this.#onResize.delete(listener);
   }
 
+  /** Calls back when the disk has been closed. */
+  onClose(listener: () => void): void {
+    this.#onClose.add(listener);
+  }
+
+  /** The names of the images of the chain, from the top down; of those in the folder. */
+  get chain(): readonly string[] {
+    const names = [this.name];
+    for (let disk: Disk | null = this.#top; disk instanceof SparseDisk; ) {
+      const below: Disk | null = disk.below;
+      if (!(below instanceof SharedDisk)) break;
+      names.push(below.name);
+      disk = below.disk;
+    }
+    return names;
+  }
+
   /** Flushes and closes the chain. Waits for no operation: end those first. */
   async close(): Promise<void> {
     if (this.#closed) return;
@@ -115,6 +133,7 @@ export class LiveDisk implements Disk {
     try {
       await this.settle();
     } finally {
+      for (const listener of this.#onClose) listener();
       await this.#top.close();
     }
   }

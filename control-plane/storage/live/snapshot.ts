@@ -25,8 +25,8 @@ export function parentReference(
   return {
     uniqueId,
     modifiedMs,
-    name: name.split("/").at(-1)!,
-    relativePath: name.startsWith("/") ? null : relativePath(child, name),
+    name: name.split(/[\\/]/).at(-1)!,
+    relativePath: /^([a-z]:)?[\\/]/i.test(name) ? null : relativePath(child, name),
     absolutePath: images.folder.path(name),
   };
 }

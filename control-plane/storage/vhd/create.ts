@@ -73,7 +73,8 @@ export interface ParentReference {
   readonly name: string;
   /** From the image, beginning with `./` or `../`; null when there is no such way. */
   readonly relativePath: string | null;
-  readonly absolutePath: string;
+  /** Null when it is across the network. */
+  readonly absolutePath: string | null;
 }
 
 export interface SparseOptions {
@@ -135,7 +136,7 @@ function placeLocators(parent: ParentReference | undefined, start: number): Plac
   const locators: LocatorEntry[] = [];
   const data: { at: number; bytes: Uint8Array }[] = [];
   let at = start;
-  if (parent !== undefined && parent.relativePath !== null) {
+  if (parent !== undefined && parent.absolutePath !== null) {
     for (const { platformCode, data: bytes } of locatorData(parent.relativePath, parent.absolutePath)) {
       const dataSpace = Math.ceil(bytes.length / SECTOR_BYTES) * SECTOR_BYTES;
       locators.push({ platformCode, dataSpace, dataLength: bytes.length, dataOffset: BigInt(at) });

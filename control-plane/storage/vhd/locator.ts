@@ -57,13 +57,18 @@ function pathOfFileUrl(url: string): string | null {
   }
 }
 
-/** What is written for a parent: the relative path first, as Windows looks for it first. */
-export function locatorData(relativePath: string, absolutePath: string): { platformCode: number; data: Uint8Array }[] {
-  const windows = (path: string): string => path.replaceAll("/", "\\");
-  const url = `file://${relativePath.split("/").map(encodeURIComponent).join("/")}`;
-  return [
-    { platformCode: PlatformCode.W2RU, data: utf16Bytes(windows(relativePath), true) },
-    { platformCode: PlatformCode.W2KU, data: utf16Bytes(windows(absolutePath), true) },
-    { platformCode: PlatformCode.MACX, data: new TextEncoder().encode(url) },
-  ];
+/**
+ * What is written for a parent: the relative path first, as Windows looks for it first. Without one, for a parent that is
+ * in another folder, the absolute path has to do.
+ */
+export function locatorData(
+  relativePath: string | null,
+  absolutePath: string,
+): { platformCode: number; data: Uint8Array }[] {
+  const utf16 = (path: string): Uint8Array => utf16Bytes(path.replaceAll("/", "\\"), true);
+  const absolute = { platformCode: PlatformCode.W2KU, data: utf16(absolutePath) };
+  const url = `file://${(relativePath ?? absolutePath).split("/").map(encodeURIComponent).join("/")}`;
+  const address = { platformCode: PlatformCode.MACX, data: new TextEncoder().encode(url) };
+  if (relativePath === null) return [absolute, address];
+  return [{ platformCode: PlatformCode.W2RU, data: utf16(relativePath) }, absolute, address];
 }

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { SECTOR_BYTES } from "../disk.js";
+import { checkImage } from "../operations/check.js";
 import { createImage } from "../operations/create.js";
-import { contentsOf, failure, pattern, sameBytes, testImages, testSources } from "../testing/images.js";
+import { contentsOf, failure, imageContents, pattern, sameBytes, testImages, testSources } from "../testing/images.js";
 import { BlockTable, tableBytes, UNUSED } from "./bat.js";
 import { SectorBitmap } from "./bitmap.js";
 import { newFooter } from "./create.js";
@@ -177,6 +178,44 @@ describe("a new image", () => {
     expect(sameBytes(back, data)).toBe(true);
     expect(again.sectors).toBe(2040 * 2 ** 21);
     expect(images.folder.contents("a.vhd").size).toBeLessThan(7 * 2 ** 20);
+  });
+});
+
+describe("an image of others", () => {
+  it("may have a footer of 511 bytes, as before Virtual PC 2004", async () => {
+    const images = testImages();
+    for (const kind of ["fixed", "dynamic"] as const) {
+      await createImage(images, "a.vhd", { kind, bytes: 65536 });
+      const bytes = images.folder.contents("a.vhd").copy();
+      images.folder.put("a.vhd", bytes.subarray(0, bytes.length - 1));
+      const disk = await images.open("a.vhd", "write");
+      await disk.write(3, [pattern(512, 1)]);
+      await disk.close();
+      expect((await checkImage(images, "a.vhd")).filter((f) => f.severity !== "note")).toEqual([]);
+      expect(sameBytes((await imageContents(images, "a.vhd")).subarray(1536, 2048), pattern(512, 1))).toBe(true);
+      await images.folder.remove("a.vhd");
+    }
+  });
+
+  it("has bits that are clear where it was never written, whatever the file holds there", async () => {
+    const images = testImages();
+    await createImage(images, "a.vhd", { kind: "dynamic", bytes: 65536, blockBytes: 4096 });
+    const disk = (await images.open("a.vhd", "write")) as SparseDisk;
+    await disk.write(0, [pattern(4096, 1)]);
+    await disk.close();
+    const bytes = images.folder.contents("a.vhd").copy();
+    const [entry] = [...disk.table.used()];
+    bytes[entry!.sector * SECTOR_BYTES] = 0b1010_0000;
+    images.folder.put("a.vhd", bytes);
+    const again = await images.open("a.vhd", "write");
+    const expected = new Uint8Array(4096);
+    for (const sector of [0, 2])
+      expected.set(pattern(4096, 1).subarray(sector * 512, sector * 512 + 512), sector * 512);
+    expect(sameBytes((await contentsOf(again)).subarray(0, 4096), expected)).toBe(true);
+    await again.write(5, [pattern(512, 9)]);
+    expected.set(pattern(512, 9), 5 * 512);
+    await again.close();
+    expect(sameBytes((await imageContents(images, "a.vhd")).subarray(0, 4096), expected)).toBe(true);
   });
 });
 
