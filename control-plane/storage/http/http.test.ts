@@ -234,7 +234,9 @@ describe("a local image over one across the network", () => {
     expect(server.requests).toEqual(["HEAD", `0-${CHUNK - 1}`]);
     // Another process would go without.
     const beside = await open()(address);
-    expect(beside.disk.read(3001, [bytes])).toBeInstanceOf(Promise);
+    const slow = beside.disk.read(3001, [bytes]);
+    expect(slow).toBeInstanceOf(Promise);
+    await slow;
     await second.disk.close();
     await beside.disk.close();
     server.bytes = pattern(CHUNK * 16 + 512, 2);

@@ -13,7 +13,7 @@ import {
   scatter,
   segmentsLength,
 } from "../segments.js";
-import { settled } from "../waits.js";
+import { together } from "../waits.js";
 import type { Cluster, ClusterMap } from "./clusters.js";
 import type { Qcow2Header } from "./header.js";
 
@@ -46,15 +46,15 @@ export class Qcow2Disk implements Disk {
     if (this.#closed) throw new StorageError("closed", "the disk is closed", { file: this.description });
     const end = (sector + checkRequest(this, sector, into)) * SECTOR_BYTES;
     const start = sector * SECTOR_BYTES;
-    const waits: Promise<void>[] = [];
-    for (let at = start; at < end; ) {
-      const offset = at % this.#clusterBytes;
-      const length = Math.min(end - at, this.#clusterBytes - offset);
-      const pending = this.#readCluster(at, offset, cutSegments(into, at - start, length));
-      if (pending instanceof Promise) waits.push(pending);
-      at += length;
-    }
-    if (waits.length > 0) return settled(waits);
+    return together((waits) => {
+      for (let at = start; at < end; ) {
+        const offset = at % this.#clusterBytes;
+        const length = Math.min(end - at, this.#clusterBytes - offset);
+        const pending = this.#readCluster(at, offset, cutSegments(into, at - start, length));
+        if (pending instanceof Promise) waits.push(pending);
+        at += length;
+      }
+    });
   }
 
   write(): Pending {

@@ -8,7 +8,7 @@ import { type Disk, type Pending, SECTOR_BYTES } from "../disk.js";
 import { StorageError } from "../errors.js";
 import type { ImageFile } from "../image-file.js";
 import { checkRange, checkRequest, checkWritable, cutSegments, fillSegments, type Segments } from "../segments.js";
-import { settled } from "../waits.js";
+import { together } from "../waits.js";
 import { UNUSED } from "./bat.js";
 import type { SectorBitmap } from "./bitmap.js";
 import { type BitmapSource, Bitmaps } from "./bitmaps.js";
@@ -96,25 +96,27 @@ export class SparseDisk implements Disk, BitmapSource {
       const at = this.#wholeAt(sector, count);
       if (at !== undefined) return this.file.read(at, into);
     }
-    const waits: Promise<void>[] = [];
+    return together((waits) => this.#readBlocks(sector, count, into, waits));
+  }
+
+  #readBlocks(sector: number, count: number, into: Segments, waits: Promise<void>[]): void {
+    const { sectorsPerBlock } = this.shape;
     for (let done = 0; done < count; ) {
-      const block = Math.floor((sector + done) / sectorsPerBlock);
-      const first = (sector + done) % sectorsPerBlock;
+      const at = sector + done;
+      const block = Math.floor(at / sectorsPerBlock);
+      const first = at % sectorsPerBlock;
       const part = Math.min(count - done, sectorsPerBlock - first);
       const entry = this.#table.lookup(block);
-      const at = sector + done;
       const buffers = cutSegments(into, done * SECTOR_BYTES, part * SECTOR_BYTES);
       if (entry === UNUSED) keep(waits, this.#readBelow(at, buffers));
       else {
         const bitmap = this.#bitmaps.get(block, entry);
-        if (bitmap instanceof Promise) {
-          // Nothing read before is lost: a buffer may be filled twice.
-          waits.push(bitmap.then(() => this.read(at, buffers)));
-        } else this.#readBlock(entry, bitmap, first, at, buffers, waits);
+        // Nothing read before is lost: a buffer may be filled twice.
+        if (bitmap instanceof Promise) waits.push(bitmap.then(() => this.read(at, buffers)));
+        else this.#readBlock(entry, bitmap, first, at, buffers, waits);
       }
       done += part;
     }
-    if (waits.length > 0) return settled(waits);
   }
 
   /** Where the file has all of some sectors of one block in a row; undefined when it does not, or may not. */
