@@ -4,7 +4,9 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { SeededRandom } from "../util/index.js";
 import { type Disk, SECTOR_BYTES } from "./disk.js";
+import { StorageError } from "./errors.js";
 import { NodeFolder } from "./folders/folder-node.js";
 import type { Images } from "./images.js";
 import { coalesce } from "./live/coalesce.js";
@@ -234,5 +236,30 @@ describe("images made by qemu-img", () => {
       "1M",
     );
     await expect(images.openShared("c.qcow2")).rejects.toThrow("the image is encrypted");
+  });
+
+  it.each([["-c"], []])("as qcow2 (%s) and then damaged are refused, or do no harm", async (...flags) => {
+    writeFileSync(join(folder, "source.raw"), pattern(2 ** 20, 1).fill(0, 100_000, 600_000));
+    const options = ["-O", "qcow2", "-o", "cluster_size=4096"];
+    run("qemu-img", "convert", "-f", "raw", ...options, ...flags, "source.raw", "a.qcow2");
+    const whole = readFileSync(join(folder, "a.qcow2"));
+    const random = new SeededRandom(3);
+    for (let round = 0; round < 300; round++) {
+      const bytes = Uint8Array.from(whole);
+      for (let i = 0; i < 4; i++) {
+        // The header and the tables more often than the data.
+        const range = [112, 20_000, bytes.length][random.u32() % 3]!;
+        bytes[random.u32() % range] = random.u32();
+      }
+      writeFileSync(join(folder, "b.qcow2"), bytes);
+      try {
+        const disk = await images.openShared("b.qcow2");
+        await disk.read(0, [new Uint8Array(Math.min(disk.sectors, 2048) * SECTOR_BYTES)]);
+        await disk.close();
+      } catch (error) {
+        expect(error, `round ${round}`).toBeInstanceOf(StorageError);
+      }
+      await imageInfo(images, "b.qcow2").catch((error: unknown) => expect(error).toBeInstanceOf(StorageError));
+    }
   });
 });
