@@ -11,7 +11,10 @@ import { LiveDisk } from "./live/live-disk.js";
 import { grow } from "./live/resize.js";
 import { takeSnapshot } from "./live/snapshot.js";
 import { recoverFolder } from "./notes.js";
-import { createImage } from "./operations/create.js";
+import { convertImage } from "./operations/copy.js";
+import { cloneImage, createImage } from "./operations/create.js";
+import { removeImage, revertImage } from "./operations/revert.js";
+import { shrinkImage } from "./operations/shrink.js";
 import { CrashFolder, PowerCut } from "./testing/crash-folder.js";
 import { StampedDisk } from "./testing/stamped.js";
 import { imageTree } from "./tree.js";
@@ -38,6 +41,7 @@ async function writeSome({ live, stamps, random }: Run, times: number): Promise<
     const count = 1 + (random.u32() % 12);
     await stamps.write(live, random.u32() % (SECTORS - count), count);
     if (random.u32() % 4 === 0) await stamps.flush(live);
+    if (live.supportsDiscard && random.u32() % 5 === 0) await stamps.discard(live, random.u32() % 30, 30);
   }
 }
 
@@ -173,6 +177,52 @@ describe("after a cut at any change", () => {
       await writeSome(run, 4);
     };
     expect(await cutEverywhere(workload, 9)).toBeGreaterThan(30);
+  });
+
+  it("operations by name have happened or not, and leave nothing else", async () => {
+    const base = new CrashFolder();
+    const prepared = imagesOf(base, 1);
+    await createImage(prepared, "a.vhd", { kind: "dynamic", bytes: SECTORS * SECTOR_BYTES, blockBytes: BLOCK_BYTES });
+    const stamps = new StampedDisk();
+    const live = await LiveDisk.open(prepared, "a.vhd");
+    await stamps.write(live, 0, 20);
+    await takeSnapshot(live, "s.vhd");
+    const atSnapshot = stamps.copy();
+    await stamps.write(live, 10, 20);
+    await live.close();
+    const files = base.afterwards("kill", new SeededRandom(1));
+    const deeds: Record<string, (images: Images) => Promise<void>> = {
+      clone: (images) => cloneImage(images, "s.vhd", "b.vhd"),
+      convert: (images) => convertImage(images, "a.vhd", "b.vhd", { kind: "dynamic" }),
+      revert: (images) => revertImage(images, "a.vhd", "s.vhd"),
+      shrink: (images) => shrinkImage(images, "a.vhd", 40),
+      remove: (images) => removeImage(images, "a.vhd"),
+    };
+    for (const [name, deed] of Object.entries(deeds)) {
+      for (let cut = 1, isCut = true; isCut; cut++) {
+        const folder = CrashFolder.of(files, cut);
+        await deed(imagesOf(folder, 5)).catch((error: unknown) => {
+          if (!folder.isCut) throw error;
+        });
+        isCut = folder.isCut;
+        for (let i = 0; i < 4; i++) {
+          const found = CrashFolder.memory(
+            folder.afterwards(i === 0 ? "kill" : "power", new SeededRandom(cut * 4 + i + 1)),
+          );
+          await recoverFolder(found);
+          const where = `${name}, cut ${cut}, ${i}`;
+          const names = (await found.list()).map((file) => file.name).sort();
+          expect([["a.vhd", "s.vhd"], ["a.vhd", "b.vhd", "s.vhd"], ["s.vhd"]], where).toContainEqual(names);
+          for (const image of names) {
+            const disk = await imagesOf(found, 6).openShared(image);
+            const isNow = (await stamps.wrong(disk)).length === 0;
+            const isThen = (await atSnapshot.wrong(disk)).length === 0;
+            expect(isNow || isThen, `${where}: ${image}`).toBe(true);
+            await disk.close();
+          }
+        }
+      }
+    }
   });
 
   it("the tree has no leftovers", async () => {

@@ -265,7 +265,9 @@ export class NodeFolder implements Folder {
     const fd = fs.openSync(path, flags, 0o644);
     try {
       if (!fs.fstatSync(fd).isFile()) throw new StorageError("bad-name", "this is no regular file", { file: name });
-      const file = new NodeFile(name, path, fd, new FileLock(path, mode), (closed) => this.#open.delete(closed));
+      const file = new NodeFile(name, path, fd, new FileLock(fs.realpathSync(path), mode), (closed) =>
+        this.#open.delete(closed),
+      );
       this.#open.add(file);
       return file;
     } catch (error) {

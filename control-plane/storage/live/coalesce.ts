@@ -7,12 +7,11 @@ import { SECTOR_BYTES } from "../disk.js";
 import { StorageError } from "../errors.js";
 import { SharedDisk } from "../images.js";
 import { Intent, patch, type Step } from "../notes.js";
-import { RawDisk } from "../raw-disk.js";
 import { childrenOf } from "../tree.js";
 import { FixedDisk } from "../vhd/fixed-disk.js";
 import { type Footer, writeFooter } from "../vhd/footer.js";
 import { SparseDisk } from "../vhd/sparse-disk.js";
-import type { LiveDisk, Mirror, TopDisk } from "./live-disk.js";
+import type { LiveDisk, Mirror } from "./live-disk.js";
 import { growTop } from "./resize.js";
 
 export interface Progress {
@@ -45,7 +44,7 @@ export function coalesce(live: LiveDisk, options: LongOptions & { readonly image
 
 interface Pair {
   readonly child: SparseDisk;
-  readonly parent: TopDisk;
+  readonly parent: FixedDisk | SparseDisk;
   readonly shared: SharedDisk;
   /** What stands on the child; null when the child is the top. */
   readonly above: { readonly disk: SparseDisk; readonly shared: SharedDisk } | null;
@@ -64,11 +63,13 @@ function findPair(live: LiveDisk, name: string): Pair {
       continue;
     }
     const parent = next?.disk;
-    if (parent instanceof SparseDisk || parent instanceof FixedDisk || parent instanceof RawDisk) {
+    if (parent instanceof SparseDisk || parent instanceof FixedDisk) {
       return { child: disk, parent, shared: next!, above };
     }
-    const what = next === null && below === null ? "the image has no parent" : "its parent cannot be written to";
-    throw new StorageError("bad-request", what, { file: name });
+    if (below === null) throw new StorageError("bad-request", "the image has no parent", { file: name });
+    // Its file is to get the child's name, and with it be a VHD.
+    const details = { file: name, next: "convert the image into one of its own" };
+    throw new StorageError("unsupported", "only VHDs are merged into, and its parent is none here", details);
   }
   throw new StorageError("bad-request", "the image is not in the chain of this disk", { file: name, found: live.name });
 }
@@ -164,14 +165,13 @@ export const turn = (): Promise<void> => new Promise((resolve) => setTimeout(res
 /** Parent and child hold the same, durably: the parent becomes the child. */
 async function takeOver(live: LiveDisk, { child, parent, above }: Pair): Promise<void> {
   const name = child.file.name;
-  const steps: Step[] = [{ kind: "replace", from: parent.file.name, to: name }];
-  if (!(parent instanceof RawDisk)) {
-    const { uniqueId, timeStamp } = child.footer;
-    steps.unshift(...footerPatches(parent, { ...parent.footer, uniqueId, timeStamp }));
-  }
-  const intent = await Intent.write(live.images.folder, name, steps);
+  const { uniqueId, timeStamp } = child.footer;
+  const intent = await Intent.write(live.images.folder, name, [
+    ...footerPatches(parent, { ...parent.footer, uniqueId, timeStamp }),
+    { kind: "replace", from: parent.file.name, to: name },
+  ]);
   await intent.applyPatches([parent.file]);
-  if (!(parent instanceof RawDisk)) parent.adoptIdentity(child.footer);
+  parent.adoptIdentity(child.footer);
   child.replaceBelow(null);
   live.setMirror(null);
   if (above === null) live.replaceTop(parent);
@@ -184,7 +184,7 @@ async function takeOver(live: LiveDisk, { child, parent, above }: Pair): Promise
 }
 
 /** Puts a footer in the place of an image's own, and of its copy. */
-export function footerPatches(disk: FixedDisk | SparseDisk, footer: Footer): Step[] {
+function footerPatches(disk: FixedDisk | SparseDisk, footer: Footer): Step[] {
   const bytes = writeFooter(footer);
   const { file } = disk;
   if (disk instanceof FixedDisk) return [patch(file.name, Number(footer.currentSize), bytes)];

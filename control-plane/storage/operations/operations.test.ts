@@ -227,6 +227,33 @@ describe("merging", () => {
     expect(sameBytes(bytes.subarray(512, 60 * 512), pattern(60 * 512, 2).subarray(512))).toBe(true);
   });
 
+  it("goes into fixed images, and not into raw ones", async () => {
+    const images = testImages();
+    await createImage(images, "f.vhd", { kind: "fixed", bytes: BYTES });
+    await createImage(images, "r.raw", { kind: "raw", bytes: BYTES });
+    await cloneImage(images, "r.raw", "c.vhd");
+    await withDisk(images, "f.vhd", async (disk) => {
+      await put(disk, 0, 9, 1);
+      await takeSnapshot(disk, "s.vhd");
+      await put(disk, 4, 3, 2);
+      await coalesce(disk);
+      await put(disk, 100, 1, 3);
+    });
+    const expected = new Uint8Array(BYTES);
+    for (const [sector, count, seed] of [
+      [0, 9, 1],
+      [4, 3, 2],
+      [100, 1, 3],
+    ] as const) {
+      expected.set(pattern(count * 512, seed), sector * 512);
+    }
+    expect(sameBytes(await imageContents(images, "f.vhd"), expected)).toBe(true);
+    expect(await imageInfo(images, "f.vhd")).toMatchObject({ kind: "fixed" });
+    await withDisk(images, "c.vhd", async (disk) => {
+      expect((await failure(() => coalesce(disk))).code).toBe("unsupported");
+    });
+  });
+
   it("into a smaller parent grows that first", async () => {
     const images = testImages();
     await create(images, "a.vhd");

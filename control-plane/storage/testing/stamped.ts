@@ -9,6 +9,8 @@ function stampSector(bytes: Uint8Array, stamp: number): void {
 /** What each sector may hold: what the last flush found there, and whatever was written since. */
 export class StampedDisk {
   readonly #candidates = new Map<number, number[]>();
+  /** Sectors that were discarded last, and not written since. */
+  readonly #discarded = new Set<number>();
   #last = 0;
 
   /** Writes new stamps to some sectors. They count as written even when the write fails. */
@@ -20,13 +22,24 @@ export class StampedDisk {
       const candidates = this.#candidates.get(sector + i) ?? [0];
       candidates.push(stamp);
       this.#candidates.set(sector + i, candidates);
+      this.#discarded.delete(sector + i);
     }
     await disk.write(sector, [bytes]);
   }
 
+  /** Discards some sectors: they may hold what they held, or nothing. */
+  async discard(disk: Disk, sector: number, count: number): Promise<void> {
+    for (let s = sector; s < sector + count; s++) {
+      this.#candidates.set(s, [...(this.#candidates.get(s) ?? []), 0]);
+      this.#discarded.add(s);
+    }
+    await disk.discard(sector, count);
+  }
+
   /** Flushes; what was written before that began is then certain. */
   async flush(disk: Disk): Promise<void> {
-    const before = new Map([...this.#candidates].map(([sector, stamps]) => [sector, stamps.length - 1]));
+    const certain = [...this.#candidates].filter(([sector]) => !this.#discarded.has(sector));
+    const before = new Map(certain.map(([sector, stamps]) => [sector, stamps.length - 1]));
     await disk.flush();
     for (const [sector, index] of before) {
       this.#candidates.set(sector, this.#candidates.get(sector)!.slice(index));
@@ -55,13 +68,8 @@ export class StampedDisk {
   copy(): StampedDisk {
     const copy = new StampedDisk();
     for (const [sector, stamps] of this.#candidates) copy.#candidates.set(sector, [...stamps]);
+    for (const sector of this.#discarded) copy.#discarded.add(sector);
     copy.#last = this.#last;
     return copy;
-  }
-
-  /** Only the newest of what was written is right: for tests in which nothing is lost. */
-  newestOnly(): this {
-    for (const [sector, stamps] of this.#candidates) this.#candidates.set(sector, [stamps.at(-1)!]);
-    return this;
   }
 }
