@@ -42,6 +42,10 @@ export abstract class ReadOnlyFile implements ImageFile {
     this.write();
   }
 
+  setModified(): void {
+    this.write();
+  }
+
   sync(): void {}
 
   downgrade(): void {}

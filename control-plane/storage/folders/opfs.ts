@@ -69,6 +69,11 @@ class OpfsFile implements ImageFile {
     this.shared.size = size;
   }
 
+  /** The browser has its own time for that. */
+  setModified(): void {
+    this.#check("write");
+  }
+
   sync(): void {
     this.#check("read");
     this.#try(() => this.shared.handle.flush());
