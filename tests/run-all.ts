@@ -10,4 +10,5 @@ await run("check", "npx", ["tsx", "tests/check.ts"]);
 await run("guests, packages and tools", "npx", ["vitest", "run"], { XENOLITH_TESTS: "integration" });
 await run("the page, simulated host", "npx", ["tsx", "--test", "tests/e2e/page.e2e.ts"]);
 await run("the page, real guests", "npx", ["tsx", "--test", "tests/e2e/real.e2e.ts"]);
+await run("images in the browser", "npx", ["tsx", "--test", "tests/e2e/disks.e2e.ts"]);
 await run("the page in Firefox, a real guest", "npx", ["tsx", "--test", "tests/e2e/firefox.e2e.ts"]);

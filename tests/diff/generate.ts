@@ -3,7 +3,7 @@
  * goes on behind its segment.
  */
 import type { Random } from "../support/random.js";
-import { FREE, type Instructions, loadImmediate, MOST_OPERAND, randomAddress } from "./instruction.js";
+import { FREE, type Instructions, loadImmediate, MOST_OPERAND, randomAddress, type X87Kind } from "./instruction.js";
 import type { Mode } from "./machine.js";
 import type { Item, Label, Program } from "./program.js";
 import { ALIAS, CODE, DATA, DATA_BYTES, RSP_AT_START } from "./space.js";
@@ -15,6 +15,8 @@ const ROUNDS = 2;
 const JMP = [0xe9];
 const CALL = [0xe8];
 const TABLE_AT = DATA + DATA_BYTES - 0x100;
+/** Every precision and rounding; other systems' defaults; some and all exceptions unmasked. */
+const CONTROL_WORDS = [0x37f, 0x27f, 0x07f, 0x77f, 0xb7f, 0xf7f, 0x1332, 0x340, 0x35f];
 const PATCHES = [0x01, 0x09, 0x11, 0x19, 0x21, 0x29, 0x31, 0x39];
 
 const bytes = (...b: number[]): Item => ({ kind: "bytes", bytes: Uint8Array.from(b) });
@@ -136,6 +138,9 @@ export class ProgramMaker {
       case 9:
         if (random.once(3)) this.#indirectJump();
         break;
+      case 10:
+        this.#float(depth);
+        break;
       default:
         this.#items.push(...this.instructions.random(random));
     }
@@ -151,11 +156,44 @@ export class ProgramMaker {
     this.#place(over);
   }
 
+  /** Numbers pushed on the x87's stack, computed with, now and then in a loop, and popped: mostly as many. */
+  #float(depth: number): void {
+    const { random } = this;
+    if (random.once(3)) this.#items.push(bytes(0xdb, 0xe3));
+    if (random.once(3)) this.#controlWord(random.pick(CONTROL_WORDS));
+    const count = 1 + random.below(4);
+    const some = (kind: X87Kind, most: number): void => {
+      for (let i = most; i > 0; i--) this.#items.push(...this.instructions.x87(kind, random));
+    };
+    some("load", count);
+    if (depth < 2 && random.once(2)) {
+      this.#around(depth, () => {
+        some("work", 1 + random.below(4));
+        if (random.once(2)) this.#skip(depth + 1);
+        some("load", 1);
+        some("store", 1);
+      });
+    } else some("work", 1 + random.below(6));
+    // FNSTSW AX, SAHF: what comes next may branch on it.
+    if (random.once(4)) this.#items.push(bytes(0xdf, 0xe0, 0x9e));
+    some("store", random.once(8) ? random.below(6) : count);
+  }
+
+  /** PUSH, FLDCW [RSP], POP RAX. */
+  #controlWord(value: number): void {
+    this.#items.push(bytes(0x68, ...little(value), 0xd9, 0x2c, 0x24, 0x58));
+  }
+
   #loop(depth: number): void {
+    this.#around(depth, () => this.#block(1 + this.random.below(8), depth + 1));
+  }
+
+  /** A loop around what `body` makes. */
+  #around(depth: number, body: () => void): void {
     const { random } = this;
     this.#items.push(this.#steering.start(depth, 1 + random.below(random.once(4) ? 40 : 6)));
     const top = this.#here();
-    this.#block(1 + random.below(8), depth + 1);
+    body();
     this.#items.push(this.#steering.countDown(depth, random.once(2)), jcc(random.once(2) ? 5 : 15, top, true));
   }
 

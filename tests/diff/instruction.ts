@@ -37,6 +37,9 @@ const RARE = new Set(["far", "interrupt", "port", "segment", "system", "xsave", 
 /** What most code consists of. */
 const HOT =
   /^(add|sub|and|or|xor|cmp|test|inc|dec|neg|not|adc|sbb|mov|movzx.*|movsx.*|lea|shl|shr|sar|rol|ror|imul2?|pushValue|popReg|xchg|bt)$/;
+/** The x87's, by what they do to its stack: push, pop into memory, and the rest. */
+const X87 = { load: /^(fld(M|St|1$|z|pi)|fild)/, store: /^(fstp|fistp|fisttp)M/, work: /^f/ } as const;
+export type X87Kind = keyof typeof X87;
 /** More than an operand has: what string instructions may touch. */
 export const MOST_OPERAND = 64;
 const PLACEHOLDER = 0x5a3c1e78;
@@ -53,6 +56,7 @@ export class Instructions {
   readonly #common: Form[] = [];
   readonly #rare: Form[] = [];
   readonly #other: Form[] = [];
+  readonly #x87: Readonly<Record<X87Kind, Form[]>> = { load: [], store: [], work: [] };
 
   constructor(
     table: readonly Family[],
@@ -68,11 +72,17 @@ export class Instructions {
           // LOCK on a register is an undefined opcode.
           const target = variant.lock && variant.form === "reg" ? this.#rare : list;
           target.push({ row, module, variant });
+          if (module.startsWith("x87")) this.#x87[x87Kind(row.semantic)].push({ row, module, variant });
           if (target === this.#common && !variant.lock && HOT.test(row.semantic))
             this.#hot.push({ row, module, variant });
         }
       }
     }
+  }
+
+  /** An x87 instruction of a kind. */
+  x87(kind: X87Kind, random: Random): Item[] {
+    return new Maker(random.pick(this.#x87[kind]), random, this.mode).make();
   }
 
   /** A random instruction; what must come before it stands before it. */
@@ -81,6 +91,9 @@ export class Instructions {
     return new Maker(random.pick(list), random, this.mode).make();
   }
 }
+
+const x87Kind = (semantic: string): X87Kind =>
+  X87.load.test(semantic) ? "load" : X87.store.test(semantic) ? "store" : "work";
 
 const bytes = (...b: number[]): Item => ({ kind: "bytes", bytes: Uint8Array.from(b) });
 const little = (value: bigint, count: number): number[] =>

@@ -3,7 +3,7 @@
  * skip: without a browser they fail and say what to install.
  */
 import { existsSync } from "node:fs";
-import { type Browser, chromium } from "playwright-core";
+import { type Browser, type BrowserContext, chromium } from "playwright-core";
 
 const CANDIDATES = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 
@@ -17,11 +17,20 @@ const FLAGS = [
 ];
 
 export async function launchBrowser(): Promise<Browser> {
+  return chromium.launch(options());
+}
+
+/** A browser that keeps what pages store in a folder, as a person's does. */
+export async function launchProfile(folder: string): Promise<BrowserContext> {
+  return chromium.launchPersistentContext(folder, options());
+}
+
+function options() {
   const executablePath = process.env.CHROMIUM ?? CANDIDATES.find((path) => existsSync(path));
   if (!executablePath) {
     throw new Error("no Chromium: install Debian's (apt-get install chromium) or name one in the variable CHROMIUM");
   }
   // Chromium's sandbox refuses to run as root, as which containers run.
   const asRoot = process.getuid?.() === 0;
-  return chromium.launch({ executablePath, headless: true, args: asRoot ? [...FLAGS, "--no-sandbox"] : FLAGS });
+  return { executablePath, headless: true, args: asRoot ? [...FLAGS, "--no-sandbox"] : FLAGS };
 }

@@ -5,6 +5,8 @@ export interface Program {
   readonly commands: readonly string[];
   /** Debian's package. */
   readonly package: string;
+  /** Arguments that succeed when it is there; else it is enough that it runs. */
+  readonly probe?: readonly string[];
 }
 
 const PROGRAMS: readonly Program[] = [
@@ -19,10 +21,16 @@ const PROGRAMS: readonly Program[] = [
   { commands: ["tar"], package: "tar" },
   { commands: ["gzip"], package: "gzip" },
   { commands: ["gcc"], package: "gcc" },
+  { commands: ["qemu-img"], package: "qemu-utils" },
+  { commands: ["vhdiinfo"], package: "libvhdi-utils" },
+  { commands: ["/usr/bin/python3"], package: "python3-libvhdi", probe: ["-c", "import pyvhdi"] },
+  { commands: ["7z"], package: "p7zip-full" },
 ];
 
 const exists = (command: string): boolean => spawnSync(command, ["--version"], { stdio: "ignore" }).error === undefined;
-const missing = (programs: readonly Program[]): Program[] => programs.filter((p) => !p.commands.some(exists));
+const isThere = ({ commands, probe }: Program): boolean =>
+  commands.some((c) => (probe === undefined ? exists(c) : spawnSync(c, probe, { stdio: "ignore" }).status === 0));
+const missing = (programs: readonly Program[]): Program[] => programs.filter((p) => !isThere(p));
 
 /** What it could not do shows afterwards, by what is still missing. */
 function aptGet(...args: readonly string[]): void {

@@ -57,6 +57,7 @@ interface Request {
   readonly block: number;
   readonly vcpu: number;
   readonly rip: bigint;
+  readonly fpu: number;
 }
 
 export class RegionCompiler {
@@ -156,8 +157,9 @@ export class RegionCompiler {
     while (out.length < most && at !== Atomics.load(words, tail)) {
       const r = view.word(this.host.jit + Jit.off.requests) + ((at >>> 0) % JIT_REQUESTS) * JitRequest.size;
       const rip = BigInt(view.word(r + JitRequest.off.rip)) | (BigInt(view.word(r + JitRequest.off.rip + 4)) << 32n);
-      if (view.word(r + JitRequest.off.epoch) === view.epoch)
-        out.push({ block: view.word(r + JitRequest.off.block), vcpu: view.word(r + JitRequest.off.vcpu), rip });
+      const word = (at: number): number => view.word(r + at);
+      const { block, vcpu, fpu, epoch } = JitRequest.off;
+      if (word(epoch) === view.epoch) out.push({ block: word(block), vcpu: word(vcpu), rip, fpu: word(fpu) });
       at = (at + 1) | 0;
       Atomics.store(words, head, at);
     }
@@ -176,13 +178,13 @@ export class RegionCompiler {
       handlers = new HandlerImports();
       bytes = 0;
     };
-    for (const { block, vcpu, rip } of requests) {
-      const region = this.#discover(view, vcpu, rip, block);
+    for (const request of requests) {
+      const region = this.#discover(view, request);
       if (region === undefined) continue;
       this.#cover(view, region);
       const code = emitRegion(region, handlers.number);
-      made.push({ region, vcpu, code });
-      bytes += code.length;
+      made.push({ region, vcpu: request.vcpu, code });
+      bytes += code.body.length;
       if (bytes >= MODULE_BYTES) finish();
     }
     finish();
@@ -190,9 +192,9 @@ export class RegionCompiler {
   }
 
   /** Undefined when there is nothing to compile, or no need any more: a region that was made since covers the block. */
-  #discover(view: MachineView, vcpu: number, rip: bigint, block: number): Region | undefined {
+  #discover(view: MachineView, { vcpu, rip, block, fpu }: Request): Region | undefined {
     if (!view.isValid(block) || view.word(block + Block.off.heat) !== 0) return undefined;
-    return discoverRegion(view, vcpu, rip, block, view.hasRegion(block));
+    return discoverRegion(view, vcpu, rip, block, fpu, view.hasRegion(block));
   }
 
   /** Blocks of the region that begin none themselves are counted anew: mostly they now run as part of it. */
@@ -218,7 +220,7 @@ export class RegionCompiler {
     this.#codeBytes += bytes.length;
     const at = this.#publish(JitRecordKind.values.MODULE, first, made.length, bytes);
     this.#announce(view, made, first, at);
-    for (const { region, vcpu, code } of made) this.book.add(region, vcpu, code.length);
+    for (const { region, vcpu, code } of made) this.book.add(region, vcpu, code.body.length);
     this.counts.regions += made.length;
     this.counts.modules += 1;
     this.counts.bytes += bytes.length;

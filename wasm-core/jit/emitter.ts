@@ -15,6 +15,8 @@ import { pushIsSpecial } from "./segments.js";
 import { type Cc, ccOp, type KnownFlags, loadOf, type Size, type Value } from "./values.js";
 import { Vectors } from "./vectors.js";
 import { Code, type Label } from "./wasm/code.js";
+import { X87 } from "./x87.js";
+import type { X87Plan } from "./x87-plan.js";
 
 export { Import, L } from "./locals.js";
 export { type Cc, ccOp, type KnownFlags, type Size, type Value } from "./values.js";
@@ -47,18 +49,24 @@ export class Emitter {
   /** Where faults and instructions for the interpreter go; where the region is left. */
   faultLabel: Label = 0;
   exitLabel: Label = 0;
+  fast = false;
   /** Handlers the node calls. */
   handlers = 0;
   #blockRip: number | undefined;
   #sseChecked = false;
 
+  /** Only in regions with x87 instructions that are lowered. */
+  readonly x87: X87 | undefined;
+
   /** @param long 64-bit mode; otherwise 32-bit code with flat segments, which the region's prologue makes sure of */
   constructor(
     readonly handlerImport: (fn: number) => number,
     readonly long: boolean,
+    plan?: X87Plan,
   ) {
     this.addresses = new Addresses(long);
     this.memory = new Memory(this);
+    this.x87 = plan && new X87(this, plan);
   }
 
   begin(insn: Insn, unretired: number, flagsDead = false): void {
@@ -74,6 +82,7 @@ export class Emitter {
   beginNode(before: Known | undefined, fast: boolean): void {
     this.flags = before?.flags;
     this.addresses.begin(before?.addresses);
+    this.fast = fast;
     this.memory.begin(before?.pages, fast);
     this.#blockRip = undefined;
     this.#sseChecked = false;
@@ -411,6 +420,7 @@ export class Emitter {
     for (const n of effects.reads) this.storeRegister(n);
     for (const n of effects.vectors) this.vectors.store(n);
     if (effects.flags) this.storeFlags();
+    if (effects.x87) this.x87?.store();
     this.setBlockRip();
     const repeats = this.insn.v.rep !== 0;
     if (repeats) c.get(L.CPU).get(L.LEFT).mem("i32.store", Vcpu.off.budget);
@@ -423,6 +433,7 @@ export class Emitter {
     for (const n of effects.writes) this.loadRegister(n);
     for (const n of effects.vectorsWritten) this.vectors.load(n);
     if (effects.flags) this.loadFlags();
+    if (effects.x87) this.x87?.reload();
     if (effects.leaves) {
       c.get(L.STATUS).if();
       if (effects.stores) {

@@ -2,9 +2,10 @@
  * Memory accesses: the look into the TLB, written into the region or called, and what it told about a page. A node looks
  * once for all accesses off one base that lie on one page; the others compare where on the page they are.
  */
-import { TLB_ENTRIES, TlbEntry } from "../abi/structs/translation.js";
+import { TlbEntry } from "../abi/structs/translation.js";
 import type { Addresses, Place } from "./addresses.js";
 import { Import, L, PAGES } from "./locals.js";
+import { pushTlbSlot } from "./tlb.js";
 import type { Code, Label } from "./wasm/code.js";
 
 const PAGE = 4096;
@@ -105,7 +106,7 @@ export class Memory {
     const c = this.e.code;
     const tag = write ? TlbEntry.off.tagW : TlbEntry.off.tagR;
     c.get(L.LIN);
-    this.pushSlot();
+    pushTlbSlot(c);
     c.mem("i64.load", tag);
     c.get(L.LIN);
     if (bytes > 1) c.i64(bytes - 1).op("i64.add");
@@ -119,18 +120,6 @@ export class Memory {
     c.op("i32.add").set(L.P).else();
     this.#callDoor(bytes, write);
     c.end();
-  }
-
-  /** The TLB entry for the linear address on the stack, there and in L.E; see tlbSlot in assembly/mmu/tlb.ts. */
-  pushSlot(): void {
-    const c = this.e.code;
-    c.i64(12).op("i64.shr_u").op("i32.wrap_i64").tee(L.E);
-    c.get(L.E).i32(10).op("i32.shr_u").op("i32.add");
-    c.i32(TLB_ENTRIES - 1)
-      .op("i32.and")
-      .i32(5)
-      .op("i32.shl");
-    c.get(L.TLB).op("i32.add").tee(L.E);
   }
 
   /** Puts the machine address for L.LIN into L.P as the core finds it, or leaves to the interpreter. */

@@ -218,6 +218,15 @@ function gather(cpu: Vcpu, to: usize, host: usize, gpa: u64, size: u32): void {
   else for (let i: u32 = 0; i < size; i++) store<u8>(to + i, <u8>mmioRead(cpu, gpa + i, 1));
 }
 
+/** Reads the memory of an access in two pages anew; a device is not read twice. */
+export function gatherAgain(cpu: Vcpu): void {
+  if (cpu.bounceKind == 1) return;
+  const bounce = bounceAt(cpu);
+  const first = cpu.bounceSplit;
+  if (cpu.bounceHost > DEVICE) memory.copy(bounce, cpu.bounceHost, first);
+  if (cpu.bounceHost2 > DEVICE) memory.copy(bounce + first, cpu.bounceHost2, cpu.bounceSize - first);
+}
+
 /** An access to a device inside one page, cpu.walkGpa. */
 function deviceBounce(cpu: Vcpu, size: u32, door: u32): usize {
   const bounce = bounceAt(cpu);

@@ -10,16 +10,13 @@ import { flowOf } from "../instructions.js";
 import { type Edge, EXIT, type Node, type Region, type Terminator } from "./graph.js";
 import type { DecodedBlock, Insn, MachineView } from "./machine-view.js";
 
-interface RegionLimits {
-  readonly nodes: number;
-  readonly insns: number;
+/** Larger regions run hardly faster, and the host's compiler takes longer for them than it saves. */
+const LIMITS = {
+  nodes: 64,
+  insns: 640,
   /** Calls inside calls that are followed. */
-  readonly depth: number;
-}
-
-const REGION_LIMITS: RegionLimits = { nodes: 64, insns: 640, depth: 3 };
-/** Of a region that is made again. */
-const HOT_LIMITS: RegionLimits = { nodes: 120, insns: 1500, depth: 5 };
+  depth: 3,
+};
 
 /** Targets further away than this are not followed: a site packs its distance into an i32. */
 const REACH = 1 << 22;
@@ -53,17 +50,16 @@ class Discovery {
   readonly #key: number;
   readonly #start: number;
   readonly #long: boolean;
-  readonly #limits: RegionLimits;
 
   constructor(
     readonly view: MachineView,
     readonly vcpu: number,
     readonly rip: bigint,
     readonly block: number,
+    readonly fpu: number,
     readonly hot: boolean,
     readonly only: ReadonlySet<number> | undefined,
   ) {
-    this.#limits = hot ? HOT_LIMITS : REGION_LIMITS;
     this.#key = view.keyOf(block);
     this.#long = (this.#key & Number(ModeKey.values.CODE_MASK)) === Number(ModeKey.values.CODE64);
     this.#start = Number(rip & 0xfffn);
@@ -87,6 +83,7 @@ class Discovery {
       hosts: this.hosts,
       block: this.block,
       members: this.members,
+      fpu: this.fpu,
     };
   }
 
@@ -121,12 +118,12 @@ class Discovery {
   }
 
   #add(at: number, context: Context): void {
-    if (this.nodes.length >= this.#limits.nodes || Math.abs(at) > REACH) return;
+    if (this.nodes.length >= LIMITS.nodes || Math.abs(at) > REACH) return;
     const host = this.#host(at);
     // At the start it is the block that asked: another one there may go on with another second page.
     const block = at === 0 ? this.block : host === 0 ? 0 : this.view.findBlock(host, this.#key);
     const decoded = block === 0 || !this.#belongs(block) ? undefined : this.view.readBlock(block, at);
-    if (decoded === undefined || this.#insns + decoded.insns.length > this.#limits.insns) return;
+    if (decoded === undefined || this.#insns + decoded.insns.length > LIMITS.insns) return;
     for (const f of decoded.frames) {
       const known = this.frames.get(f.genAt);
       if (known !== undefined && known !== f.gen) return;
@@ -248,7 +245,7 @@ class Discovery {
 
   #call(insn: Insn, context: Context): Edge {
     const target = insn.next + insn.imm;
-    if (context.depth >= this.#limits.depth) return { to: EXIT, at: target };
+    if (context.depth >= LIMITS.depth) return { to: EXIT, at: target };
     const key = `${context.id}:${insn.next}`;
     let inner = this.#contexts.get(key);
     if (inner === undefined) {
@@ -287,8 +284,9 @@ export function discoverRegion(
   vcpu: number,
   rip: bigint,
   block: number,
+  fpu: number,
   hot: boolean,
   only?: ReadonlySet<number>,
 ): Region | undefined {
-  return new Discovery(view, vcpu, rip, block, hot, only).run();
+  return new Discovery(view, vcpu, rip, block, fpu, hot, only).run();
 }

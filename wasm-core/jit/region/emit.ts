@@ -9,12 +9,16 @@ import { Status, Vcpu } from "../../abi/structs/vcpu.js";
 import { CONDITIONS, pushCondition } from "../conditions.js";
 import { Emitter, Import, type Known, L } from "../emitter.js";
 import { deadFlags } from "../liveness.js";
+import { LOCALS, LOCALS_X87 } from "../locals.js";
 import { LOWERINGS } from "../lower/index.js";
+import type { RegionCode } from "../module.js";
 import { plainAddress } from "../operands.js";
 import { pushIsNotFlat } from "../segments.js";
 import { commitPush, dropFromStack, loadStack, openPush, RSP } from "../stack-access.js";
+import { pushTlbSlot } from "../tlb.js";
 import { Code, type Label } from "../wasm/code.js";
 import { Op } from "../wasm/ops.js";
+import { planX87 } from "../x87-plan.js";
 import { type Edge, EXIT, type Node, type Region } from "./graph.js";
 import type { Insn } from "./machine-view.js";
 import { type Order, orderNodes } from "./order.js";
@@ -42,7 +46,7 @@ class RegionWriter {
     readonly region: Region,
     handlerImport: (fn: number) => number,
   ) {
-    this.e = new Emitter(handlerImport, region.long);
+    this.e = new Emitter(handlerImport, region.long, planX87(region));
     this.#order = orderNodes(region.nodes);
   }
 
@@ -106,6 +110,7 @@ class RegionWriter {
     const node = this.region.nodes[n]!;
     const from = this.#order.onlyFrom[n]!;
     e.beginNode(from < 0 ? undefined : this.#known.get(from), this.region.hot || this.#order.inLoop[n]!);
+    e.x87?.beginNode(n, node.insns);
     const count = node.insns.length;
     this.#mark("node", n);
     e.code.get(L.LEFT).i32(count).op("i32.sub").set(L.LEFT);
@@ -325,7 +330,7 @@ class RegionWriter {
       // Any address on the page will do; `page - start` is the distance of its first byte.
       e.pushRip(page - start);
       c.tee(L.LIN);
-      e.memory.pushSlot();
+      pushTlbSlot(c);
       c.mem("i64.load", TlbEntry.off.tagX).get(L.LIN).get(L.CTX).op("i64.or").op("i64.ne");
       c.get(L.E).mem("i32.load", TlbEntry.off.host).i32(host).op("i32.ne").op("i32.or").if();
       c.get(L.CPU).get(L.LIN).i32(host).call(Import.CODE).op("i32.eqz").if();
@@ -356,6 +361,7 @@ class RegionWriter {
         .mem("i64.load", n * 8)
         .set(L.GPR + n);
     e.vectors.loadUsed(c);
+    e.x87?.load(c);
     c.get(L.CPU).mem("i64.load", Vcpu.off.rip).set(L.BASE);
     c.get(L.CPU).mem("i32.load", Vcpu.off.ccOp).set(L.CC_OP);
     c.get(L.CPU).mem("i64.load", Vcpu.off.ccSrc).set(L.CC_SRC);
@@ -397,6 +403,7 @@ class RegionWriter {
     const { e } = this;
     for (const n of e.dirty) e.storeRegister(n);
     e.vectors.storeDirty();
+    e.x87?.store();
   }
 
   /** Instructions retired since the entry. */
@@ -419,12 +426,13 @@ function join(a: Uint8Array, b: Uint8Array): Uint8Array {
   return out;
 }
 
-/** The body of the region's function. */
-export function emitRegion(region: Region, handlerImport: (fn: number) => number): Uint8Array {
-  return new RegionWriter(region, handlerImport).write().code;
+/** The region's function. */
+export function emitRegion(region: Region, handlerImport: (fn: number) => number): RegionCode {
+  const writer = new RegionWriter(region, handlerImport);
+  return { body: writer.write().code, locals: writer.e.x87 ? LOCALS_X87 : LOCALS };
 }
 
-/** The same, and where in it instructions begin. */
+/** Its body, and where in it instructions begin. */
 export function emitMarked(region: Region, handlerImport: (fn: number) => number): { code: Uint8Array; marks: Mark[] } {
   return new RegionWriter(region, handlerImport).write();
 }

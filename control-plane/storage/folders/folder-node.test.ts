@@ -1,0 +1,176 @@
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { coalesce } from "../live/coalesce.js";
+import { LiveDisk } from "../live/live-disk.js";
+import { takeSnapshot } from "../live/snapshot.js";
+import { checkImage } from "../operations/check.js";
+import { cloneImage, createImage } from "../operations/create.js";
+import { failure, pattern, sameBytes, testImages } from "../testing/images.js";
+import { NodeFolder } from "./folder-node.js";
+import { checkedName, relativePath, resolveBelow } from "./names.js";
+
+let root: string;
+let folder: NodeFolder;
+
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), "xenolith-folder-"));
+  folder = new NodeFolder(root);
+});
+afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+describe("a file", () => {
+  it("is read and written straight from shared memory, in pieces", async () => {
+    const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
+    const part = (at: number, length: number) => new Uint8Array(memory.buffer, at, length);
+    const file = await folder.create("a/b.img");
+    part(0, 512).set(pattern(512, 1));
+    part(4096, 1024).set(pattern(1024, 2));
+    file.write(512, [part(0, 512), part(4096, 1024)]);
+    file.write(0, [part(0, 512)]);
+    await file.sync();
+    expect(file.size).toBe(2048);
+    file.read(0, [part(8192, 512), part(16384, 1536)]);
+    expect(sameBytes(part(8192, 512).slice(), pattern(512, 1))).toBe(true);
+    expect(sameBytes(part(16384 + 512, 1024).slice(), pattern(1024, 2))).toBe(true);
+    await file.close();
+  });
+
+  it("takes more pieces than the system does at once", async () => {
+    const file = await folder.create("a.img");
+    const pieces = Array.from({ length: 3000 }, (_, i) => new Uint8Array(512).fill(i));
+    file.write(0, pieces);
+    const back = Array.from({ length: 3000 }, () => new Uint8Array(512));
+    file.read(0, back);
+    expect(back.every((piece, i) => piece.every((byte) => byte === (i & 0xff)))).toBe(true);
+    await file.close();
+  });
+
+  it("says what is wrong in our words", async () => {
+    expect(await failure(() => folder.open("none.img", "read"))).toEqual({
+      code: "not-found",
+      message: "none.img: there is no such file",
+    });
+    const file = await folder.create("a.img");
+    file.truncate(1000);
+    expect(await failure(() => file.read(600, [new Uint8Array(512)]))).toEqual({
+      code: "truncated",
+      message: "a.img: the file ends at byte 1000 (found 400 bytes, expected 512 bytes)",
+    });
+    await file.close();
+    expect((await failure(() => file.read(0, [new Uint8Array(1)]))).code).toBe("closed");
+    expect((await failure(() => folder.create("a.img"))).code).toBe("exists");
+    mkdirSync(join(root, "dir"));
+    expect((await failure(() => folder.open("dir", "read"))).code).toBe("bad-name");
+  });
+});
+
+describe("locks", () => {
+  it("let readers share and a writer be alone", async () => {
+    await (await folder.create("a.img")).close();
+    const [one, two] = [await folder.open("a.img", "read"), await folder.open("a.img", "read")];
+    expect((await failure(() => folder.open("a.img", "write"))).code).toBe("locked");
+    expect((await failure(() => folder.remove("a.img"))).code).toBe("locked");
+    expect((await failure(() => one.upgrade())).code).toBe("locked");
+    await two.close();
+    await one.upgrade();
+    one.write(0, [new Uint8Array(512)]);
+    expect((await failure(() => folder.open("a.img", "read"))).code).toBe("locked");
+    one.downgrade();
+    expect((await failure(() => one.write(0, [new Uint8Array(512)]))).code).toBe("read-only");
+    await (await folder.open("a.img", "read")).close();
+    await one.close();
+    expect(readdirSync(root)).toEqual(["a.img"]);
+  });
+
+  it("go with a file to its new name", async () => {
+    const file = await folder.create("a.img");
+    await (await folder.create("b.img")).close();
+    await folder.rename("a.img", "b.img");
+    expect(file.name).toBe("b.img");
+    expect((await failure(() => folder.open("b.img", "read"))).code).toBe("locked");
+    await file.close();
+    await (await folder.open("b.img", "write")).close();
+    expect((await folder.list()).map((f) => f.name)).toEqual(["b.img"]);
+  });
+
+  it("of dead processes are nobody's, those of the living hold", async () => {
+    writeFileSync(join(root, "a.img"), "x");
+    const dead = spawnSync("true").pid;
+    writeFileSync(join(root, `.a.img.lock-write-${dead}-0-0.0`), "");
+    await (await folder.open("a.img", "write")).close();
+    expect(readdirSync(root)).toEqual(["a.img"]);
+    writeFileSync(join(root, `.a.img.lock-write-${process.pid}-0-0.0`), "");
+    const { code, message } = await failure(() => folder.open("a.img", "read"));
+    expect(code).toBe("locked");
+    expect(message).toContain(`process ${process.pid} has the file open for writing; close it there, or remove `);
+  });
+});
+
+describe("times", () => {
+  it("of snapshots are those that the images above say", async () => {
+    const images = testImages({ folder });
+    await createImage(images, "a.vhd", { kind: "dynamic", bytes: 65536, blockBytes: 4096 });
+    const disk = await LiveDisk.open(images, "a.vhd");
+    await disk.write(0, [pattern(512, 1)]);
+    await takeSnapshot(disk, "one.vhd");
+    await disk.write(1, [pattern(512, 2)]);
+    await takeSnapshot(disk, "two.vhd");
+    await coalesce(disk, { image: "two.vhd" });
+    await disk.close();
+    await cloneImage(images, "two.vhd", "b.vhd");
+    for (const name of ["a.vhd", "b.vhd"]) {
+      expect((await checkImage(images, name)).filter((f) => f.kind === "parent")).toEqual([]);
+    }
+    utimesSync(join(root, "two.vhd"), 1e9, 1e9);
+    expect((await checkImage(images, "a.vhd")).filter((f) => f.kind === "parent")).toMatchObject([
+      { severity: "note", fault: { field: "Parent Time Stamp", found: "2001-09-09T01:46:40.000Z" } },
+    ]);
+  });
+});
+
+describe("names", () => {
+  it("stay in the folder", async () => {
+    for (const name of ["../a", "a/../b", ".a", "a//b", "", "a\\b", "a\0b", "x".repeat(300), "/etc/passwd"]) {
+      expect((await failure(() => folder.open(name, "read"))).code, name).toBe("bad-name");
+    }
+    expect(checkedName("a/b.vhd")).toBe("a/b.vhd");
+  });
+
+  it("that images give for others are found beside them", () => {
+    expect(resolveBelow("a/b.vhd", ".\\c.vhd")).toBe("a/c.vhd");
+    expect(resolveBelow("a/b.vhd", "..\\c.vhd")).toBe("c.vhd");
+    expect(resolveBelow("a/b.vhd", "../../c.vhd")).toBe(null);
+    expect(resolveBelow("b.vhd", "C:\\c.vhd")).toBe(null);
+    expect(resolveBelow("b.vhd", "/c.vhd")).toBe(null);
+    expect(relativePath("a/b.vhd", "c/d.vhd")).toBe("../c/d.vhd");
+    expect(relativePath("b.vhd", "d.vhd")).toBe("./d.vhd");
+    expect(folder.resolve("a/b.vhd", join(root, "x", "c.vhd"))).toBe("x/c.vhd");
+    expect(folder.resolve("a/b.vhd", "/etc/passwd")).toBe(null);
+    expect(folder.resolve("a/b.vhd", "C:\\c.vhd")).toBe(null);
+  });
+
+  it("lead to other folders that were allowed", async () => {
+    const other = mkdtempSync(join(tmpdir(), "xenolith-other-"));
+    writeFileSync(join(other, "base.img"), new Uint8Array(512));
+    const wide = new NodeFolder(root, { parents: [other] });
+    const name = wide.resolve("a.vhd", join(other, "base.img"))!;
+    expect(name).toBe(join(other, "base.img"));
+    await (await wide.open(name, "read")).close();
+    expect((await failure(() => folder.open(name, "read"))).code).toBe("bad-name");
+    await cloneImage(testImages({ folder: wide }), name, "sub/clone.vhd");
+    await (await testImages({ folder: wide }).openShared("sub/clone.vhd")).close();
+    expect((await failure(() => testImages({ folder }).openShared("sub/clone.vhd"))).code).toBe("parent-missing");
+    rmSync(other, { recursive: true });
+  });
+
+  it("are listed with what is below, without what is hidden", async () => {
+    mkdirSync(join(root, "sub"));
+    writeFileSync(join(root, "sub", "b.img"), "xy");
+    writeFileSync(join(root, ".hidden"), "");
+    symlinkSync("sub", join(root, "link"));
+    expect((await folder.list()).map((f) => [f.name, f.size])).toEqual([["sub/b.img", 2]]);
+  });
+});

@@ -1,0 +1,111 @@
+import { describe, expect, it } from "vitest";
+import { coalesce } from "../live/coalesce.js";
+import { LiveDisk } from "../live/live-disk.js";
+import { takeSnapshot } from "../live/snapshot.js";
+import { cloneImage, createImage } from "../operations/create.js";
+import { removeImage } from "../operations/revert.js";
+import { FakeDirectory } from "../testing/fake-opfs.js";
+import { failure, imageContents, pattern, sameBytes, testImages } from "../testing/images.js";
+import { imageTree } from "../tree.js";
+import { OpfsFolder } from "./opfs.js";
+
+/** What `navigator.locks` does, among the folders of a test. */
+function oneAtATime() {
+  let last: Promise<unknown> = Promise.resolve();
+  return <T>(work: () => Promise<T>): Promise<T> => {
+    const next = last.then(work, work);
+    last = next;
+    return next;
+  };
+}
+
+const make = async (directory = new FakeDirectory()) => ({
+  directory,
+  folder: await OpfsFolder.of(directory.handle, oneAtATime()),
+});
+
+describe("the browser's folder", () => {
+  it("keeps images, with snapshots, clones and merges", async () => {
+    const { directory, folder } = await make();
+    const images = testImages({ folder });
+    await createImage(images, "a.vhd", { kind: "dynamic", bytes: 65536, blockBytes: 4096 });
+    const disk = await LiveDisk.open(images, "a.vhd");
+    await disk.write(0, [pattern(4096, 1)]);
+    await takeSnapshot(disk, "s.vhd");
+    await disk.write(4, [pattern(512, 2)]);
+    await cloneImage(images, "s.vhd", "b.vhd");
+    await removeImage(images, "b.vhd");
+    await coalesce(disk);
+    await disk.close();
+    const expected = new Uint8Array(65536);
+    expected.set(pattern(4096, 1));
+    expected.set(pattern(512, 2), 2048);
+    const again = testImages({ folder: (await make(directory)).folder });
+    expect(sameBytes(await imageContents(again, "a.vhd"), expected)).toBe(true);
+    expect((await imageTree(again)).map((n) => n.name)).toEqual(["a.vhd"]);
+    expect([...directory.files.keys()].filter((name) => name.startsWith("file-")).length).toBe(1);
+  });
+
+  it("has readers share, and a writer alone, here and in other pages", async () => {
+    const { directory, folder } = await make();
+    await (await folder.create("a.img")).close();
+    const [one, two] = [await folder.open("a.img", "read"), await folder.open("a.img", "read")];
+    expect((await failure(() => folder.open("a.img", "write"))).code).toBe("locked");
+    expect((await failure(() => one.upgrade())).code).toBe("locked");
+    const elsewhere = (await make(directory)).folder;
+    expect((await failure(() => elsewhere.open("a.img", "read"))).code).toBe("locked");
+    expect((await failure(() => elsewhere.remove("a.img"))).code).toBe("locked");
+    const peeked = await elsewhere.peek("a.img");
+    expect(peeked.size).toBe(0);
+    two.close();
+    await one.upgrade();
+    one.write(0, [new Uint8Array(512)]);
+    one.close();
+    await (await elsewhere.open("a.img", "write")).close();
+  });
+
+  it("renames what is open, also over another file, in one step", async () => {
+    const { directory, folder } = await make();
+    const file = await folder.create("a.img");
+    file.write(0, [pattern(512, 1)]);
+    await (await folder.create("b.img")).close();
+    await folder.rename("a.img", "b.img");
+    file.write(512, [pattern(512, 2)]);
+    expect([file.name, file.size]).toEqual(["b.img", 1024]);
+    file.close();
+    expect((await folder.list()).map(({ name, size }) => [name, size])).toEqual([["b.img", 1024]]);
+    expect([...directory.files.keys()].sort()).toEqual(["file-1", "names-a", "names-b"]);
+  });
+
+  it("believes the older list of names when the newer is torn, and sweeps up", async () => {
+    const { directory, folder } = await make();
+    await (await folder.create("a.img")).close();
+    await (await folder.create("b.img")).close();
+    const torn = directory.files.get("names-b")!.bytes;
+    torn.truncate(torn.size - 3);
+    const { folder: after } = await make(directory);
+    expect((await after.list()).map((f) => f.name)).toEqual(["a.img"]);
+    expect(directory.files.has("file-2")).toBe(false);
+    await (await after.create("b.img")).close();
+    expect((await after.list()).map((f) => f.name)).toEqual(["a.img", "b.img"]);
+  });
+
+  it("says when the quota is used up, and loses nothing", async () => {
+    const { directory, folder } = await make();
+    const images = testImages({ folder });
+    await createImage(images, "a.vhd", { kind: "dynamic", bytes: 2 ** 20, blockBytes: 65536 });
+    const disk = await LiveDisk.open(images, "a.vhd");
+    await disk.write(0, [pattern(4096, 1)]);
+    await disk.flush();
+    directory.quota = 200_000;
+    const { code } = await failure(async () => {
+      for (let sector = 0; sector < 2048; sector += 128) await disk.write(sector, [pattern(4096, 2)]);
+    });
+    expect(code).toBe("full");
+    directory.quota = 2 ** 30;
+    await disk.write(128, [pattern(4096, 3)]);
+    await disk.close();
+    const bytes = await imageContents(images, "a.vhd");
+    expect(sameBytes(bytes.subarray(128 * 512, 136 * 512), pattern(4096, 3))).toBe(true);
+  });
+});

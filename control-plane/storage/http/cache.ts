@@ -1,0 +1,141 @@
+/**
+ * A disk across the network with what was read of it kept in the folder, for the next time. The cache is an image of its
+ * own that holds the sectors it has; a chunk goes in whole. Whoever cannot have it, as another process has, goes without.
+ */
+import { type Disk, type Pending, SECTOR_BYTES } from "../disk.js";
+import { StorageError } from "../errors.js";
+import type { Folder } from "../image-file.js";
+import { MemoryDisk } from "../memory-disk.js";
+import { cacheName } from "../notes.js";
+import { ReadOnlyDisk } from "../read-only.js";
+import { checkRequest, type Segments } from "../segments.js";
+import { createSparse, type ImageSources } from "../vhd/create.js";
+import { openVhd } from "../vhd/open.js";
+import { SparseDisk } from "../vhd/sparse-disk.js";
+import { settled } from "../waits.js";
+
+/** What is fetched and kept at a time: as much as a file of the network reads at once. */
+const UNIT_SECTORS = 1024;
+
+export interface CacheOptions {
+  readonly folder: Folder;
+  readonly sources: ImageSources;
+}
+
+/** The disk with a cache in front; the disk itself when there can be none. */
+export async function withCache(disk: Disk, uniqueId: string, options: CacheOptions): Promise<Disk> {
+  const cache = await openCache(disk, uniqueId, options);
+  return cache === null ? disk : new CachedDisk(disk, cache);
+}
+
+async function openCache(disk: Disk, uniqueId: string, { folder, sources }: CacheOptions): Promise<SparseDisk | null> {
+  const name = cacheName(uniqueId);
+  try {
+    if (await folder.exists(name)) {
+      const cache = await openOwn(folder, name);
+      if (cache?.header.parentUniqueId === uniqueId && cache.sectors === disk.sectors) return cache;
+      await cache?.close();
+      await folder.remove(name);
+    }
+    const file = await folder.create(name);
+    const parent = { uniqueId, modifiedMs: 0, name: "", relativePath: null, absolutePath: null };
+    await createSparse(file, { bytes: disk.sectors * SECTOR_BYTES, parent }, sources);
+    await file.close();
+    return await openOwn(folder, name);
+  } catch (error) {
+    if (error instanceof StorageError) return null;
+    throw error;
+  }
+}
+
+/** The cache of that name; null when the file is damaged. */
+async function openOwn(folder: Folder, name: string): Promise<SparseDisk | null> {
+  const file = await folder.open(name, "write");
+  try {
+    const disk = await openVhd(file, async () => new MemoryDisk(0));
+    if (!(disk instanceof SparseDisk)) return null;
+    // What it does not have it is never asked for.
+    disk.replaceBelow(null);
+    return disk;
+  } catch (error) {
+    if (error instanceof StorageError && error.code !== "locked") return null;
+    throw error;
+  }
+}
+
+class CachedDisk extends ReadOnlyDisk {
+  readonly #fetching = new Map<number, Promise<void>>();
+  /** Null after it failed. */
+  #cache: SparseDisk | null;
+
+  constructor(
+    private readonly disk: Disk,
+    cache: SparseDisk,
+  ) {
+    super();
+    this.#cache = cache;
+  }
+
+  get description(): string {
+    return this.disk.description;
+  }
+
+  get sectors(): number {
+    return this.disk.sectors;
+  }
+
+  read(sector: number, into: Segments): Pending {
+    const count = checkRequest(this, sector, into);
+    const cache = this.#cache;
+    if (cache === null) return this.disk.read(sector, into);
+    const waits: Promise<void>[] = [];
+    for (let unit = Math.floor(sector / UNIT_SECTORS); unit * UNIT_SECTORS < sector + count; unit++) {
+      if (!this.#has(cache, unit)) waits.push(this.#fetch(cache, unit));
+    }
+    if (waits.length === 0) return cache.read(sector, into);
+    return settled(waits).then(() => (this.#cache ?? this.disk).read(sector, into));
+  }
+
+  async close(): Promise<void> {
+    try {
+      await this.#cache?.close();
+    } finally {
+      await this.disk.close();
+    }
+  }
+
+  /** Units go in whole: the first sector tells of all. */
+  #has(cache: SparseDisk, unit: number): boolean {
+    const { sectorsPerBlock } = cache.shape;
+    const first = unit * UNIT_SECTORS;
+    const bits = cache.heldSectors(Math.floor(first / sectorsPerBlock));
+    // The file is local, so nothing makes one wait.
+    if (bits === null || bits instanceof Promise) return false;
+    const count = Math.min(UNIT_SECTORS, this.sectors - first);
+    return bits.has(first % sectorsPerBlock) && bits.runLength(first % sectorsPerBlock, count) >= count;
+  }
+
+  #fetch(cache: SparseDisk, unit: number): Promise<void> {
+    const fetching = this.#fetching.get(unit);
+    if (fetching !== undefined) return fetching;
+    const work = this.#fetchUnit(cache, unit).finally(() => this.#fetching.delete(unit));
+    this.#fetching.set(unit, work);
+    return work;
+  }
+
+  async #fetchUnit(cache: SparseDisk, unit: number): Promise<void> {
+    const first = unit * UNIT_SECTORS;
+    const bytes = new Uint8Array(Math.min(UNIT_SECTORS, this.sectors - first) * SECTOR_BYTES);
+    await this.disk.read(first, [bytes]);
+    try {
+      await cache.write(first, [bytes]);
+    } catch (error) {
+      if (!(error instanceof StorageError)) throw error;
+      // No room, most likely: from now on everything comes from the network.
+      if (this.#cache === cache) {
+        this.#cache = null;
+        await cache.close().catch(() => {});
+      }
+    }
+  }
+}

@@ -1,0 +1,266 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterEach, describe, expect, it } from "vitest";
+import { MemoryFolder } from "../folders/memory.js";
+import { Images } from "../images.js";
+import { LiveDisk } from "../live/live-disk.js";
+import { takeSnapshot } from "../live/snapshot.js";
+import { checkImage } from "../operations/check.js";
+import { createImage } from "../operations/create.js";
+import { ImageStore } from "../store.js";
+import { contentsOf, failure, imageContents, pattern, sameBytes, testImages, testSources } from "../testing/images.js";
+import { imageInfo } from "../tree.js";
+import { HttpFile, type HttpFileOptions } from "./file.js";
+import { cloneRemote, openHttp } from "./remote.js";
+
+const CHUNK = 256 * 1024;
+
+/** A web server with one file, that counts requests and can misbehave. */
+class TestServer {
+  requests: string[] = [];
+  etag: string | undefined = '"one"';
+  /** Answers instead of the server, when it answers true. */
+  trouble: (request: IncomingMessage, response: ServerResponse) => boolean = () => false;
+  #server: Server | null = null;
+
+  constructor(public bytes: Uint8Array) {}
+
+  async start(name = "disk.raw"): Promise<string> {
+    this.#server = createServer((request, response) => this.#answer(request, response));
+    await new Promise<void>((resolve) => this.#server!.listen(0, "127.0.0.1", resolve));
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/${name}`;
+  }
+
+  stop(): void {
+    this.#server?.closeAllConnections();
+    this.#server?.close();
+  }
+
+  #answer(request: IncomingMessage, response: ServerResponse): void {
+    const range = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? "");
+    this.requests.push(range === null ? request.method! : `${range[1]}-${range[2]}`);
+    if (this.trouble(request, response)) return;
+    if (this.etag !== undefined) response.setHeader("etag", this.etag);
+    if (range === null) {
+      response.writeHead(200, { "content-length": this.bytes.length });
+      response.end(request.method === "HEAD" ? undefined : this.bytes);
+      return;
+    }
+    const [from, to] = [Number(range[1]), Math.min(Number(range[2]), this.bytes.length - 1)];
+    const part = this.bytes.subarray(from, to + 1);
+    response.writeHead(206, {
+      "content-length": part.length,
+      "content-range": `bytes ${from}-${to}/${this.bytes.length}`,
+    });
+    response.end(part);
+  }
+}
+
+let server: TestServer;
+afterEach(() => server.stop());
+
+const waits: number[] = [];
+const quick: HttpFileOptions = {
+  chunkBytes: CHUNK,
+  sleep: async (ms) => void waits.push(ms),
+};
+
+async function readAll(file: HttpFile, at: number, length: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(length);
+  await file.read(at, [bytes.subarray(0, 100), bytes.subarray(100)]);
+  return bytes;
+}
+
+describe("a file of a web server", () => {
+  it("is read in chunks, each once", async () => {
+    server = new TestServer(pattern(CHUNK * 40 + 777, 1));
+    const file = await HttpFile.open(await server.start(), quick);
+    expect(file.size).toBe(server.bytes.length);
+    expect(
+      sameBytes(await readAll(file, CHUNK * 20 - 10, 500), server.bytes.subarray(CHUNK * 20 - 10, CHUNK * 20 + 490)),
+    ).toBe(true);
+    // Both chunks in one request, and at once when they are there.
+    expect(server.requests).toEqual(["HEAD", `${CHUNK * 19}-${CHUNK * 21 - 1}`]);
+    expect(file.read(CHUNK * 20, [new Uint8Array(1000)])).toBe(undefined);
+    expect(sameBytes(await readAll(file, server.bytes.length - 200, 200), server.bytes.subarray(-200))).toBe(true);
+    expect((await failure(() => file.read(server.bytes.length - 1, [new Uint8Array(2)]))).code).toBe("truncated");
+  });
+
+  it("is fetched ahead of who goes straight on, and not of others", async () => {
+    server = new TestServer(pattern(CHUNK * 40, 1));
+    const file = await HttpFile.open(await server.start(), quick);
+    for (const index of [30, 10, 20]) await readAll(file, index * CHUNK, 200);
+    expect(server.requests.length).toBe(4);
+    for (let index = 21; index < 33; index++) {
+      await readAll(file, index * CHUNK, 200);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    const wanted = server.requests.slice(4).reduce((sum, text) => {
+      const [from, to] = text.split("-").map(Number);
+      return sum + (to! - from! + 1) / CHUNK;
+    }, 0);
+    expect(server.requests.length).toBeLessThan(4 + 12);
+    expect(wanted).toBeLessThanOrEqual(19);
+  });
+
+  it("keeps no more than it may, also of a request that is larger", async () => {
+    server = new TestServer(pattern(CHUNK * 60, 1));
+    const file = await HttpFile.open(await server.start(), { ...quick, cacheBytes: CHUNK });
+    expect(sameBytes(await readAll(file, 0, server.bytes.length), server.bytes)).toBe(true);
+    const before = server.requests.length;
+    await readAll(file, 0, 200);
+    expect(server.requests.length).toBeGreaterThan(before);
+  });
+
+  it("is asked for again when that may help, waiting longer each time", async () => {
+    server = new TestServer(pattern(CHUNK * 4, 1));
+    let left = 3;
+    server.trouble = (_, response) => {
+      if (left-- <= 0) return false;
+      if (left === 2) response.destroy();
+      else if (left === 1) response.writeHead(503, { "retry-after": "2" }).end();
+      else {
+        response.writeHead(206, { "content-length": CHUNK });
+        response.write("half");
+        response.destroy();
+      }
+      return true;
+    };
+    waits.length = 0;
+    const address = await server.start();
+    const file = await HttpFile.open(address, quick);
+    expect(sameBytes(await readAll(file, 5, 300), server.bytes.subarray(5, 305))).toBe(true);
+    left = 99;
+    const { code, message } = await failure(() => readAll(file, CHUNK * 3, 300));
+    expect(code).toBe("network");
+    expect(message).toContain("tried 5 times");
+    expect(waits.slice(0, 2)).toEqual([250, 2000]);
+    left = 0;
+    expect(sameBytes(await readAll(file, CHUNK * 3, 300), server.bytes.subarray(CHUNK * 3, CHUNK * 3 + 300))).toBe(
+      true,
+    );
+  });
+
+  it("says what is wrong with the server", async () => {
+    server = new TestServer(pattern(CHUNK * 4, 1));
+    const address = await server.start();
+    const file = await HttpFile.open(address, quick);
+    await readAll(file, 0, 300);
+    server.etag = '"two"';
+    expect(await failure(() => readAll(file, CHUNK * 3, 300))).toMatchObject({ code: "source-changed" });
+    server.trouble = (_, response) => {
+      response.writeHead(200, { "content-length": server.bytes.length }).end(server.bytes);
+      return true;
+    };
+    const none = await failure(async () => readAll(await HttpFile.open(address, quick), 0, 300));
+    expect(none.message).toContain("the server has no byte ranges (found status 200); use a server that has them");
+    server.trouble = (_, response) => {
+      response.writeHead(404).end();
+      return true;
+    };
+    expect((await failure(() => HttpFile.open(address, quick))).code).toBe("not-found");
+  });
+
+  it("needs no HEAD, and no version", async () => {
+    server = new TestServer(pattern(CHUNK, 1));
+    server.etag = undefined;
+    server.trouble = (request, response) => {
+      if (request.method === "HEAD") response.writeHead(405).end();
+      return request.method === "HEAD";
+    };
+    const file = await HttpFile.open(await server.start(), quick);
+    expect(sameBytes(await readAll(file, 0, CHUNK), server.bytes)).toBe(true);
+  });
+});
+
+describe("a local image over one across the network", () => {
+  const imagesWith = () => testImages({ openRemote: openHttp(quick) });
+
+  it.each(["raw", "dynamic", "fixed"] as const)("takes the writes, over a %s image", async (kind) => {
+    const origin = testImages();
+    const name = kind === "raw" ? "o.raw" : "o.vhd";
+    await createImage(origin, name, { kind, bytes: CHUNK * 12 });
+    const disk = await LiveDisk.open(origin, name);
+    for (let i = 0; i < 12; i++) await disk.write(i * 400, [pattern(512 * 150, i + 1)]);
+    await disk.close();
+    const expected = await imageContents(origin, name);
+    server = new TestServer(origin.folder.contents(name).copy());
+    const address = await server.start(`${name}?signature=x.y`);
+    const images = imagesWith();
+    await cloneRemote(images, address, "a.vhd");
+    const local = await LiveDisk.open(images, "a.vhd");
+    expect(sameBytes(await contentsOf(local), expected)).toBe(true);
+    await local.write(399, [pattern(1024, 50)]);
+    expected.set(pattern(1024, 50), 399 * 512);
+    await takeSnapshot(local, "s.vhd");
+    await local.write(800, [pattern(512, 51)]);
+    expected.set(pattern(512, 51), 800 * 512);
+    expect(sameBytes(await contentsOf(local), expected)).toBe(true);
+    await local.close();
+    const again = new Images({ folder: images.folder, sources: testSources(9), openRemote: openHttp(quick) });
+    expect(sameBytes(await imageContents(again, "a.vhd"), expected)).toBe(true);
+    expect((await imageInfo(again, "s.vhd")).parent?.name).toBe(address);
+    expect((await checkImage(again, "a.vhd")).filter((f) => f.severity !== "note")).toEqual([]);
+  });
+
+  it("notices that the other has changed, and is nothing without the network", async () => {
+    server = new TestServer(pattern(CHUNK * 2, 1));
+    const address = await server.start();
+    const images = imagesWith();
+    await cloneRemote(images, address, "a.vhd");
+    server.etag = '"two"';
+    expect((await failure(() => images.openShared("a.vhd"))).code).toBe("parent-changed");
+    const offline = testImages({ folder: images.folder });
+    expect((await failure(() => offline.openShared("a.vhd"))).code).toBe("unsupported");
+    expect((await failure(() => cloneRemote(images, "ftp://a/b", "b.vhd"))).code).toBe("bad-request");
+  });
+
+  it("is read from the folder the next time, and of that server's next version anew", async () => {
+    server = new TestServer(pattern(CHUNK * 16 + 512, 1));
+    const address = await server.start();
+    const folder = new MemoryFolder();
+    const open = () => openHttp({ ...quick, cache: { folder, sources: testSources(5) } });
+    const first = await open()(address);
+    for (const sector of [0, 3000, (CHUNK * 16) / 512]) await first.disk.read(sector, [new Uint8Array(512)]);
+    await first.disk.close();
+    server.requests = [];
+    const second = await open()(address);
+    const bytes = new Uint8Array(4096);
+    expect(second.disk.read(3001, [bytes])).toBe(undefined);
+    expect(sameBytes(bytes, server.bytes.subarray(3001 * 512, 3009 * 512))).toBe(true);
+    expect(second.disk.read((CHUNK * 16) / 512, [bytes.subarray(0, 512)])).toBe(undefined);
+    expect(sameBytes(bytes.subarray(0, 512), server.bytes.subarray(-512))).toBe(true);
+    // Only what tells the size and the identity.
+    expect(server.requests).toEqual(["HEAD", `0-${CHUNK - 1}`]);
+    // Another process would go without.
+    const beside = await open()(address);
+    const slow = beside.disk.read(3001, [bytes]);
+    expect(slow).toBeInstanceOf(Promise);
+    await slow;
+    await second.disk.close();
+    await beside.disk.close();
+    server.bytes = pattern(CHUNK * 16 + 512, 2);
+    server.etag = '"two"';
+    const third = await open()(address);
+    await third.disk.read(3001, [bytes]);
+    expect(sameBytes(bytes, server.bytes.subarray(3001 * 512, 3009 * 512))).toBe(true);
+    await third.disk.close();
+    expect((await folder.list()).length).toBe(2);
+    const store = await ImageStore.open({ folder, sources: testSources() });
+    await store.clearCache();
+    expect(await folder.list()).toEqual([]);
+  });
+
+  it("takes the guest's requests together while chunks are on the way", async () => {
+    server = new TestServer(pattern(CHUNK * 8, 1));
+    const images = imagesWith();
+    await cloneRemote(images, await server.start(), "a.vhd");
+    const disk = await LiveDisk.open(images, "a.vhd");
+    const parts = Array.from({ length: 16 }, (_, i) => ({ sector: i * 256, bytes: new Uint8Array(4096) }));
+    await Promise.all(parts.map(({ sector, bytes }) => disk.read(sector, [bytes])));
+    for (const { sector, bytes } of parts) {
+      expect(sameBytes(bytes, server.bytes.subarray(sector * 512, sector * 512 + 4096))).toBe(true);
+    }
+    await disk.close();
+  });
+});

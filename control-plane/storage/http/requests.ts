@@ -1,0 +1,169 @@
+/** Ranges of one file of a web server: tries again what may succeed later, and notices when the file is another one. */
+import { StorageError } from "../errors.js";
+
+export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
+
+export interface HttpOptions {
+  readonly fetch?: Fetch;
+  /** Waits between tries. */
+  readonly sleep?: (ms: number) => Promise<void>;
+  /** Tries of each request; five unless told. */
+  readonly tries?: number;
+  readonly timeoutMs?: number;
+}
+
+/** What tells one version of the file from another; both may be hidden from a page of another origin. */
+export interface Version {
+  readonly etag: string | null;
+  readonly lastModified: string | null;
+}
+
+export interface Described extends Version {
+  readonly size: number;
+}
+
+const FIRST_WAIT_MS = 250;
+const LONGEST_WAIT_MS = 10_000;
+const TIMEOUT_MS = 60_000;
+/** A server may be told to come back later than anybody wants to wait. */
+const WORTH_WAITING = new Set([408, 425, 429, 500, 502, 503, 504]);
+
+const defaultSleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** A failure that another try may not have. */
+class Transient extends Error {
+  constructor(
+    message: string,
+    readonly waitMs: number | null = null,
+  ) {
+    super(message);
+  }
+}
+
+export class HttpRequests {
+  readonly #fetch: Fetch;
+  readonly #sleep: (ms: number) => Promise<void>;
+  readonly #tries: number;
+  readonly #timeoutMs: number;
+
+  constructor(
+    readonly url: string,
+    options: HttpOptions = {},
+  ) {
+    this.#fetch = options.fetch ?? ((address, init) => fetch(address, init));
+    this.#sleep = options.sleep ?? defaultSleep;
+    this.#tries = options.tries ?? 5;
+    this.#timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
+  }
+
+  /** Size and version of the file. */
+  describe(): Promise<Described> {
+    return this.#persist("size of the file", async () => {
+      const head = await this.#send({ method: "HEAD" });
+      if (WORTH_WAITING.has(head.status)) throw this.#refusal(head);
+      // Not every server, and not every signed address, answers HEAD.
+      const size = head.ok ? numberOf(head.headers.get("content-length")) : null;
+      if (size !== null && head.headers.get("content-encoding") === null) return { size, ...versionOf(head) };
+      const first = await this.#send({ method: "GET", headers: { range: "bytes=0-0" } });
+      await first.body?.cancel();
+      if (!first.ok) throw this.#refusal(first);
+      const total = first.status === 206 ? totalOf(first) : numberOf(first.headers.get("content-length"));
+      if (total === null) throw this.#fault("network", "the server does not tell the size of the file");
+      return { size: total, ...versionOf(first) };
+    });
+  }
+
+  /** The bytes `[at, at + length)` of a file of this version. */
+  range(at: number, length: number, expected: Described): Promise<Uint8Array> {
+    return this.#persist(`bytes ${at} to ${at + length}`, async () => {
+      const response = await this.#send({ method: "GET", headers: { range: `bytes=${at}-${at + length - 1}` } });
+      if (!response.ok) throw this.#refusal(response);
+      if (isOther(versionOf(response), expected)) {
+        await response.body?.cancel();
+        const details = { found: tag(versionOf(response)), expected: tag(expected) };
+        throw this.#fault("source-changed", "the file on the server is another one by now", details);
+      }
+      const isWhole = response.status === 200 && at === 0 && length === expected.size;
+      if (response.status !== 206 && !isWhole) {
+        await response.body?.cancel();
+        const next = "use a server that has them, or copy the file here";
+        throw this.#fault("network", "the server has no byte ranges", { found: `status ${response.status}`, next });
+      }
+      return this.#bodyOf(response, length);
+    });
+  }
+
+  async #bodyOf(response: Response, length: number): Promise<Uint8Array> {
+    const total = totalOf(response);
+    const bytes = new Uint8Array(await response.arrayBuffer());
+    if (bytes.length === length) return bytes;
+    const details = {
+      found: `${bytes.length} bytes`,
+      expected: `${length}`,
+      ...(total !== null && { field: `of ${total}` }),
+    };
+    throw bytes.length < length
+      ? new Transient(`the connection ended after ${bytes.length} of ${length} bytes`)
+      : this.#fault("network", "the server sends more than the range", details);
+  }
+
+  async #send(init: RequestInit): Promise<Response> {
+    try {
+      return await this.#fetch(this.url, { ...init, cache: "no-store", signal: AbortSignal.timeout(this.#timeoutMs) });
+    } catch (error) {
+      throw new Transient(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  async #persist<T>(what: string, work: () => Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await work();
+      } catch (error) {
+        if (error instanceof StorageError) throw error;
+        const reason = error instanceof Error ? error.message : String(error);
+        if (attempt >= this.#tries) {
+          const next = "check the connection and the address";
+          throw this.#fault("network", `${what} cannot be read, tried ${attempt} times: ${reason}`, { next });
+        }
+        const told = error instanceof Transient ? error.waitMs : null;
+        await this.#sleep(Math.min(told ?? FIRST_WAIT_MS * 2 ** (attempt - 1), LONGEST_WAIT_MS));
+      }
+    }
+  }
+
+  #refusal(response: Response): Error {
+    const { status, statusText } = response;
+    const told = numberOf(response.headers.get("retry-after"));
+    const text = `the server answers ${status} ${statusText}`.trim();
+    if (WORTH_WAITING.has(status)) return new Transient(text, told === null ? null : told * 1000);
+    if (status === 404 || status === 410) return this.#fault("not-found", text);
+    if (status === 412 || status === 416) return this.#fault("source-changed", text);
+    return this.#fault("network", text);
+  }
+
+  #fault(code: "network" | "not-found" | "source-changed", what: string, details: object = {}): StorageError {
+    return new StorageError(code, what, { file: this.url, ...details });
+  }
+}
+
+const numberOf = (text: string | null): number | null =>
+  text !== null && /^\d{1,15}$/.test(text) ? Number(text) : null;
+
+/** The size in `Content-Range: bytes 0-0/1234`; null when it is not there or hidden. */
+function totalOf(response: Response): number | null {
+  return numberOf(/\/(\d+)$/.exec(response.headers.get("content-range") ?? "")?.[1] ?? null);
+}
+
+const versionOf = ({ headers }: Response): Version => ({
+  etag: headers.get("etag"),
+  lastModified: headers.get("last-modified"),
+});
+
+/** Whether two answers are certainly of different files. */
+function isOther(found: Version, expected: Version): boolean {
+  if (found.etag !== null && expected.etag !== null) return found.etag !== expected.etag;
+  return found.lastModified !== null && expected.lastModified !== null && found.lastModified !== expected.lastModified;
+}
+
+const tag = ({ etag, lastModified }: Version): string => etag ?? lastModified ?? "no version";

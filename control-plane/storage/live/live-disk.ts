@@ -1,0 +1,239 @@
+/**
+ * A disk that is in use and whose images change under it: the back end keeps one of these while snapshots are taken,
+ * layers merged and the disk grown. It forwards requests to the top image of the chain, and what changes the chain does so
+ * between two requests.
+ */
+import { type Disk, type Pending, SECTOR_BYTES } from "../disk.js";
+import { StorageError } from "../errors.js";
+import { type Images, SharedDisk } from "../images.js";
+import { RawDisk } from "../raw-disk.js";
+import { cutSegments, type Segments, segmentsLength } from "../segments.js";
+import { FixedDisk } from "../vhd/fixed-disk.js";
+import { SparseDisk } from "../vhd/sparse-disk.js";
+import { settled } from "../waits.js";
+
+/** What can be the image that a guest writes to. */
+export type TopDisk = RawDisk | FixedDisk | SparseDisk;
+
+/** A second disk that gets every write to sectors below `end` as well. */
+export interface Mirror {
+  readonly disk: TopDisk;
+  end: number;
+  /** Why the mirror is no longer one. */
+  failure: unknown;
+}
+
+interface Unsettled {
+  readonly disk: TopDisk;
+  /** When it was changed last, as the image above it says. */
+  readonly modifiedMs: number;
+}
+
+export class LiveDisk implements Disk {
+  readonly sectorSize = SECTOR_BYTES;
+  #top: TopDisk;
+  /** Former tops whose last writes are not durable yet, the oldest first. */
+  #unsettled: Unsettled[] = [];
+  #mirror: Mirror | null = null;
+  /** While it is there, requests wait for it. */
+  #gate: Promise<void> | null = null;
+  #operation: string | null = null;
+  #closed = false;
+  readonly #onResize = new Set<() => void>();
+  readonly #onClose = new Set<() => void>();
+
+  constructor(
+    readonly images: Images,
+    top: TopDisk,
+  ) {
+    this.#top = top;
+  }
+
+  /** Opens an image for writing, with whatever is below it. */
+  static async open(images: Images, name: string, format?: "raw" | "vhd"): Promise<LiveDisk> {
+    const disk = await images.open(name, "write", format);
+    if (disk instanceof RawDisk || disk instanceof FixedDisk || disk instanceof SparseDisk) {
+      return new LiveDisk(images, disk);
+    }
+    await disk.close();
+    const next = "convert it to VHD, or clone it";
+    throw new StorageError("read-only", "images of this format are only read", { file: name, next });
+  }
+
+  get name(): string {
+    return this.#top.file.name;
+  }
+
+  get description(): string {
+    return this.#top.description;
+  }
+
+  get sectors(): number {
+    return this.#top.sectors;
+  }
+
+  get readOnly(): boolean {
+    return this.#top.readOnly;
+  }
+
+  get supportsDiscard(): boolean {
+    return this.#top.supportsDiscard;
+  }
+
+  /** The image that is written to. It is another one after a snapshot. */
+  get top(): TopDisk {
+    return this.#top;
+  }
+
+  read(sector: number, into: Segments): Pending {
+    if (this.#gate !== null) return this.#gate.then(() => this.read(sector, into));
+    return this.#top.read(sector, into);
+  }
+
+  write(sector: number, from: Segments): Pending {
+    if (this.#gate !== null) return this.#gate.then(() => this.write(sector, from));
+    const pending = this.#top.write(sector, from);
+    if (this.#mirror !== null && sector < this.#mirror.end) writeMirror(this.#mirror, sector, from);
+    return pending;
+  }
+
+  flush(): Pending {
+    if (this.#gate !== null) return this.#gate.then(() => this.flush());
+    if (this.#unsettled.length === 0 && this.#mirror === null) return this.#top.flush();
+    return this.#flushAll();
+  }
+
+  discard(sector: number, count: number): Pending {
+    if (this.#gate !== null) return this.#gate.then(() => this.discard(sector, count));
+    return this.#top.discard(sector, count);
+  }
+
+  /** Calls back when the disk has grown; answers how to stop that. */
+  onResize(listener: () => void): () => void {
+    this.#onResize.add(listener);
+    return () => this.#onResize.delete(listener);
+  }
+
+  /** Calls back when the disk has been closed. */
+  onClose(listener: () => void): void {
+    this.#onClose.add(listener);
+  }
+
+  /** The names of the images of the chain, from the top down; of those in the folder. */
+  get chain(): readonly string[] {
+    const names = [this.name];
+    for (let disk: Disk | null = this.#top; disk instanceof SparseDisk; ) {
+      const below: Disk | null = disk.below;
+      if (!(below instanceof SharedDisk)) break;
+      names.push(below.name);
+      disk = below.disk;
+    }
+    return names;
+  }
+
+  /** Flushes and closes the chain. Waits for no operation: end those first. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    if (this.#operation !== null) throw busy(this.name, this.#operation);
+    this.#closed = true;
+    try {
+      await this.settle();
+    } finally {
+      for (const listener of this.#onClose) listener();
+      await this.#top.close();
+    }
+  }
+
+  /** Runs something that changes the chain; one at a time. */
+  async operate<T>(what: string, work: () => Promise<T>): Promise<T> {
+    if (this.#closed) throw new StorageError("closed", "the disk is closed", { file: this.description });
+    if (this.#operation !== null) throw busy(this.name, this.#operation);
+    this.#operation = what;
+    try {
+      return await work();
+    } finally {
+      this.#operation = null;
+    }
+  }
+
+  /** Lets nobody in while `work` is done. Reads that wait for the network may still be under way. */
+  async hold<T>(work: () => Promise<T>): Promise<T> {
+    let open = (): void => {};
+    this.#gate = new Promise((resolve) => {
+      open = resolve;
+    });
+    try {
+      return await work();
+    } finally {
+      this.#gate = null;
+      open();
+    }
+  }
+
+  /**
+   * Goes on in another image, from one request to the next. The former one still has to be settled, and then was changed
+   * last at the time that the new one says.
+   */
+  goOnIn(top: TopDisk, modifiedMs: number): void {
+    this.#unsettled.push({ disk: this.#top, modifiedMs });
+    this.#top = top;
+  }
+
+  /** Goes on in another image that holds the same, durably. */
+  replaceTop(top: TopDisk): void {
+    this.#top = top;
+  }
+
+  setMirror(mirror: Mirror | null): void {
+    this.#mirror = mirror;
+  }
+
+  /** Makes former tops durable and lets others read them. */
+  async settle(): Promise<void> {
+    for (const former of [...this.#unsettled]) {
+      const { disk, modifiedMs } = former;
+      await disk.flush();
+      if (disk.file.mode === "write") {
+        disk.file.setModified(modifiedMs);
+        disk.file.downgrade();
+      }
+      this.#unsettled = this.#unsettled.filter((other) => other !== former);
+    }
+  }
+
+  announceResize(): void {
+    for (const listener of this.#onResize) listener();
+  }
+
+  async #flushAll(): Promise<void> {
+    const waits: Promise<void>[] = [this.settle(), flushMirror(this.#mirror)];
+    const own = this.#top.flush();
+    if (own instanceof Promise) waits.push(own);
+    await settled(waits);
+  }
+}
+
+async function flushMirror(mirror: Mirror | null): Promise<void> {
+  if (mirror === null || mirror.failure !== null) return;
+  try {
+    await mirror.disk.flush();
+  } catch (error) {
+    mirror.failure = error;
+  }
+}
+
+function writeMirror(mirror: Mirror, sector: number, from: Segments): void {
+  if (mirror.failure !== null) return;
+  const bytes = Math.min(segmentsLength(from), (mirror.end - sector) * SECTOR_BYTES);
+  try {
+    const pending = mirror.disk.write(sector, cutSegments(from, 0, bytes));
+    if (pending instanceof Promise) pending.catch(() => {});
+  } catch (error) {
+    // The guest's write is done; what fails is the merge.
+    mirror.failure = error;
+  }
+}
+
+function busy(file: string, operation: string): StorageError {
+  return new StorageError("in-use", `${operation} is under way`, { file, next: "wait until it is done" });
+}

@@ -1,0 +1,183 @@
+/**
+ * Intents: what an operation on several files is about to do, patches first and renames after, written down durably before it begins. Whoever finds one
+ * later, after a crash, does it again from the beginning; every step can be done twice. The note is kept open while the
+ * work goes on, so that nobody mistakes it for one left behind.
+ */
+import { crc32, decodeUtf8, encodeUtf8 } from "../formats/index.js";
+import { StorageError } from "./errors.js";
+import type { Folder, ImageFile } from "./image-file.js";
+
+export type Step =
+  /** Bytes, in hexadecimal, that a file gets at an offset; done already when there is no such file. */
+  | { readonly kind: "patch"; readonly file: string; readonly at: number; readonly hex: string }
+  /** A new end for a file; after all patches. */
+  | { readonly kind: "cut"; readonly file: string; readonly size: number }
+  /** To a name that was free before: done already when it is taken, or when there is no `from`. */
+  | { readonly kind: "rename"; readonly from: string; readonly to: string }
+  /** In place of the file of that name: done already when there is no `from`. */
+  | { readonly kind: "replace"; readonly from: string; readonly to: string };
+
+export const INTENT_ENDING = ".intent~";
+const NEW_ENDING = ".new~";
+
+/** Names of files that are not images but on the way to be, or notes. */
+export const isOwnName = (name: string): boolean => name.endsWith("~");
+
+const CACHE_BEGINNING = "cache-";
+
+/** The name of what is kept of an image across the network. */
+export const cacheName = (uniqueId: string): string => `${CACHE_BEGINNING}${uniqueId}~`;
+export const isCacheName = (name: string): boolean => name.startsWith(CACHE_BEGINNING) && isOwnName(name);
+
+/** The name under which the next file of a name is made. */
+export const newName = (name: string): string => name + NEW_ENDING;
+
+/** Creates the file that will take a name; what a crash left there before is thrown away. */
+export async function createNew(folder: Folder, name: string): Promise<ImageFile> {
+  if (await folder.exists(newName(name))) await folder.remove(newName(name));
+  return folder.create(newName(name));
+}
+
+const toHex = (bytes: Uint8Array): string => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+
+function fromHex(hex: string): Uint8Array {
+  return Uint8Array.from({ length: hex.length / 2 }, (_, i) => Number.parseInt(hex.slice(i * 2, i * 2 + 2), 16));
+}
+
+export const patch = (file: string, at: number, bytes: Uint8Array): Step => ({
+  kind: "patch",
+  file,
+  at,
+  hex: toHex(bytes),
+});
+
+/** A note in its file, open. */
+export class Intent {
+  private constructor(
+    private readonly folder: Folder,
+    private readonly file: ImageFile,
+    private readonly steps: readonly Step[],
+  ) {}
+
+  /** Writes down what the image `owner` is about to go through. From here on it will happen. */
+  static async write(folder: Folder, owner: string, steps: readonly Step[]): Promise<Intent> {
+    const name = owner + INTENT_ENDING;
+    if (await folder.exists(name)) {
+      const next = "recover the folder";
+      throw new StorageError("in-use", "an operation on the image was not finished", { file: owner, next });
+    }
+    const file = await folder.create(name);
+    const text = JSON.stringify(steps);
+    file.write(0, [encodeUtf8(`${crc32(encodeUtf8(text))}\n${text}`)]);
+    await file.sync();
+    return new Intent(folder, file, steps);
+  }
+
+  /** A note that was left behind, with its lock; null when it was never whole. */
+  static async find(folder: Folder, name: string): Promise<Intent | null> {
+    const file = await folder.open(name, "write");
+    try {
+      const steps = await readSteps(file);
+      if (steps !== null) return new Intent(folder, file, steps);
+      await file.close();
+      await folder.remove(name);
+      return null;
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+  }
+
+  /** Does it, and forgets the note. `open` are files to patch that the caller has open. */
+  async apply(open: readonly ImageFile[] = []): Promise<void> {
+    await this.applyPatches(open);
+    await this.finish();
+  }
+
+  /** Does the renames, and forgets the note. */
+  async finish(): Promise<void> {
+    for (const step of this.steps) if (step.kind === "rename" || step.kind === "replace") await move(this.folder, step);
+    await this.forget();
+  }
+
+  /** Does what comes before the renames. */
+  async applyPatches(open: readonly ImageFile[]): Promise<void> {
+    const names = this.steps.flatMap((step) => (step.kind === "patch" || step.kind === "cut" ? [step.file] : []));
+    for (const name of new Set(names)) {
+      const mine = open.find((file) => file.name === name);
+      if (mine === undefined && !(await this.folder.exists(name))) continue;
+      const file = mine ?? (await this.folder.open(name, "write"));
+      try {
+        await change(file, this.steps);
+      } finally {
+        if (mine === undefined) await file.close();
+      }
+    }
+  }
+
+  async forget(): Promise<void> {
+    const { name } = this.file;
+    await this.file.close();
+    await this.folder.remove(name);
+  }
+
+  /** Leaves the note for whoever recovers the folder. */
+  async leave(): Promise<void> {
+    await this.file.close();
+  }
+}
+
+async function readSteps(file: ImageFile): Promise<readonly Step[] | null> {
+  const bytes = new Uint8Array(file.size);
+  if (bytes.length > 0) await file.read(0, [bytes]);
+  const text = decodeUtf8(bytes);
+  const line = text.indexOf("\n");
+  const body = text.slice(line + 1);
+  if (line < 0 || Number(text.slice(0, line)) !== crc32(encodeUtf8(body))) return null;
+  return JSON.parse(body) as readonly Step[];
+}
+
+async function change(file: ImageFile, steps: readonly Step[]): Promise<void> {
+  for (const step of steps)
+    if (step.kind === "patch" && step.file === file.name) file.write(step.at, [fromHex(step.hex)]);
+  await file.sync();
+  for (const step of steps) {
+    if (step.kind !== "cut" || step.file !== file.name) continue;
+    file.truncate(step.size);
+    await file.sync();
+  }
+}
+
+async function move(folder: Folder, step: Step & { readonly kind: "rename" | "replace" }): Promise<void> {
+  if (!(await folder.exists(step.from))) return;
+  if (step.kind === "rename" && (await folder.exists(step.to))) return;
+  await folder.rename(step.from, step.to);
+}
+
+/** Finishes what crashes interrupted, and removes what never began. Answers the images that were finished. */
+export async function recoverFolder(folder: Folder): Promise<string[]> {
+  const finished: string[] = [];
+  for (const { name } of await folder.list()) {
+    if (!name.endsWith(INTENT_ENDING)) continue;
+    try {
+      const intent = await Intent.find(folder, name);
+      if (intent === null) continue;
+      await intent.apply().catch(async (error: unknown) => {
+        await intent.leave();
+        throw error;
+      });
+      finished.push(name.slice(0, -INTENT_ENDING.length));
+    } catch (error) {
+      // Somebody else is at it.
+      if (!(error instanceof StorageError) || (error.code !== "locked" && error.code !== "not-found")) throw error;
+    }
+  }
+  for (const { name } of await folder.list()) {
+    if (!name.endsWith(NEW_ENDING)) continue;
+    if (await folder.exists(name.slice(0, -NEW_ENDING.length) + INTENT_ENDING)) continue;
+    await folder.remove(name).catch((error: unknown) => {
+      if (!(error instanceof StorageError)) throw error;
+    });
+  }
+  return finished;
+}

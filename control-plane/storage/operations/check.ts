@@ -1,0 +1,150 @@
+/** Checking and repairing images by name: the file, and for a chain every image below it. */
+import { StorageError, toStorageError } from "../errors.js";
+import { detectFormat, type ImageFormat } from "../format.js";
+import type { ImageFile } from "../image-file.js";
+import type { Images } from "../images.js";
+import { identityOf } from "../images.js";
+import { INTENT_ENDING } from "../notes.js";
+import { readQcow2Header } from "../qcow2/index.js";
+import { checkVhd, type Finding } from "../vhd/check.js";
+import { fromVhdTime, toVhdTime } from "../vhd/fields.js";
+import { DiskType } from "../vhd/footer.js";
+import type { Header } from "../vhd/header.js";
+import { isAddress, parentMissing, parentNames } from "../vhd/parent.js";
+import { type RepairOptions, repairVhd } from "../vhd/repair.js";
+
+/** Looks for damage in an image and all that it stands on, and names all that it finds. Changes nothing. */
+export async function checkImage(images: Images, name: string, format?: ImageFormat): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  await checkChain(images, name, format, [], findings);
+  if (await images.folder.exists(name + INTENT_ENDING)) {
+    const what = "an operation on the image was interrupted";
+    const fault = { code: "in-use", what, field: "intent", expected: "recovery of the folder" } as const;
+    findings.push({ kind: "unfinished", severity: "warning", repair: "none", file: name, fault });
+  }
+  return findings;
+}
+
+async function checkChain(
+  images: Images,
+  name: string,
+  told: ImageFormat | undefined,
+  chain: readonly string[],
+  findings: Finding[],
+): Promise<void> {
+  const file = await images.folder.peek(name);
+  try {
+    const format = told ?? (await detectFormat(file));
+    if (format === "raw") return;
+    if (format === "qcow2") {
+      await readQcow2Header(file).catch((error: unknown) => findings.push(thrown("header", name, error)));
+      return;
+    }
+    const { footer, header, findings: own } = await checkVhd(file);
+    findings.push(...own);
+    if (header === null || footer?.diskType !== DiskType.DIFFERENCING || isAddress(header.parentName)) return;
+    await checkParent(images, file, header, [...chain, name], findings);
+  } finally {
+    await file.close();
+  }
+}
+
+async function checkParent(
+  images: Images,
+  file: ImageFile,
+  header: Header,
+  chain: readonly string[],
+  findings: Finding[],
+): Promise<void> {
+  const { folder } = images;
+  for (const name of await parentNames(folder, file, header)) {
+    if (!(await folder.exists(name))) continue;
+    if (chain.includes(name)) {
+      const details = { found: [...chain, name].join(" -> ") };
+      const fault = new StorageError("parent-loop", "the chain of parents leads back to an image in it", details);
+      findings.push(thrown("parent", file.name, fault));
+      return;
+    }
+    const other = await identityFault(images, name, header);
+    if (other !== null) findings.push(thrown("parent", file.name, other));
+    else await noteTime(images, name, file.name, header, findings);
+    return checkChain(images, name, undefined, chain, findings);
+  }
+  findings.push(thrown("parent", file.name, await parentMissing(folder, file, header)));
+}
+
+/** A copy of a parent may have another time, so that this alone says little. */
+async function noteTime(
+  images: Images,
+  name: string,
+  child: string,
+  header: Header,
+  findings: Finding[],
+): Promise<void> {
+  const parent = await images.folder.peek(name);
+  const found = toVhdTime(parent.modifiedMs);
+  const format = await detectFormat(parent).finally(() => parent.close());
+  if (found === header.parentTimeStamp || format !== "vhd") return;
+  const text = (seconds: number): string => new Date(fromVhdTime(seconds)).toISOString();
+  const what = `${name} has been copied or changed since the image was made for it`;
+  const field = "Parent Time Stamp";
+  const fault = {
+    code: "parent-changed",
+    what,
+    field,
+    found: text(found),
+    expected: text(header.parentTimeStamp),
+  } as const;
+  findings.push({ kind: "parent", severity: "note", repair: "none", file: child, fault });
+}
+
+/** Whether the image of that name is the one that the child was made for, as far as it can be told. */
+async function identityFault(images: Images, name: string, header: Header): Promise<StorageError | null> {
+  const file = await images.folder.peek(name);
+  let found: string;
+  try {
+    if ((await detectFormat(file)) === "vhd") {
+      const { footer } = await checkVhd(file);
+      // One that cannot be read is told of by its own check.
+      if (footer === null) return null;
+      found = footer.uniqueId;
+    } else found = await identityOf(await images.openFile(file));
+  } finally {
+    await file.close();
+  }
+  if (found === header.parentUniqueId) return null;
+  const expected = header.parentUniqueId;
+  const field = "Parent Unique ID";
+  return new StorageError("parent-changed", `${name} is not the parent that the image was made for`, {
+    field,
+    found,
+    expected,
+  });
+}
+
+function thrown(kind: Finding["kind"], file: string, error: unknown): Finding {
+  const { code, message, field, found, expected } = toStorageError(error, file);
+  const facts = { ...(found !== undefined && { found }), ...(expected !== undefined && { expected }) };
+  return {
+    kind,
+    severity: "error",
+    repair: "none",
+    file,
+    fault: { code, what: message, field: field ?? kind, ...facts },
+  };
+}
+
+/** Repairs one image that nobody uses, and answers what was mended. Parents are images of their own. */
+export async function repairImage(
+  images: Images,
+  name: string,
+  options: RepairOptions = {},
+): Promise<readonly Finding[]> {
+  const file = await images.folder.open(name, "write");
+  try {
+    if ((await detectFormat(file)) === "vhd") return await repairVhd(file, options);
+    throw new StorageError("unsupported", "only VHDs can be repaired", { file: name });
+  } finally {
+    await file.close();
+  }
+}

@@ -1,0 +1,78 @@
+import { expect, it } from "vitest";
+import type { Disk } from "./disk.js";
+import { MemoryFolder } from "./folders/memory.js";
+import { ImageStore } from "./store.js";
+import { failure, imageContents, pattern, sameBytes, testSources } from "./testing/images.js";
+
+const BYTES = 128 * 1024;
+const open = (folder = new MemoryFolder()) => ImageStore.open({ folder, sources: testSources() });
+const put = (disk: Disk, sector: number, seed: number) => disk.write(sector, [pattern(1024, seed)]);
+
+it("does to an image in use and to one that is not what was asked for", async () => {
+  const store = await open();
+  await store.create("a.vhd", { kind: "dynamic", bytes: BYTES, blockBytes: 4096 });
+  await store.snapshot("a.vhd", "empty.vhd");
+  const disk = await store.openDisk("a.vhd");
+  await put(disk, 0, 1);
+  await store.snapshot("a.vhd", "one.vhd");
+  await put(disk, 2, 2);
+  await store.snapshot("a.vhd", "two.vhd");
+  await put(disk, 4, 3);
+  // One in the middle of what is in use, then the top itself.
+  await store.coalesce("two.vhd");
+  await store.resize("a.vhd", BYTES * 2);
+  expect(store.liveDisk("a.vhd")?.chain).toEqual(["a.vhd", "two.vhd", "empty.vhd"]);
+  await put(disk, 300, 4);
+  await store.coalesce("a.vhd");
+  expect((await failure(() => store.resize("a.vhd", BYTES))).code).toBe("bad-request");
+  await disk.close();
+  expect(store.liveDisk("a.vhd")).toBe(undefined);
+  await store.coalesce("a.vhd");
+  expect((await store.tree()).map((node) => node.name)).toEqual(["a.vhd"]);
+  const expected = new Uint8Array(BYTES * 2);
+  for (const [sector, seed] of [
+    [0, 1],
+    [2, 2],
+    [4, 3],
+    [300, 4],
+  ] as const)
+    expected.set(pattern(1024, seed), sector * 512);
+  expect(sameBytes(await imageContents(store.images, "a.vhd"), expected)).toBe(true);
+  expect((await failure(() => store.resize("a.vhd", BYTES))).code).toBe("in-use");
+  expect((await store.check("a.vhd")).filter((f) => f.severity !== "note")).toEqual([]);
+});
+
+it("never writes to what other images stand on", async () => {
+  const store = await open();
+  await store.create("a.vhd", { kind: "dynamic", bytes: BYTES });
+  await store.clone("a.vhd", "b.vhd");
+  expect(await failure(() => store.openDisk("a.vhd"))).toEqual({
+    code: "in-use",
+    message:
+      "a.vhd: other images stand on this one, and they would see what is written (found b.vhd); remove or merge them first",
+  });
+  expect((await failure(() => store.snapshot("a.vhd", "s.vhd"))).code).toBe("in-use");
+  expect((await failure(() => store.remove("a.vhd"))).code).toBe("in-use");
+  await (await store.openDisk("a.vhd", { readOnly: true })).close();
+});
+
+it("opens what is only read for any number of readers", async () => {
+  const store = await open();
+  await store.create("a.raw", { kind: "raw", bytes: BYTES });
+  const [one, two] = [
+    await store.openDisk("a.raw", { readOnly: true }),
+    await store.openDisk("a.raw", { readOnly: true }),
+  ];
+  expect([one.readOnly, one.sectors]).toEqual([true, BYTES / 512]);
+  expect((await failure(() => one.write(0, [new Uint8Array(512)]))).code).toBe("read-only");
+  expect((await failure(() => store.openDisk("a.raw"))).code).toBe("locked");
+  await one.close();
+  await one.close();
+  await two.close();
+  await (await store.openDisk("a.raw")).close();
+  expect((await failure(() => store.openDisk("https://example.org/a.raw"))).code).toBe("read-only");
+  expect((await failure(() => store.openDisk("https://example.org/a.raw", { readOnly: true }))).code).toBe(
+    "unsupported",
+  );
+  expect((await failure(() => store.openDisk("a.raw", { format: "qcow2" }))).code).toBe("read-only");
+});

@@ -1,0 +1,130 @@
+/**
+ * How what an image holds in memory gets into its file. One commit at a time:
+ *
+ * 1. bitmaps of new blocks are written where nothing points to yet; a footer stands behind the last block;
+ * 2. the file is synced, and with it all data written so far;
+ * 3. table entries of those blocks, and new bits of older blocks, are written; the file is synced again.
+ *
+ * Whatever part of 3 survives a crash, it points only to what 2 made durable. Without anything held, 2 is all.
+ */
+import { type Pending, SECTOR_BYTES } from "../disk.js";
+import type { ImageFile } from "../image-file.js";
+import type { BlockTable } from "./bat.js";
+import type { Bitmaps } from "./bitmaps.js";
+import { type Footer, writeFooter } from "./footer.js";
+import type { Header } from "./header.js";
+
+/** With this many blocks changed a commit begins by itself, so that memory stays bounded. */
+const SOFT_LIMIT = 2048;
+/** With this many, writers wait for it. */
+const HARD_LIMIT = 16384;
+
+export interface CommitSource {
+  readonly file: ImageFile;
+  readonly bitmaps: Bitmaps;
+  image(): {
+    readonly table: BlockTable;
+    readonly footer: Footer;
+    readonly header: Header;
+    /** In sectors. */
+    readonly end: number;
+  };
+  /** These sectors hold blocks that nothing points to any more. */
+  freed(sectors: readonly number[]): void;
+  readonly endFooterIntact: boolean;
+}
+
+export class Commits {
+  #running: Promise<void> | null = null;
+  #next: Promise<void> | null = null;
+  #footerIntact: boolean;
+  /** Blocks given back since a commit took them. */
+  #freed: number[] = [];
+
+  constructor(private readonly source: CommitSource) {
+    this.#footerIntact = source.endFooterIntact;
+  }
+
+  /** Makes durable what was written before: by a commit that begins now, or after the one that is under way. */
+  flush(): Promise<void> {
+    if (this.#running === null) return this.#start();
+    const start = (): Promise<void> => this.#start();
+    this.#next ??= this.#running.then(start, start);
+    return this.#next;
+  }
+
+  /** Keeps what is held within bounds. */
+  relieve(): Pending {
+    const held = this.source.bitmaps.dirty.size;
+    if (held < SOFT_LIMIT) return;
+    // A failure is found again by the next flush, which tells somebody.
+    if (this.#running === null) this.#start().catch(() => {});
+    if (held >= HARD_LIMIT) return this.flush();
+  }
+
+  /** The file now reaches to sector `end`: the footer goes there. */
+  moveEnd(end: number): void {
+    this.source.file.write(end * SECTOR_BYTES, [writeFooter(this.source.image().footer)]);
+    this.#footerIntact = true;
+  }
+
+  /** A block's sectors are free once the table says so durably. */
+  free(sector: number): void {
+    this.#freed.push(sector);
+  }
+
+  #start(): Promise<void> {
+    this.#next = null;
+    const run = this.#run().finally(() => {
+      this.#running = null;
+    });
+    this.#running = run;
+    return run;
+  }
+
+  async #run(): Promise<void> {
+    const { file, bitmaps } = this.source;
+    const { table, header, end } = this.source.image();
+    const entries = table.capture();
+    const dirty = bitmaps.capture();
+    const freed = this.#freed;
+    this.#freed = [];
+    let done = false;
+    try {
+      const changed = this.#writeNew(table, entries, dirty);
+      if (!this.#footerIntact) this.moveEnd(end);
+      await file.sync();
+      if (entries.size > 0 || changed.length > 0) {
+        const tableOffset = Number(header.tableOffset);
+        for (const sector of table.apply()) {
+          const at = sector * SECTOR_BYTES;
+          file.write(tableOffset + at, [table.bytes.subarray(at, at + SECTOR_BYTES)]);
+        }
+        for (const { sector, bytes } of changed) file.write(sector * SECTOR_BYTES, [bytes]);
+        await file.sync();
+      }
+      done = true;
+    } finally {
+      table.release(done);
+      bitmaps.release(dirty, done);
+      if (done) this.source.freed(freed);
+      else this.#freed.push(...freed);
+    }
+  }
+
+  /** Writes the bitmaps of new blocks; answers those of older blocks as they are now, for later. */
+  #writeNew(
+    table: BlockTable,
+    entries: ReadonlyMap<number, number>,
+    dirty: ReadonlySet<number>,
+  ): { readonly sector: number; readonly bytes: Uint8Array }[] {
+    const changed: { sector: number; bytes: Uint8Array }[] = [];
+    for (const block of dirty) {
+      const { bytes } = this.source.bitmaps.kept(block)!;
+      const fresh = entries.get(block);
+      if (fresh !== undefined) this.source.file.write(fresh * SECTOR_BYTES, [bytes]);
+      else changed.push({ sector: table.lookup(block), bytes: bytes.slice() });
+    }
+    return changed;
+  }
+}

@@ -1,0 +1,280 @@
+/**
+ * A dynamic or differencing image as a disk. [VHD] "Implementing a Dynamic Disk", "Implementing a Differencing Hard Disk".
+ *
+ * Data goes to the file at once; what makes it reachable, block table and sector bitmaps, is held in memory until a flush
+ * and then written by `commit.ts` in the order that README.md gives. Reads see what is held.
+ */
+import { type Disk, type Pending, SECTOR_BYTES } from "../disk.js";
+import { StorageError } from "../errors.js";
+import type { ImageFile } from "../image-file.js";
+import { checkRange, checkRequest, checkWritable, cutSegments, fillSegments, type Segments } from "../segments.js";
+import { together } from "../waits.js";
+import { UNUSED } from "./bat.js";
+import type { SectorBitmap } from "./bitmap.js";
+import { type BitmapSource, Bitmaps } from "./bitmaps.js";
+import { Commits } from "./commit.js";
+import { DiskType, type Footer } from "./footer.js";
+import type { Header } from "./header.js";
+import { type BlockShape, blockShape, type SparseImage } from "./sparse-image.js";
+
+/** Data of blocks begins at a multiple of this many sectors: pages of the host are then written whole. */
+const ALIGNMENT_SECTORS = 8;
+
+export class SparseDisk implements Disk, BitmapSource {
+  readonly sectorSize = SECTOR_BYTES;
+  readonly shape: BlockShape;
+  readonly #bitmaps: Bitmaps;
+  readonly #commits: Commits;
+  #footer: Footer;
+  #header: Header;
+  #table: SparseImage["table"];
+  /** Where the next block may begin, in sectors. */
+  #end: number;
+  /** Blocks of the file that the table no longer uses, durably. */
+  readonly #free: number[] = [];
+  #closed = false;
+
+  /** Takes the file and the parent over: they are closed with the disk. */
+  constructor(
+    readonly file: ImageFile,
+    image: SparseImage,
+    private parent: Disk | null,
+  ) {
+    this.#footer = image.footer;
+    this.#header = image.header;
+    this.#table = image.table;
+    this.#end = image.end;
+    this.shape = blockShape(image.header.blockSize);
+    this.#bitmaps = new Bitmaps(this);
+    this.#commits = new Commits({
+      file,
+      bitmaps: this.#bitmaps,
+      image: () => ({ table: this.#table, footer: this.#footer, header: this.#header, end: this.#end }),
+      freed: (sectors) => this.#free.push(...sectors),
+      endFooterIntact: image.endFooterIntact,
+    });
+  }
+
+  get description(): string {
+    return `vhd ${this.file.name}`;
+  }
+
+  get sectors(): number {
+    return Number(this.#footer.currentSize) / SECTOR_BYTES;
+  }
+
+  get readOnly(): boolean {
+    return this.file.mode === "read";
+  }
+
+  get supportsDiscard(): boolean {
+    return !this.readOnly && this.parent === null;
+  }
+
+  get footer(): Footer {
+    return this.#footer;
+  }
+
+  /** Where the next block may begin, in sectors: behind everything. */
+  get end(): number {
+    return this.#end;
+  }
+
+  get header(): Header {
+    return this.#header;
+  }
+
+  get table(): SparseImage["table"] {
+    return this.#table;
+  }
+
+  read(sector: number, into: Segments): Pending {
+    this.#check();
+    const count = checkRequest(this, sector, into);
+    const { sectorsPerBlock } = this.shape;
+    if ((sector % sectorsPerBlock) + count <= sectorsPerBlock) {
+      const at = this.#wholeAt(sector, count);
+      if (at !== undefined) return this.file.read(at, into);
+    }
+    return together((waits) => this.#readBlocks(sector, count, into, waits));
+  }
+
+  #readBlocks(sector: number, count: number, into: Segments, waits: Promise<void>[]): void {
+    const { sectorsPerBlock } = this.shape;
+    for (let done = 0; done < count; ) {
+      const at = sector + done;
+      const block = Math.floor(at / sectorsPerBlock);
+      const first = at % sectorsPerBlock;
+      const part = Math.min(count - done, sectorsPerBlock - first);
+      const entry = this.#table.lookup(block);
+      const buffers = cutSegments(into, done * SECTOR_BYTES, part * SECTOR_BYTES);
+      if (entry === UNUSED) keep(waits, this.#readBelow(at, buffers));
+      else {
+        const bitmap = this.#bitmaps.get(block, entry);
+        // Nothing read before is lost: a buffer may be filled twice.
+        if (bitmap instanceof Promise) waits.push(bitmap.then(() => this.read(at, buffers)));
+        else this.#readBlock(entry, bitmap, first, at, buffers, waits);
+      }
+      done += part;
+    }
+  }
+
+  /** Where the file has all of some sectors of one block in a row; undefined when it does not, or may not. */
+  #wholeAt(sector: number, count: number): number | undefined {
+    const block = Math.floor(sector / this.shape.sectorsPerBlock);
+    const entry = this.#table.lookup(block);
+    const bitmap = entry === UNUSED ? undefined : this.#bitmaps.kept(block);
+    if (bitmap === undefined || count === 0) return undefined;
+    const first = sector % this.shape.sectorsPerBlock;
+    if (!bitmap.has(first) || bitmap.runLength(first, count) < count) return undefined;
+    return this.#dataAt(entry, first);
+  }
+
+  /** Reads sectors of one block that is in the file. */
+  #readBlock(
+    entry: number,
+    bitmap: SectorBitmap,
+    first: number,
+    sector: number,
+    into: Segments,
+    waits: Promise<void>[],
+  ): void {
+    let count = 0;
+    for (let i = 0; i < into.length; i++) count += into[i]!.length / SECTOR_BYTES;
+    for (let done = 0; done < count; ) {
+      const run = bitmap.runLength(first + done, count - done);
+      const buffers = cutSegments(into, done * SECTOR_BYTES, run * SECTOR_BYTES);
+      if (bitmap.has(first + done)) keep(waits, this.file.read(this.#dataAt(entry, first + done), buffers));
+      else keep(waits, this.#readBelow(sector + done, buffers));
+      done += run;
+    }
+  }
+
+  /** What this image does not hold: the parent's, and zeros where that ends. */
+  #readBelow(sector: number, into: Segments): Pending {
+    const below = this.parent === null ? 0 : this.parent.sectors - sector;
+    let bytes = 0;
+    for (let i = 0; i < into.length; i++) bytes += into[i]!.length;
+    if (below <= 0) return fillSegments(into, 0);
+    if (below * SECTOR_BYTES >= bytes) return this.parent!.read(sector, into);
+    fillSegments(cutSegments(into, below * SECTOR_BYTES, bytes - below * SECTOR_BYTES), 0);
+    return this.parent!.read(sector, cutSegments(into, 0, below * SECTOR_BYTES));
+  }
+
+  write(sector: number, from: Segments): Pending {
+    this.#check();
+    checkWritable(this);
+    const count = checkRequest(this, sector, from);
+    const { sectorsPerBlock } = this.shape;
+    for (let done = 0; done < count; ) {
+      const block = Math.floor((sector + done) / sectorsPerBlock);
+      const first = (sector + done) % sectorsPerBlock;
+      const part = Math.min(count - done, sectorsPerBlock - first);
+      let entry = this.#table.lookup(block);
+      if (entry === UNUSED) entry = this.#allocate(block);
+      const buffers = cutSegments(from, done * SECTOR_BYTES, part * SECTOR_BYTES);
+      this.file.write(this.#dataAt(entry, first), buffers);
+      // A file that is written to is local, and its bitmaps are there at once.
+      if ((this.#bitmaps.get(block, entry) as SectorBitmap).setRun(first, part)) this.#bitmaps.markDirty(block);
+      done += part;
+    }
+    return this.#commits.relieve();
+  }
+
+  flush(): Pending {
+    this.#check();
+    if (this.file.mode === "write") return this.#commits.flush();
+  }
+
+  /** Gives whole blocks back. The rest of what is discarded stays as it is. */
+  discard(sector: number, count: number): Pending {
+    this.#check();
+    checkWritable(this);
+    checkRange(this, sector, count);
+    if (!this.supportsDiscard) return;
+    const { sectorsPerBlock } = this.shape;
+    const end = sector + count === this.sectors ? Math.ceil(this.sectors / sectorsPerBlock) : undefined;
+    const last = end ?? Math.floor((sector + count) / sectorsPerBlock);
+    for (let block = Math.ceil(sector / sectorsPerBlock); block < last; block++) {
+      if (this.#table.lookup(block) === UNUSED) continue;
+      this.#commits.free(this.#table.lookup(block));
+      this.#table.change(block, UNUSED);
+      this.#bitmaps.forget(block);
+    }
+  }
+
+  /** The disk that shows through where this image holds nothing. */
+  get below(): Disk | null {
+    return this.parent;
+  }
+
+  /** Puts another disk of the same contents below, or none, and answers the former one. */
+  replaceBelow(parent: Disk | null): Disk | null {
+    const former = this.parent;
+    this.parent = parent;
+    return former;
+  }
+
+  /** Becomes another image in name: the file's footers have been changed already. */
+  adoptIdentity({ uniqueId, timeStamp }: Footer): void {
+    this.#footer = { ...this.#footer, uniqueId, timeStamp };
+  }
+
+  /** The footer, header and table have been changed in the file by others than this. */
+  reload(image: SparseImage): void {
+    this.#footer = image.footer;
+    this.#header = image.header;
+    this.#table = image.table;
+    this.#end = image.end;
+  }
+
+  /** The bits of a block, for those who copy images: null when the image holds nothing of it. */
+  heldSectors(block: number): SectorBitmap | null | Promise<SectorBitmap> {
+    const entry = this.#table.lookup(block);
+    return entry === UNUSED ? null : this.#bitmaps.get(block, entry);
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    try {
+      if (this.file.mode === "write") await this.#commits.flush();
+    } finally {
+      await this.file.close();
+      await this.parent?.close();
+    }
+  }
+
+  #allocate(block: number): number {
+    const reused = this.#free.pop();
+    const entry = reused ?? alignedStart(this.#end, this.shape);
+    if (reused === undefined) {
+      const end = entry + this.shape.bitmapSectors + this.shape.sectorsPerBlock;
+      this.#commits.moveEnd(end);
+      this.#end = end;
+    }
+    // What is behind the old end of a file reads as zeros; a block that was used before holds what it held.
+    const isZero = reused === undefined && this.#footer.diskType === DiskType.DYNAMIC;
+    this.#bitmaps.make(block, isZero);
+    this.#table.change(block, entry);
+    return entry;
+  }
+
+  #dataAt(entry: number, sectorInBlock: number): number {
+    return (entry + this.shape.bitmapSectors + sectorInBlock) * SECTOR_BYTES;
+  }
+
+  #check(): void {
+    if (this.#closed) throw new StorageError("closed", "the disk is closed", { file: this.description });
+  }
+}
+
+/** The first sector from `end` on where a block's data is aligned. */
+export function alignedStart(end: number, shape: BlockShape): number {
+  const data = end + shape.bitmapSectors;
+  return end + ((ALIGNMENT_SECTORS - (data % ALIGNMENT_SECTORS)) % ALIGNMENT_SECTORS);
+}
+
+function keep(waits: Promise<void>[], pending: Pending): void {
+  if (pending instanceof Promise) waits.push(pending);
+}
