@@ -44,6 +44,8 @@ export const Domain = struct("Domain", "One domain.", {
   evtBuckets: u32("Pages of Evtchn, 128 ports each", 128),
   evtArrays: u32("Machine addresses of the guest's FIFO event array pages", 128),
   evtArrayCount: u32("How many of them"),
+  evtMoved: u32("Ports that were bound to another vCPU while they stood in a FIFO queue; 0 in free places", 8),
+  evtMoves: u32("How many of them"),
   pollers: u32("Bit per vCPU that polls for a port", 4),
   gntLock: u32("Spinlock of the grant table", 1, 8),
   gntVersion: u32("1 or 2"),

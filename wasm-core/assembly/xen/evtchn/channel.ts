@@ -6,7 +6,7 @@ import { Domain, DomainStat, Errno, Evtchn, EvtchnState, MachineOff, Virq, XenVc
 import { count, domainOf, domainVcpu, isLive } from "../../mem/domains";
 import { ring, spinLockPair, spinUnlockPair } from "../../util/atomics";
 import { machine } from "../../util/host";
-import { clearFifo, dropFifo, isPendingFifo, raiseFifo, unmaskFifo } from "./fifo";
+import { clearFifo, dropFifo, isPendingFifo, noteMove, raiseFifo, unmaskFifo } from "./fifo";
 import { allocPort, evtLock, lockPorts, portOf, releasePort, unlockPorts } from "./port";
 import { clear2l, isPending2l, raise2l, unmask2l } from "./two-level";
 
@@ -246,7 +246,10 @@ export function bindVcpu(dom: Domain, port: u32, vcpu: u32): i32 {
     const state = e.state;
     if (state == EvtchnState.UNBOUND || state == EvtchnState.INTERDOMAIN) result = 0;
     if (state == EvtchnState.VIRQ && !isPerVcpu(e.virq)) result = 0;
-    if (result == 0) e.notifyVcpu = <u16>vcpu;
+    if (result == 0) {
+      if (dom.evtFifo && e.notifyVcpu != <u16>vcpu) noteMove(dom, port);
+      e.notifyVcpu = <u16>vcpu;
+    }
   }
   unlockPorts(dom);
   return result;

@@ -238,6 +238,40 @@ describe("FIFO event channels", () => {
     expect(a.upcallPending(1)).toBe(true);
   });
 
+  it("loses no event whose vCPU went down and whose queue the guest threw away", async () => {
+    const [a, b] = await pair();
+    enable(a);
+    const [[moved, theirs], [other, others]] = [connect(a, b), connect(a, b)] as const;
+    const bind = (port: number, vcpu: number): void =>
+      void expect(
+        a.evtchn(8, [
+          [4, port],
+          [4, vcpu],
+        ]),
+      ).toBe(0);
+    bind(moved, 1);
+    for (const port of [moved, other]) a.unmask(port);
+    b.send(theirs);
+    expect(head(a, 7, 1)).toBe(moved);
+    bind(moved, 0);
+    // Still in the old queue, which may yet be looked at.
+    b.send(others);
+    expect(head(a, 7)).toBe(other);
+    expect(word(a, other) >>> 0).toBe((PENDING | LINKED) >>> 0);
+    setWord(a, other, 0);
+    // Taken out and not handled.
+    setWord(a, moved, PENDING);
+    b.send(others);
+    expect(head(a, 7)).toBe(moved);
+    expect(word(a, moved) >>> 0).toBe((PENDING | LINKED | other) >>> 0);
+    // Once is enough.
+    setWord(a, moved, PENDING);
+    setWord(a, other, 0);
+    b.send(others);
+    expect(word(a, moved) >>> 0).toBe(PENDING);
+    expect(head(a, 7)).toBe(other);
+  });
+
   it("keeps what was pending before the switch, and before the array page came", async () => {
     const [a, b] = await pair();
     const [pa, pb] = connect(a, b);

@@ -27,6 +27,8 @@ const QUEUES: u32 = 16;
 /** ready word, pad, sixteen heads */
 const CONTROL_BYTES: u32 = 72;
 const HEADS: usize = 8;
+/** Of Domain.evtMoved. */
+const MOST_MOVES: u32 = 8;
 const LINK_TRIES: i32 = 4;
 const EINVAL: i32 = 22;
 const ENOSPC: i32 = 28;
@@ -92,7 +94,44 @@ function enqueueEvent(dom: Domain, port: u32, e: Evtchn, word: usize): void {
   if (!linked && (atomic.or<u32>(control, ready) & ready) == 0) markEventsPending(cpu);
 }
 
+@inline
+function movedSlot(dom: Domain, i: u32): usize {
+  return changetype<usize>(dom) + DomainOff.evtMoved + (i << 2);
+}
+
+/**
+ * The port is being bound to another vCPU than the one in whose queue it may stand. A vCPU that goes down does not look
+ * into its queue any more, and Linux throws away what it finds there afterwards: the event is pending and nobody knows.
+ */
+export function noteMove(dom: Domain, port: u32): void {
+  const word = fifoWord(dom, port);
+  if (word == 0 || (atomic.load<u32>(word) & (<u32>FifoWord.LINKED)) == 0) return;
+  for (let i: u32 = 0; i < MOST_MOVES; i++) {
+    if (load<u32>(movedSlot(dom, i)) != 0) continue;
+    store<u32>(movedSlot(dom, i), port);
+    dom.evtMoves += 1;
+    return;
+  }
+}
+
+/** Queues moved events anew that have left the old queue and are pending still. One that is handled now comes once more. */
+function queueMoved(dom: Domain): void {
+  for (let i: u32 = 0; i < MOST_MOVES; i++) {
+    const port = load<u32>(movedSlot(dom, i));
+    if (port == 0) continue;
+    const word = fifoWord(dom, port);
+    const is = word == 0 ? 0 : atomic.load<u32>(word);
+    if ((is & (<u32>FifoWord.LINKED)) != 0) continue;
+    store<u32>(movedSlot(dom, i), 0);
+    dom.evtMoves -= 1;
+    const e = portOf(dom, port);
+    if ((is & (<u32>(FifoWord.PENDING | FifoWord.MASKED))) != <u32>FifoWord.PENDING) continue;
+    if (changetype<usize>(e) != 0 && e.state != EvtchnState.FREE) enqueueEvent(dom, port, e, word);
+  }
+}
+
 export function raiseFifo(dom: Domain, port: u32, e: Evtchn): void {
+  if (dom.evtMoves != 0) queueMoved(dom);
   const word = fifoWord(dom, port);
   if (word == 0) {
     e.pending = 1;
@@ -200,5 +239,7 @@ export function dropFifo(dom: Domain): void {
     framePut(load<u32>(changetype<usize>(dom) + DomainOff.evtArrays + (i << 2)) >> 12);
   }
   dom.evtArrayCount = 0;
+  memory.fill(movedSlot(dom, 0), 0, MOST_MOVES * 4);
+  dom.evtMoves = 0;
   dom.evtFifo = 0;
 }
