@@ -117,7 +117,10 @@ export const longPaging = longProgram(
       `${map(7)}mov [leaf + 8], rax; ${READ}; mov qword ptr [test_directory], 0; invlpg [${TEST} + 0x5000]; mov eax, [${TEST} + 0x1000]`,
       "v=e ip=49 fl=10002 cr2=40001000",
     ),
-    check("directory there again", `mov qword ptr [test_directory], test_table + 7; mov qword ptr [leaf + 8], 0; ${map(7)}`),
+    check(
+      "directory there again",
+      `mov qword ptr [test_directory], test_table + 7; mov qword ptr [leaf + 8], 0; ${map(7)}`,
+    ),
     check(
       "SMEP: a supervisor fetch from a user page",
       `mov rax, code_entry; btr qword ptr [rax], 2; mov rax, cr3; mov cr3, rax; ${cr4(SMEP)}${map(7)}${CALL}`,
