@@ -4,7 +4,14 @@
  */
 import type { Backend, BackendIo } from "../backends/backend.js";
 import type { LocalStore } from "../xenstore/index.js";
-import { type HandshakeEffect, type HandshakeEvent, type HandshakeState, INITIAL_HANDSHAKE, step } from "./machine.js";
+import {
+  type HandshakeEffect,
+  type HandshakeEvent,
+  type HandshakeState,
+  INITIAL_HANDSHAKE,
+  step,
+  XenbusState,
+} from "./machine.js";
 
 export interface DevicePaths {
   /** For example /local/domain/5/device/vbd/51712. */
@@ -57,6 +64,12 @@ export class XenbusDevice {
   remove(): void {
     this.store.write(`${this.paths.backend}/online`, "0");
     this.#apply({ kind: "offline" });
+  }
+
+  /** Says our state again, so that a connected front end reads what may have changed: a disk's size, for one. */
+  announce(): void {
+    if (this.#state.own === XenbusState.CONNECTED)
+      this.store.write(`${this.paths.backend}/state`, String(this.#state.own));
   }
 
   /** The guest is gone, or its device is broken beyond repair. */

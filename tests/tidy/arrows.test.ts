@@ -24,7 +24,12 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "control-plane/gnttab": [ABI, "control-plane/core-link", "control-plane/util"],
   "control-plane/ring": [ABI, "control-plane/core-link", "control-plane/util"],
   "control-plane/xenstore": [ABI, "control-plane/core-link", "control-plane/ring", "control-plane/util"],
-  "control-plane/backends/backend.ts": ["control-plane/evtchn", "control-plane/gnttab", "control-plane/util"],
+  "control-plane/backends/backend.ts": [
+    "control-plane/core-link",
+    "control-plane/evtchn",
+    "control-plane/gnttab",
+    "control-plane/util",
+  ],
   "control-plane/xenbus": ["control-plane/backends/backend.ts", "control-plane/util", "control-plane/xenstore"],
   "control-plane/backends": [
     ABI,
@@ -33,6 +38,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "control-plane/evtchn",
     "control-plane/gnttab",
     "control-plane/ring",
+    "control-plane/storage",
     "control-plane/util",
     "control-plane/xenbus",
   ],
