@@ -29,6 +29,8 @@ export class XenbusDevice {
     private readonly paths: DevicePaths,
     private readonly io: BackendIo,
     private readonly backend: Backend,
+    /** Called when both ends have closed and the keys are gone. */
+    private readonly onRemoved: () => void = () => {},
   ) {}
 
   get state(): HandshakeState {
@@ -64,6 +66,13 @@ export class XenbusDevice {
   remove(): void {
     this.store.write(`${this.paths.backend}/online`, "0");
     this.#apply({ kind: "offline" });
+  }
+
+  /** Ends all work without a word to the guest, which is gone or is not asked; keys are the caller's to remove. */
+  close(): void {
+    this.#endWatch();
+    if (this.#state.connected) this.backend.disconnect();
+    this.#state = { ...this.#state, own: XenbusState.CLOSED, connected: false };
   }
 
   /** Says our state again, so that a connected front end reads what may have changed: a disk's size, for one. */
@@ -122,6 +131,7 @@ export class XenbusDevice {
         this.#endWatch();
         this.store.remove(this.paths.backend);
         this.store.remove(this.paths.frontend);
+        this.onRemoved();
         return;
     }
   }

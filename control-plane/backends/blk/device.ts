@@ -27,6 +27,8 @@ export interface BlkOptions {
   /** The guest may only read, whatever the disk allows. */
   readonly readOnly?: boolean;
   readonly cdrom?: boolean;
+  /** False keeps the guest from freeing what it no longer needs. */
+  readonly discard?: boolean;
   /** Offers to keep a pool of pages mapped. The guest copies everything through it, which is dearer here than mapping. */
   readonly persistentGrants?: boolean;
 }
@@ -62,7 +64,7 @@ export class BlkBackend implements Backend<SavedBlk> {
     write("feature-barrier", 1);
     write("feature-persistent", this.options.persistentGrants ? 1 : 0);
     write("feature-max-indirect-segments", MOST_SEGMENTS);
-    write("feature-discard", supportsDiscard && !readOnly ? 1 : 0);
+    write("feature-discard", supportsDiscard && !readOnly && this.options.discard !== false ? 1 : 0);
     write("discard-granularity", DISCARD_GRANULARITY);
     write("discard-alignment", 0);
     write("discard-secure", 0);
