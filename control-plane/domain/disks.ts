@@ -5,7 +5,7 @@
 import type { DiskConfig, DiskInfo } from "../api/types.js";
 import { parseVdev, type Vdev } from "../api/vdev.js";
 import { BlkBackend } from "../backends/blk/index.js";
-import { type Disk, LiveDisk, MemoryDisk, StorageError } from "../storage/index.js";
+import { type Disk, formatOfName, LiveDisk, MemoryDisk, StorageError } from "../storage/index.js";
 import { err, type Failure, ok, type Result, utf8ByteString } from "../util/index.js";
 import { type DevicePaths, XenbusDevice } from "../xenbus/index.js";
 import { homeOf } from "../xenstore/index.js";
@@ -185,7 +185,8 @@ export class DomainDisk {
 }
 
 const isReadOnly = ({ access, devtype }: DiskConfig): boolean => devtype === "cdrom" || access === "r";
-const paramsOf = ({ target, format }: DiskConfig): string => (target === "" ? "" : `${format ?? "raw"}:${target}`);
+const paramsOf = ({ target, format }: DiskConfig): string =>
+  target === "" ? "" : `${format ?? formatOfName(target) ?? "raw"}:${target}`;
 
 async function openMedium(parts: DiskParts, config: DiskConfig, name: string): Promise<DiskResult<Disk>> {
   const { target, format } = config;

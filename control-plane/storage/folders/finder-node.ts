@@ -54,19 +54,17 @@ export function nodeFinder({ sources, folders = [] }: NodeFinderOptions): ImageF
   }
 
   async function pair(source: string, target: string, onlyCopy: boolean) {
-    const to = await place(target);
-    if (isAddress(source)) return { ...to, source };
+    if (isAddress(source)) return { ...(await place(target)), source };
     const path = resolve(home, source);
     const from = split(path);
-    const { root } = split(resolve(home, target));
-    if (from.root === root) return { ...to, source: from.name };
-    if (roots.includes(from.root)) return { ...to, source: path };
-    if (onlyCopy) return { store: await openStore(root, from.root), name: to.name, source: path };
-    const next = "put both into one folder, or name that folder with --images";
+    const to = split(resolve(home, target));
+    if (from.root === to.root) return { ...(await place(target)), source: from.name };
+    if (roots.includes(from.root)) return { ...(await place(target)), source: path };
+    if (onlyCopy) return { store: await openStore(to.root, from.root), name: to.name, source: path };
     throw new StorageError("bad-name", "an image stands only on images of its own folder", {
       file: target,
       found: source,
-      next,
+      next: "put both into one folder, or name that folder with --images",
     });
   }
 
