@@ -19,7 +19,7 @@ import { qemu } from "./peers/qemu.js";
 import { v86 } from "./peers/v86.js";
 import { xenolith } from "./peers/xenolith.js";
 import { programsFolder } from "./programs.js";
-import { machineTable, programTable, smpTable, times } from "./report.js";
+import { latencyTable, machineTable, programTable, smpTable, times } from "./report.js";
 import { type Round, taskFigures } from "./statistics.js";
 import { speedUp, targetsOf, targetTable } from "./targets.js";
 import { type Task, tasksOf } from "./workloads.js";
@@ -93,6 +93,8 @@ function report(peers: readonly Peer[], one: Measured, two: Measured): void {
   if (two.rounds.length > 0) {
     const keys = two.tasks.map(({ key }) => key);
     show(smpTable(two.rounds, peers, keys));
+    const latencies = latencyTable(two.rounds, peers, keys);
+    if (latencies !== "") show(latencies);
     const others = (["xenolith", "qemu", "native"] as const).map(
       (name) => `${name} ${times(speedUp(two.rounds, name))}`,
     );

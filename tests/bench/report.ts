@@ -1,6 +1,6 @@
 /** The tables that the bench prints, in Markdown. */
 import type { Counters, PeerName } from "./peers/peer.js";
-import { geometricMean, medianOf, type Round, ratio, type TaskFigures } from "./statistics.js";
+import { geometricMean, type Latency, latencyOf, medianOf, type Round, ratio, type TaskFigures } from "./statistics.js";
 
 export const seconds = (ms: number | null): string => (ms === null ? "-" : `${(ms / 1000).toFixed(2)} s`);
 export const times = (value: number | null | undefined): string => (value == null ? "-" : value.toFixed(2));
@@ -102,6 +102,31 @@ export function smpTable(
         seconds(medianOf(rounds, name, (run) => run.tasks.get(key)?.wallMs)),
         seconds(medianOf(rounds, name, (run) => run.tasks.get(key)?.cpuMs)),
       ]),
+    ]),
+  );
+}
+
+/** How soon two processors react, for the programs that tell; "" when there are none. */
+export function latencyTable(
+  rounds: readonly Round[],
+  peers: readonly { name: PeerName; title: string; smp: boolean }[],
+  keys: readonly string[],
+): string {
+  const shown = peers.filter(({ smp }) => smp);
+  const figure = (key: string, peer: PeerName, which: keyof Latency): number | null =>
+    medianOf(rounds, peer, (run) => {
+      const task = run.tasks.get(key);
+      return task && latencyOf(task)?.[which];
+    });
+  const told = keys.filter((key) => shown.some(({ name }) => figure(key, name, "median") !== null));
+  if (told.length === 0) return "";
+  return markdown(
+    ["reaction, us", ...shown.flatMap(({ title }) => [`${title}, median`, "99 %"])],
+    told.map((key) => [
+      key,
+      ...shown.flatMap(({ name }) =>
+        (["median", "most"] as const).map((which) => figure(key, name, which)?.toFixed(0) ?? "-"),
+      ),
     ]),
   );
 }

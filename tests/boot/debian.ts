@@ -13,8 +13,12 @@ export const BOOT_MS = 240_000;
 const SHELL_MS = BOOT_MS - 40_000;
 const COMMAND_MS = 120_000;
 const PROMPT = "xenolith:/# ";
-/** What the shell prints after each command; it cannot be in the echo of what was typed, as echo is off. */
-const STATUS = /<status (\d+)>\r?\n/;
+/**
+ * What the shell prints after each command; it cannot be in the echo of what was typed, as echo is off. The terminal writes
+ * the end of the line apart from it, and a message of the kernel's may come between.
+ */
+const STATUS = /<status (\d+)>/;
+const LINE_END = "\r\n";
 /** Reads commands without a line editor, so that its escape sequences are not in the output. */
 const READ_LOOP = 'stty -echo; while read -r line; do eval "$line"; echo "<status $?>"; done\n';
 const LINE_LIMIT = 4000;
@@ -100,6 +104,9 @@ export class Console {
 
 /** A guest at its shell. */
 export class Debian {
+  /** Where the last status ended, before the end of its line. */
+  #shown = 0;
+
   private constructor(
     readonly host: HostApi,
     readonly domid: DomId,
@@ -129,7 +136,10 @@ export class Debian {
     const end = await this.console.until(STATUS, from, ms);
     const shown = this.console.text.slice(from, end);
     const match = STATUS.exec(shown)!;
-    return { output: shown.slice(0, match.index).replaceAll("\r\n", "\n"), status: Number(match[1]) };
+    const isLate = !this.console.text.slice(this.#shown, from).includes(LINE_END);
+    const begin = isLate && shown.startsWith(LINE_END) ? LINE_END.length : 0;
+    this.#shown = end;
+    return { output: shown.slice(begin, match.index).replaceAll(LINE_END, "\n"), status: Number(match[1]) };
   }
 
   /** The output of a command that must succeed, trimmed. */

@@ -56,6 +56,7 @@ export class AppView extends View {
       ...parts,
       ui,
       monitor,
+      singleThread: parts.isolation !== "ok",
       boot: (request) => this.boot(request),
       notify: (notice) => this.notices.show(notice),
       fail: (error) => this.notices.show({ tone: "error", ...explain(error) }),

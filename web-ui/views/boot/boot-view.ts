@@ -48,7 +48,7 @@ export class BootView extends View {
         buildOptionsForm(this.options),
         this.ownKernel.element,
       ),
-      buildMachineFigure(),
+      buildMachineFigure(this.context.singleThread),
     );
   }
 

@@ -25,6 +25,8 @@ export interface AppContext {
   readonly dark: Store<boolean>;
   readonly ui: Store<UiState>;
   readonly parameters: PageParameters;
+  /** Whether the machine has one thread, because this page is not isolated. */
+  readonly singleThread: boolean;
   /** Starts a domain; reports its own failures. */
   boot(request: LaunchRequest): Promise<void>;
   /** Shows a message until it is dismissed. */
