@@ -167,17 +167,17 @@ describe.skipIf(!hasMke2fs())("a Debian on a disk", () => {
     expect(await debian.output("findmnt -no SOURCE,FSTYPE / | tr -s ' '; stat -c '%U %a' /usr/bin/su")).toBe(
       "/dev/xvda ext4\nroot 4755",
     );
-    await debian.output("mkdir /root/before && cp -a /usr/lib /root/before && sync");
+    await debian.output("mkdir /var/before && cp -a /usr/lib /var/before && sync");
     const sum = (folder: string) => `cd ${folder}; find . -type f | LC_ALL=C sort | xargs sha256sum | sha256sum; cd /`;
-    const before = await debian.output(sum("/root/before"), BOOT_MS);
-    const work = debian.run("for i in 1 2 3; do cp -a /usr/share /root/t$i && sync; done", BOOT_MS);
+    const before = await debian.output(sum("/var/before"), BOOT_MS);
+    const work = debian.run("for i in 1 2 3; do cp -a /usr/share /var/t$i && sync; done", BOOT_MS);
     await host.image("snapshot", "root.vhd", "golden.vhd");
     await host.image("clone", "golden.vhd", "clone.vhd");
     const clone = await Debian.boot(host, { name: "clone", ...root, ...disk("clone.vhd") });
     expect((await work).status).toBe(0);
-    expect(await clone.output(sum("/root/before"), BOOT_MS)).toBe(before);
-    await clone.output("rm -rf /root/before && sync");
-    expect(await debian.output(sum("/root/before"), BOOT_MS)).toBe(before);
+    expect(await clone.output(sum("/var/before"), BOOT_MS)).toBe(before);
+    await clone.output("rm -rf /var/before && sync");
+    expect(await debian.output(sum("/var/before"), BOOT_MS)).toBe(before);
     for (const { console, domid } of [clone, debian]) {
       const ended = host.waitShutdown(domid);
       console.type("poweroff\n");
