@@ -8,6 +8,11 @@ import type { HostApi } from "./types.js";
 export interface ConnectNodeOptions extends MachineOptions {
   /** Directory for automatic core dumps (on_crash = coredump-…). Without it there are none. */
   readonly coreDumpDirectory?: string;
+  /**
+   * Folders with everything below them that holds images: these may stand on each other across folders, and relative names
+   * count from the first. Without any, names count from the working directory, and images stand on those beside them.
+   */
+  readonly imageFolders?: readonly string[];
 }
 
 /** Where the bundles lie: beside this one, or in dist/ when this file runs from its source. */
@@ -16,7 +21,7 @@ const BUNDLES = import.meta.url.endsWith(".ts")
   : new URL("./", import.meta.url);
 
 export async function connectNode(options: ConnectNodeOptions = {}): Promise<HostApi> {
-  const { coreDumpDirectory, ...machine } = options;
+  const { coreDumpDirectory, imageFolders, ...machine } = options;
   const { port1, port2 } = new MessageChannel();
   const worker = new Worker(new URL("domain0.node.js", BUNDLES));
   const failure = new Promise<never>((_, reject) => {
@@ -28,6 +33,7 @@ export async function connectNode(options: ConnectNodeOptions = {}): Promise<Hos
     options: machine,
     coreUrl: new URL(machine.singleThread ? "core-single.wasm" : "core.wasm", BUNDLES).href,
     ...(coreDumpDirectory === undefined ? {} : { coreDumpDirectory }),
+    ...(imageFolders === undefined ? {} : { imageFolders }),
   };
   worker.postMessage(start, [port2]);
   const terminate = async () => {

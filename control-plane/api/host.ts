@@ -8,7 +8,11 @@ import { CpuSource } from "../../wasm-core/abi/structs/machine.js";
 import { XEN_VERSION } from "../../wasm-core/abi/structs/xen.js";
 import { type CoreLink, machineView, PAGE_BYTES, pcpuView } from "../core-link/index.js";
 import {
+  attachDisk,
+  changeMedium,
   describeDomain,
+  detachDisk,
+  diskFailure,
   dumpCore,
   requestShutdown,
   setAffinity,
@@ -18,12 +22,16 @@ import {
   writeSysrq,
   writeVcpus,
 } from "../domain/index.js";
+import { IMAGE_CALLS, type ImageApi, type ImageLibrary } from "../storage/index.js";
 import { type Clock, type LogRing, type Result, textOfByteString, utf8ByteString } from "../util/index.js";
 import { HostError } from "./errors.js";
 import type {
   ConsoleKind,
   ConsoleSession,
   CreateOptions,
+  DiskConfig,
+  DiskFormat,
+  DiskInfo,
   DomainConfig,
   DomainInfo,
   DomId,
@@ -58,6 +66,8 @@ export interface HostParts {
   readonly pcpus: number;
   /** The region compiler, when there is one. */
   readonly regions?: RegionSource;
+  /** Where images are, when the host has a place for them. */
+  readonly images?: ImageLibrary;
   /** Ends the machine. */
   close(): Promise<void>;
 }
@@ -191,6 +201,38 @@ export class Host implements HostApi {
     this.parts.toolstack.notifyChanged(domid);
   }
 
+  async disks(domid: DomId): Promise<DiskInfo[]> {
+    const disks = [...this.#record(domid).disks.values()].map((disk) => disk.info());
+    return disks.sort((a, b) => a.id - b.id);
+  }
+
+  async attachDisk(domid: DomId, disk: DiskConfig): Promise<void> {
+    expect(await attachDisk(this.parts.toolstack, domid, disk));
+  }
+
+  async detachDisk(domid: DomId, vdev: string, force = false): Promise<void> {
+    expect(await detachDisk(this.parts.toolstack, domid, vdev, force));
+  }
+
+  async changeMedium(domid: DomId, vdev: string, target: string | null, format?: DiskFormat): Promise<void> {
+    expect(await changeMedium(this.parts.toolstack, domid, vdev, target, format));
+  }
+
+  image<Call extends keyof ImageApi>(call: Call, ...params: Parameters<ImageApi[Call]>): ReturnType<ImageApi[Call]> {
+    return this.#image(call, params) as ReturnType<ImageApi[Call]>;
+  }
+
+  async #image(call: keyof ImageApi, params: readonly unknown[]): Promise<unknown> {
+    const { images } = this.parts;
+    if (images === undefined) throw new HostError("unsupported", "this host has no place for images");
+    if (!IMAGE_CALLS.includes(call)) throw new HostError("unsupported", `images have no "${call}"`);
+    try {
+      return await (images[call] as (...params: readonly unknown[]) => Promise<unknown>).call(images, ...params);
+    } catch (error) {
+      return expect(diskFailure(error, call));
+    }
+  }
+
   async trigger(domid: DomId, what: "nmi" | "reset" | "init" | "sysrq", argument = ""): Promise<void> {
     this.#record(domid);
     const { core, toolstack } = this.parts;
@@ -262,8 +304,9 @@ export class Host implements HostApi {
     return this.parts.toolstack.subscribe(listener);
   }
 
-  close(): Promise<void> {
-    return this.parts.close();
+  async close(): Promise<void> {
+    await this.parts.toolstack.closeDisks();
+    await this.parts.close();
   }
 
   #record(domid: DomId) {

@@ -1,6 +1,9 @@
 /** The way into Domain0. `connectNode` and `connectBrowser` are entered by their own files: each needs its host. */
+export type { ImageApi, ImageNode } from "../storage/index.js";
+export { type DiskSpecFault, type DiskSpecResult, parseDiskSpec } from "./disk-spec.js";
 export { HostError, toHostError } from "./errors.js";
 export * from "./limits.js";
 export type { MachineOptions } from "./machine-options.js";
 export type * from "./types.js";
+export { parseVdev, type Vdev, vdevName } from "./vdev.js";
 export { VERSION } from "./version.js";

@@ -25,4 +25,6 @@ export interface Domain0Start {
   readonly coreUrl: string;
   /** Directory for automatic core dumps (on_crash = coredump-…); Node only. */
   readonly coreDumpDirectory?: string;
+  /** Folders of images; Node only. */
+  readonly imageFolders?: readonly string[];
 }

@@ -4,6 +4,8 @@
  * Names follow xl(1) and xl.cfg(5).
  */
 
+import type { ImageApi } from "../storage/index.js";
+
 export type DomId = number & { readonly __brand: "DomId" };
 
 /** Why a domain stopped. [XEN] sched.h SHUTDOWN_*. */
@@ -45,8 +47,45 @@ export interface DomainConfig {
   readonly onWatchdog?: LifecycleAction;
   /** What a plain PVH machine lacks. */
   readonly platform?: PlatformConfig;
+  readonly disks?: readonly DiskConfig[];
   /** Keys placed under /local/domain/<id>/data before the guest starts. */
   readonly xenstoreData?: Readonly<Record<string, string>>;
+}
+
+export type DiskFormat = "raw" | "vhd" | "qcow2";
+
+/** A disk, as xl-disk-configuration(5) describes it. */
+export interface DiskConfig {
+  /** The image: a name that the host knows, or an address. Empty is a drive without a medium. */
+  readonly target: string;
+  /** What the name's ending tells when absent; raw when it tells nothing. */
+  readonly format?: DiskFormat;
+  /** The guest's name of it: xvda, sda, hda, d0, d0p1, or the number of the device. */
+  readonly vdev: string;
+  /** "w" when absent, "r" of a CD-ROM. */
+  readonly access?: "r" | "w";
+  readonly devtype?: "disk" | "cdrom";
+  /** False keeps the guest from freeing what it no longer needs. */
+  readonly discard?: boolean;
+  /** False keeps the guest from copying all data through pages that stay mapped; granting each page costs it more. */
+  readonly persistentGrants?: boolean;
+}
+
+/** A disk of a domain. */
+export interface DiskInfo {
+  readonly config: DiskConfig;
+  /** The number that the guest knows it by, and its usual name. */
+  readonly id: number;
+  readonly vdev: string;
+  /** Of the back end: [XEN] io/xenbus.h. */
+  readonly state: number;
+  readonly sizeBytes: number;
+  readonly readOnly: boolean;
+  /** Images from the top down, as far as they are in the folder of the first. */
+  readonly chain: readonly string[];
+  readonly backendPath: string;
+  /** What it did so far. */
+  readonly counters: Readonly<Record<string, number>>;
 }
 
 export interface PlatformConfig {
@@ -231,6 +270,19 @@ export interface HostApi {
   /** Moves a vCPU, or all of them with null. */
   pinVcpu(domid: DomId, vcpu: number | null, change: PinChange): Promise<void>;
   setScheduling(domid: DomId, change: SchedulingChange): Promise<void>;
+  /** The disks of a domain, in the order of their numbers. */
+  disks(domid: DomId): Promise<DiskInfo[]>;
+  /** Gives a running domain one more disk. */
+  attachDisk(domid: DomId, disk: DiskConfig): Promise<void>;
+  /** Takes a disk away: resolves when the guest has let go of it; with `force` it is not asked. */
+  detachDisk(domid: DomId, vdev: string, force?: boolean): Promise<void>;
+  /** Puts another medium into a CD-ROM drive; null leaves it empty. */
+  changeMedium(domid: DomId, vdev: string, target: string | null, format?: DiskFormat): Promise<void>;
+  /**
+   * What can be done to images, by name, whether a running domain uses them or not. Functions among the options, as for
+   * progress, do not cross to Domain0.
+   */
+  image<Call extends keyof ImageApi>(call: Call, ...params: Parameters<ImageApi[Call]>): ReturnType<ImageApi[Call]>;
   trigger(domid: DomId, what: "nmi" | "reset" | "init" | "sysrq", argument?: string): Promise<void>;
   /** ELF core of the domain, in chunks. */
   dumpCore(domid: DomId, onChunk: (chunk: Uint8Array) => void | Promise<void>): Promise<void>;

@@ -1,6 +1,7 @@
 /**
  * What a device back end is, and all that it may touch. Shared code never asks which kind it has.
  */
+import type { MachineMemory } from "../core-link/index.js";
 import type { EventChannel } from "../evtchn/index.js";
 import type { MappedGrant } from "../gnttab/index.js";
 import type { Clock, Result } from "../util/index.js";
@@ -9,12 +10,22 @@ import type { Clock, Result } from "../util/index.js";
 export interface BackendIo {
   readonly domid: number;
   readonly clock: Clock;
+  readonly memory: MachineMemory;
   /** A key of the front end's directory; null when absent. Anything may stand there. */
   readFrontend(key: string): string | null;
   readBackend(key: string): string | null;
   writeBackend(key: string, value: string): void;
   mapGrant(ref: number, readonly?: boolean): Result<MappedGrant>;
+  /** The same for data, of which there is much: the page's machine address, negative when it is refused. */
+  mapPage(ref: number, readonly: boolean): number;
+  unmapPage(ref: number, readonly: boolean): void;
   bindChannel(port: number, handler: () => void): Result<EventChannel>;
+  /** Runs work after others had their turn. */
+  later(work: () => void): void;
+  /** Tells the front end that keys of ours have changed while it is connected. */
+  announce(): void;
+  /** The guest broke the protocol: the device is closed, with the reason in the log and in its error key. */
+  fail(why: string): void;
   log(line: string): void;
 }
 

@@ -55,7 +55,8 @@ function buildProgram(onStatus: (status: number) => void): Command {
   return program;
 }
 
-function addVerb(program: Command, verb: Verb, onStatus: (status: number) => void): void {
+/** `above` are the words before the verb's own. */
+function addVerb(program: Command, verb: Verb, onStatus: (status: number) => void, above = "xl"): void {
   const command = program.command(verb.arguments ? `${verb.name} ${verb.arguments}` : verb.name);
   command.summary(verb.summary).description(describe(verb)).helpOption("-h, --help", "print this help");
   if (verb.alias) command.alias(verb.alias);
@@ -64,7 +65,12 @@ function addVerb(program: Command, verb: Verb, onStatus: (status: number) => voi
     else command.option(flags, text);
   }
   command.addHelpText("after", () => `\nExamples:\n${formatExamples(verb)}`);
-  command.showHelpAfterError(`Try: xl ${verb.name} --help`);
+  command.showHelpAfterError(`Try: ${above} ${verb.name} --help`);
+  if (verb.verbs) {
+    command.helpCommand("help [verb]", "print help of a verb");
+    for (const below of verb.verbs) addVerb(command, below, onStatus, `${above} ${verb.name}`);
+    command.allowExcessArguments(false);
+  }
   command.action(async () => {
     const run = await verb.load();
     onStatus(await run(command.args, command.opts() as never));

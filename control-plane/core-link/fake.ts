@@ -51,6 +51,8 @@ export class FakeCore implements CoreLink {
   now = 0;
   /** What grants answer: `domid:ref` to a gfn. */
   readonly grants = new Map<string, number>();
+  /** Mappings that Domain0 has. */
+  mappedGrants = 0;
   readonly triggers: { domid: number; vcpu: number; trigger: number }[] = [];
   readonly serialNotifies: number[] = [];
   readonly virqs: { domid: number; virq: number }[] = [];
@@ -145,9 +147,14 @@ export class FakeCore implements CoreLink {
       jitStart: () => 0,
       grantMap: (domid, ref) => {
         const gfn = this.grants.get(`${domid}:${ref}`);
-        return gfn === undefined ? -3 : this.calls.domainPage(domid, gfn);
+        if (gfn === undefined) return -3;
+        this.mappedGrants++;
+        return this.calls.domainPage(domid, gfn);
       },
-      grantUnmap: () => 0,
+      grantUnmap: () => {
+        this.mappedGrants--;
+        return 0;
+      },
     };
   }
 

@@ -19,10 +19,12 @@ import {
   writeTables,
 } from "./builder.js";
 import { dumpCore } from "./core-dump.js";
+import { type DiskError, type DiskParts, DomainDisk } from "./disks.js";
 import type { DomainRecord } from "./record.js";
 import { removeDomainTree, writeDomainTree } from "./xenstore-tree.js";
 
 export type Atom =
+  | "open-disks"
   | "plan-memory"
   | "create-in-core"
   | "set-platform"
@@ -33,16 +35,18 @@ export type Atom =
   | "set-hvm-params"
   | "write-xenstore"
   | "connect-backends"
+  | "show-disks"
   | "start-vcpu"
   | "unpause"
   | "pause"
   | "quiesce"
   | "dump-core"
   | "disconnect-backends"
+  | "close-disks"
   | "remove-xenstore"
   | "destroy-in-core";
 
-export type AtomResult = Result<void, BuildError>;
+export type AtomResult = Result<void, BuildError | DiskError>;
 
 /** Keeps a core dump under a name; rejects when it cannot. */
 export type CoreSink = (name: string, chunks: Iterable<Uint8Array>) => Promise<void>;
@@ -59,6 +63,8 @@ export interface AtomContext {
   until(condition: () => boolean): Promise<void>;
   /** Where automatic core dumps go; null when the host has no place for them. */
   readonly coreSink: CoreSink | null;
+  /** What disks need. */
+  readonly disks: DiskParts;
 }
 
 type Perform = (context: AtomContext, record: DomainRecord) => AtomResult | Promise<AtomResult>;
@@ -116,6 +122,25 @@ function connectBackends(context: AtomContext, record: DomainRecord): AtomResult
   if (platform !== 0) {
     const kick = () => core.calls.serialNotify(domid);
     record.serial = new SerialConsole({ memory: core.memory, platform, kick }, record.consoles.serial);
+  }
+  return DONE;
+}
+
+async function openDisks(context: AtomContext, record: DomainRecord): Promise<AtomResult> {
+  for (const config of record.config.disks) {
+    const disk = await DomainDisk.open(context.disks, record.domid, config);
+    if (!disk.ok) return disk;
+    record.disks.set(disk.value.vdev.id, disk.value);
+  }
+  return DONE;
+}
+
+/** The guest's memory may be freed after this: nothing moves to or from it any more. */
+async function closeDisks(context: AtomContext, record: DomainRecord): Promise<AtomResult> {
+  const disks = [...record.disks.values()];
+  record.disks.clear();
+  for (const result of await Promise.all(disks.map((disk) => disk.close()))) {
+    if (!result.ok) context.log.write(`d${record.domid}: ${result.error.message}`);
   }
   return DONE;
 }
@@ -181,6 +206,7 @@ async function destroyInCore(context: AtomContext, record: DomainRecord): Promis
 }
 
 const PERFORM: Record<Atom, Perform> = {
+  "open-disks": openDisks,
   "plan-memory": built(planMemory),
   "create-in-core": built(createInCore),
   "set-platform": built(setPlatform),
@@ -194,12 +220,17 @@ const PERFORM: Record<Atom, Perform> = {
     return DONE;
   },
   "connect-backends": connectBackends,
+  "show-disks": (_, record) => {
+    for (const disk of record.disks.values()) disk.start();
+    return DONE;
+  },
   "start-vcpu": built(startBootVcpu),
   unpause,
   pause,
   quiesce,
   "dump-core": dumpToSink,
   "disconnect-backends": disconnectBackends,
+  "close-disks": closeDisks,
   "remove-xenstore": (context, record) => {
     removeDomainTree(context.store.local, record);
     return DONE;

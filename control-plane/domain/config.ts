@@ -13,8 +13,16 @@ import {
   WEIGHT_MAX,
   WEIGHT_MIN,
 } from "../api/limits.js";
-import type { CpuSet, DomainConfig, LifecycleAction, PlatformConfig, SchedulingChange } from "../api/types.js";
+import type {
+  CpuSet,
+  DiskConfig,
+  DomainConfig,
+  LifecycleAction,
+  PlatformConfig,
+  SchedulingChange,
+} from "../api/types.js";
 import { err, ok, type Result, utf8ByteString } from "../util/index.js";
+import { checkDisks } from "./disks.js";
 
 export interface CheckedConfig {
   readonly name: string;
@@ -38,6 +46,7 @@ export interface CheckedConfig {
   readonly onCrash: LifecycleAction;
   readonly onWatchdog: LifecycleAction;
   readonly platform: Required<PlatformConfig>;
+  readonly disks: readonly DiskConfig[];
   readonly xenstoreData: Readonly<Record<string, string>>;
 }
 
@@ -60,6 +69,7 @@ export function checkConfig(config: DomainConfig): Result<CheckedConfig, "bad-co
     checkCount("maxvcpus", maxVcpus, config.vcpus, VCPUS_MAX) ??
     checkScheduling(config, maxVcpus) ??
     checkText(config) ??
+    checkDisks(config.disks ?? []) ??
     checkAction("on_poweroff", config.onPoweroff) ??
     checkAction("on_reboot", config.onReboot) ??
     checkAction("on_crash", config.onCrash) ??
@@ -84,6 +94,7 @@ export function checkConfig(config: DomainConfig): Result<CheckedConfig, "bad-co
     onCrash: config.onCrash ?? "destroy",
     onWatchdog: config.onWatchdog ?? "destroy",
     platform: fullPlatform(config.platform ?? {}),
+    disks: config.disks ?? [],
     xenstoreData: config.xenstoreData ?? {},
   });
 }

@@ -1,6 +1,8 @@
 /** Domains: building them, their life, and what is told about them. */
 export type { CoreSink } from "./atoms.js";
 export { dumpCore } from "./core-dump.js";
+export { attachDisk, changeMedium, detachDisk } from "./disk-requests.js";
+export { diskFailure, type OpenDisk } from "./disks.js";
 export { describeDomain } from "./info.js";
 export { unpackKernel } from "./kernel/index.js";
 export type { Outcome } from "./record.js";

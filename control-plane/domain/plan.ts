@@ -13,6 +13,7 @@ export type Request =
   | { readonly kind: "unpause" };
 
 const BUILD: readonly Atom[] = [
+  "open-disks",
   "plan-memory",
   "create-in-core",
   "set-platform",
@@ -23,10 +24,18 @@ const BUILD: readonly Atom[] = [
   "set-hvm-params",
   "write-xenstore",
   "connect-backends",
+  "show-disks",
   "start-vcpu",
 ];
 
-const TAKE_DOWN: readonly Atom[] = ["pause", "quiesce", "disconnect-backends", "remove-xenstore", "destroy-in-core"];
+const TAKE_DOWN: readonly Atom[] = [
+  "pause",
+  "quiesce",
+  "disconnect-backends",
+  "close-disks",
+  "remove-xenstore",
+  "destroy-in-core",
+];
 
 export function planRequest(request: Request): readonly Atom[] {
   switch (request.kind) {

@@ -7,6 +7,7 @@ import type { ConsoleBackend, ConsoleStream, SerialConsole } from "../backends/c
 import type { EventChannel } from "../evtchn/index.js";
 import type { XenstoreRing } from "../xenstore/index.js";
 import type { CheckedConfig } from "./config.js";
+import type { DomainDisk } from "./disks.js";
 import type { KernelImage } from "./kernel/index.js";
 import type { Layout } from "./layout.js";
 
@@ -50,6 +51,8 @@ export class DomainRecord {
   readonly pinned: number[] = [];
   console: ConsoleBackend | null = null;
   serial: SerialConsole | null = null;
+  /** By the number that the guest knows them by. */
+  readonly disks = new Map<number, DomainDisk>();
   /** Paused because somebody said so; a new domain is, until it is let run. */
   userPaused = true;
   /** In the core: destroying has something to free. */

@@ -12,6 +12,7 @@ import { XenstoreServer } from "../xenstore/index.js";
 import type { AtomContext } from "./atoms.js";
 import type { BuildError } from "./builder.js";
 import { type CheckedConfig, checkConfig, checkName } from "./config.js";
+import type { DiskError, OpenDisk } from "./disks.js";
 import { HypervisorLog } from "./hypervisor-log.js";
 import { planAftermath, planRequest } from "./plan.js";
 import { type Consoles, DomainRecord, type Outcome } from "./record.js";
@@ -20,7 +21,7 @@ import { DomainQueues, runAll, runPlan } from "./run.js";
 import { servicePass } from "./service.js";
 import { writeDomain0Tree, writeName } from "./xenstore-tree.js";
 
-export type ToolstackError = BuildError | "no-such-domain" | "name-taken" | "bad-state";
+export type ToolstackError = BuildError | DiskError | "no-such-domain" | "name-taken" | "bad-state";
 export type ToolstackResult<T> = Result<T, ToolstackError>;
 
 export interface ToolstackParts {
@@ -29,6 +30,8 @@ export interface ToolstackParts {
   readonly random: Random;
   readonly log: LogRing;
   readonly coreSink: AtomContext["coreSink"];
+  /** How guests' images are opened; absent on a host that has no place for images. */
+  readonly openDisk?: OpenDisk;
   /** Runs `work` after others had their turn. */
   readonly later: (work: () => void) => void;
 }
@@ -57,7 +60,9 @@ export class Toolstack {
     });
     const serviceSoon = () => this.#serviceSoon();
     const until = (condition: () => boolean) => this.#until(condition);
-    this.#context = { core, channels: this.channels, store: this.store, log, serviceSoon, until, coreSink };
+    const { clock, later, openDisk = null } = parts;
+    const disks = { core, channels: this.channels, store: this.store.local, clock, log, later, openDisk };
+    this.#context = { core, channels: this.channels, store: this.store, log, serviceSoon, until, coreSink, disks };
     writeDomain0Tree(this.store.local);
   }
 
@@ -109,7 +114,7 @@ export class Toolstack {
   }
 
   async pause(domid: DomId): Promise<ToolstackResult<void>> {
-    return this.#withDomain(domid, async (record) => {
+    return this.withDomain(domid, async (record) => {
       if (record.outcome) return err("bad-state", `domain ${domid} has shut down`);
       await runAll(this.#context, record, planRequest({ kind: "pause" }));
       this.#emit({ kind: "domain-changed", domid });
@@ -118,7 +123,7 @@ export class Toolstack {
   }
 
   async unpause(domid: DomId): Promise<ToolstackResult<void>> {
-    return this.#withDomain(domid, async (record) => {
+    return this.withDomain(domid, async (record) => {
       await runAll(this.#context, record, planRequest({ kind: "unpause" }));
       this.#emit({ kind: "domain-changed", domid });
       return ok(undefined);
@@ -126,7 +131,7 @@ export class Toolstack {
   }
 
   async destroy(domid: DomId): Promise<ToolstackResult<void>> {
-    return this.#withDomain(domid, async (record) => {
+    return this.withDomain(domid, async (record) => {
       await this.#takeDown(record, "destroy");
       return ok(undefined);
     });
@@ -137,7 +142,7 @@ export class Toolstack {
     if (wrong !== null) return err("bad-config", wrong);
     const other = this.registry.byName(name);
     if (other && other.domid !== domid) return err("name-taken", `a domain named "${name}" exists already`);
-    return this.#withDomain(domid, async (record) => {
+    return this.withDomain(domid, async (record) => {
       record.name = name;
       writeName(this.store.local, record);
       this.#emit({ kind: "domain-changed", domid });
@@ -147,7 +152,7 @@ export class Toolstack {
 
   /** Runs `work` while the domain is stopped, and lets it go on afterwards. */
   async whilePaused<T>(domid: DomId, work: (record: DomainRecord) => Promise<T>): Promise<ToolstackResult<T>> {
-    return this.#withDomain(domid, async (record) => {
+    return this.withDomain(domid, async (record) => {
       const wasPaused = record.userPaused;
       await runAll(this.#context, record, ["pause", "quiesce"]);
       try {
@@ -156,6 +161,14 @@ export class Toolstack {
         if (!wasPaused) await runAll(this.#context, record, ["unpause"]);
       }
     });
+  }
+
+  /** Stops all domains and closes their images: the machine is about to end. */
+  async closeDisks(): Promise<void> {
+    const stopped = [...this.registry.all()].map((record) =>
+      this.#queues.enqueue(record.domid, () => runAll(this.#context, record, ["pause", "quiesce", "close-disks"])),
+    );
+    await Promise.all(stopped);
   }
 
   async waitShutdown(domid: DomId): Promise<ToolstackResult<Outcome>> {
@@ -174,7 +187,8 @@ export class Toolstack {
     this.#emit({ kind: "domain-changed", domid });
   }
 
-  #withDomain<T>(
+  /** Runs work on a domain when what was asked of it before is done. */
+  withDomain<T>(
     domid: DomId,
     work: (record: DomainRecord) => Promise<ToolstackResult<T>>,
   ): Promise<ToolstackResult<T>> {
@@ -244,7 +258,11 @@ export class Toolstack {
       writeName(this.store.local, record);
       this.#emit({ kind: "domain-changed", domid: record.domid });
     }
-    const { config, domid } = record;
+    const { domid } = record;
+    // What was attached and detached meanwhile stays so.
+    const config = { ...record.config, disks: [...record.disks.values()].map((disk) => disk.config) };
+    // A successor wants the images, and nobody writes to them any more.
+    if (record.outcome?.reason !== "suspend") await runAll(this.#context, record, ["close-disks"]);
     // The successor is the same machine to its owner; one that stays beside it keeps its own identity.
     const uuid = aftermath.rename ? randomUuid(this.parts.random) : record.uuid;
     const name = aftermath.rename ? config.name : record.name;

@@ -24,21 +24,29 @@ const STATUS_NAMES = new Map([
 export class GrantTable {
   constructor(private readonly core: CoreLink) {}
 
-  map(domid: number, ref: number, readonly = false): Result<MappedGrant, "denied"> {
-    const { calls, memory } = this.core;
-    const flag = readonly ? 1 : 0;
-    const mapped = calls.grantMap(domid, ref, flag);
+  /** Machine address of a page, or a negative status. Each call wants its `unmapPage`, with the same `readonly`. */
+  mapPage(domid: number, ref: number, readonly: boolean): number {
+    const mapped = this.core.calls.grantMap(domid, ref, readonly ? 1 : 0);
     // Addresses from 2 GiB up come back as negative numbers too: statuses are the last few.
-    if (mapped < 0 && mapped > -PAGE_BYTES) {
-      return err("denied", `grant ${ref} of domain ${domid}: ${STATUS_NAMES.get(mapped) ?? `status ${mapped}`}`);
+    return mapped < 0 && mapped > -PAGE_BYTES ? mapped : mapped >>> 0;
+  }
+
+  unmapPage(domid: number, ref: number, readonly: boolean): void {
+    this.core.calls.grantUnmap(domid, ref, readonly ? 1 : 0);
+  }
+
+  map(domid: number, ref: number, readonly = false): Result<MappedGrant, "denied"> {
+    const { memory } = this.core;
+    const address = this.mapPage(domid, ref, readonly);
+    if (address < 0) {
+      return err("denied", `grant ${ref} of domain ${domid}: ${STATUS_NAMES.get(address) ?? `status ${address}`}`);
     }
-    const address = mapped >>> 0;
     let live = true;
     return ok({
       address,
       bytes: () => memory.bytes(address, PAGE_BYTES),
       unmap: () => {
-        if (live) calls.grantUnmap(domid, ref, flag);
+        if (live) this.unmapPage(domid, ref, readonly);
         live = false;
       },
     });

@@ -8,7 +8,7 @@
  * The other end is hostile: an index that claims more than the ring holds breaks the ring, and slots are copied out
  * before they are looked at, because they may change at any time.
  */
-import type { MachineMemory } from "../core-link/index.js";
+import { type MachineMemory, PAGE_BYTES } from "../core-link/index.js";
 
 const REQ_PROD_OFFSET = 0;
 const REQ_EVENT_OFFSET = 4;
@@ -21,6 +21,8 @@ export interface SharedRingGeometry {
   /** Machine address. */
   readonly address: number;
   readonly bytes: number;
+  /** Machine addresses of the pages of a ring of several, the first being `address`: they lie apart. */
+  readonly pages?: readonly number[];
   /** Size of the larger of request and response. */
   readonly slotBytes: number;
 }
@@ -49,9 +51,39 @@ class End {
     this.geometry.memory.store32(this.geometry.address + offset, value);
   }
 
-  protected slotAddress(index: number): number {
-    const { address, slotBytes } = this.geometry;
-    return address + SLOTS_OFFSET + ((index >>> 0) % this.slots) * slotBytes;
+  protected readSlot(index: number, into: Uint8Array): void {
+    const { memory, address, slotBytes } = this.geometry;
+    const at = SLOTS_OFFSET + ((index >>> 0) % this.slots) * slotBytes;
+    if (!this.#isSplit(at, slotBytes)) {
+      into.set(memory.bytes(this.#place(at) ?? address + at, slotBytes));
+      return;
+    }
+    const first = PAGE_BYTES - (at % PAGE_BYTES);
+    into.set(memory.bytes(this.#place(at)!, first));
+    into.set(memory.bytes(this.#place(at + first)!, slotBytes - first), first);
+  }
+
+  protected writeSlot(index: number, bytes: Uint8Array): void {
+    const { memory, address, slotBytes } = this.geometry;
+    const at = SLOTS_OFFSET + ((index >>> 0) % this.slots) * slotBytes;
+    if (!this.#isSplit(at, bytes.length)) {
+      memory.write(this.#place(at) ?? address + at, bytes);
+      return;
+    }
+    const first = PAGE_BYTES - (at % PAGE_BYTES);
+    memory.write(this.#place(at)!, bytes.subarray(0, first));
+    memory.write(this.#place(at + first)!, bytes.subarray(first));
+  }
+
+  /** Whether so many bytes from there on lie in two pages. */
+  #isSplit(at: number, length: number): boolean {
+    return this.geometry.pages !== undefined && (at % PAGE_BYTES) + length > PAGE_BYTES;
+  }
+
+  /** Machine address of a byte of the ring; undefined when the ring lies in one piece. */
+  #place(at: number): number | undefined {
+    const page = this.geometry.pages?.[Math.floor(at / PAGE_BYTES)];
+    return page === undefined ? undefined : page + (at % PAGE_BYTES);
   }
 }
 
@@ -59,19 +91,39 @@ class End {
 export class BackRing extends End {
   #reqCons = 0;
   #rspProd = 0;
+  /** What the guest has been told of #rspProd. */
+  #published = 0;
 
   /**
    * A copy of the next request; undefined when there is none, null when the guest's index is impossible. At most as many
    * as the ring has slots are ever outstanding.
    */
   takeRequest(): Uint8Array | undefined | null {
+    const request = new Uint8Array(this.geometry.slotBytes);
+    const taken = this.takeInto(request);
+    return taken ? request : taken === null ? null : undefined;
+  }
+
+  /** As takeRequest, into the caller's buffer of a slot's size: true when there was one. */
+  takeInto(request: Uint8Array): boolean | null {
     const waiting = (this.load(REQ_PROD_OFFSET) - this.#reqCons) >>> 0;
     const outstanding = (this.#reqCons - this.#rspProd) >>> 0;
     if (waiting > this.slots) return null;
-    if (waiting === 0 || outstanding >= this.slots) return undefined;
-    const request = this.geometry.memory.copy(this.slotAddress(this.#reqCons), this.geometry.slotBytes);
+    if (waiting === 0 || outstanding >= this.slots) return false;
+    this.readSlot(this.#reqCons, request);
     this.#reqCons = (this.#reqCons + 1) >>> 0;
-    return request;
+    return true;
+  }
+
+  /**
+   * Goes on where an earlier back end stopped, which left nothing unanswered: at the responses that the page tells of.
+   * False when the page cannot be right.
+   */
+  attach(): boolean {
+    this.#rspProd = this.load(RSP_PROD_OFFSET);
+    this.#reqCons = this.#rspProd;
+    this.#published = this.#rspProd;
+    return (this.load(REQ_PROD_OFFSET) - this.#rspProd) >>> 0 <= this.slots;
   }
 
   /** Asks to be notified of the next request. True when one came in meanwhile: take again instead of sleeping. */
@@ -82,11 +134,21 @@ export class BackRing extends End {
 
   /** Writes responses and makes them visible. True when the guest wants to be notified. */
   pushResponses(responses: readonly Uint8Array[]): boolean {
-    const old = this.#rspProd;
-    for (const response of responses) {
-      this.geometry.memory.write(this.slotAddress(this.#rspProd), response.subarray(0, this.geometry.slotBytes));
-      this.#rspProd = (this.#rspProd + 1) >>> 0;
-    }
+    for (const response of responses) this.putResponse(response.subarray(0, this.geometry.slotBytes));
+    return this.publish();
+  }
+
+  /** Writes a response that is not visible yet. */
+  putResponse(response: Uint8Array): void {
+    this.writeSlot(this.#rspProd, response);
+    this.#rspProd = (this.#rspProd + 1) >>> 0;
+  }
+
+  /** Makes what was put visible. True when the guest wants to be notified. */
+  publish(): boolean {
+    const old = this.#published;
+    if (old === this.#rspProd) return false;
+    this.#published = this.#rspProd;
     this.store(RSP_PROD_OFFSET, this.#rspProd);
     return passes(this.load(RSP_EVENT_OFFSET), old, this.#rspProd);
   }
@@ -113,7 +175,7 @@ export class FrontRing extends End {
   pushRequests(requests: readonly Uint8Array[]): boolean {
     const old = this.#reqProd;
     for (const request of requests) {
-      this.geometry.memory.write(this.slotAddress(this.#reqProd), request);
+      this.writeSlot(this.#reqProd, request);
       this.#reqProd = (this.#reqProd + 1) >>> 0;
     }
     this.store(REQ_PROD_OFFSET, this.#reqProd);
@@ -122,7 +184,8 @@ export class FrontRing extends End {
 
   takeResponse(): Uint8Array | undefined {
     if (this.load(RSP_PROD_OFFSET) === this.#rspCons) return undefined;
-    const response = this.geometry.memory.copy(this.slotAddress(this.#rspCons), this.geometry.slotBytes);
+    const response = new Uint8Array(this.geometry.slotBytes);
+    this.readSlot(this.#rspCons, response);
     this.#rspCons = (this.#rspCons + 1) >>> 0;
     return response;
   }

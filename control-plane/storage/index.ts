@@ -9,6 +9,17 @@ export { HttpFile, type HttpFileOptions } from "./http/file.js";
 export { cloneRemote, openHttp } from "./http/remote.js";
 export type { FileInfo, Folder, ImageFile, OpenMode } from "./image-file.js";
 export { Images, type ImagesOptions, type OpenRemote, SharedDisk } from "./images.js";
+export {
+  type CopyOptions,
+  IMAGE_CALLS,
+  type ImageApi,
+  type ImageFinder,
+  ImageLibrary,
+  type ImageNode,
+  type ImagePlace,
+  type NewImage,
+  oneStore,
+} from "./library.js";
 export { coalesce, type LongOptions, type Progress } from "./live/coalesce.js";
 export { LiveDisk } from "./live/live-disk.js";
 export { grow } from "./live/resize.js";

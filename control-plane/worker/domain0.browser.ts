@@ -1,7 +1,11 @@
 /** Entry of Domain0 in a browser: a dedicated worker that is started by one message. */
 import type { Domain0Start } from "../api/machine-options.js";
 import { spawnBrowserWorker } from "../core-link/spawn-browser.js";
+import { type ImageSources, ImageStore, OpfsFolder, oneStore, openHttp } from "../storage/index.js";
 import { startDomain0 } from "./domain0.js";
+
+/** Where this site's images are in the browser's own file system. */
+const IMAGE_FOLDER = "images";
 
 async function readCore(url: string): Promise<Uint8Array<ArrayBuffer>> {
   const response = await fetch(url);
@@ -20,11 +24,18 @@ function makeSoon(): (work: () => void) => void {
   };
 }
 
+/** Opened when the first image is asked for: until then other pages may use the folder. */
+const images = (sources: ImageSources) =>
+  oneStore(async () => {
+    const folder = await OpfsFolder.open(IMAGE_FOLDER);
+    return ImageStore.open({ folder, sources, openRemote: openHttp({ cache: { folder, sources } }) });
+  });
+
 globalThis.addEventListener(
   "message",
   (event) => {
     const start = (event as MessageEvent<Domain0Start>).data;
-    const host = { spawn: spawnBrowserWorker, soon: makeSoon(), readCore, coreSink: null };
+    const host = { spawn: spawnBrowserWorker, soon: makeSoon(), readCore, coreSink: null, images };
     startDomain0(start, host).catch((error: unknown) => {
       // Thrown outside the promise it reaches the page as the worker's error event.
       setTimeout(() => {

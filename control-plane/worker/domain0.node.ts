@@ -4,6 +4,8 @@ import { parentPort } from "node:worker_threads";
 import { useBranchHints } from "../../wasm-core/worker/branch-hints.node.js";
 import type { Domain0Start } from "../api/machine-options.js";
 import { spawnNodeWorker } from "../core-link/spawn-node.js";
+import { nodeFinder } from "../storage/folders/finder-node.js";
+import type { ImageSources } from "../storage/index.js";
 import { startDomain0 } from "./domain0.js";
 import { dumpFiles } from "./dump-files-node.js";
 
@@ -17,5 +19,6 @@ const soon = (work: () => void): void => void setImmediate(work);
 parentPort?.once("message", async (start: Domain0Start) => {
   useBranchHints();
   const coreSink = start.coreDumpDirectory === undefined ? null : dumpFiles(start.coreDumpDirectory);
-  await startDomain0(start, { spawn: spawnNodeWorker, soon, readCore, coreSink });
+  const images = (sources: ImageSources) => nodeFinder({ sources, folders: start.imageFolders ?? [] });
+  await startDomain0(start, { spawn: spawnNodeWorker, soon, readCore, coreSink, images });
 });

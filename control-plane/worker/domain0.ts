@@ -10,6 +10,7 @@ import { serveHost } from "../api/serve.js";
 import { RealCore } from "../core-link/real.js";
 import type { SpawnCoreWorker } from "../core-link/workers.js";
 import { Toolstack, type ToolstackParts } from "../domain/index.js";
+import { type ImageFinder, ImageLibrary, type ImageSources } from "../storage/index.js";
 import { type Clock, LogRing, type Random, SeededRandom } from "../util/index.js";
 
 /** What only the host can do. */
@@ -19,6 +20,8 @@ export interface Domain0Host {
   readonly soon: (work: () => void) => void;
   readCore(url: string): Promise<Uint8Array<ArrayBuffer>>;
   readonly coreSink: ToolstackParts["coreSink"];
+  /** Where images are. */
+  readonly images: (sources: ImageSources) => ImageFinder;
 }
 
 const FRAMES_PER_MIB = 256;
@@ -47,10 +50,14 @@ export async function startDomain0(start: Domain0Start, host: Domain0Host): Prom
   time.clock = { now: () => core.calls.machineNow() };
   const { clock } = time;
   const random: Random = deterministic ? new SeededRandom(seed) : { u32: hostRandom };
-  const toolstack = new Toolstack({ core, clock, random, log, coreSink: host.coreSink, later: host.soon });
+  // Names of images must not come twice, whatever is simulated: they are the host's.
+  const images = new ImageLibrary(host.images({ random: { u32: hostRandom }, now: () => Date.now() }));
+  const openDisk: NonNullable<ToolstackParts["openDisk"]> = (target, options) => images.openDisk(target, options);
+  const toolstack = new Toolstack({ core, clock, random, log, coreSink: host.coreSink, later: host.soon, openDisk });
   core.onDoorbell(() => toolstack.service());
   const regions = core.regions === null ? {} : { regions: core.regions };
-  serveHost(new Host({ core, toolstack, log, clock, pcpus, ...regions, close: () => core.close() }), start.port);
+  const close = () => core.close();
+  serveHost(new Host({ core, toolstack, log, clock, pcpus, images, ...regions, close }), start.port);
 }
 
 function hostRandom(): number {

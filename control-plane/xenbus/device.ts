@@ -4,7 +4,14 @@
  */
 import type { Backend, BackendIo } from "../backends/backend.js";
 import type { LocalStore } from "../xenstore/index.js";
-import { type HandshakeEffect, type HandshakeEvent, type HandshakeState, INITIAL_HANDSHAKE, step } from "./machine.js";
+import {
+  type HandshakeEffect,
+  type HandshakeEvent,
+  type HandshakeState,
+  INITIAL_HANDSHAKE,
+  step,
+  XenbusState,
+} from "./machine.js";
 
 export interface DevicePaths {
   /** For example /local/domain/5/device/vbd/51712. */
@@ -22,6 +29,8 @@ export class XenbusDevice {
     private readonly paths: DevicePaths,
     private readonly io: BackendIo,
     private readonly backend: Backend,
+    /** Called when both ends have closed and the keys are gone. */
+    private readonly onRemoved: () => void = () => {},
   ) {}
 
   get state(): HandshakeState {
@@ -57,6 +66,19 @@ export class XenbusDevice {
   remove(): void {
     this.store.write(`${this.paths.backend}/online`, "0");
     this.#apply({ kind: "offline" });
+  }
+
+  /** Ends all work without a word to the guest, which is gone or is not asked; keys are the caller's to remove. */
+  close(): void {
+    this.#endWatch();
+    if (this.#state.connected) this.backend.disconnect();
+    this.#state = { ...this.#state, own: XenbusState.CLOSED, connected: false };
+  }
+
+  /** Says our state again, so that a connected front end reads what may have changed: a disk's size, for one. */
+  announce(): void {
+    if (this.#state.own === XenbusState.CONNECTED)
+      this.store.write(`${this.paths.backend}/state`, String(this.#state.own));
   }
 
   /** The guest is gone, or its device is broken beyond repair. */
@@ -109,6 +131,7 @@ export class XenbusDevice {
         this.#endWatch();
         this.store.remove(this.paths.backend);
         this.store.remove(this.paths.frontend);
+        this.onRemoved();
         return;
     }
   }

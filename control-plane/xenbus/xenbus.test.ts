@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { Backend, BackendIo } from "../backends/backend.js";
+import { MachineMemory } from "../core-link/index.js";
 import { err, ok, type Result } from "../util/index.js";
 import { XenstoreServer } from "../xenstore/index.js";
 import { XenbusDevice } from "./index.js";
@@ -89,8 +90,14 @@ describe("a xenbus device", () => {
       readFrontend: (key) => store.local.read(`${FRONTEND}/${key}`),
       readBackend: (key) => store.local.read(`${BACKEND}/${key}`),
       writeBackend: (key, value) => void store.local.write(`${BACKEND}/${key}`, value),
+      memory: new MachineMemory({ buffer: new SharedArrayBuffer(65536), grow: () => 1 }),
       mapGrant: () => err("denied", "no grants here"),
+      mapPage: () => -1,
+      unmapPage: () => {},
       bindChannel: () => err("denied", "no channels here"),
+      later: () => {},
+      announce: () => {},
+      fail: () => {},
       log: () => {},
     };
     device = new XenbusDevice(store.local, { frontend: FRONTEND, backend: BACKEND }, io, backend);

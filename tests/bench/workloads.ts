@@ -7,7 +7,7 @@
 export type Word = 64 | 32;
 export const WORDS: readonly Word[] = [64, 32];
 
-export type Group = "compute" | "memory" | "float" | "code" | "system" | "tools" | "smp";
+export type Group = "compute" | "memory" | "float" | "code" | "system" | "tools" | "smp" | "disk";
 
 export interface Workload {
   readonly name: string;
@@ -16,7 +16,7 @@ export interface Workload {
   /** What it does, for the list. */
   readonly does: string;
   readonly count: number;
-  /** The shell command; $B is the folder of the programs, $W the word, COUNT the count. Prints what all machines must agree on. */
+  /** The shell command; $B is the folder of the programs, $D the disk, $W the word, COUNT the count. Prints what all machines must agree on. */
   readonly command: string;
 }
 
@@ -84,11 +84,27 @@ const SMP_ROWS: readonly (readonly [name: string, count: number, command: string
   ["timer", 1_000, "$B/latency.$W timer COUNT", "how late a sleep of 100 us ends"],
 ];
 
+// biome-ignore format: as above
+const DISK_ROWS: readonly (readonly [name: string, count: number, command: string, does: string])[] = [
+  ["disk-write", 256, "dd if=/dev/zero of=$D bs=1M count=COUNT conv=fsync 2>/dev/null && echo COUNT", "dd of so many MiB, flushed"],
+  ["disk-read", 256, "echo 3 >/proc/sys/vm/drop_caches; dd if=$D of=/dev/null bs=1M count=COUNT 2>/dev/null && echo COUNT", "dd of so many MiB"],
+  ["random-read", 40_000, "$B/disk.64 read $D COUNT", "blocks of 4 KiB, 32 at once"],
+  ["random-write", 40_000, "$B/disk.64 write $D COUNT", "blocks of 4 KiB, 32 at once"],
+];
+
 export const WORKLOADS: readonly Workload[] = [
   ...ROWS.map(([name, group, count, command, does]) => ({ name, group, count, command, does, words: WORDS })),
   ...SMP_ROWS.map(([name, count, command, does]) => ({
     name,
     group: "smp" as const,
+    count,
+    command,
+    does,
+    words: [64 as const],
+  })),
+  ...DISK_ROWS.map(([name, count, command, does]) => ({
+    name,
+    group: "disk" as const,
     count,
     command,
     does,
@@ -103,20 +119,18 @@ export interface Task {
   readonly workload: Workload;
   readonly word: Word;
   readonly command: string;
+  readonly count: number;
 }
 
 export function tasksOf(workloads: readonly Workload[], words: readonly Word[], scale: number): Task[] {
   return words.flatMap((word) =>
     workloads
       .filter((workload) => workload.words.includes(word))
-      .map((workload) => ({
-        key: `${workload.name} ${word}`,
-        workload,
-        word,
-        command: workload.command
-          .replaceAll("$W", String(word))
-          .replaceAll("COUNT", String(Math.max(1, Math.round(workload.count * scale)))),
-      })),
+      .map((workload) => {
+        const count = Math.max(1, Math.round(workload.count * scale));
+        const command = workload.command.replaceAll("$W", String(word)).replaceAll("COUNT", String(count));
+        return { key: `${workload.name} ${word}`, workload, word, command, count };
+      }),
   );
 }
 

@@ -28,6 +28,8 @@ export interface DebianOptions extends Partial<DomainConfig> {
   /** Appended to the guest's command line. */
   readonly extra?: string;
   readonly consoleKind?: ConsoleKind;
+  /** Of the guest's shell, when it is not the default guest's. */
+  readonly prompt?: string;
 }
 
 export interface Ran {
@@ -37,7 +39,7 @@ export interface Ran {
 
 /** The default guest's files as a configuration; fetched when the cache has none. */
 export async function debianConfig(options: DebianOptions = {}): Promise<DomainConfig> {
-  const { flavour = "cloud", extra = "", consoleKind: _, ...config } = options;
+  const { flavour = "cloud", extra = "", consoleKind: _, prompt: __, ...config } = options;
   const image = unwrap(await prepareGuest({ flavour }));
   return {
     name: flavour,
@@ -114,12 +116,12 @@ export class Debian {
   static async boot(host: HostApi, options: DebianOptions = {}): Promise<Debian> {
     const domid = await host.create(await debianConfig(options));
     const console = await Console.of(host, domid, options.consoleKind);
-    return Debian.atShell(host, domid, console);
+    return Debian.atShell(host, domid, console, 0, options.prompt);
   }
 
   /** Waits for the shell's next prompt after position `from`, and makes the shell read plain lines. */
-  static async atShell(host: HostApi, domid: DomId, console: Console, from = 0): Promise<Debian> {
-    await console.until(PROMPT, from, SHELL_MS);
+  static async atShell(host: HostApi, domid: DomId, console: Console, from = 0, prompt = PROMPT): Promise<Debian> {
+    await console.until(prompt, from, SHELL_MS);
     const debian = new Debian(host, domid, console);
     console.type(READ_LOOP);
     await debian.run("true");

@@ -7,6 +7,7 @@ import type {
   ConsoleKind,
   ConsoleSession,
   CreateOptions,
+  DiskInfo,
   DomainConfig,
   DomainInfo,
   DomainState,
@@ -15,6 +16,7 @@ import type {
   HostErrorShape,
   HostEvent,
   HostInfo,
+  ImageApi,
   RegionInfo,
   ShutdownReason,
 } from "../../control-plane/api/index.js";
@@ -99,6 +101,26 @@ export class FakeHost implements HostApi {
 
   async regionText(id: number): Promise<string> {
     throw new FakeError("not-found", `There is no region ${id}.`);
+  }
+
+  async disks(): Promise<DiskInfo[]> {
+    return [];
+  }
+
+  async attachDisk(): Promise<never> {
+    throw new FakeError("unsupported", "The simulated host has no disks.");
+  }
+
+  detachDisk(): Promise<never> {
+    return this.attachDisk();
+  }
+
+  changeMedium(): Promise<never> {
+    return this.attachDisk();
+  }
+
+  image<Call extends keyof ImageApi>(): ReturnType<ImageApi[Call]> {
+    return this.attachDisk() as ReturnType<ImageApi[Call]>;
   }
 
   async list(): Promise<DomainInfo[]> {

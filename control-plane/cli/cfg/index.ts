@@ -2,4 +2,4 @@
 export { CfgSyntaxError, formatPosition, type Position } from "./error.js";
 export { applyOverrides, isOverride } from "./overrides.js";
 export { parseCfg } from "./parser.js";
-export { type Cfg, type CfgValue, kindName, type Setting } from "./value.js";
+export { type Cfg, type CfgValue, kindName, type Setting, type StringValue } from "./value.js";

@@ -16,6 +16,7 @@ interface HostOptions {
   readonly jit?: boolean;
   readonly singleThread?: boolean;
   readonly coreDumps?: string;
+  readonly images?: readonly string[];
 }
 
 /** How long a detached host may take to answer, and how often it is asked, ms. */
@@ -39,6 +40,7 @@ async function serve(options: HostOptions): Promise<number> {
     ...(options.memory === undefined ? {} : { memoryMiB: options.memory }),
     ...(options.jit === false ? { jit: false } : {}),
     ...(options.singleThread ? { singleThread: true } : {}),
+    ...(options.images === undefined ? {} : { imageFolders: options.images }),
     coreDumpDirectory: options.coreDumps ?? ".",
   });
   try {
@@ -80,6 +82,7 @@ async function detach(options: HostOptions): Promise<number> {
     ...(options.jit === false ? ["--no-jit"] : []),
     ...(options.singleThread ? ["--single-thread"] : []),
     ...(options.coreDumps === undefined ? [] : ["--core-dumps", options.coreDumps]),
+    ...(options.images === undefined ? [] : ["--images", ...options.images]),
   ];
   const child = spawn(process.execPath, [...process.execArgv, process.argv[1]!, ...args], {
     detached: true,

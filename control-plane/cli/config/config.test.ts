@@ -77,7 +77,7 @@ describe("mistakes", () => {
     [`${MINIMAL}memroy = 5`, ['t.cfg:3:1: memroy: there is no such setting; did you mean "memory"?']],
     [`${MINIMAL}Memory = 5`, ['t.cfg:3:1: Memory: there is no such setting; did you mean "memory"?']],
     [`${MINIMAL}frobnicate = 5`, ["t.cfg:3:1: frobnicate: there is no such setting"]],
-    [`${MINIMAL}disk = ["a"]`, ["t.cfg:3:1: disk: not supported yet; remove it to start the domain without"]],
+    [`${MINIMAL}vif = ["a"]`, ["t.cfg:3:1: vif: not supported yet; remove it to start the domain without"]],
     [`${MINIMAL}memory = 1`, ["t.cfg:3:10: memory: expected a whole number of MiB from 2 to 1048576, found 1"]],
     [
       `${MINIMAL}memory = "much"`,

@@ -19,6 +19,7 @@ import {
 import { type Cfg, formatPosition, type Setting } from "../cfg/index.js";
 import { parseCpus } from "../cpus.js";
 import { didYouMean } from "../suggest.js";
+import { readDisks } from "./disks.js";
 import { SUPPORTED_KEYS, UNSUPPORTED_KEYS } from "./keys.js";
 import { SettingReader } from "./reader.js";
 
@@ -62,7 +63,7 @@ export function planDomain(cfg: Cfg, source: string, folder: string, defaults: C
   const uuid = readUuid(cfg, reader);
   const cmdline = readCmdline(reader) ?? (reader.has("kernel") ? undefined : defaults.cmdline);
   const settings = {
-    ...optional({ uuid, cmdline, ...sizes.optional }),
+    ...optional({ uuid, cmdline, disks: readDisks(cfg, reader), ...sizes.optional }),
     ...readActions(reader),
     ...sizes.required,
     ...readScheduling(cfg, reader),

@@ -17,6 +17,7 @@ export const SUPPORTED_KEYS = [
   "cpus_soft",
   "cpu_weight",
   "cap",
+  "disk",
   "on_poweroff",
   "on_reboot",
   "on_crash",
@@ -37,7 +38,7 @@ export const UNSUPPORTED_KEYS: ReadonlySet<string> = new Set(
   `acpi acpi_firmware acpi_laptop_slate acpi_s3 acpi_s4 altp2m apic arm_sci argo backendtype bios bios_path_override
   blkdev_start boot bootargs bootloader bootloader_args builder channel claim_mode cpuid
   device_model_args device_model_args_hvm device_model_args_pv device_model_override device_model_stubdomain_override
-  device_model_user device_model_version device_tree disk dm_restrict dpci_power_mgmt driver_domain dtdev e820_host
+  device_model_user device_model_version device_tree dm_restrict dpci_power_mgmt driver_domain dtdev e820_host
   event_channels extratime fda fdb firmware firmware_override gfx_passthru gic_version hap hdtype hpet init_seclabel
   iomem ioports irqs keymap latency localtime mac max_event_channels max_grant_frames max_grant_version
   max_maptrack_frames mca_caps mmio_hole monitor ms_vm_genid msr_relaxed nestedhvm nic nodes nographic nomigrate

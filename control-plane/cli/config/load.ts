@@ -4,6 +4,7 @@ import { basename, dirname, extname, isAbsolute, resolve } from "node:path";
 import type { DomainConfig } from "../../api/index.js";
 import { applyOverrides, CfgSyntaxError, isOverride, parseCfg } from "../cfg/index.js";
 import { fileError, usageError } from "../errors.js";
+import { withPath } from "../image-paths.js";
 import { type ConfigDefaults, type ConfigResult, type DomainPlan, planDomain } from "./config.js";
 
 /** The arguments of `run` and `create`, sorted. */
@@ -49,8 +50,10 @@ function planOf(work: () => ConfigResult): DomainPlan {
 /** Reads the images that a plan names. */
 export async function loadImages(plan: DomainPlan): Promise<DomainConfig> {
   const kernel = await readImage("kernel", plan.kernelPath, plan.folder);
-  if (plan.ramdiskPath === undefined) return { ...plan.settings, kernel };
-  return { ...plan.settings, kernel, ramdisk: await readImage("ramdisk", plan.ramdiskPath, plan.folder) };
+  const disks = await Promise.all((plan.settings.disks ?? []).map((disk) => withPath(disk, plan.folder)));
+  const settings = { ...plan.settings, ...(disks.length === 0 ? {} : { disks }) };
+  if (plan.ramdiskPath === undefined) return { ...settings, kernel };
+  return { ...settings, kernel, ramdisk: await readImage("ramdisk", plan.ramdiskPath, plan.folder) };
 }
 
 /** As in xl a path is relative to the working directory; where it leads nowhere, to the configuration's folder. */

@@ -178,6 +178,11 @@ function remoteHost(caller: Caller, pid: number): RemoteHost {
     setVcpus: none("setVcpus"),
     pinVcpu: none("pinVcpu"),
     setScheduling: none("setScheduling"),
+    disks: call("disks"),
+    attachDisk: none("attachDisk"),
+    detachDisk: none("detachDisk"),
+    changeMedium: none("changeMedium"),
+    image: ((name: string, ...params: unknown[]) => caller.call("image", [name, params])) as RemoteHost["image"],
     trigger: none("trigger"),
     dumpCore: (domid, onChunk) => dumpCore(caller, domid, onChunk),
     attachConsole: async (domid, kind, onData) =>

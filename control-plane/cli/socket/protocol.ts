@@ -50,7 +50,7 @@ export const RpcCode = {
 } as const;
 
 /** What a parameter must be; `?` allows its absence. */
-type ParamKind = "domid" | "text" | "number" | "number?" | "flag?" | "text?" | "object" | "object?" | "stream";
+type ParamKind = "domid" | "text" | "number" | "number?" | "flag?" | "text?" | "object" | "object?" | "list" | "stream";
 
 /** Every call and its parameters. Those with a "stream" have a callback or a session behind it. */
 export const METHODS: Readonly<Record<string, readonly ParamKind[]>> = {
@@ -74,6 +74,11 @@ export const METHODS: Readonly<Record<string, readonly ParamKind[]>> = {
   setVcpus: ["domid", "number"],
   pinVcpu: ["domid", "number?", "object"],
   setScheduling: ["domid", "object"],
+  disks: ["domid"],
+  attachDisk: ["domid", "object"],
+  detachDisk: ["domid", "text", "flag?"],
+  changeMedium: ["domid", "text", "text?", "text?"],
+  image: ["text", "list"],
   trigger: ["domid", "text", "text?"],
   consoleScrollback: ["domid", "text"],
   xenstoreRead: ["text"],
@@ -109,6 +114,8 @@ function fits(kind: ParamKind, value: unknown): boolean {
     case "text":
     case "text?":
       return typeof value === "string";
+    case "list":
+      return Array.isArray(value);
     case "flag?":
       return typeof value === "boolean";
     default:

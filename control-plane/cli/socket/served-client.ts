@@ -4,6 +4,8 @@ import {
   type ConsoleKind,
   type ConsoleSession,
   type CreateOptions,
+  type DiskConfig,
+  type DiskFormat,
   type DomainConfig,
   type DomId,
   type HostApi,
@@ -160,6 +162,13 @@ function plainCalls(host: HostApi): Record<string, Call> {
     pinVcpu: ([domid, vcpu, change]) =>
       host.pinVcpu(domid as DomId, (vcpu as number | null) ?? null, change as PinChange),
     setScheduling: ([domid, change]) => host.setScheduling(domid as DomId, change as SchedulingChange),
+    disks: ([domid]) => host.disks(domid as DomId),
+    attachDisk: ([domid, disk]) => host.attachDisk(domid as DomId, disk as DiskConfig),
+    detachDisk: ([domid, vdev, force]) => host.detachDisk(domid as DomId, vdev as string, force === true),
+    changeMedium: ([domid, vdev, target, format]) =>
+      host.changeMedium(domid as DomId, vdev as string, (target as string | null) ?? null, diskFormat(format)),
+    image: ([name, params]) =>
+      (host.image as (...params: unknown[]) => unknown).call(host, name, ...(params as unknown[])),
     trigger: ([domid, what, argument]) =>
       host.trigger(domid as DomId, triggerKind(what), (argument as string | null) ?? undefined),
     consoleScrollback: ([domid, kind]) => host.consoleScrollback(domid as DomId, consoleKind(kind)),
@@ -194,4 +203,6 @@ function oneOf<T extends string>(value: unknown, choices: readonly T[]): T {
 
 const consoleKind = (value: unknown): ConsoleKind => oneOf(value, ["pv", "serial"]);
 const shutdownReason = (value: unknown) => oneOf(value, ["poweroff", "reboot", "suspend"]);
+const diskFormat = (value: unknown): DiskFormat | undefined =>
+  value === undefined || value === null ? undefined : oneOf<DiskFormat>(value, ["raw", "vhd", "qcow2"]);
 const triggerKind = (value: unknown) => oneOf(value, ["nmi", "reset", "init", "sysrq"]);

@@ -25,6 +25,11 @@ const CORE_DUMPS: VerbOption = {
   text: "where on_crash=coredump-... puts its files (default: the working directory)",
 };
 
+const IMAGES: VerbOption = {
+  flags: "--images <dir...>",
+  text: "folders of images that may stand on each other; names count from the first",
+};
+
 export const MACHINE_VERBS: readonly Verb[] = [
   {
     name: "run",
@@ -53,6 +58,7 @@ A guest that wrote its exit port gives (value << 1) | 1; with --exec it is the c
       { flags: "--deterministic", text: "time counts instructions: same inputs, same run" },
       { flags: "--seed <n>", text: "randomness of a deterministic run", parse: wholeNumber(0, 2 ** 53 - 1) },
       CORE_DUMPS,
+      IMAGES,
     ],
     examples: [
       ["run --default", "Debian's Linux to a shell"],
@@ -76,6 +82,7 @@ A guest that wrote its exit port gives (value << 1) | 1; with --exec it is the c
       NO_JIT,
       SINGLE_THREAD,
       CORE_DUMPS,
+      IMAGES,
     ],
     examples: [
       ["host --detach --pcpus 2", "start one in the background"],

@@ -22,5 +22,7 @@ export interface Verb {
   readonly options?: readonly VerbOption[];
   /** Command lines after `xl `, with what they do. */
   readonly examples: readonly (readonly [command: string, effect: string])[];
+  /** Verbs below this one; it does nothing by itself then. */
+  readonly verbs?: readonly Verb[];
   load(): Promise<Command>;
 }

@@ -182,17 +182,21 @@ class NodeFile implements ImageFile {
 export interface NodeFolderOptions {
   /** Other folders that images here may refer to, by paths that lead there. */
   readonly parents?: readonly string[];
+  /** Only files directly in the folder are images: below it may be anything. */
+  readonly flat?: boolean;
 }
 
 export class NodeFolder implements Folder {
   readonly description: string;
   readonly #root: string;
   readonly #parents: readonly string[];
+  readonly #flat: boolean;
   readonly #open = new Set<NodeFile>();
 
   constructor(root: string, options: NodeFolderOptions = {}) {
     this.#root = resolve(root);
     this.#parents = (options.parents ?? []).map((folder) => resolve(folder));
+    this.#flat = options.flat ?? false;
     this.description = this.#root;
   }
 
@@ -243,7 +247,7 @@ export class NodeFolder implements Folder {
   }
 
   async list(): Promise<FileInfo[]> {
-    return host(this.description, () => [...filesBelow(this.#root, "")]);
+    return host(this.description, () => [...filesBelow(this.#root, "", this.#flat)]);
   }
 
   resolve(from: string, path: string): string | null {
@@ -288,11 +292,11 @@ const isBelow = (folder: string, path: string): boolean => {
   return way !== "" && !isAbsolute(way) && way.split(sep)[0] !== "..";
 };
 
-function* filesBelow(path: string, prefix: string): Generator<FileInfo> {
+function* filesBelow(path: string, prefix: string, flat: boolean): Generator<FileInfo> {
   for (const entry of fs.readdirSync(path, { withFileTypes: true })) {
     if (entry.name.startsWith(".")) continue;
     const name = prefix + entry.name;
-    if (entry.isDirectory()) yield* filesBelow(join(path, entry.name), `${name}/`);
+    if (entry.isDirectory() && !flat) yield* filesBelow(join(path, entry.name), `${name}/`, flat);
     if (!entry.isFile()) continue;
     const stat = fs.statSync(join(path, entry.name));
     yield { name, size: stat.size, modifiedMs: stat.mtimeMs };

@@ -23,6 +23,7 @@ export interface RunOptions {
   readonly jit?: boolean;
   readonly seed?: number;
   readonly coreDumps?: string;
+  readonly images?: readonly string[];
 }
 
 export async function run(args: readonly string[], options: RunOptions): Promise<number> {
@@ -64,7 +65,7 @@ function indexOfName(plans: readonly DomainPlan[], name: string): number {
   throw usageError(`--console: no guest of this run is named "${name}"${didYouMean(name, names)}`);
 }
 
-function machineOptions({ pcpus, memory, deterministic, seed, jit, singleThread, coreDumps }: RunOptions) {
+function machineOptions({ pcpus, memory, deterministic, seed, jit, singleThread, coreDumps, images }: RunOptions) {
   return {
     ...(pcpus === undefined ? {} : { pcpus }),
     ...(memory === undefined ? {} : { memoryMiB: memory }),
@@ -72,6 +73,7 @@ function machineOptions({ pcpus, memory, deterministic, seed, jit, singleThread,
     ...(seed === undefined ? {} : { seed }),
     ...(jit === false ? { jit } : {}),
     ...(singleThread ? { singleThread } : {}),
+    ...(images === undefined ? {} : { imageFolders: images }),
     coreDumpDirectory: coreDumps ?? ".",
   };
 }

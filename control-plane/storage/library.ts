@@ -1,0 +1,176 @@
+/**
+ * Images by what people call them, wherever they are: finds the store of each, and offers all that can be done to them in
+ * one place, as plain data that crosses between workers. What a running domain uses is changed under it.
+ */
+import { type Disk, SECTOR_BYTES } from "./disk.js";
+import { StorageError } from "./errors.js";
+import { formatOfName, type ImageFormat } from "./format.js";
+import type { LongOptions } from "./live/coalesce.js";
+import type { CreateOptions } from "./operations/create.js";
+import type { ImageStore, OpenOptions } from "./store.js";
+import type { ImageInfo, TreeNode } from "./tree.js";
+import type { Finding } from "./vhd/check.js";
+import { isAddress } from "./vhd/parent.js";
+import type { RepairOptions } from "./vhd/repair.js";
+
+/** An image in its store. */
+export interface ImagePlace {
+  readonly store: ImageStore;
+  readonly name: string;
+}
+
+/** How a host finds images. */
+export interface ImageFinder {
+  /** The store of an image that there is or will be. */
+  place(image: string): Promise<ImagePlace>;
+  /** One store that reaches both, the second to be written; fails where no image of one may stand on the other. */
+  pair(source: string, target: string, onlyCopy: boolean): Promise<ImagePlace & { readonly source: string }>;
+  /** The store of a folder of images; of the usual one when none is named. */
+  folder(name: string | undefined): Promise<ImageStore>;
+}
+
+/** A tree as plain data. */
+export interface ImageNode {
+  readonly name: string;
+  readonly info: ImageInfo | null;
+  /** Why there is no info. */
+  readonly problem: string | null;
+  readonly children: readonly ImageNode[];
+}
+
+export type NewImage = CreateOptions;
+
+export interface CopyOptions {
+  readonly kind: CreateOptions["kind"];
+  readonly blockBytes?: number;
+}
+
+/** What can be done to images. Progress comes only where the caller is in the same thread. */
+export interface ImageApi {
+  create(image: string, options: NewImage): Promise<void>;
+  info(image: string, format?: ImageFormat): Promise<ImageInfo>;
+  tree(folder?: string): Promise<ImageNode[]>;
+  check(image: string, format?: ImageFormat): Promise<Finding[]>;
+  repair(image: string, options?: RepairOptions): Promise<readonly Finding[]>;
+  /** Keeps what the disk holds now under another name, also while a guest uses it. */
+  snapshot(image: string, snapshot: string): Promise<void>;
+  clone(parent: string, image: string): Promise<void>;
+  coalesce(image: string, options?: LongOptions): Promise<void>;
+  revert(image: string, snapshot: string): Promise<void>;
+  resize(image: string, bytes: number): Promise<void>;
+  convert(source: string, target: string, options: CopyOptions & LongOptions): Promise<void>;
+  remove(image: string): Promise<void>;
+}
+
+/** The calls by name, for those who carry them between processes. */
+export const IMAGE_CALLS: readonly (keyof ImageApi)[] = [
+  "create",
+  "info",
+  "tree",
+  "check",
+  "repair",
+  "snapshot",
+  "clone",
+  "coalesce",
+  "revert",
+  "resize",
+  "convert",
+  "remove",
+];
+
+export class ImageLibrary implements ImageApi {
+  constructor(private readonly finder: ImageFinder) {}
+
+  /** Opens an image for a guest. Its format is what was said, what its name says, or raw: never what its contents look like. */
+  async openDisk(image: string, options: OpenOptions = {}): Promise<Disk> {
+    const { store, name } = await this.finder.place(image);
+    const format = options.format ?? formatOfName(name);
+    if (isAddress(name)) return store.openDisk(name, options);
+    return store.openDisk(name, { ...options, format: format ?? "raw" });
+  }
+
+  async create(image: string, options: NewImage): Promise<void> {
+    const { store, name } = await this.finder.place(image);
+    await store.create(name, options);
+  }
+
+  async info(image: string, format?: ImageFormat): Promise<ImageInfo> {
+    const { store, name } = await this.finder.place(image);
+    return store.info(name, format);
+  }
+
+  async tree(folder?: string): Promise<ImageNode[]> {
+    const store = await this.finder.folder(folder);
+    return (await store.tree()).map(plainNode);
+  }
+
+  async check(image: string, format?: ImageFormat): Promise<Finding[]> {
+    const { store, name } = await this.finder.place(image);
+    return store.check(name, format);
+  }
+
+  async repair(image: string, options?: RepairOptions): Promise<readonly Finding[]> {
+    const { store, name } = await this.finder.place(image);
+    return store.repair(name, options);
+  }
+
+  async snapshot(image: string, snapshot: string): Promise<void> {
+    const { store, name, source } = await this.finder.pair(image, snapshot, false);
+    await store.snapshot(source, name);
+  }
+
+  async clone(parent: string, image: string): Promise<void> {
+    const { store, name, source } = await this.finder.pair(parent, image, false);
+    await store.clone(source, name);
+  }
+
+  async coalesce(image: string, options?: LongOptions): Promise<void> {
+    const { store, name } = await this.finder.place(image);
+    await store.coalesce(name, options);
+  }
+
+  async revert(image: string, snapshot: string): Promise<void> {
+    const { store, name, source } = await this.finder.pair(snapshot, image, false);
+    await store.revert(name, source);
+  }
+
+  async resize(image: string, bytes: number): Promise<void> {
+    if (bytes % SECTOR_BYTES !== 0) {
+      const details = { file: image, found: `${bytes}`, expected: "a multiple of 512" };
+      throw new StorageError("bad-request", "this is no size for a disk", details);
+    }
+    const { store, name } = await this.finder.place(image);
+    await store.resize(name, bytes);
+  }
+
+  async convert(source: string, target: string, options: CopyOptions & LongOptions): Promise<void> {
+    const pair = await this.finder.pair(source, target, true);
+    await pair.store.convert(pair.source, pair.name, options);
+  }
+
+  async remove(image: string): Promise<void> {
+    const { store, name } = await this.finder.place(image);
+    await store.remove(name);
+  }
+}
+
+function plainNode({ name, info, problem, children }: TreeNode): ImageNode {
+  return { name, info, problem: problem?.message ?? null, children: children.map(plainNode) };
+}
+
+/** All images of a host in one store, as in the browser. */
+export function oneStore(open: () => Promise<ImageStore>): ImageFinder {
+  let opened: Promise<ImageStore> | null = null;
+  const store = (): Promise<ImageStore> => {
+    opened ??= open().catch((error: unknown) => {
+      opened = null;
+      throw error;
+    });
+    return opened;
+  };
+  return {
+    place: async (name) => ({ store: await store(), name }),
+    pair: async (source, name) => ({ store: await store(), name, source }),
+    folder: store,
+  };
+}
