@@ -148,6 +148,7 @@ describe("requirements", () => {
     bigInt64: true,
     moduleWorkers: true,
     atomicsWaitInWorker: true,
+    originFiles: true,
   };
 
   it("passes a browser that has everything", () => {
