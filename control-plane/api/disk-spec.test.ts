@@ -23,6 +23,7 @@ describe("a disk's text", () => {
     ["https://host/a.vhd,vhd,xvdb,r", { target: "https://host/a.vhd", format: "vhd", vdev: "xvdb", access: "r" }],
     ["a.vhd,vhd,xvda,w,discard", { target: "a.vhd", format: "vhd", vdev: "xvda", discard: true }],
     ["a.vhd,vhd,xvda,w,no-discard,direct-io-safe", { target: "a.vhd", format: "vhd", vdev: "xvda", discard: false }],
+    ["a,raw,xvda,no-persistent-grants", { target: "a", format: "raw", vdev: "xvda", persistentGrants: false }],
     ["a,raw,xvda,persistent-grants", { target: "a", format: "raw", vdev: "xvda", persistentGrants: true }],
   ])("%s", (text, expected) => {
     expect(parseDiskSpec(text)).toEqual(disk(expected));

@@ -96,7 +96,9 @@ class SpecReader {
   #readFlag(word: string, at: number): boolean {
     if (word === "cdrom" || word === "disk") this.#set("devtype", { text: word, offset: at }, at);
     else if (word === "discard" || word === "no-discard") this.#set("discard", { text: word, offset: at }, at);
-    else if (word === "persistent-grants") this.#set("persistent-grants", { text: word, offset: at }, at);
+    else if (word === "persistent-grants" || word === "no-persistent-grants") {
+      this.#set("persistent-grants", { text: word, offset: at }, at);
+    }
     // What is written is never taken for done before it is: there is nothing to say.
     else return word === "direct-io-safe";
     return true;
@@ -145,6 +147,7 @@ class SpecReader {
       throw new Fault(this.#values.get("access")!.offset, "a CD-ROM is only read: expected r");
     const format = this.#format();
     const discard = this.#text("discard");
+    const grants = this.#text("persistent-grants");
     return {
       target,
       vdev: this.#vdev(),
@@ -152,7 +155,7 @@ class SpecReader {
       devtype: isCdrom ? "cdrom" : "disk",
       ...(format === undefined ? {} : { format }),
       ...(discard === undefined ? {} : { discard: discard === "discard" }),
-      ...(this.#values.has("persistent-grants") ? { persistentGrants: true } : {}),
+      ...(grants === undefined ? {} : { persistentGrants: grants === "persistent-grants" }),
     };
   }
 

@@ -67,7 +67,7 @@ export interface DiskConfig {
   readonly devtype?: "disk" | "cdrom";
   /** False keeps the guest from freeing what it no longer needs. */
   readonly discard?: boolean;
-  /** Offers the guest to copy all data through pages that stay mapped; slower here, but some front ends want it. */
+  /** False keeps the guest from copying all data through pages that stay mapped; granting each page costs it more. */
   readonly persistentGrants?: boolean;
 }
 

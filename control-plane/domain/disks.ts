@@ -67,7 +67,7 @@ export class DomainDisk {
   ) {
     this.#config = config;
     const readOnly = isReadOnly(config);
-    const persistentGrants = config.persistentGrants ?? false;
+    const persistentGrants = config.persistentGrants ?? true;
     this.#backend = new BlkBackend({
       disk,
       readOnly,

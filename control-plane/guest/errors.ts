@@ -7,10 +7,11 @@ import { err, type Failure, type Result } from "../util/index.js";
  * - `unverified`: a signature or hash is missing or wrong; nothing unverified is ever used
  * - `corrupt`: a verified package does not contain what it should
  * - `module`: a kernel module that was asked for does not exist
+ * - `tool`: a program that is needed is not on this machine, or failed
  * - `cancelled`: the caller's signal fired
  * - `io`: the cache folder cannot be used
  */
-export type GuestErrorCode = "offline" | "source" | "unverified" | "corrupt" | "module" | "cancelled" | "io";
+export type GuestErrorCode = "offline" | "source" | "unverified" | "corrupt" | "module" | "tool" | "cancelled" | "io";
 
 export type GuestResult<T> = Result<T, GuestErrorCode>;
 

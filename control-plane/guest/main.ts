@@ -2,7 +2,15 @@
 import { copyFile, mkdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
-import { type GuestFlavour, type GuestImage, type PrepareGuestOptions, prepareGuest, progressBar } from "./index.js";
+import {
+  type GuestFlavour,
+  type GuestImage,
+  type MakeDiskOptions,
+  makeDisk,
+  type PrepareGuestOptions,
+  prepareGuest,
+  progressBar,
+} from "./index.js";
 
 const HELP = `Prepares the default guest: Debian's own Linux kernel with busybox, verified, in your cache.
 
@@ -15,6 +23,9 @@ Usage: npm run guest -- [options]
   --keyring FILE    OpenPGP keys that must have signed the mirror's index
                     (default: Debian's, installed or built in)
   --out DIR         also copy the kernel and the initramfs to DIR
+  --disk FILE       make a disk with a Debian root file system instead: a VHD to boot with root=/dev/xvda
+  --disk-size MiB   its size (default: 1024)
+  --packages A,B    Debian packages on it beside the base system's
   --refresh         look for newer packages even when the cache holds a guest
   --offline         use only what the cache holds
   --help            this text
@@ -23,10 +34,13 @@ Usage: npm run guest -- [options]
 /** Exit statuses, as the other programs of Xenolith use them. */
 const EXIT_USAGE = 1;
 const EXIT_FAILURE = 2;
+/** The base system fits. */
+const MIN_DISK_MIB = 192;
 
 interface Arguments {
   readonly options: PrepareGuestOptions;
   readonly outDir: string | undefined;
+  readonly disk: { readonly file: string; readonly options: MakeDiskOptions } | undefined;
 }
 
 function parse(args: readonly string[]): Arguments | "help" {
@@ -38,6 +52,9 @@ function parse(args: readonly string[]): Arguments | "help" {
       mirror: { type: "string" },
       keyring: { type: "string" },
       out: { type: "string" },
+      disk: { type: "string" },
+      "disk-size": { type: "string", default: "1024" },
+      packages: { type: "string", default: "" },
       refresh: { type: "boolean", default: false },
       offline: { type: "boolean", default: false },
       help: { type: "boolean", short: "h", default: false },
@@ -58,7 +75,15 @@ function parse(args: readonly string[]): Arguments | "help" {
     ...(mirror ? { mirror } : {}),
     ...(keyring ? { keyring } : {}),
   };
-  return { options, outDir: values.out };
+  const sizeMiB = Number(values["disk-size"]);
+  if (!Number.isInteger(sizeMiB) || sizeMiB < MIN_DISK_MIB) {
+    throw new Error(`--disk-size is a whole number of MiB from ${MIN_DISK_MIB} up, not "${values["disk-size"]}"`);
+  }
+  const packages = values.packages.split(",").filter((name) => name !== "");
+  const file = values.disk;
+  const disk =
+    file === undefined ? undefined : { file, options: { ...options, packages, sizeBytes: sizeMiB * 2 ** 20 } };
+  return { options, outDir: values.out, disk };
 }
 
 async function copyTo(outDir: string, image: GuestImage): Promise<void> {
@@ -78,6 +103,17 @@ function describe(image: GuestImage): string {
   return `${lines.join("\n")}\n`;
 }
 
+async function makeDiskOf(file: string, options: MakeDiskOptions, finish: () => void): Promise<number> {
+  const made = await makeDisk(file, options);
+  finish();
+  if (!made.ok) {
+    process.stderr.write(`guest: ${made.error.message}\n`);
+    return EXIT_FAILURE;
+  }
+  process.stdout.write(`disk      = [ "${file},vhd,xvda,w" ]\nroot      = "/dev/xvda"\n`);
+  return 0;
+}
+
 async function main(): Promise<number> {
   let parsed: ReturnType<typeof parse>;
   try {
@@ -93,6 +129,12 @@ async function main(): Promise<number> {
   const abort = new AbortController();
   process.once("SIGINT", () => abort.abort());
   const bar = progressBar(process.stderr);
+  if (parsed.disk)
+    return makeDiskOf(
+      parsed.disk.file,
+      { ...parsed.disk.options, onProgress: bar.report, signal: abort.signal },
+      bar.finish,
+    );
   const prepared = await prepareGuest({ ...parsed.options, onProgress: bar.report, signal: abort.signal });
   bar.finish();
   if (!prepared.ok) {

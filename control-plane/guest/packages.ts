@@ -19,7 +19,7 @@ export const MIRROR_VARIABLE = "XENOLITH_MIRROR";
 const META_PACKAGES = { cloud: "linux-image-cloud-amd64", full: "linux-image-amd64" } as const;
 const BUSYBOX_PACKAGE = "busybox-static";
 
-const Package = v.object({ name: v.string(), version: v.string(), sizeBytes: v.number(), sha256: v.string() });
+export const Package = v.object({ name: v.string(), version: v.string(), sizeBytes: v.number(), sha256: v.string() });
 /** What was resolved last, so that another guest can be built of the same packages without a network. */
 const Resolution = v.object({ source: v.string(), kernel: Package, busybox: Package });
 
@@ -67,7 +67,7 @@ export async function obtainPackages(options: ObtainOptions): Promise<GuestResul
   }
 }
 
-async function chooseSource(options: ObtainOptions): Promise<GuestResult<PackageSource>> {
+export async function chooseSource(options: Omit<ObtainOptions, "flavour">): Promise<GuestResult<PackageSource>> {
   const mirror = options.mirror ?? process.env[MIRROR_VARIABLE];
   if (mirror) {
     return ok(mirrorSource(mirror, (signed) => verifyRelease(signed, options.keyring, options.signal), options.signal));
@@ -101,7 +101,7 @@ async function fetchPackages(source: PackageSource, options: ObtainOptions): Pro
   return ok({ source: source.name, kernel: kernel.value, busybox: busybox.value });
 }
 
-async function fetchPackage(
+export async function fetchPackage(
   source: PackageSource,
   info: PackageInfo,
   doneBefore: number,
@@ -135,7 +135,7 @@ async function readCachedPackages(options: ObtainOptions): Promise<GuestPackages
   return kernel && busybox ? { source: resolution.output.source, kernel, busybox } : undefined;
 }
 
-async function readCachedPackage(
+export async function readCachedPackage(
   cacheDir: string,
   info: v.InferOutput<typeof Package>,
 ): Promise<FetchedPackage | undefined> {

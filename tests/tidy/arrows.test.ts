@@ -83,7 +83,12 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // Starts the workers: the bundlers follow the URL.
   "control-plane/api/connect-browser.ts": ["control-plane/api", "control-plane/api/types.ts", "control-plane/worker"],
   "control-plane/guest/embedded": [ABI, "wasm-core/isa"],
-  "control-plane/guest": ["control-plane/formats", "control-plane/guest/embedded", "control-plane/util"],
+  "control-plane/guest": [
+    "control-plane/formats",
+    "control-plane/guest/embedded",
+    "control-plane/storage",
+    "control-plane/util",
+  ],
   "control-plane/cli": [
     "control-plane/api",
     "control-plane/api/types.ts",

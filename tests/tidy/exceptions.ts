@@ -10,6 +10,7 @@ export const SIDE_DOORS: Readonly<Record<string, string>> = {
   "control-plane/domain -> control-plane/api/vdev.ts": "as above",
   "control-plane/worker -> control-plane/storage/folders/finder-node.ts": "a front door for Node alone",
   "control-plane/cli -> control-plane/storage/folders/finder-node.ts": "as above",
+  "control-plane/guest -> control-plane/storage/folders/finder-node.ts": "as above",
   "control-plane/cli -> control-plane/api/connect-node.ts": "a front door for Node alone: index.ts is for the page too",
   "web-ui/link -> control-plane/api/connect-browser.ts": "a front door for the browser alone",
   "control-plane/worker -> control-plane/api/host.ts": "the worker is Domain0: it makes what api only describes",

@@ -29,7 +29,10 @@ export interface BlkOptions {
   readonly cdrom?: boolean;
   /** False keeps the guest from freeing what it no longer needs. */
   readonly discard?: boolean;
-  /** Offers to keep a pool of pages mapped. The guest copies everything through it, which is dearer here than mapping. */
+  /**
+   * False does not offer to keep a pool of pages mapped. The guest copies everything through the pool, which is less work for it
+   * than granting and revoking each page.
+   */
   readonly persistentGrants?: boolean;
 }
 
@@ -62,7 +65,7 @@ export class BlkBackend implements Backend<SavedBlk> {
     const { supportsDiscard, readOnly } = this.#disk;
     write("feature-flush-cache", 1);
     write("feature-barrier", 1);
-    write("feature-persistent", this.options.persistentGrants ? 1 : 0);
+    write("feature-persistent", this.options.persistentGrants === false ? 0 : 1);
     write("feature-max-indirect-segments", MOST_SEGMENTS);
     write("feature-discard", supportsDiscard && !readOnly && this.options.discard !== false ? 1 : 0);
     write("discard-granularity", DISCARD_GRANULARITY);
@@ -174,7 +177,7 @@ export class BlkBackend implements Backend<SavedBlk> {
     const parts: QueueParts = {
       io,
       abi,
-      persistent: persistent && this.options.persistentGrants === true,
+      persistent: persistent && this.options.persistentGrants !== false,
       counters: this.#counters,
       disk: () => this.#disk,
       broken: (why) => io.fail(why),

@@ -13,6 +13,7 @@ export const INIT_SCRIPT = `#!/bin/sh
 #   xl.exec="COMMAND"   run COMMAND, print "${EXEC_STATUS_PREFIX}N", power off
 #   xl.run=BASE64       the same for a script in base64, which may hold any character
 #   xl.modules=A,B      load these modules too
+#   root=/dev/xvda      go on in the file system of that disk; rootfstype=, rootflags=, ro and init= as the kernel has them
 export PATH=/bin HOME=/root
 mount -a
 mkdir /dev/pts
@@ -40,7 +41,31 @@ case " $cmdline" in *' xl.modules='*)
   for module in \${more%% *}; do modules="$modules $module"; done
   unset IFS
 esac
+root=
+case " $cmdline" in *' root=/dev/'*) root=\${cmdline##*root=} root=\${root%% *} ;; esac
+fstype=ext4 access=rw flags= next=/sbin/init
+for word in $cmdline; do
+  case $word in
+    rootfstype=*) fstype=\${word#*=} ;;
+    rootflags=*) flags=$flags,\${word#*=} ;;
+    ro) access=ro ;;
+    init=*) next=\${word#*=} ;;
+  esac
+done
 [ -z "$modules" ] || modprobe -a $modules
+if [ -n "$root" ]; then
+  # The kernel may have it built in.
+  modprobe -q "$fstype"
+  tries=0
+  while [ ! -b "$root" ] && [ $((tries += 1)) -le 50 ]; do sleep 0.1; done
+  mkdir /newroot
+  if mount -t "$fstype" -o "$access$flags" "$root" /newroot; then
+    for folder in dev proc sys run; do mount --move /$folder /newroot/$folder; done
+    umount /tmp
+    exec switch_root /newroot "$next"
+  fi
+  echo "init: $root cannot be mounted as $fstype: a shell here instead"
+fi
 
 command=
 script=
@@ -72,9 +97,11 @@ echo
 exec /bin/init
 `;
 
-/** /etc/uevent: what udev's rule would do on a processor that "xl vcpu-set" gives back: Linux only announces it. */
+/** /etc/uevent: what udev's rules would do about what comes while the guest runs: Linux only announces it. */
 export const UEVENT_SCRIPT = `#!/bin/sh
 case $ACTION:$SUBSYSTEM in
+  # A disk or an interface that is attached while the guest runs.
+  add:xen) modprobe -q "$MODALIAS" ;;
   add:cpu) [ "$(cat "/sys$DEVPATH/online")" = 1 ] || echo 1 >"/sys$DEVPATH/online" ;;
 esac
 `;

@@ -17,7 +17,8 @@ export function findPackage(packages: string, name: string): GuestResult<Package
   if (!/^[0-9a-f]{64}$/.test(sha256) || !Number.isSafeInteger(sizeBytes) || sizeBytes <= 0) {
     return err("unverified", `the package index gives no SHA-256 and size for ${name}`);
   }
-  const info = { name, version: field("Version"), sizeBytes, sha256, depends: field("Depends") };
+  const depends = [field("Pre-Depends"), field("Depends")].filter((clause) => clause !== "").join(", ");
+  const info = { name, version: field("Version"), sizeBytes, sha256, depends };
   return ok({ ...info, filename: field("Filename") });
 }
 

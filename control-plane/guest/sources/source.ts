@@ -9,7 +9,7 @@ export interface PackageInfo {
   readonly sizeBytes: number;
   /** Lower-case hexadecimal, from a signed index. */
   readonly sha256: string;
-  /** The index's Depends field, or "". */
+  /** The index's Pre-Depends and Depends fields, or "". */
   readonly depends: string;
   /** Path of the file below the source's root. */
   readonly filename: string;
