@@ -4,14 +4,14 @@
  * XENOLITH_SCREENSHOTS=DIR keeps a picture of each screen.
  */
 import assert from "node:assert/strict";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import AxeBuilder from "@axe-core/playwright";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { launchBrowser } from "./browser.js";
 import { type FakeSite, startFakeSite } from "./fake-site.js";
+import { assertAccessible, picture } from "./page-tools.js";
 
 let site: FakeSite;
 let browser: Browser;
@@ -75,19 +75,6 @@ async function waitForText(page: Page, text: string): Promise<void> {
 async function bootDebian(page: Page): Promise<void> {
   await page.getByRole("button", { name: "Boot Debian" }).click();
   await waitForText(page, "~ #");
-}
-
-async function picture(page: Page, name: string): Promise<void> {
-  const folder = process.env.XENOLITH_SCREENSHOTS;
-  if (!folder) return;
-  await mkdir(folder, { recursive: true });
-  await page.screenshot({ path: join(folder, `${name}.png`) });
-}
-
-async function assertAccessible(page: Page, where: string): Promise<void> {
-  const { violations } = await new AxeBuilder({ page }).analyze();
-  const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.target.join(" ")).join(", ")}`);
-  assert.deepEqual(found, [], where);
 }
 
 /** What has the keyboard, in a screen reader's words. */

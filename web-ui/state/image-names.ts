@@ -34,9 +34,12 @@ export function freeImageName(name: string, taken: ReadonlySet<string>): string 
   return free;
 }
 
+/** What an earlier derivation put there. */
+const DERIVED = /-(snapshot|clone|layer)-\d+$/;
+
 /** A name for what comes of an image: `disk.vhd` with "snapshot" becomes `disk-snapshot-1.vhd`. Always a VHD. */
-export function derivedName(name: string, what: string, taken: ReadonlySet<string>): string {
-  const stem = split(name).stem.replace(new RegExp(`-${what}-\\d+$`), "");
+export function derivedName(name: string, what: "snapshot" | "clone" | "layer", taken: ReadonlySet<string>): string {
+  const stem = split(name).stem.replace(DERIVED, "");
   let number = 1;
   while (taken.has(`${stem}-${what}-${number}.vhd`)) number++;
   return `${stem}-${what}-${number}.vhd`;
