@@ -47,7 +47,6 @@ export class GuestDiskActions {
     const used = disks.map(({ vdev }) => vdev);
     const answers = await askForm({
       title: `Attach a disk to ${this.guest().name}`,
-      detail: "The guest needs its block driver: in the default guest without a disk, modprobe xen-blkfront loads it.",
       fields: [
         { name: "target", label: "Image", choices: [...images, { value: "", label: "None: an empty CD-ROM drive" }] },
         { name: "vdev", label: "Name in the guest", value: suggestVdev(used) },
