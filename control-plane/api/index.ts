@@ -2,7 +2,6 @@
 export type { Finding, ImageApi, ImageInfo, ImageJobCall, ImageKind, ImageNode, Progress } from "../storage/index.js";
 export { type DiskSpecFault, type DiskSpecResult, parseDiskSpec } from "./disk-spec.js";
 export { HostError, toHostError } from "./errors.js";
-export { type HostImages, memoryImages } from "./host-images.js";
 export * from "./limits.js";
 export type { MachineOptions } from "./machine-options.js";
 export type * from "./types.js";

@@ -1,12 +1,6 @@
 /** Disks of the simulated domains: their images are real ones in memory, what guests do with them is not. */
-import {
-  type DiskConfig,
-  type DiskInfo,
-  type DomId,
-  type HostImages,
-  memoryImages,
-  parseVdev,
-} from "../../control-plane/api/index.js";
+import { type HostImages, memoryImages } from "../../control-plane/api/host-images.js";
+import { type DiskConfig, type DiskInfo, type DomId, parseVdev } from "../../control-plane/api/index.js";
 
 const CONNECTED = 4;
 

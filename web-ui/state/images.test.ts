@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { type HostApi, type ImageNode, memoryImages } from "../../control-plane/api/index.js";
+import { memoryImages } from "../../control-plane/api/host-images.js";
+import type { HostApi, ImageNode } from "../../control-plane/api/index.js";
 import { PageError } from "./errors.js";
 import { ImageJobs } from "./image-jobs.js";
 import {

@@ -10,7 +10,7 @@ import {
   suggestVdev,
 } from "../../state/index.js";
 import { type AppContext, askForm, confirmAction, type MenuItem, vdevProblem } from "../common/index.js";
-import type { GuestRef } from "./guest-disks.js";
+import type { GuestRef } from "./guest-ref.js";
 
 export class GuestDiskActions {
   constructor(

@@ -2,16 +2,11 @@
  * The disks of one domain, between its toolbar and its console: what each is and has moved, and what can be done to them
  * while the guest runs. Read anew every second while it is open.
  */
-import type { DiskInfo, DomId } from "../../../control-plane/api/index.js";
+import type { DiskInfo } from "../../../control-plane/api/index.js";
 import { formatBytes, formatCount, imageFailure } from "../../state/index.js";
 import { type AppContext, attachMenu, h, icon, setText, uniqueId } from "../common/index.js";
 import { GuestDiskActions } from "./guest-disk-actions.js";
-
-export interface GuestRef {
-  readonly domid: DomId;
-  readonly name: string;
-  readonly alive: boolean;
-}
+import type { GuestRef } from "./guest-ref.js";
 
 const SECTOR_BYTES = 512;
 /** [XEN] io/xenbus.h, by the number of the state. */
