@@ -134,6 +134,27 @@ describe("images", () => {
       assert.equal(download.suggestedFilename(), "disk-2.vhd");
     }));
 
+  it("go straight into a file where the browser lets a page write one", () =>
+    onDisks({}, async (page) => {
+      await dropFile(page, "disk.raw", new Uint8Array(2 * MIB).fill(7));
+      await item(page, "disk.raw").waitFor();
+      // The site's own files can be written in the same way, and need no window of the browser's to choose one.
+      await page.evaluate(() => {
+        const choose = async () => (await navigator.storage.getDirectory()).getFileHandle("saved", { create: true });
+        Object.assign(window, { showSaveFilePicker: choose });
+      });
+      await action(page, "Export").click();
+      await page.getByRole("dialog").getByLabel("As").selectOption("The file as it is");
+      await page.getByRole("dialog").getByRole("button", { name: "Export" }).click();
+      await page.getByText("disk.raw exported").waitFor({ state: "attached" });
+      const saved = await page.evaluate(async () => {
+        const handle = await (await navigator.storage.getDirectory()).getFileHandle("saved");
+        const bytes = new Uint8Array(await (await handle.getFile()).arrayBuffer());
+        return { size: bytes.length, right: bytes.every((byte) => byte === 7) };
+      });
+      assert.deepEqual(saved, { size: 2 * MIB, right: true });
+    }));
+
   it("are a tree for the keyboard", () =>
     onDisks({}, async (page) => {
       await create(page, "disk.vhd", "64 MiB");

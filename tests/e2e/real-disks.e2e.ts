@@ -1,11 +1,11 @@
 /**
  * A disk's way through the page in a real Chromium: made by qemu-img, dropped on the page, written to by Debian on the
- * real hypervisor, snapshot under it, cloned, exported, and read by qemu-img again. Needs a build (npm run build).
+ * real hypervisor beside a disk on a web server, snapshot under it, cloned, exported, and read by qemu-img again. Needs a build (npm run build).
  * Run: npx tsx --test tests/e2e/real-disks.e2e.ts
  */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -44,6 +44,13 @@ async function act(page: Page, image: string, name: string): Promise<void> {
     .getByRole("group", { name: `Actions for ${image}` })
     .getByRole("button", { name, exact: true })
     .click();
+}
+
+/** A file that the playground serves in ranges: the core, whose second to fourth bytes are "asm". */
+function servedFile(): string {
+  return readdirSync(new URL("../../dist/web/assets", import.meta.url)).find((name) =>
+    /^core-single.*wasm$/.test(name),
+  )!;
 }
 
 /** What qemu-img says of an image. */
@@ -95,10 +102,19 @@ describe("a disk in a tab", () => {
     await dropFile(page, "disk.vhd", readFileSync(made));
     await item(page, "disk.vhd").waitFor();
 
+    await page.getByRole("button", { name: "From a server" }).click();
+    await page.getByRole("dialog").getByLabel("Address").fill(`${playground.url}assets/${servedFile()}`);
+    await agree(page, "Make the local image");
+    await item(page, "server-layer-1.vhd").waitFor();
+
     await act(page, "disk.vhd", "Use in a new domain");
+    await page.getByRole("navigation").getByRole("button", { name: "Disks" }).click();
+    await act(page, "server-layer-1.vhd", "Use in a new domain");
     await page.getByRole("button", { name: "Boot Debian" }).click();
     await page.getByRole("tab", { name: "debian-cloud" }).waitFor({ timeout: PREPARE_MS });
     await waitForText(page, "xenolith:", BOOT_MS);
+    await page.keyboard.type("echo a-$(dd if=/dev/xvdb bs=1 skip=1 count=3 2>/dev/null)-from-there\r");
+    await waitForText(page, "\na-asm-from-there", STEP_MS);
     await write(page, "before", 0);
 
     await page.locator(".console-toolbar").getByRole("button", { name: "Disks" }).click();

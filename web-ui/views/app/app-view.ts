@@ -222,10 +222,12 @@ export class AppView extends View {
     });
   }
 
-  /** Asks before leaving only while a guest would be lost. */
+  /** Asks before leaving only while a guest, or work on an image, would be lost. */
   private warnBeforeUnload(): void {
     window.addEventListener("beforeunload", (event) => {
-      if (this.context.monitor.snapshot.get().rows.some(({ info }) => isAlive(info))) event.preventDefault();
+      const { monitor, jobs } = this.context;
+      const lost = jobs.running.get().length > 0 || monitor.snapshot.get().rows.some(({ info }) => isAlive(info));
+      if (lost) event.preventDefault();
     });
   }
 }

@@ -23,6 +23,15 @@ export class ImageDetails {
       ...uses.map(({ domain, vdev, writes }) =>
         h("p", { class: "hint" }, `${domain} ${writes ? "writes to it" : "reads it"} as ${vdev}.`),
       ),
+      ...(info?.parent?.name === null
+        ? [
+            h(
+              "p",
+              { class: "form-problem" },
+              `It stands on ${info.parent.told}, which is not here: import that as well.`,
+            ),
+          ]
+        : []),
       ...(uses.some(({ writes }) => writes)
         ? [h("p", { class: "hint" }, "To export what it holds now, take a snapshot and export that.")]
         : []),

@@ -35,7 +35,11 @@ function buildJob(job: ImageJob, announce: (text: string) => void): { element: H
     quarter = Math.floor(share * 4);
   });
   const stop = h("button", { type: "button", class: "button quiet", "aria-label": `Cancel: ${job.title}` }, "Cancel");
-  stop.addEventListener("click", () => job.cancel());
+  stop.addEventListener("click", () => {
+    job.cancel();
+    // It ends with its next step.
+    stop.disabled = true;
+  });
   const element = h(
     "div",
     { class: "launch" },
