@@ -140,8 +140,11 @@ describe("images", () => {
       await item(page, "disk.raw").waitFor();
       // The site's own files can be written in the same way, and need no window of the browser's to choose one.
       await page.evaluate(() => {
-        const choose = async () => (await navigator.storage.getDirectory()).getFileHandle("saved", { create: true });
-        Object.assign(window, { showSaveFilePicker: choose });
+        Object.assign(window, {
+          async showSaveFilePicker() {
+            return (await navigator.storage.getDirectory()).getFileHandle("saved", { create: true });
+          },
+        });
       });
       await action(page, "Export").click();
       await page.getByRole("dialog").getByLabel("As").selectOption("The file as it is");
