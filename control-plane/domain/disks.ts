@@ -101,7 +101,8 @@ export class DomainDisk {
     const id = String(vdev.id);
     const kind = config.devtype ?? "disk";
     this.#device.start({
-      frontend: { "virtual-device": id, "device-type": kind, handle: id },
+      // Never "cdrom": Linux as an HVM or PVH guest leaves such a device to emulation. What it is, `info` says.
+      frontend: { "virtual-device": id, "device-type": "disk", handle: id },
       backend: {
         dev: vdev.name,
         "device-type": kind,

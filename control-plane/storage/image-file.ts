@@ -20,6 +20,8 @@ export interface ImageFile {
   readonly size: number;
   /** When it was changed last, in milliseconds since 1970, as far as the host knew when it was opened. */
   readonly modifiedMs: number;
+  /** Says when it was changed last, where the host lets one: children of an image remember that time. */
+  setModified(ms: number): void;
   read(at: number, into: Segments): Pending;
   /** May extend the file; bytes between the old end and `at` are zero. */
   write(at: number, from: Segments): void;

@@ -11,6 +11,7 @@ import { checkedFormat, detectFormat, formatOfName, type ImageFormat } from "./f
 import type { Folder, ImageFile, OpenMode } from "./image-file.js";
 import { openQcow2 } from "./qcow2/index.js";
 import { RawDisk } from "./raw-disk.js";
+import { ReadOnlyDisk } from "./read-only.js";
 import type { Segments } from "./segments.js";
 import type { ImageSources } from "./vhd/create.js";
 import { readUuid } from "./vhd/fields.js";
@@ -40,10 +41,7 @@ interface Shared {
 }
 
 /** One user's hold on an image that is read by several. */
-export class SharedDisk implements Disk {
-  readonly readOnly = true;
-  readonly supportsDiscard = false;
-  readonly sectorSize: Disk["sectorSize"];
+export class SharedDisk extends ReadOnlyDisk {
   #release: (() => Promise<void>) | null;
 
   constructor(
@@ -51,7 +49,7 @@ export class SharedDisk implements Disk {
     readonly disk: Disk,
     release: () => Promise<void>,
   ) {
-    this.sectorSize = disk.sectorSize;
+    super();
     this.#release = release;
   }
 
@@ -65,16 +63,6 @@ export class SharedDisk implements Disk {
 
   read(sector: number, into: Segments): Pending {
     return this.disk.read(sector, into);
-  }
-
-  write(): Pending {
-    throw new StorageError("read-only", "the image is shared by its readers", { file: this.description });
-  }
-
-  flush(): Pending {}
-
-  discard(): Pending {
-    this.write();
   }
 
   async close(): Promise<void> {

@@ -22,6 +22,8 @@ export function guestScript(tasks: readonly Task[]): string {
   });
   return `dmesg -n 1
 B=${GUEST_FOLDER}
+D=/dev/xvda
+[ -b $D ] || D=/dev/vda
 run() {
   echo "${MARK} begin $1"
   sleep ${PAUSE_SECONDS}

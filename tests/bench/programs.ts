@@ -32,6 +32,8 @@ const FLAGS = [
   ...["-fno-stack-protector", "-fcf-protection=none", "-fno-asynchronous-unwind-tables"],
   ...["-Wl,--build-id=none", "-Wl,-z,noexecstack"],
 ];
+/** What the sources include. */
+const HEADERS = ["runtime.h", "processors.h"];
 const FLAGS_OF: Readonly<Record<Word, readonly string[]>> = { 64: ["-m64"], 32: ["-m32", "-march=i686"] };
 
 const sourceOf = ({ source }: Recipe): string =>
@@ -85,7 +87,7 @@ echo "checksum $sum $text"
 /** Busyboxes are those of the guests, which this machine can run too. */
 export type Busyboxes = Readonly<Partial<Record<Word, Uint8Array>>>;
 
-const HELPERS: readonly Recipe[] = ["timed", "clock"].map((name) => ({ name, source: `${name}.c` }));
+const HELPERS: readonly Recipe[] = ["timed", "clock", "disk"].map((name) => ({ name, source: `${name}.c` }));
 
 /** Compiles and writes all of it. */
 export function makePrograms(folder: string, busyboxes: Busyboxes): void {
@@ -101,10 +103,8 @@ export function makePrograms(folder: string, busyboxes: Busyboxes): void {
 /** Changes with whatever the programs are made of. */
 function fingerprint(busyboxes: Busyboxes): string {
   const hash = createHash("sha256").update(execFileSync("gcc", ["--version"]));
-  hash
-    .update(readFileSync(join(SOURCES, "runtime.h")))
-    .update(LOOP_SCRIPT)
-    .update(sampleText(TEXT_BYTES));
+  for (const header of HEADERS) hash.update(readFileSync(join(SOURCES, header)));
+  hash.update(LOOP_SCRIPT).update(sampleText(TEXT_BYTES));
   for (const recipe of [...RECIPES, ...HELPERS]) {
     hash.update(sourceOf(recipe)).update(JSON.stringify([recipe.name, WORDS.map((word) => flagsFor(recipe, word))]));
   }

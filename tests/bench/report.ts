@@ -1,6 +1,7 @@
 /** The tables that the bench prints, in Markdown. */
 import type { Counters, PeerName } from "./peers/peer.js";
-import { geometricMean, medianOf, type Round, ratio, type TaskFigures } from "./statistics.js";
+import { geometricMean, type Latency, latencyOf, medianOf, type Round, ratio, type TaskFigures } from "./statistics.js";
+import type { Task } from "./workloads.js";
 
 export const seconds = (ms: number | null): string => (ms === null ? "-" : `${(ms / 1000).toFixed(2)} s`);
 export const times = (value: number | null | undefined): string => (value == null ? "-" : value.toFixed(2));
@@ -102,6 +103,51 @@ export function smpTable(
         seconds(medianOf(rounds, name, (run) => run.tasks.get(key)?.wallMs)),
         seconds(medianOf(rounds, name, (run) => run.tasks.get(key)?.cpuMs)),
       ]),
+    ]),
+  );
+}
+
+/** Disks: wall time, which is what a guest waits, and what it moved in it. */
+export function diskTable(
+  rounds: readonly Round[],
+  peers: readonly { name: PeerName; title: string; disk: boolean }[],
+  tasks: readonly Task[],
+): string {
+  const shown = peers.filter(({ disk }) => disk);
+  const wall = (key: string, name: PeerName) => medianOf(rounds, name, (run) => run.tasks.get(key)?.wallMs);
+  return markdown(
+    ["disk", ...shown.flatMap(({ title }) => [`${title}, wall`, "a second"]), "times as fast as QEMU"],
+    tasks.map(({ key, workload, count }) => {
+      const unit = workload.name.startsWith("random") ? "blocks" : "MiB";
+      const [own, other] = [wall(key, "xenolith"), wall(key, "qemu")];
+      const rate = (ms: number | null): string => (ms === null ? "" : `${Math.round((count / ms) * 1000)} ${unit}`);
+      const figures = shown.flatMap(({ name }) => [seconds(wall(key, name)), rate(wall(key, name))]);
+      return [key, ...figures, times(own === null || other === null ? null : other / own)];
+    }),
+  );
+}
+
+/** How soon two processors react, for the programs that tell; "" when there are none. */
+export function latencyTable(
+  rounds: readonly Round[],
+  peers: readonly { name: PeerName; title: string; smp: boolean }[],
+  keys: readonly string[],
+): string {
+  const shown = peers.filter(({ smp }) => smp);
+  const figure = (key: string, peer: PeerName, which: keyof Latency): number | null =>
+    medianOf(rounds, peer, (run) => {
+      const task = run.tasks.get(key);
+      return task && latencyOf(task)?.[which];
+    });
+  const told = keys.filter((key) => shown.some(({ name }) => figure(key, name, "median") !== null));
+  if (told.length === 0) return "";
+  return markdown(
+    ["reaction, us", ...shown.flatMap(({ title }) => [`${title}, median`, "99 %"])],
+    told.map((key) => [
+      key,
+      ...shown.flatMap(({ name }) =>
+        (["median", "most"] as const).map((which) => figure(key, name, which)?.toFixed(0) ?? "-"),
+      ),
     ]),
   );
 }

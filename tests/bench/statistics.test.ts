@@ -1,7 +1,16 @@
 import { describe, expect, it } from "vitest";
 import type { SuiteRun, TaskRun } from "./peers/peer.js";
 import { counted } from "./peers/watch.js";
-import { geometricMean, median, medianOf, type Round, ratio, taskFigures, wrongResults } from "./statistics.js";
+import {
+  geometricMean,
+  latencyOf,
+  median,
+  medianOf,
+  type Round,
+  ratio,
+  taskFigures,
+  wrongResults,
+} from "./statistics.js";
 
 const task = (cpuMs: number, more: Partial<TaskRun> = {}): TaskRun => ({
   cpuMs,
@@ -53,6 +62,15 @@ describe("comparisons", () => {
 describe("results", () => {
   it("are right when all machines agree", () => {
     expect(wrongResults(rounds, ["alu"])).toEqual([]);
+  });
+
+  it("leave out how long something took", () => {
+    const [ours, theirs] = [3, 4].map((n) => task(1, { output: `latency 0000001${n}00 0000200000\nchecksum 1\n` }));
+    expect(latencyOf(ours!)).toEqual({ median: 1.3, most: 200 });
+    expect(latencyOf(task(1))).toBeNull();
+    expect(wrongResults([{ native: run({ wake: ours! }), qemu: run({ wake: theirs! }) }], ["wake"])).toEqual([]);
+    const empty = task(1, { output: "latency 0000001000 0000200000\n" });
+    expect(wrongResults([{ native: run({ wake: empty }) }], ["wake"])).toHaveLength(1);
   });
 
   it("are wrong when a machine disagrees, fails or says nothing", () => {

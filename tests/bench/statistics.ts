@@ -74,6 +74,23 @@ export function taskFigures(rounds: readonly Round[], key: string): TaskFigures 
   };
 }
 
+/** What a program for reaction times printed, microseconds. */
+export interface Latency {
+  readonly median: number;
+  /** 99th percentile. */
+  readonly most: number;
+}
+
+const LATENCY_LINE = /^latency (\d+) (\d+)\n?/m;
+
+export function latencyOf({ output }: Pick<TaskRun, "output">): Latency | null {
+  const [, median, most] = LATENCY_LINE.exec(output) ?? [];
+  return median === undefined ? null : { median: Number(median) / 1000, most: Number(most) / 1000 };
+}
+
+/** What all machines must agree on. */
+const answerOf = ({ output }: Pick<TaskRun, "output">): string => output.replace(LATENCY_LINE, "").trim();
+
 /** Programs that failed, and programs that printed different things on different machines. */
 export function wrongResults(rounds: readonly Round[], keys: readonly string[]): string[] {
   return keys.flatMap((key) => {
@@ -83,9 +100,9 @@ export function wrongResults(rounds: readonly Round[], keys: readonly string[]):
         return task ? [{ peer, ...task }] : [];
       }),
     );
-    const failed = runs.find(({ status, output }) => status !== 0 || output.trim() === "");
+    const failed = runs.find((task) => task.status !== 0 || answerOf(task) === "");
     if (failed) return [`${key}: ${failed.peer} ended with status ${failed.status} and said "${failed.output.trim()}"`];
-    const answers = new Map(runs.map(({ peer, output }) => [output.trim(), peer]));
+    const answers = new Map(runs.map((task) => [answerOf(task), task.peer]));
     if (answers.size <= 1) return [];
     return [`${key}: ${[...answers].map(([output, peer]) => `${peer} says "${output}"`).join(", ")}`];
   });

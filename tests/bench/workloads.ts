@@ -1,13 +1,13 @@
 /**
- * The programs of the bench: where each comes from, how it is called, and how much it does. A count makes a program take a
- * second or a few in the interpreter; docs/performance.md says how to add one.
+ * The programs of the bench: where each comes from, how it is called, and how much it does. A count makes a program take
+ * about two seconds on QEMU, where starting it is a small part; docs/performance.md says how to add one.
  */
 
 /** Width of a program's registers: x86-64, or i686 under the same kernel. */
 export type Word = 64 | 32;
 export const WORDS: readonly Word[] = [64, 32];
 
-export type Group = "compute" | "memory" | "float" | "code" | "system" | "tools" | "smp";
+export type Group = "compute" | "memory" | "float" | "code" | "system" | "tools" | "smp" | "disk";
 
 export interface Workload {
   readonly name: string;
@@ -16,7 +16,7 @@ export interface Workload {
   /** What it does, for the list. */
   readonly does: string;
   readonly count: number;
-  /** The shell command; $B is the folder of the programs, $W the word, COUNT the count. Prints what all machines must agree on. */
+  /** The shell command; $B is the folder of the programs, $D the disk, $W the word, COUNT the count. Prints what all machines must agree on. */
   readonly command: string;
 }
 
@@ -43,6 +43,7 @@ export const RECIPES: readonly Recipe[] = [
   { name: "big-code", source: BIG_CODE },
   { name: "system", source: "system.c" },
   { name: "smp", source: "smp.c" },
+  { name: "latency", source: "latency.c" },
 ];
 
 /** Runs a busybox tool over the text COUNT times. */
@@ -51,23 +52,23 @@ const tool = (name: string): string =>
 
 // biome-ignore format: a row a line reads as the table that it is
 const ROWS: readonly (readonly [name: string, group: Group, count: number, command: string, does: string])[] = [
-  ["alu", "compute", 100_000_000, "$B/alu.$W COUNT", "arithmetic in registers, one loop"],
-  ["integer", "compute", 2_000, "$B/integer.$W COUNT", "lists, a matrix, a state machine, a CRC"],
-  ["sha256", "compute", 1_000, "$B/sha256.$W COUNT", "SHA-256 of 16 KiB"],
-  ["copy", "memory", 10, "$B/memory.$W copy COUNT", "32 MiB by a loop of words"],
-  ["movs", "memory", 80, "$B/memory.$W movs COUNT", "32 MiB by rep movsb"],
+  ["alu", "compute", 800_000_000, "$B/alu.$W COUNT", "arithmetic in registers, one loop"],
+  ["integer", "compute", 8_000, "$B/integer.$W COUNT", "lists, a matrix, a state machine, a CRC"],
+  ["sha256", "compute", 5_000, "$B/sha256.$W COUNT", "SHA-256 of 16 KiB"],
+  ["copy", "memory", 80, "$B/memory.$W copy COUNT", "32 MiB by a loop of words"],
+  ["movs", "memory", 40, "$B/memory.$W movs COUNT", "32 MiB by rep movsb"],
   ["chase-cache", "memory", 500, "$B/memory.$W chase-cache COUNT", "a ring of pointers in 16 KiB"],
   ["chase-memory", "memory", 10, "$B/memory.$W chase-memory COUNT", "a ring of pointers in 64 MiB"],
-  ["float-sse", "float", 1_000, "$B/float-sse.$W COUNT", "double precision in SSE2"],
-  ["float-x87", "float", 200, "$B/float-x87.$W COUNT", "double precision in the x87"],
-  ["big-code", "code", 5_000, "$B/big-code.$W COUNT", "a byte-code interpreter that calls 1500 functions"],
-  ["syscall", "system", 500_000, "$B/system.$W syscall COUNT", "getppid"],
-  ["pipe", "system", 20_000, "$B/system.$W pipe COUNT", "ping-pong between two processes"],
-  ["fork", "system", 2_000, "$B/system.$W fork COUNT", "children that end at once"],
+  ["float-sse", "float", 3_000, "$B/float-sse.$W COUNT", "double precision in SSE2"],
+  ["float-x87", "float", 500, "$B/float-x87.$W COUNT", "double precision in the x87"],
+  ["big-code", "code", 15_000, "$B/big-code.$W COUNT", "a byte-code interpreter that calls 1500 functions"],
+  ["syscall", "system", 4_000_000, "$B/system.$W syscall COUNT", "getppid"],
+  ["pipe", "system", 30_000, "$B/system.$W pipe COUNT", "ping-pong between two processes"],
+  ["fork", "system", 4_000, "$B/system.$W fork COUNT", "children that end at once"],
   ["exec", "system", 800, "$B/system.$W exec COUNT", "children that run a program"],
-  ["gzip", "tools", 3, tool("gzip"), "busybox gzip of 1 MiB of text"],
-  ["bzip2", "tools", 2, tool("bzip2"), "busybox bzip2 of 1 MiB of text"],
-  ["shell", "tools", 5_000, "$B/busybox.$W sh $B/loop.sh COUNT", "a shell's loop: arithmetic, strings, functions"],
+  ["gzip", "tools", 15, tool("gzip"), "busybox gzip of 1 MiB of text"],
+  ["bzip2", "tools", 6, tool("bzip2"), "busybox bzip2 of 1 MiB of text"],
+  ["shell", "tools", 40_000, "$B/busybox.$W sh $B/loop.sh COUNT", "a shell's loop: arithmetic, strings, functions"],
 ];
 
 // biome-ignore format: as above
@@ -78,6 +79,17 @@ const SMP_ROWS: readonly (readonly [name: string, count: number, command: string
   ["lock", 1_000_000, "$B/smp.$W lock COUNT", "a futex that two processes take in turn"],
   ["shootdown", 500, "$B/smp.$W shootdown COUNT", "mprotect and membarrier against a thread that reads"],
   ["pinned-pipe", 2_000, "$B/smp.$W pipe COUNT", "ping-pong between two processors"],
+  ["wake", 1_000, "$B/latency.$W wake COUNT", "how soon a process on the other processor, which idles, wakes"],
+  ["ipi", 1_000, "$B/latency.$W ipi COUNT", "how soon a processor that runs answers the other"],
+  ["timer", 1_000, "$B/latency.$W timer COUNT", "how late a sleep of 100 us ends"],
+];
+
+// biome-ignore format: as above
+const DISK_ROWS: readonly (readonly [name: string, count: number, command: string, does: string])[] = [
+  ["disk-write", 256, "dd if=/dev/zero of=$D bs=1M count=COUNT conv=fsync 2>/dev/null && echo COUNT", "dd of so many MiB, flushed"],
+  ["disk-read", 256, "echo 3 >/proc/sys/vm/drop_caches; dd if=$D of=/dev/null bs=1M count=COUNT 2>/dev/null && echo COUNT", "dd of so many MiB"],
+  ["random-read", 40_000, "$B/disk.64 read $D COUNT", "blocks of 4 KiB, 32 at once"],
+  ["random-write", 40_000, "$B/disk.64 write $D COUNT", "blocks of 4 KiB, 32 at once"],
 ];
 
 export const WORKLOADS: readonly Workload[] = [
@@ -85,6 +97,14 @@ export const WORKLOADS: readonly Workload[] = [
   ...SMP_ROWS.map(([name, count, command, does]) => ({
     name,
     group: "smp" as const,
+    count,
+    command,
+    does,
+    words: [64 as const],
+  })),
+  ...DISK_ROWS.map(([name, count, command, does]) => ({
+    name,
+    group: "disk" as const,
     count,
     command,
     does,
@@ -99,20 +119,18 @@ export interface Task {
   readonly workload: Workload;
   readonly word: Word;
   readonly command: string;
+  readonly count: number;
 }
 
 export function tasksOf(workloads: readonly Workload[], words: readonly Word[], scale: number): Task[] {
   return words.flatMap((word) =>
     workloads
       .filter((workload) => workload.words.includes(word))
-      .map((workload) => ({
-        key: `${workload.name} ${word}`,
-        workload,
-        word,
-        command: workload.command
-          .replaceAll("$W", String(word))
-          .replaceAll("COUNT", String(Math.max(1, Math.round(workload.count * scale)))),
-      })),
+      .map((workload) => {
+        const count = Math.max(1, Math.round(workload.count * scale));
+        const command = workload.command.replaceAll("$W", String(word)).replaceAll("COUNT", String(count));
+        return { key: `${workload.name} ${word}`, workload, word, command, count };
+      }),
   );
 }
 

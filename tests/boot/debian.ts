@@ -13,8 +13,12 @@ export const BOOT_MS = 240_000;
 const SHELL_MS = BOOT_MS - 40_000;
 const COMMAND_MS = 120_000;
 const PROMPT = "xenolith:/# ";
-/** What the shell prints after each command; it cannot be in the echo of what was typed, as echo is off. */
-const STATUS = /<status (\d+)>\r?\n/;
+/**
+ * What the shell prints after each command; it cannot be in the echo of what was typed, as echo is off. The terminal writes
+ * the end of the line apart from it, and a message of the kernel's may come between.
+ */
+const STATUS = /<status (\d+)>/;
+const LINE_END = "\r\n";
 /** Reads commands without a line editor, so that its escape sequences are not in the output. */
 const READ_LOOP = 'stty -echo; while read -r line; do eval "$line"; echo "<status $?>"; done\n';
 const LINE_LIMIT = 4000;
@@ -24,6 +28,8 @@ export interface DebianOptions extends Partial<DomainConfig> {
   /** Appended to the guest's command line. */
   readonly extra?: string;
   readonly consoleKind?: ConsoleKind;
+  /** Of the guest's shell, when it is not the default guest's. */
+  readonly prompt?: string;
 }
 
 export interface Ran {
@@ -33,7 +39,7 @@ export interface Ran {
 
 /** The default guest's files as a configuration; fetched when the cache has none. */
 export async function debianConfig(options: DebianOptions = {}): Promise<DomainConfig> {
-  const { flavour = "cloud", extra = "", consoleKind: _, ...config } = options;
+  const { flavour = "cloud", extra = "", consoleKind: _, prompt: __, ...config } = options;
   const image = unwrap(await prepareGuest({ flavour }));
   return {
     name: flavour,
@@ -98,6 +104,9 @@ export class Console {
 
 /** A guest at its shell. */
 export class Debian {
+  /** Where the last status ended, before the end of its line. */
+  #shown = 0;
+
   private constructor(
     readonly host: HostApi,
     readonly domid: DomId,
@@ -107,12 +116,12 @@ export class Debian {
   static async boot(host: HostApi, options: DebianOptions = {}): Promise<Debian> {
     const domid = await host.create(await debianConfig(options));
     const console = await Console.of(host, domid, options.consoleKind);
-    return Debian.atShell(host, domid, console);
+    return Debian.atShell(host, domid, console, 0, options.prompt);
   }
 
   /** Waits for the shell's next prompt after position `from`, and makes the shell read plain lines. */
-  static async atShell(host: HostApi, domid: DomId, console: Console, from = 0): Promise<Debian> {
-    await console.until(PROMPT, from, SHELL_MS);
+  static async atShell(host: HostApi, domid: DomId, console: Console, from = 0, prompt = PROMPT): Promise<Debian> {
+    await console.until(prompt, from, SHELL_MS);
     const debian = new Debian(host, domid, console);
     console.type(READ_LOOP);
     await debian.run("true");
@@ -127,7 +136,10 @@ export class Debian {
     const end = await this.console.until(STATUS, from, ms);
     const shown = this.console.text.slice(from, end);
     const match = STATUS.exec(shown)!;
-    return { output: shown.slice(0, match.index).replaceAll("\r\n", "\n"), status: Number(match[1]) };
+    const isLate = !this.console.text.slice(this.#shown, from).includes(LINE_END);
+    const begin = isLate && shown.startsWith(LINE_END) ? LINE_END.length : 0;
+    this.#shown = end;
+    return { output: shown.slice(begin, match.index).replaceAll(LINE_END, "\n"), status: Number(match[1]) };
   }
 
   /** The output of a command that must succeed, trimmed. */

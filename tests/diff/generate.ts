@@ -1,19 +1,22 @@
 /**
  * Random programs: segments of random instructions with loops, branches, calls, code that overwrites itself. A fault
- * goes on behind its segment: R15 says where that is, and the exception handlers return there.
+ * goes on behind its segment.
  */
 import type { Random } from "../support/random.js";
-import { FREE, type Instructions, loadImmediate, MOST_OPERAND, randomAddress } from "./instruction.js";
+import { FREE, type Instructions, loadImmediate, MOST_OPERAND, randomAddress, type X87Kind } from "./instruction.js";
+import type { Mode } from "./machine.js";
 import type { Item, Label, Program } from "./program.js";
 import { ALIAS, CODE, DATA, DATA_BYTES, RSP_AT_START } from "./space.js";
+import { addressOf, Steering } from "./steering.js";
 
-const RSP = 4;
-/** Counters of nested loops; R14 counts the program's own rounds. */
-const COUNTERS = [12, 13] as const;
-const ROUNDS = 14;
+const [RSP, RDI] = [4, 7];
+/** Counters of nested loops are 0 and 1; this one counts the program's own rounds. */
+const ROUNDS = 2;
 const JMP = [0xe9];
 const CALL = [0xe8];
 const TABLE_AT = DATA + DATA_BYTES - 0x100;
+/** Every precision and rounding; other systems' defaults; some and all exceptions unmasked. */
+const CONTROL_WORDS = [0x37f, 0x27f, 0x07f, 0x77f, 0xb7f, 0xf7f, 0x1332, 0x340, 0x35f];
 const PATCHES = [0x01, 0x09, 0x11, 0x19, 0x21, 0x29, 0x31, 0x39];
 
 const bytes = (...b: number[]): Item => ({ kind: "bytes", bytes: Uint8Array.from(b) });
@@ -21,47 +24,37 @@ const branch = (opcode: readonly number[], to: Label, wide = true): Item => ({ k
 const jcc = (cc: number, to: Label, wide: boolean): Item => branch(wide ? [0x0f, 0x80 + cc] : [0x70 + cc], to, wide);
 const little = (value: number): number[] => [0, 8, 16, 24].map((s) => (value >> s) & 0xff);
 
-/** LEA of a label. */
-const addressOf = (register: number, label: Label): Item => ({
-  kind: "relative",
-  bytes: Uint8Array.of(0x48 | ((register >> 3) << 2), 0x8d, ((register & 7) << 3) | 5, 0, 0, 0, 0),
-  at: 3,
-  to: { label, plus: 0 },
-});
-
-/** DEC r64, or SUB r64, 1, or LEA that keeps the flags. */
-function countDown(random: Random, register: number): Item {
-  const low = register & 7;
-  switch (random.below(2)) {
-    case 0:
-      return bytes(0x49, 0xff, 0xc8 | low);
-    default:
-      return bytes(0x49, 0x83, 0xe8 | low, 1);
-  }
-}
-
 export class ProgramMaker {
   readonly #items: Item[] = [];
   #labels = 0;
   readonly #functions: Label[] = [];
+  readonly #steering: Steering;
 
   constructor(
     private readonly random: Random,
     private readonly instructions: Instructions,
-  ) {}
+    private readonly mode: Mode = 64,
+  ) {
+    this.#steering = new Steering(mode);
+  }
 
   make(): Program {
     const { random } = this;
     const end = this.#label();
     for (let i = 1 + random.below(4); i > 0; i--) this.#functions.push(this.#label());
-    this.#items.push(loadImmediate(ROUNDS, BigInt(4 + random.below(random.once(4) ? 60 : 12))));
+    this.#items.push(this.#steering.start(ROUNDS, 4 + random.below(random.once(4) ? 60 : 12)));
     const top = this.#here();
     for (let i = 1 + random.below(5); i > 0; i--) this.#segment();
-    this.#items.push(countDown(random, ROUNDS), jcc(5, top, true), branch(JMP, end));
+    this.#items.push(...this.#steering.again(ROUNDS, top), branch(JMP, end));
     for (const f of this.#functions) this.#function(f);
     this.#place(end);
     this.#items.push(bytes(0xeb, 0xfe));
     return { items: this.#items, end };
+  }
+
+  /** REX.W where there is one. */
+  get #wide(): number[] {
+    return this.mode === 64 ? [0x48] : [];
   }
 
   #label(): Label {
@@ -81,7 +74,7 @@ export class ProgramMaker {
   #segment(): void {
     const { random } = this;
     const next = this.#label();
-    this.#items.push(addressOf(15, next), loadImmediate(RSP, BigInt(RSP_AT_START)));
+    this.#items.push(this.#steering.goOnAt(next), loadImmediate(RSP, BigInt(RSP_AT_START)));
     if (random.once(8)) this.#items.push({ kind: "page-end", before: random.below(24) });
     if (random.once(2)) this.#items.push(bytes(0xdb, 0xe3));
     if (random.once(6)) this.#items.push(bytes(0xfc));
@@ -94,7 +87,7 @@ export class ProgramMaker {
   /** Goes on in the other mapping of the code: LEA RAX, XOR EAX, JMP RAX. */
   #toAlias(): void {
     const here = this.#label();
-    this.#items.push(addressOf(0, here), bytes(0x35, ...little(ALIAS ^ CODE)), bytes(0xff, 0xe0));
+    this.#items.push(addressOf(this.mode, 0, here), bytes(0x35, ...little(ALIAS ^ CODE)), bytes(0xff, 0xe0));
     this.#place(here);
   }
 
@@ -145,6 +138,9 @@ export class ProgramMaker {
       case 9:
         if (random.once(3)) this.#indirectJump();
         break;
+      case 10:
+        this.#float(depth);
+        break;
       default:
         this.#items.push(...this.instructions.random(random));
     }
@@ -160,13 +156,45 @@ export class ProgramMaker {
     this.#place(over);
   }
 
-  #loop(depth: number): void {
+  /** Numbers pushed on the x87's stack, computed with, now and then in a loop, and popped: mostly as many. */
+  #float(depth: number): void {
     const { random } = this;
-    const counter = COUNTERS[depth]!;
-    this.#items.push(loadImmediate(counter, BigInt(1 + random.below(random.once(4) ? 40 : 6))));
+    if (random.once(3)) this.#items.push(bytes(0xdb, 0xe3));
+    if (random.once(3)) this.#controlWord(random.pick(CONTROL_WORDS));
+    const count = 1 + random.below(4);
+    const some = (kind: X87Kind, most: number): void => {
+      for (let i = most; i > 0; i--) this.#items.push(...this.instructions.x87(kind, random));
+    };
+    some("load", count);
+    if (depth < 2 && random.once(2)) {
+      this.#around(depth, () => {
+        some("work", 1 + random.below(4));
+        if (random.once(2)) this.#skip(depth + 1);
+        some("load", 1);
+        some("store", 1);
+      });
+    } else some("work", 1 + random.below(6));
+    // FNSTSW AX, SAHF: what comes next may branch on it.
+    if (random.once(4)) this.#items.push(bytes(0xdf, 0xe0, 0x9e));
+    some("store", random.once(8) ? random.below(6) : count);
+  }
+
+  /** PUSH, FLDCW [RSP], POP RAX. */
+  #controlWord(value: number): void {
+    this.#items.push(bytes(0x68, ...little(value), 0xd9, 0x2c, 0x24, 0x58));
+  }
+
+  #loop(depth: number): void {
+    this.#around(depth, () => this.#block(1 + this.random.below(8), depth + 1));
+  }
+
+  /** A loop around what `body` makes. */
+  #around(depth: number, body: () => void): void {
+    const { random } = this;
+    this.#items.push(this.#steering.start(depth, 1 + random.below(random.once(4) ? 40 : 6)));
     const top = this.#here();
-    this.#block(1 + random.below(8), depth + 1);
-    this.#items.push(countDown(random, counter), jcc(random.once(2) ? 5 : 15, top, true));
+    body();
+    this.#items.push(this.#steering.countDown(depth, random.once(2)), jcc(random.once(2) ? 5 : 15, top, true));
   }
 
   /** Through a register, or a table in memory. */
@@ -174,10 +202,10 @@ export class ProgramMaker {
     const { random } = this;
     const register = random.pick(FREE.filter((n) => n < 8));
     const slot = TABLE_AT + 8 * random.below(8);
-    this.#items.push(addressOf(register, random.pick(this.#functions)));
+    this.#items.push(addressOf(this.mode, register, random.pick(this.#functions)));
     if (random.once(2)) this.#items.push(bytes(0xff, 0xd0 | register));
     else {
-      this.#items.push(bytes(0x48, 0x89, 0x04 | (register << 3), 0x25, ...little(slot)));
+      this.#items.push(bytes(...this.#wide, 0x89, 0x04 | (register << 3), 0x25, ...little(slot)));
       this.#items.push(bytes(0xff, 0x14, 0x25, ...little(slot)));
     }
   }
@@ -186,7 +214,7 @@ export class ProgramMaker {
     const { random } = this;
     const register = random.pick(FREE.filter((n) => n < 8));
     const to = this.#label();
-    this.#items.push(addressOf(register, to), bytes(0xff, 0xe0 | register));
+    this.#items.push(addressOf(this.mode, register, to), bytes(0xff, 0xe0 | register));
     this.#block(1 + random.below(3), 2);
     this.#place(to);
   }
@@ -211,13 +239,10 @@ export class ProgramMaker {
     const { random } = this;
     const to = { label, plus };
     const direct = (opcode: number[]): Item => {
-      const code = [...opcode, 0, 0, 0, 0, value];
-      return { kind: "relative", bytes: Uint8Array.from(code), at: opcode.length, to };
+      const code = Uint8Array.of(...opcode, 0, 0, 0, 0, value);
+      return { kind: this.mode === 64 ? "relative" : "absolute", bytes: code, at: opcode.length, to };
     };
-    if (random.once(2)) {
-      const lea: Item = { kind: "relative", bytes: Uint8Array.of(0x48, 0x8d, 0x3d, 0, 0, 0, 0), at: 3, to };
-      return [lea, bytes(0xb0, value), bytes(0xaa)];
-    }
+    if (random.once(2)) return [addressOf(this.mode, RDI, label, plus), bytes(0xb0, value), bytes(0xaa)];
     return [direct(plus === 1 && random.once(2) ? [0xf0, 0x80, 0x35] : [0xc6, 0x05])];
   }
 
@@ -230,12 +255,10 @@ export class ProgramMaker {
 
   #repeat(): void {
     const { random } = this;
-    this.#items.push(loadImmediate(1, BigInt(random.below(random.once(6) ? 600 : 30))));
-    this.#items.push(
-      loadImmediate(6, randomAddress(random, MOST_OPERAND)),
-      loadImmediate(7, randomAddress(random, MOST_OPERAND)),
-    );
-    const rex = random.once(3) ? [0x48] : [];
+    const load = (register: number, v: bigint): Item => loadImmediate(register, BigInt.asUintN(this.mode, v));
+    this.#items.push(load(1, BigInt(random.below(random.once(6) ? 600 : 30))));
+    this.#items.push(load(6, randomAddress(random, MOST_OPERAND)), load(7, randomAddress(random, MOST_OPERAND)));
+    const rex = random.once(3) ? this.#wide : [];
     this.#items.push(bytes(random.once(2) ? 0xf3 : 0xf2, ...rex, random.pick([0xa4, 0xa5, 0xaa, 0xab, 0xa6, 0xae])));
   }
 }

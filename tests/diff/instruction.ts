@@ -5,8 +5,9 @@ import { bitsOf, type Variant, variantsOf } from "../../wasm-core/isa/variants.j
 import type { Random } from "../support/random.js";
 import { runsIn } from "../vectors/generate.js";
 import { integer } from "../vectors/values.js";
+import type { Mode } from "./machine.js";
 import type { Item } from "./program.js";
-import { CODE, CODE_BYTES, DATA, DATA_BYTES, NOWHERE, READ_ONLY } from "./space.js";
+import { CODE, CODE_BYTES, DATA, DATA_BYTES, FS_BASE_32, GS_BASE, NOWHERE, READ_ONLY } from "./space.js";
 
 /** Registers that programs compute with. RSP, and R12 to R15, steer the program and are nobody's destination. */
 export const FREE = [0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11] as const;
@@ -16,7 +17,17 @@ const HIGH_BYTE = 20;
 const REG_KINDS = new Set(["G", "Z", "V", "P", "S", "C", "D"]);
 const RM_KINDS = new Set(["E", "R", "W", "U", "Q", "N", "STi"]);
 const GENERAL = new Set(["G", "Z", "E", "R", "B"]);
-const SEGMENT_PREFIXES = [0x64, 0x65];
+/** Prefixes of FS and GS, and where the segments begin. */
+const SEGMENTS = {
+  64: [
+    [0x64, 0],
+    [0x65, GS_BASE],
+  ],
+  32: [
+    [0x64, FS_BASE_32],
+    [0x65, GS_BASE],
+  ],
+} as const;
 /** Control flow is the program's; the clock and randomness differ between two machines; SYSCALL needs a kernel. */
 const LEFT_OUT =
   /^(j[A-Z]+|jmp|jmpIndirect|call|callIndirect|ret|retPop|loop.*|jrcxz|syscall|sysret|sysenter|sysexit|rdtscp?|rdrand|vmcall|monitor|mwait|hlt)$/;
@@ -26,6 +37,9 @@ const RARE = new Set(["far", "interrupt", "port", "segment", "system", "xsave", 
 /** What most code consists of. */
 const HOT =
   /^(add|sub|and|or|xor|cmp|test|inc|dec|neg|not|adc|sbb|mov|movzx.*|movsx.*|lea|shl|shr|sar|rol|ror|imul2?|pushValue|popReg|xchg|bt)$/;
+/** The x87's, by what they do to its stack: push, pop into memory, and the rest. */
+const X87 = { load: /^(fld(M|St|1$|z|pi)|fild)/, store: /^(fstp|fistp|fisttp)M/, work: /^f/ } as const;
+export type X87Kind = keyof typeof X87;
 /** More than an operand has: what string instructions may touch. */
 export const MOST_OPERAND = 64;
 const PLACEHOLDER = 0x5a3c1e78;
@@ -42,18 +56,23 @@ export class Instructions {
   readonly #common: Form[] = [];
   readonly #rare: Form[] = [];
   readonly #other: Form[] = [];
+  readonly #x87: Readonly<Record<X87Kind, Form[]>> = { load: [], store: [], work: [] };
 
-  constructor(table: readonly Family[]) {
+  constructor(
+    table: readonly Family[],
+    private readonly mode: Mode = 64,
+  ) {
     // In an order of its own: equal seeds are to give equal programs.
     for (const { module, rows } of [...table].sort((a, b) => (a.name < b.name ? -1 : 1))) {
       const list = COMMON.has(module) ? this.#common : RARE.has(module) ? this.#rare : this.#other;
       for (const row of rows) {
         if (LEFT_OUT.test(row.semantic)) continue;
         for (const variant of variantsOf(row)) {
-          if (!runsIn(row, 64, variant)) continue;
+          if (!runsIn(row, mode, variant)) continue;
           // LOCK on a register is an undefined opcode.
           const target = variant.lock && variant.form === "reg" ? this.#rare : list;
           target.push({ row, module, variant });
+          if (module.startsWith("x87")) this.#x87[x87Kind(row.semantic)].push({ row, module, variant });
           if (target === this.#common && !variant.lock && HOT.test(row.semantic))
             this.#hot.push({ row, module, variant });
         }
@@ -61,12 +80,20 @@ export class Instructions {
     }
   }
 
+  /** An x87 instruction of a kind. */
+  x87(kind: X87Kind, random: Random): Item[] {
+    return new Maker(random.pick(this.#x87[kind]), random, this.mode).make();
+  }
+
   /** A random instruction; what must come before it stands before it. */
   random(random: Random): Item[] {
     const list = random.once(60) ? this.#rare : random.pick([this.#hot, this.#common, this.#other]);
-    return new Maker(random.pick(list), random).make();
+    return new Maker(random.pick(list), random, this.mode).make();
   }
 }
+
+const x87Kind = (semantic: string): X87Kind =>
+  X87.load.test(semantic) ? "load" : X87.store.test(semantic) ? "store" : "work";
 
 const bytes = (...b: number[]): Item => ({ kind: "bytes", bytes: Uint8Array.from(b) });
 const little = (value: bigint, count: number): number[] =>
@@ -111,15 +138,18 @@ class Maker {
   readonly #before: Item[] = [];
   readonly #parts: { -readonly [K in keyof Parts]: Parts[K] };
   readonly #busy = new Set<number>();
+  readonly #free: readonly number[];
   /** RIP-relative target. */
   #target: number | undefined;
 
   constructor(
     private readonly form: Form,
     private readonly random: Random,
+    private readonly mode: Mode,
   ) {
     const { size, lock, rep } = form.variant;
-    this.#parts = { mode: 64, size, lock, rep };
+    this.#parts = { mode, size, lock, rep };
+    this.#free = FREE.filter((n) => mode === 64 || n < 8);
   }
 
   make(): Item[] {
@@ -143,11 +173,13 @@ class Maker {
   #register(o: Operand): number {
     const { random } = this;
     if (!GENERAL.has(o.kind)) {
-      if (o.kind === "V" || o.kind === "W" || o.kind === "U") return random.below(random.once(3) ? 16 : 4);
+      if (o.kind === "V" || o.kind === "W" || o.kind === "U") return random.below(random.once(3) ? this.mode / 4 : 4);
       return o.kind === "S" ? random.below(6) : random.below(8);
     }
     if (o.size === "b" && o.kind !== "B" && random.once(3)) return HIGH_BYTE + random.below(4);
-    return random.pick(FREE);
+    // Without REX there are AL to BL and AH to BH.
+    if (o.size === "b" && this.mode === 32) return random.below(4);
+    return random.pick(this.#free);
   }
 
   #registers(): void {
@@ -183,12 +215,12 @@ class Maker {
   }
 
   #load(register: number, value: bigint): void {
-    this.#before.push(loadImmediate(register, value));
+    this.#before.push(loadImmediate(register, BigInt.asUintN(this.mode, value)));
   }
 
   #freeRegister(): number {
     const low = this.#hasHighByte();
-    const choice = FREE.filter((n) => !this.#busy.has(n) && (!low || n < 8));
+    const choice = this.#free.filter((n) => !this.#busy.has(n) && (!low || n < 8));
     const n = this.random.pick(choice);
     this.#busy.add(n);
     return n;
@@ -197,9 +229,10 @@ class Maker {
   #memory(size: number): void {
     const { random } = this;
     const aligned = size === 16 && !this.form.row.notes.has("unal");
-    const ea = randomAddress(random, size, aligned);
+    const ea = BigInt.asUintN(this.mode, randomAddress(random, size, aligned));
     const near = ea < 0x7fffffffn;
-    if (near && random.once(10)) {
+    const wide = this.mode === 64;
+    if (near && wide && random.once(10)) {
       this.#target = Number(ea);
       this.#parts.memory = { disp: PLACEHOLDER, ripRelative: true };
       return;
@@ -212,9 +245,14 @@ class Maker {
       this.#parts.memory = { base: RSP, disp: 8 * random.below(16) };
       return;
     }
+    if (random.once(16)) {
+      const [prefix, base] = random.pick(SEGMENTS[this.mode]);
+      this.#parts.segment = prefix;
+      this.#parts.memory = this.#based(ea - BigInt(base));
+      return;
+    }
     this.#parts.memory = this.#based(ea);
-    if (near && random.once(12)) this.#parts.address67 = true;
-    if (!aligned && random.once(16)) this.#parts.segment = random.pick(SEGMENT_PREFIXES);
+    if (near && wide && random.once(12)) this.#parts.address67 = true;
   }
 
   /** A base that points near `ea`, or whatever is in a register. */
@@ -248,7 +286,8 @@ class Maker {
     else if (semantic === "div" || semantic === "idiv") this.#division(semantic === "idiv");
     else if (/^bt/.test(semantic) && this.#parts.reg !== undefined && !random.once(4))
       this.#load(this.#parts.reg, BigInt(random.below(256) - 64));
-    else if (semantic === "leave" && !random.once(4)) this.#before.push(bytes(0x48, 0x89, 0xe5));
+    else if (semantic === "leave" && !random.once(4))
+      this.#before.push(bytes(...(this.mode === 64 ? [0x48] : []), 0x89, 0xe5));
   }
 
   /** A dividend without an upper half: most quotients then fit. */

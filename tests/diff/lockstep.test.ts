@@ -1,17 +1,19 @@
 /**
- * Random programs in the interpreter and in regions: the same state wherever a region ends. SEED and RUNS as in
- * tests/fuzz/seeds.ts; a failure is made small and shown with its program.
+ * Random programs in regions and in the interpreter. SEED picks the first seed, RUNS how many follow; a program that
+ * diverges is made small and printed.
  */
 import { expect, it } from "vitest";
-import { Disassembler } from "../../wasm-core/isa/asm/index.js";
+import { Assembler, Disassembler } from "../../wasm-core/isa/asm/index.js";
 import { loadTable } from "../../wasm-core/isa/table.js";
 import { fuzz, randomOf } from "../fuzz/seeds.js";
+import type { Random } from "../support/random.js";
+import { EdgeMaker } from "./edges.js";
 import { ProgramMaker } from "./generate.js";
 import { Instructions } from "./instruction.js";
-import { type Divergence, Lockstep } from "./lockstep.js";
-import { layOut, type Program } from "./program.js";
-import { shrink } from "./shrink.js";
-import { CODE } from "./space.js";
+import { Lockstep } from "./lockstep.js";
+import type { Mode } from "./machine.js";
+import type { Program } from "./program.js";
+import { report } from "./report.js";
 
 const SEEDS = 40;
 /** Programs that one pair of machines runs. */
@@ -21,55 +23,49 @@ const THRESHOLDS = [1, 1, 2, 6, 25];
 const DATA_SEED = 1000;
 
 const table = await loadTable();
-const instructions = new Instructions(table);
+const instructions = { 64: new Instructions(table, 64), 32: new Instructions(table, 32) };
 const disassembler = new Disassembler(table);
+const assembler = new Assembler(table);
 
-function listing(program: Program): string {
-  const { bytes, labels } = layOut(program, CODE);
-  const names = new Map([...labels].map(([label, at]) => [at, label]));
-  const lines: string[] = [];
-  for (const line of disassembler.lines(bytes, 64, BigInt(CODE))) {
-    const label = names.get(Number(line.address));
-    if (label !== undefined) lines.push(`L${label}:`);
-    lines.push(`  ${line.address.toString(16)}  ${Buffer.from(line.bytes).toString("hex").padEnd(22)} ${line.text}`);
-  }
-  return lines.join("\n");
-}
+type Make = (random: Random, mode: Mode) => Program;
 
-function describeDivergence({ rip, icount, budget, lines }: Divergence): string {
-  return `after instruction ${icount} at ${rip.toString(16)}, within a run of ${budget}: name, interpreter, regions\n  ${lines.join("\n  ")}`;
-}
+const anything: Make = (random, mode) => new ProgramMaker(random, instructions[mode], mode).make();
+const edges: Make = (random, mode) => new EdgeMaker(random, assembler, mode).make();
 
-async function report(program: Program, threshold: number, seed: number, found: Divergence): Promise<string> {
-  let last = found;
-  const again = async (p: Program): Promise<boolean> => {
-    const d = (await Lockstep.create(threshold)).run(p, seed);
-    if (d !== undefined) last = d;
-    return d !== undefined;
-  };
-  if (!(await again(program)))
-    return `${describeDivergence(found)}\nonly after the programs before it\n${listing(program)}`;
-  const small = await shrink(program, again);
-  await again(small);
-  return `${describeDivergence(last)}\n${listing(small)}`;
-}
-
-it("random programs leave the same state in regions as in the interpreter", { timeout: 3_600_000 }, async () => {
+/** Runs what `make` makes; the share of instructions that ran in regions. */
+async function share(what: string, seeds: number, mode: Mode, make: Make): Promise<number> {
   let instructionsRun = 0;
   let inRegions = 0;
-  await fuzz("lockstep", SEEDS, async (seed) => {
+  await fuzz(what, seeds, async (seed) => {
     const random = randomOf(seed);
     const threshold = random.pick(THRESHOLDS);
-    const lockstep = await Lockstep.create(threshold);
+    const lockstep = await Lockstep.create(threshold, mode);
     for (let n = 0; n < PROGRAMS; n++) {
-      const program = new ProgramMaker(random, instructions).make();
-      const found = lockstep.run(program, seed * DATA_SEED + n);
-      if (found !== undefined) throw new Error(await report(program, threshold, seed * DATA_SEED + n, found));
+      const program = make(random, mode);
+      const trial = { mode, threshold, seed: seed * DATA_SEED + n };
+      const found = lockstep.run(program, trial.seed);
+      if (found !== undefined) throw new Error(await report(program, trial, found, disassembler));
     }
     instructionsRun += lockstep.instructions;
     inRegions += lockstep.inRegions;
   });
-  const share = inRegions / instructionsRun;
-  process.stderr.write(`lockstep: ${instructionsRun} instructions, ${(100 * share).toFixed(0)} % of them in regions\n`);
-  expect(share).toBeGreaterThan(0.4);
+  const part = inRegions / instructionsRun;
+  process.stderr.write(`${what}: ${instructionsRun} instructions, ${(100 * part).toFixed(0)} % of them in regions\n`);
+  return part;
+}
+
+const LONG = { timeout: 3_600_000 };
+
+it("random programs leave the same state in regions as in the interpreter", LONG, async () => {
+  expect(await share("lockstep", SEEDS, 64, anything)).toBeGreaterThan(0.4);
 });
+
+it("32-bit programs do", LONG, async () => {
+  expect(await share("lockstep of 32-bit code", SEEDS, 32, anything)).toBeGreaterThan(0.3);
+});
+
+for (const mode of [64, 32] as const) {
+  it(`accesses around the ends of pages do, in ${mode}-bit code`, LONG, async () => {
+    expect(await share(`lockstep at page ends, ${mode} bits`, SEEDS, mode, edges)).toBeGreaterThan(0.3);
+  });
+}

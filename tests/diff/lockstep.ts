@@ -6,7 +6,7 @@
 import { makeTestCore } from "../support/core.js";
 import { Random } from "../support/random.js";
 import { TestRegions } from "../support/regions.js";
-import { DiffMachine, differences } from "./machine.js";
+import { DiffMachine, differences, type Mode } from "./machine.js";
 import { layOut, type Program } from "./program.js";
 import { ALIAS, CODE } from "./space.js";
 
@@ -39,11 +39,11 @@ export class Lockstep {
     readonly regions: TestRegions,
   ) {}
 
-  static async create(threshold: number): Promise<Lockstep> {
+  static async create(threshold: number, mode: Mode = 64): Promise<Lockstep> {
     const cores = [await makeTestCore(), await makeTestCore()] as const;
-    const interpreter = new DiffMachine(cores[0]);
+    const interpreter = new DiffMachine(cores[0], mode);
     interpreter.stepSingly();
-    const compiled = new DiffMachine(cores[1]);
+    const compiled = new DiffMachine(cores[1], mode);
     return new Lockstep(interpreter, compiled, new TestRegions(cores[1], threshold));
   }
 

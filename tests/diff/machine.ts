@@ -1,4 +1,7 @@
-/** One of two machines that run the same program: the address space, handlers that go on at R15, and the whole state. */
+/**
+ * One of two machines that run the same program: the address space, handlers that go on where the program said (R15, or
+ * GO_ON in 32-bit code), and the whole state.
+ */
 import { Vcpu } from "../../wasm-core/abi/structs/vcpu.js";
 import type { TestCore } from "../support/core.js";
 import { HANDLERS, LongModeMachine } from "../support/machine.js";
@@ -12,11 +15,20 @@ import {
   CODE_BYTES,
   DATA,
   DATA_BYTES,
+  DEVICE_AT,
+  EDGE_PAGES,
+  EDGES,
+  FS_BASE_32,
+  GO_ON,
   GS_BASE,
   READ_ONLY,
   STACK,
   STACK_BYTES,
+  STEERING,
 } from "./space.js";
+
+/** Width of the code. */
+export type Mode = 32 | 64;
 
 const PAGE = 4096;
 const RAM_PAGES = 64;
@@ -28,14 +40,20 @@ const PUSHES_ERROR = new Set([8, 10, 11, 12, 13, 14, 17]);
 const FILL = 0xcc;
 const { off } = Vcpu;
 
-/** Sets RIP to R15, CS, SS, and EFLAGS without TF, NT, RF and AC in the frame, and returns. */
-const RETURN = [
-  [0x4c, 0x89, 0x3c, 0x24],
-  [0x48, 0xc7, 0x44, 0x24, 0x08, 0x33, 0, 0, 0],
-  [0x81, 0x64, 0x24, 0x10, 0xff, 0xbe, 0xfa, 0xff],
-  [0x48, 0xc7, 0x44, 0x24, 0x20, 0x2b, 0, 0, 0],
-  [0x48, 0xcf],
-].flat();
+const little = (v: number): number[] => [0, 8, 16, 24].map((s) => (v >>> s) & 0xff);
+
+/** Sets RIP to R15 or to what GO_ON says, CS, SS, and EFLAGS without TF, NT, RF and AC in the frame, and returns. */
+const RETURN = (mode: Mode): number[] =>
+  [
+    // MOV [RSP], R15; or PUSH RAX, MOV EAX, [GO_ON], MOV [RSP + 8], RAX, POP RAX
+    mode === 64
+      ? [0x4c, 0x89, 0x3c, 0x24]
+      : [0x50, 0x8b, 0x04, 0x25, ...little(GO_ON), 0x48, 0x89, 0x44, 0x24, 0x08, 0x58],
+    [0x48, 0xc7, 0x44, 0x24, 0x08, mode === 64 ? 0x33 : 0x07, 0, 0, 0],
+    [0x81, 0x64, 0x24, 0x10, 0xff, 0xbe, 0xfa, 0xff],
+    [0x48, 0xc7, 0x44, 0x24, 0x20, 0x2b, 0, 0, 0],
+    [0x48, 0xcf],
+  ].flat();
 
 interface Field {
   readonly name: string;
@@ -71,12 +89,16 @@ export class DiffMachine {
   readonly cpu: number;
   readonly #machine: LongModeMachine;
   readonly #code: readonly number[];
-  readonly #data: readonly number[];
+  readonly #data: number[];
   readonly #memory: Uint8Array;
   readonly #view: DataView;
+  readonly #steering: number;
   readonly #frames: readonly number[];
 
-  constructor(readonly core: TestCore) {
+  constructor(
+    readonly core: TestCore,
+    readonly mode: Mode = 64,
+  ) {
     this.#machine = new LongModeMachine(core, REGION_FRAMES);
     const map = (linear: number, bytes: number, writable: boolean) =>
       this.#machine.mapUser({ linear, bytes, writable });
@@ -87,11 +109,27 @@ export class DiffMachine {
       this.#machine.remapUser(ALIAS + i * PAGE, code[ALIAS_ORDER[i]!]!);
     });
     this.#code = code.map((gpa) => this.#machine.at(gpa));
+    this.#steering = map(STEERING, PAGE, true)[0]!;
+    this.#data.push(this.#steering, ...this.#mapEdges());
     this.cpu = this.#machine.cpu;
     this.#memory = new Uint8Array(core.memory.buffer);
     this.#view = new DataView(core.memory.buffer);
     this.#frames = Array.from({ length: RAM_PAGES }, (_, gfn) => this.#machine.at(BigInt(gfn * PAGE)));
     this.#writeHandlers();
+  }
+
+  /** Machine addresses of the pages side by side that are memory. */
+  #mapEdges(): number[] {
+    const [twin] = this.#machine.reserve(1);
+    const out = [this.#machine.at(twin!)];
+    for (const [i, what] of EDGE_PAGES.entries()) {
+      const linear = EDGES + i * PAGE;
+      if (what === "twin") this.#machine.remapUser(linear, twin!);
+      else if (what === "device") this.#machine.remapUser(linear, DEVICE_AT, false);
+      else if (what !== "none")
+        out.push(...this.#machine.mapUser({ linear, bytes: PAGE, writable: what === "writable" }));
+    }
+    return out;
   }
 
   #writeHandlers(): void {
@@ -103,7 +141,7 @@ export class DiffMachine {
       if (v * SLOT < RETURN_AT)
         this.#memory.set([...pop, 0xe9, d & 0xff, (d >> 8) & 0xff, (d >> 16) & 0xff, d >> 24], page + v * SLOT);
     }
-    this.#memory.set(RETURN, page + RETURN_AT);
+    this.#memory.set(RETURN(this.mode), page + RETURN_AT);
   }
 
   /** Program, registers and memory; equal seeds give equal states. A fault goes on at `end` until R15 says otherwise. */
@@ -119,13 +157,18 @@ export class DiffMachine {
       for (let at = 0; at < PAGE; at += 16)
         this.#memory.set(lanes(random, random.pick([8, 16, 32, 64, "f32", "f64"])), page + at);
     }
-    this.#machine.enterUser(64, BigInt(GS_BASE));
-    const { cpu } = this;
-    for (let n = 0; n < 16; n++) this.#view.setBigUint64(cpu + off.gpr + 8 * n, integer(random, 64), true);
+    const { cpu, mode } = this;
+    this.#machine.enterUser(mode, BigInt(GS_BASE));
+    if (mode === 32) {
+      this.#machine.dataSegment(4, FS_BASE_32);
+      this.#machine.dataSegment(5, GS_BASE);
+    }
+    for (let n = 0; n < 16; n++) this.#view.setBigUint64(cpu + off.gpr + 8 * n, integer(random, mode), true);
     this.#view.setBigUint64(cpu + off.gpr + 8 * 15, BigInt(end), true);
     for (let n = 0; n < 16; n++)
       this.#memory.set(lanes(random, random.pick([32, "f32", "f64"])), cpu + off.vec + 32 * n);
     this.#memory.fill(0, cpu + off.fpr, cpu + off.fpr + 128);
+    new DataView(this.#memory.buffer).setUint32(this.#steering, end, true);
     this.#view.setBigUint64(cpu + off.rip, BigInt(CODE), true);
     this.#view.setUint32(cpu + off.eflags, 0x202, true);
     this.#view.setUint16(cpu + off.fcw, 0x37f, true);

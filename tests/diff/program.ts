@@ -20,6 +20,13 @@ export type Item =
       readonly at: number;
       readonly to: { readonly address: number } | { readonly label: Label; readonly plus: number };
     }
+  /** bytes whose four at `at` become the address `plus` behind a label */
+  | {
+      readonly kind: "absolute";
+      readonly bytes: Uint8Array;
+      readonly at: number;
+      readonly to: { readonly label: Label; readonly plus: number };
+    }
   /** a jump over the rest of the page up to `before` bytes before its end */
   | { readonly kind: "page-end"; readonly before: number };
 
@@ -43,6 +50,7 @@ function sizeOf(item: Item, at: number): number {
   switch (item.kind) {
     case "bytes":
     case "relative":
+    case "absolute":
       return item.bytes.length;
     case "branch":
       return item.opcode.length + (item.wide ? 4 : 1);
@@ -77,6 +85,11 @@ function bytesOf(item: Item, at: number, labels: ReadonlyMap<Label, number>): nu
       const to = "address" in item.to ? item.to.address : (labels.get(item.to.label) ?? end) + item.to.plus;
       const out = [...item.bytes];
       out.splice(item.at, 4, ...distance(end, to, 4));
+      return out;
+    }
+    case "absolute": {
+      const out = [...item.bytes];
+      out.splice(item.at, 4, ...distance(0, (labels.get(item.to.label) ?? end) + item.to.plus, 4));
       return out;
     }
     case "page-end":

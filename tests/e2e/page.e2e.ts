@@ -64,6 +64,12 @@ function screenText(page: Page): Promise<string> {
   });
 }
 
+/** What the page says of its layers. */
+async function layersOf(page: Page): Promise<string> {
+  const figure = page.getByRole("region", { name: "What runs here" });
+  return (await figure.getByRole("listitem").allTextContents()).join("\n");
+}
+
 async function waitForText(page: Page, text: string): Promise<void> {
   const deadline = Date.now() + TIMEOUT_MS;
   while (!(await screenText(page)).includes(text)) {
@@ -385,10 +391,21 @@ describe("what the page says and looks like", () => {
       await picture(page, "requirements");
     }));
 
+  it("says what runs here", () =>
+    withPage({}, async (page) => {
+      const layers = await layersOf(page);
+      assert.match(layers, /one block of shared memory/);
+      assert.match(layers, /Workers that run guest code/);
+    }));
+
   it("says that a page that is not isolated has one thread, and how to isolate it", () =>
     withPage({ query: "&lack=crossOriginIsolated" }, async (page) => {
       await page.getByText("One thread: this page is not isolated").waitFor();
       await page.getByText("Cross-Origin-Embedder-Policy: require-corp").waitFor();
+      const layers = await layersOf(page);
+      assert.match(layers, /one worker, whose memory/);
+      assert.match(layers, /in the same thread/);
+      assert.doesNotMatch(layers, /shared|Workers/);
       await assertAccessible(page, "one thread");
       await picture(page, "one-thread");
     }));

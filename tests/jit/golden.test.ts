@@ -41,6 +41,9 @@ async function listingOf({ source }: Golden): Promise<string> {
   set(RDI, 0n);
   view.setBigUint64(machine.cpu + Vcpu.off.rip, BigInt(CODE), true);
   view.setUint32(machine.cpu + Vcpu.off.eflags, 0x202, true);
+  // As FNINIT leaves it.
+  view.setUint16(machine.cpu + Vcpu.off.fcw, 0x37f, true);
+  view.setUint16(machine.cpu + Vcpu.off.ftw, 0xffff, true);
   machine.refresh();
   // The second round finds blocks of all that the first one ran.
   const regions = new TestRegions(core, 2);

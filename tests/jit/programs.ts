@@ -95,4 +95,41 @@ target: dec ecx
         jnz start
         int3`,
   },
+  {
+    name: "x87-product",
+    source: `
+start:  fld qword ptr [rsi]
+        fmul qword ptr [rsi + 8]
+        fchs
+        fstp qword ptr [rsi + 16]
+        dec ecx
+        jnz start
+        int3`,
+  },
+  {
+    name: "x87-stack",
+    source: `
+start:  fld1
+        fldz
+        fxch st(1)
+        fadd st(1), st
+        fcomip st, st(1)
+        fstp st
+        ja start
+        dec ecx
+        jnz start
+        int3`,
+  },
+  {
+    name: "x87-to-integer",
+    source: `
+start:  fild dword ptr [rsi]
+        fldcw [rsi + 8]
+        fistp dword ptr [rsi]
+        fsin
+        fnstsw ax
+        dec ecx
+        jnz start
+        int3`,
+  },
 ];

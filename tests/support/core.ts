@@ -80,15 +80,18 @@ let compiled: Promise<WebAssembly.Module> | undefined;
 
 const compileModule = async (): Promise<WebAssembly.Module> => WebAssembly.compile(readFileSync(await compiledCore()));
 
-/** A core over memory of its own, with its constants loaded and no machine made yet. */
-export async function makeTestCore(): Promise<TestCore> {
+/**
+ * A core over memory of its own, with its constants loaded and no machine made yet.
+ * @param hostNow what it is told of the time, each time that it asks
+ */
+export async function makeTestCore(hostNow = (): number => 1e9): Promise<TestCore> {
   compiled ??= compileModule();
   const memory = new WebAssembly.Memory({ initial: INITIAL_PAGES, maximum: MAXIMUM_PAGES, shared: true });
   let seed = 1;
   const env = {
     memory,
     lockOwner: 1,
-    hostNow: () => 1e9,
+    hostNow,
     hostWallClock: () => 1.7e18,
     hostRandom: () => (seed = (Math.imul(seed, 1103515245) + 12345) >>> 0),
     hostWait: () => {},

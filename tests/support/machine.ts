@@ -162,8 +162,8 @@ export class LongModeMachine {
   }
 
   /** Maps one page for CPL 3 where another may have been. */
-  remapUser(linear: number, gpa: bigint): void {
-    this.map(BigInt(linear), gpa, PTE.U | PTE.W);
+  remapUser(linear: number, gpa: bigint, writable = true): void {
+    this.map(BigInt(linear), gpa, PTE.U | (writable ? PTE.W : 0n));
     this.core.call.testFlush(this.cpu);
   }
 
@@ -206,6 +206,11 @@ export class LongModeMachine {
     this.view.setUint8(this.cpu + off.debugShadow, 0);
     this.view.setUint32(this.cpu + off.ccOp, 0, true);
     this.view.setUint8(this.cpu + off.halted, 0);
+  }
+
+  /** After enterUser: FS or GS is a flat data segment of CPL 3 that begins at `base`. */
+  dataSegment(index: 4 | 5, base: number): void {
+    this.segment(index, 0x2b, BigInt(base), 0xffffffff, ATTR.data);
   }
 
   /** Tells the core that a page's bytes are about to be changed from outside. */

@@ -42,6 +42,7 @@ export {
 export { pcpuAbandon, pcpuIdleNs, pcpuRun } from "./run";
 export { regionCode, regionCondition, regionEnd, regionFlags, regionNone, regionRead, regionWrite } from "./jit/doors";
 export { jitStart } from "./jit/regions";
+export { regionX87 } from "./jit/x87";
 
 export function machineInit(maxFrames: u32, pcpus: u32, deterministic: u32, seedLo: u32, seedHi: u32): i32 {
   const result = initMachine(maxFrames, pcpus, deterministic, seedLo, seedHi);

@@ -36,7 +36,7 @@
  *   end     the block ends after it (it may change mode, mapping, interrupts, or serialises)          branch  it always sets RIP
  *   jcc     conditional branch: a block goes on behind it
  *   v       three operand sizes although no operand shows them: raw and st rows take <T>        xlock  locked in its memory form without a prefix
- *   lock    LOCK is allowed with a memory destination            rep   F3/F2 repeat it
+ *   lock    LOCK is allowed with a memory destination: a value row is then one atomic, ATOMICS in gen/interp.ts            rep   F3/F2 repeat it
  *   d64     operand size defaults to 64 in 64-bit mode           f64   is forced to 64 there
  *   no64    #UD in 64-bit mode    only64  #UD outside it    pm  #UD in real and virtual-8086 mode     cpl0  #GP(0) above CPL 0 (and in VM86)
  *   fpu fpunw mmx sse   what may block it (fpunw: a non-waiting x87 form, pending errors do not count): CR0.EM/TS/NE and pending x87 errors, CR4.OSFXSR

@@ -23,6 +23,9 @@ interface Known extends RegionEntry {
   readonly linear: bigint;
   readonly vcpu: number;
   readonly block: number;
+  readonly hot: boolean;
+  readonly members: ReadonlySet<number>;
+  readonly fpu: number;
 }
 
 export class RegionBook {
@@ -30,11 +33,11 @@ export class RegionBook {
   #next = 1;
 
   /** A region made on the wish of `vcpu`; it takes the place of an older one with the same beginning. */
-  add({ rip, nodes, block }: Region, vcpu: number, bytes: number): void {
+  add({ rip, nodes, block, hot, members, fpu }: Region, vcpu: number, bytes: number): void {
     const instructions = nodes.reduce((sum, n) => sum + n.insns.length, 0);
     const text = rip.toString(16).padStart(16, "0");
     const shape = { rip: text, nodes: nodes.length, instructions, bytes };
-    this.#byBlock.set(block, { id: this.#next++, ...shape, linear: rip, vcpu, block });
+    this.#byBlock.set(block, { id: this.#next++, ...shape, linear: rip, vcpu, block, hot, members, fpu });
   }
 
   clear(): void {
@@ -52,7 +55,7 @@ export class RegionBook {
   describe(view: MachineView, id: number, wasm: boolean): string | undefined {
     const known = [...this.#byBlock.values()].find((k) => k.id === id);
     if (known === undefined || !isLive(view, known)) return undefined;
-    const region = discoverRegion(view, known.vcpu, known.linear, known.block);
+    const region = discoverRegion(view, known.vcpu, known.linear, known.block, known.fpu, known.hot, known.members);
     if (region === undefined) return undefined;
     return wasm ? describeRegion(view, region) : disassembleRegion(view, region);
   }

@@ -4,6 +4,7 @@
  */
 import { isShared } from "../abi/shared.js";
 import {
+  JIT_COVERED,
   JIT_HOT,
   JIT_REQUESTS,
   JIT_RING_BYTES,
@@ -56,6 +57,7 @@ interface Request {
   readonly block: number;
   readonly vcpu: number;
   readonly rip: bigint;
+  readonly fpu: number;
 }
 
 export class RegionCompiler {
@@ -155,8 +157,9 @@ export class RegionCompiler {
     while (out.length < most && at !== Atomics.load(words, tail)) {
       const r = view.word(this.host.jit + Jit.off.requests) + ((at >>> 0) % JIT_REQUESTS) * JitRequest.size;
       const rip = BigInt(view.word(r + JitRequest.off.rip)) | (BigInt(view.word(r + JitRequest.off.rip + 4)) << 32n);
-      if (view.word(r + JitRequest.off.epoch) === view.epoch)
-        out.push({ block: view.word(r + JitRequest.off.block), vcpu: view.word(r + JitRequest.off.vcpu), rip });
+      const word = (at: number): number => view.word(r + at);
+      const { block, vcpu, fpu, epoch } = JitRequest.off;
+      if (word(epoch) === view.epoch) out.push({ block: word(block), vcpu: word(vcpu), rip, fpu: word(fpu) });
       at = (at + 1) | 0;
       Atomics.store(words, head, at);
     }
@@ -175,16 +178,33 @@ export class RegionCompiler {
       handlers = new HandlerImports();
       bytes = 0;
     };
-    for (const { block, vcpu, rip } of requests) {
-      const region = view.isValid(block) ? discoverRegion(view, vcpu, rip, block) : undefined;
+    for (const request of requests) {
+      const region = this.#discover(view, request);
       if (region === undefined) continue;
+      this.#cover(view, region);
       const code = emitRegion(region, handlers.number);
-      made.push({ region, vcpu, code });
-      bytes += code.length;
+      made.push({ region, vcpu: request.vcpu, code });
+      bytes += code.body.length;
       if (bytes >= MODULE_BYTES) finish();
     }
     finish();
     return count;
+  }
+
+  /** Undefined when there is nothing to compile, or no need any more: a region that was made since covers the block. */
+  #discover(view: MachineView, { vcpu, rip, block, fpu }: Request): Region | undefined {
+    if (!view.isValid(block) || view.word(block + Block.off.heat) !== 0) return undefined;
+    return discoverRegion(view, vcpu, rip, block, fpu, view.hasRegion(block));
+  }
+
+  /** Blocks of the region that begin none themselves are counted anew: mostly they now run as part of it. */
+  #cover(view: MachineView, region: Region): void {
+    const words = new Int32Array(view.buffer);
+    this.#whileCacheStands(view, () => {
+      for (const member of region.members) {
+        if (member !== region.block && !view.hasRegion(member)) words[(member + Block.off.heat) >>> 2] = JIT_COVERED;
+      }
+    });
   }
 
   /** Publishes one module of regions, then says of their blocks where they are. */
@@ -200,7 +220,7 @@ export class RegionCompiler {
     this.#codeBytes += bytes.length;
     const at = this.#publish(JitRecordKind.values.MODULE, first, made.length, bytes);
     this.#announce(view, made, first, at);
-    for (const { region, vcpu, code } of made) this.book.add(region, vcpu, code.length);
+    for (const { region, vcpu, code } of made) this.book.add(region, vcpu, code.body.length);
     this.counts.regions += made.length;
     this.counts.modules += 1;
     this.counts.bytes += bytes.length;

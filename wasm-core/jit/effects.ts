@@ -13,6 +13,8 @@ export interface Effects {
   readonly vectors: readonly number[];
   readonly vectorsWritten: readonly number[];
   readonly flags: boolean;
+  /** It touches the x87's registers or words. */
+  readonly x87: boolean;
   /** It may return something other than NEXT. */
   readonly leaves: boolean;
   /** It may write memory or end the block. */
@@ -108,6 +110,13 @@ const BY_OPERANDS = /^(sse|x87|mmx)/;
 
 const isAddress = (off: number): boolean => off < 128;
 
+/** MMX registers are the x87's. */
+const MMX_KINDS = new Set(["P", "Q", "N"]);
+
+/** Whether the instruction reads or writes the x87's registers or words, or may. */
+export const touchesX87 = ({ v }: Insn): boolean =>
+  /^(x87|mmx)/.test(v.module) || v.row.notes.has("mmx") || v.row.operands.some((o) => MMX_KINDS.has(o.kind));
+
 function addressRegisters({ v, rm, index }: Insn): number[] {
   const uses = v.row.operands.some((o) => memoryOperand(o, v)) || v.row.operands.some((o) => o.size === "a");
   return uses ? [rm, index].filter(isAddress).map((off) => off >>> 3) : [];
@@ -128,6 +137,7 @@ export function registersOf(i: Insn): Effects {
       vectors: [],
       vectorsWritten: [],
       flags: true,
+      x87: true,
       leaves: true,
       stores: true,
     };
@@ -150,6 +160,7 @@ export function registersOf(i: Insn): Effects {
     vectors: [...vectors.keys()],
     vectorsWritten: [...vectors].filter(([, written]) => written).map(([n]) => n),
     flags: touches,
+    x87: touchesX87(i),
     leaves: true,
     stores: implicit?.stores ?? stores,
   };

@@ -2,25 +2,31 @@
  * What lowerings write with: operands, memory, flags and handler calls of one region's function. General registers and
  * lazy flags live in locals; everything else of the vCPU stays in memory behind local 0.
  */
-import { TLB_ENTRIES, TlbEntry } from "../abi/structs/translation.js";
 import { SegmentReg, Status, Vcpu } from "../abi/structs/vcpu.js";
 import type { Operand } from "../isa/row.js";
 import { bitsOf } from "../isa/variants.js";
+import { Addresses } from "./addresses.js";
 import { registersOf } from "./effects.js";
 import { L } from "./locals.js";
+import { Memory } from "./memory.js";
 import { memoryOperand } from "./operands.js";
 import type { Insn } from "./region/machine-view.js";
 import { pushIsSpecial } from "./segments.js";
 import { type Cc, ccOp, type KnownFlags, loadOf, type Size, type Value } from "./values.js";
 import { Vectors } from "./vectors.js";
 import { Code, type Label } from "./wasm/code.js";
-import { Type } from "./wasm/ops.js";
+import { X87 } from "./x87.js";
+import type { X87Plan } from "./x87-plan.js";
 
-export { L } from "./locals.js";
+export { Import, L } from "./locals.js";
 export { type Cc, ccOp, type KnownFlags, type Size, type Value } from "./values.js";
 
-/** Functions that a region's module imports before the handlers. */
-export const Import = { READ: 0, WRITE: 1, CODE: 2, CONDITION: 3, END: 4, FLAGS: 5 } as const;
+/** What one node hands to the next where that has no other before it. */
+export interface Known {
+  readonly flags: KnownFlags | undefined;
+  readonly addresses: Addresses["end"];
+  readonly pages: Memory["end"];
+}
 
 const { zero: ZERO, bias: BIAS, blockRip: BLOCK_RIP } = Vcpu.off;
 const TWO_31 = 1n << 31n;
@@ -32,6 +38,8 @@ export class Emitter {
   readonly used = new Set<number>();
   readonly dirty = new Set<number>();
   readonly vectors = new Vectors(this.code);
+  readonly addresses: Addresses;
+  readonly memory: Memory;
   flags: KnownFlags | undefined;
   /** The instruction being lowered and the number of its node's instructions that are then not retired. */
   insn!: Insn;
@@ -47,11 +55,19 @@ export class Emitter {
   #blockRip: number | undefined;
   #sseChecked = false;
 
+  /** Only in regions with x87 instructions that are lowered. */
+  readonly x87: X87 | undefined;
+
   /** @param long 64-bit mode; otherwise 32-bit code with flat segments, which the region's prologue makes sure of */
   constructor(
     readonly handlerImport: (fn: number) => number,
     readonly long: boolean,
-  ) {}
+    plan?: X87Plan,
+  ) {
+    this.addresses = new Addresses(long);
+    this.memory = new Memory(this);
+    this.x87 = plan && new X87(this, plan);
+  }
 
   begin(insn: Insn, unretired: number, flagsDead = false): void {
     this.insn = insn;
@@ -59,13 +75,23 @@ export class Emitter {
     this.#unretired = unretired;
   }
 
-  /** @param fast whether the node is to be fast: in a loop, or in a hot region; other code is made for size */
-  beginNode(flags: KnownFlags | undefined, fast: boolean): void {
-    this.flags = flags;
+  /**
+   * @param before what is known at the end of the only node that leads here
+   * @param fast whether the node is to be fast: in a loop, or in a hot region; other code is made for size
+   */
+  beginNode(before: Known | undefined, fast: boolean): void {
+    this.flags = before?.flags;
+    this.addresses.begin(before?.addresses);
     this.fast = fast;
+    this.memory.begin(before?.pages, fast);
     this.#blockRip = undefined;
     this.#sseChecked = false;
     this.handlers = 0;
+  }
+
+  /** What is known where the node ends. */
+  get known(): Known {
+    return { flags: this.flags, addresses: this.addresses.end, pages: this.memory.end };
   }
 
   // --- values
@@ -111,6 +137,7 @@ export class Emitter {
     const c = this.code;
     this.used.add(n);
     this.dirty.add(n);
+    this.addresses.forget(n);
     if (size === 64) {
       c.set(local);
       return;
@@ -199,12 +226,17 @@ export class Emitter {
 
   // --- memory
 
-  /** Pushes the linear address of the memory operand. Only for addresses that `plainAddress` accepts. */
-  pushAddress(): void {
+  /** Pushes the linear address of the memory operand's `bytes` bytes. Only for addresses that `plainAddress` accepts. */
+  pushAddress(bytes: number): void {
     const c = this.code;
     const segment = this.#segment();
     if (segment >= SEG_FS && !this.long) {
       pushIsSpecial(c, segment);
+      // The limit is 4 GiB, and with a base not where linear addresses end.
+      this.pushOffset();
+      c.i64(0x100000000 - bytes)
+        .op("i64.gt_u")
+        .op("i32.or");
       c.if();
       this.leaveToInterpreter();
       c.end();
@@ -247,60 +279,9 @@ export class Emitter {
     return ea >= 4 ? (ea >>> 3) & 7 : 0;
   }
 
-  /** Puts the machine address for an access of `size` bits at L.LIN into L.P. */
-  #check(size: number, write: boolean): void {
-    const c = this.code;
-    const bytes = size / 8;
-    if (!this.fast) {
-      // A call is a third of the code of the check itself, and what is outside loops is mostly compiled, not run.
-      this.#callDoor(bytes, write);
-      return;
-    }
-    const tag = write ? TlbEntry.off.tagW : TlbEntry.off.tagR;
-    c.get(L.LIN);
-    this.pushSlot();
-    c.mem("i64.load", tag);
-    c.get(L.LIN);
-    if (bytes > 1) c.i64(bytes - 1).op("i64.add");
-    c.i64(-4096n).op("i64.and").get(L.CTX).op("i64.or");
-    c.op("i64.eq");
-    c.if(Type.I32);
-    c.get(L.E).mem("i32.load", TlbEntry.off.host);
-    c.get(L.LIN).op("i32.wrap_i64").i32(4095).op("i32.and").op("i32.add");
-    c.else();
-    this.#callDoor(bytes, write);
-    c.get(L.P);
-    c.end();
-    c.set(L.P);
-  }
-
-  /** The TLB entry for the linear address on the stack, there and in L.E; see tlbSlot in assembly/mmu/tlb.ts. */
-  pushSlot(): void {
-    const c = this.code;
-    c.i64(12).op("i64.shr_u").op("i32.wrap_i64").tee(L.E);
-    c.get(L.E).i32(10).op("i32.shr_u").op("i32.add");
-    c.i32(TLB_ENTRIES - 1)
-      .op("i32.and")
-      .i32(5)
-      .op("i32.shl");
-    c.get(L.TLB).op("i32.add").tee(L.E);
-  }
-
-  /** Puts the machine address for L.LIN into L.P as the core finds it, or leaves to the interpreter. */
-  #callDoor(bytes: number, write: boolean): void {
-    const c = this.code;
-    c.get(L.CPU).get(L.LIN).i32(bytes);
-    c.call(write ? Import.WRITE : Import.READ).tee(L.P);
-    c.op("i32.eqz").if();
-    this.leaveToInterpreter();
-    c.end();
-  }
-
   /** The interpreter does this instruction: nothing of it has been done. */
   leaveToInterpreter(): void {
-    const c = this.code;
-    c.i32(0).set(L.STATUS);
-    c.i32(this.site()).set(L.SITE).br(this.faultLabel);
+    this.code.i32(this.site()).set(L.SITE).br(this.faultLabel);
   }
 
   /** RIP of the instruction from the region's start, and the node's instructions that are not retired. */
@@ -310,37 +291,38 @@ export class Emitter {
 
   /** Reads the memory operand onto the stack. */
   load(size: Size): void {
-    this.pushAddress();
-    this.code.set(L.LIN);
-    this.loadAt(size);
-  }
-
-  /** Reads `size` bits at linear address L.LIN onto the stack. */
-  loadAt(size: Size): void {
-    this.#check(size, false);
+    this.openRead(size);
     this.code.get(L.P).mem(loadOf(size));
   }
 
   /** Makes the memory operand writable and leaves its machine address in L.P; a store through it cannot fault. */
   open(size: number): void {
-    this.pushAddress();
-    this.code.set(L.LIN);
-    this.openAt(size);
-  }
-
-  openAt(size: number): void {
-    this.#check(size, true);
+    this.#operand(size, true);
   }
 
   /** Makes the memory operand readable and leaves its machine address in L.P. */
   openRead(size: number): void {
-    this.pushAddress();
-    this.code.set(L.LIN);
-    this.openReadAt(size);
+    this.#operand(size, false);
   }
 
+  #operand(size: number, write: boolean): void {
+    this.memory.access(size / 8, write, () => this.pushAddress(size / 8), this.addresses.operand(this.insn));
+  }
+
+  /** Reads `size` bits at linear address L.LIN onto the stack. */
+  loadAt(size: Size): void {
+    this.memory.at(size / 8, false);
+    this.code.get(L.P).mem(loadOf(size));
+  }
+
+  /** As open, at L.LIN. */
+  openAt(size: number): void {
+    this.memory.at(size / 8, true);
+  }
+
+  /** As openRead, at L.LIN. */
   openReadAt(size: number): void {
-    this.#check(size, false);
+    this.memory.at(size / 8, false);
   }
 
   /** Stores the value on the stack through the address below it. */
@@ -402,6 +384,7 @@ export class Emitter {
   loadRegister(n: number): void {
     this.used.add(n);
     this.dirty.add(n);
+    this.addresses.forget(n);
     this.code
       .get(L.CPU)
       .mem("i64.load", n * 8)
@@ -437,15 +420,20 @@ export class Emitter {
     for (const n of effects.reads) this.storeRegister(n);
     for (const n of effects.vectors) this.vectors.store(n);
     if (effects.flags) this.storeFlags();
+    if (effects.x87) this.x87?.store();
     this.setBlockRip();
     const repeats = this.insn.v.rep !== 0;
     if (repeats) c.get(L.CPU).get(L.LEFT).mem("i32.store", Vcpu.off.budget);
     this.callHandler();
-    c.set(L.STATUS);
+    // Whatever it did to translations: what was known of pages is not any more.
+    this.memory.forget();
+    if (effects.leaves) c.set(L.STATUS);
+    else c.op("drop");
     if (repeats) this.#takeBudget();
     for (const n of effects.writes) this.loadRegister(n);
     for (const n of effects.vectorsWritten) this.vectors.load(n);
     if (effects.flags) this.loadFlags();
+    if (effects.x87) this.x87?.reload();
     if (effects.leaves) {
       c.get(L.STATUS).if();
       if (effects.stores) {

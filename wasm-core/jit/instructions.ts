@@ -33,9 +33,12 @@ const WHOLE_STATE = /^(fx|x)(save|rstor)/;
 /** INTO goes on or to its handler: it ends no block, but a region. */
 const MAY_BRANCH = "into";
 
+/** Modules of what loads segment registers: MOV and POP, and LDS and its like. */
+const LOADS_SEGMENTS = new Set(["segment", "far"]);
+
 /** @param long 64-bit mode. Elsewhere regions rely on flat segments and end where one may be loaded. */
 export function flowOf(v: VariantInfo, long: boolean): Flow {
-  if (!long && v.module === "segment") return "end";
+  if (!long && LOADS_SEGMENTS.has(v.module)) return "end";
   if (v.row.notes.has("jcc")) return "jcc";
   if (WHOLE_STATE.test(v.semantic) || v.semantic === MAY_BRANCH) return "end";
   return v.row.notes.has("end") || v.row.notes.has("branch") || v.semantic === "undefinedOpcode" ? "end" : "plain";

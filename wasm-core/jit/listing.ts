@@ -14,6 +14,7 @@ const LONGEST = 15;
 const GPR = "rax rcx rdx rbx rsp rbp rsi rdi r8 r9 r10 r11 r12 r13 r14 r15".split(" ");
 const LOCAL_NAMES = new Map<number, string>(Object.entries(L).map(([name, n]) => [n, name.toLowerCase()]));
 for (const [n, name] of GPR.entries()) LOCAL_NAMES.set(L.GPR + n, name);
+for (let n = 0; n < 8; n++) LOCAL_NAMES.set(L.SIG + n, `sig${n}`).set(L.END + n, `end${n}`);
 
 let disassembler: Disassembler | undefined;
 

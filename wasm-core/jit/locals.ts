@@ -39,7 +39,33 @@ export const L = {
   F: 46,
   /** the vector registers */
   XMM: 49,
+  /** machine addresses of accesses that were made */
+  PAGE: 65,
+  /** x87: control, status and tag words and FOP as they lie in the vCPU, and FIP */
+  FW: 71,
+  FIP: 72,
+  /** significands of the physical registers; temporaries */
+  SIG: 73,
+  A: 81,
+  B: 82,
+  HIGH: 83,
+  LOW: 84,
+  RESULT: 85,
+  /** signs and exponents of the physical registers */
+  END: 86,
+  EXP_A: 94,
+  EXP_B: 95,
+  EXP: 96,
+  RESULT_END: 97,
+  /** bits to be set in the status word */
+  RAISED: 98,
 } as const;
+
+/** Locals from L.PAGE on. */
+export const PAGES = 6;
+
+/** Functions that a region's module imports before the handlers. */
+export const Import = { READ: 0, WRITE: 1, CODE: 2, CONDITION: 3, END: 4, FLAGS: 5, X87: 6 } as const;
 
 /** Locals behind the parameter, in order. */
 export const LOCALS: readonly (readonly [number, number])[] = [
@@ -49,4 +75,8 @@ export const LOCALS: readonly (readonly [number, number])[] = [
   [3, Type.F64],
   [3, Type.F32],
   [16, Type.V128],
+  [PAGES, Type.I32],
 ];
+
+/** The same for regions that do x87 arithmetic. */
+export const LOCALS_X87: typeof LOCALS = [...LOCALS, [15, Type.I64], [13, Type.I32]];

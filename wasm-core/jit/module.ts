@@ -1,10 +1,13 @@
 /** A module of regions: what it imports, and its functions. Equal regions give equal bytes. */
-import { LOCALS } from "./locals.js";
+import type { LOCALS } from "./locals.js";
 import { moduleBytes } from "./wasm/module.js";
 import { Type } from "./wasm/ops.js";
 
-/** The body of a region's function. */
-export type RegionCode = Uint8Array;
+/** A region's function. */
+export interface RegionCode {
+  readonly locals: typeof LOCALS;
+  readonly body: Uint8Array;
+}
 
 const { I32, I64 } = Type;
 const TYPES = [
@@ -12,6 +15,7 @@ const TYPES = [
   { params: [I32, I32], results: [I32] },
   { params: [I32, I64, I32], results: [I32] },
   { params: [I32, I32, I64, I64], results: [I32] },
+  { params: [I32, I32, I64, I64, I32, I32], results: [I32] },
 ] as const;
 const REGION = 0;
 const HANDLER = 1;
@@ -24,6 +28,7 @@ export const CORE_IMPORTS = [
   { name: "regionCondition", type: HANDLER },
   { name: "regionEnd", type: 3 },
   { name: "regionFlags", type: REGION },
+  { name: "regionX87", type: 4 },
 ] as const;
 /** 64 KiB pages: the most a machine's memory can have. */
 const MAXIMUM_PAGES = 65536;
@@ -40,7 +45,7 @@ export function compileModule(codes: readonly RegionCode[], handlers: readonly n
       ...handlers.map((fn) => ({ module: "handler", name: String(fn), type: HANDLER })),
     ],
     memory: { initial: 1, maximum: MAXIMUM_PAGES },
-    functions: codes.map((code) => ({ type: REGION, locals: LOCALS, code })),
+    functions: codes.map(({ locals, body }) => ({ type: REGION, locals, code: body })),
   };
   return moduleBytes(parts, shared);
 }

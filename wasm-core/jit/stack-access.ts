@@ -3,6 +3,7 @@
  * is not compiled. [SDM] vol. 1, 6.2.
  */
 import { type Emitter, L, type Size } from "./emitter.js";
+import { loadOf } from "./values.js";
 
 export const RSP = 32;
 export const RBP = 40;
@@ -16,37 +17,37 @@ export function setStackRegister(e: Emitter, off: number): void {
   }
 }
 
-/** Pushes the part of a register that is a stack address, as i64. */
-function pushStackRegister(e: Emitter, off: number): void {
+/** Opens `bytes` below RSP for writing; the machine address is in L.P. */
+export function openPush(e: Emitter, bytes: number): void {
+  e.memory.access(bytes, true, () => pushMoved(e, RSP, -bytes), e.addresses.stack(RSP >>> 3, bytes));
+}
+
+/** Pushes the address `by` bytes from the one in a register, as i64. */
+function pushMoved(e: Emitter, off: number, by: number): void {
   e.pushRegister(off, 64);
+  if (by !== 0) e.code.i64(by).op("i64.add");
   if (!e.long) e.code.i64(0xffffffffn).op("i64.and");
 }
 
-/** Opens `bytes` below RSP for writing; the machine address is in L.P, the linear one in L.LIN. */
-export function openPush(e: Emitter, bytes: number): void {
-  const c = e.code;
-  e.pushRegister(RSP, 64);
-  c.i64(-bytes).op("i64.add");
-  if (!e.long) c.i64(0xffffffffn).op("i64.and");
-  c.set(L.LIN);
-  e.openAt(bytes * 8);
-}
-
-/** RSP becomes L.LIN. */
-export function commitPush(e: Emitter): void {
-  e.code.get(L.LIN);
+/** RSP becomes the address `by` bytes from the one in register `off`. */
+function setTop(e: Emitter, off: number, by: number): void {
+  e.pushRegister(off, 64);
+  e.code.i64(by).op("i64.add");
   setStackRegister(e, RSP);
 }
 
-/** Reads `size` bits at the address in a register onto the stack; the address is then in L.LIN. */
+/** RSP goes down by `bytes`, which have been opened. */
+export function commitPush(e: Emitter, bytes: number): void {
+  setTop(e, RSP, -bytes);
+}
+
+/** Reads `size` bits at the address in a register onto the stack. */
 export function loadStack(e: Emitter, off: number, size: Size): void {
-  pushStackRegister(e, off);
-  e.code.set(L.LIN);
-  e.loadAt(size);
+  e.memory.access(size / 8, false, () => pushMoved(e, off, 0), e.addresses.stack(off >>> 3));
+  e.code.get(L.P).mem(loadOf(size));
 }
 
-/** RSP becomes L.LIN plus `bytes`. */
-export function dropFromStack(e: Emitter, bytes: number): void {
-  e.code.get(L.LIN).i64(bytes).op("i64.add");
-  setStackRegister(e, RSP);
+/** RSP becomes the address in register `off`, where something was read, plus `bytes`. */
+export function dropFromStack(e: Emitter, off: number, bytes: number): void {
+  setTop(e, off, bytes);
 }

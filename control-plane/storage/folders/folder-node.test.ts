@@ -1,9 +1,13 @@
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { cloneImage } from "../operations/create.js";
+import { coalesce } from "../live/coalesce.js";
+import { LiveDisk } from "../live/live-disk.js";
+import { takeSnapshot } from "../live/snapshot.js";
+import { checkImage } from "../operations/check.js";
+import { cloneImage, createImage } from "../operations/create.js";
 import { failure, pattern, sameBytes, testImages } from "../testing/images.js";
 import { NodeFolder } from "./folder-node.js";
 import { checkedName, relativePath, resolveBelow } from "./names.js";
@@ -102,6 +106,28 @@ describe("locks", () => {
     const { code, message } = await failure(() => folder.open("a.img", "read"));
     expect(code).toBe("locked");
     expect(message).toContain(`process ${process.pid} has the file open for writing; close it there, or remove `);
+  });
+});
+
+describe("times", () => {
+  it("of snapshots are those that the images above say", async () => {
+    const images = testImages({ folder });
+    await createImage(images, "a.vhd", { kind: "dynamic", bytes: 65536, blockBytes: 4096 });
+    const disk = await LiveDisk.open(images, "a.vhd");
+    await disk.write(0, [pattern(512, 1)]);
+    await takeSnapshot(disk, "one.vhd");
+    await disk.write(1, [pattern(512, 2)]);
+    await takeSnapshot(disk, "two.vhd");
+    await coalesce(disk, { image: "two.vhd" });
+    await disk.close();
+    await cloneImage(images, "two.vhd", "b.vhd");
+    for (const name of ["a.vhd", "b.vhd"]) {
+      expect((await checkImage(images, name)).filter((f) => f.kind === "parent")).toEqual([]);
+    }
+    utimesSync(join(root, "two.vhd"), 1e9, 1e9);
+    expect((await checkImage(images, "a.vhd")).filter((f) => f.kind === "parent")).toMatchObject([
+      { severity: "note", fault: { field: "Parent Time Stamp", found: "2001-09-09T01:46:40.000Z" } },
+    ]);
   });
 });
 

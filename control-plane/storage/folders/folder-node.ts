@@ -18,7 +18,7 @@ function host<T>(file: string, call: () => T): T {
 }
 
 class NodeFile implements ImageFile {
-  readonly modifiedMs: number;
+  modifiedMs: number;
   #size: number;
   #open = true;
   /** The host may forget what it could not write after it said so once: never again believed. */
@@ -99,6 +99,12 @@ class NodeFile implements ImageFile {
     this.#check("write");
     host(this.name, () => fs.ftruncateSync(this.fd, size));
     this.#size = size;
+  }
+
+  setModified(ms: number): void {
+    this.#check("write");
+    host(this.name, () => fs.futimesSync(this.fd, ms / 1000, ms / 1000));
+    this.modifiedMs = ms;
   }
 
   /** The file is new: its name becomes durable with the first sync. */

@@ -108,6 +108,11 @@ class MemoryFile implements ImageFile {
     this.bytes.truncate(size);
   }
 
+  setModified(ms: number): void {
+    this.#check("write");
+    this.bytes.modifiedMs = ms;
+  }
+
   sync(): void {
     this.#check("read");
   }

@@ -5,6 +5,7 @@
  */
 import { StorageError, toStorageError } from "../errors.js";
 import type { FileInfo, Folder, ImageFile, OpenMode } from "../image-file.js";
+import { ReadOnlyFile } from "../read-only.js";
 import { type Segments, scatter, segmentsLength } from "../segments.js";
 import { checkedName, resolveBelow } from "./names.js";
 import { type AccessHandle, accessHandle, type NameList, NameStore } from "./opfs-names.js";
@@ -68,6 +69,11 @@ class OpfsFile implements ImageFile {
     this.shared.size = size;
   }
 
+  /** The browser has its own time for that. */
+  setModified(): void {
+    this.#check("write");
+  }
+
   sync(): void {
     this.#check("read");
     this.#try(() => this.shared.handle.flush());
@@ -106,13 +112,13 @@ class OpfsFile implements ImageFile {
 }
 
 /** A file as it was when it was looked at, also when another page has it open. */
-class PeekedFile implements ImageFile {
-  readonly mode = "read";
-
+class PeekedFile extends ReadOnlyFile {
   constructor(
     readonly name: string,
     private readonly file: File,
-  ) {}
+  ) {
+    super();
+  }
 
   get size(): number {
     return this.file.size;
@@ -130,22 +136,6 @@ class PeekedFile implements ImageFile {
     } catch (error) {
       throw toStorageError(error, this.name);
     }
-  }
-
-  write(): void {
-    throw new StorageError("read-only", "the file is only looked at", { file: this.name });
-  }
-
-  truncate(): void {
-    this.write();
-  }
-
-  sync(): void {}
-
-  downgrade(): void {}
-
-  async upgrade(): Promise<void> {
-    this.write();
   }
 
   close(): void {}

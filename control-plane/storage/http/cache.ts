@@ -5,8 +5,10 @@
 import { type Disk, type Pending, SECTOR_BYTES } from "../disk.js";
 import { StorageError } from "../errors.js";
 import type { Folder } from "../image-file.js";
+import { MemoryDisk } from "../memory-disk.js";
 import { cacheName } from "../notes.js";
-import { checkRequest, checkWritable, type Segments } from "../segments.js";
+import { ReadOnlyDisk } from "../read-only.js";
+import { checkRequest, type Segments } from "../segments.js";
 import { createSparse, type ImageSources } from "../vhd/create.js";
 import { openVhd } from "../vhd/open.js";
 import { SparseDisk } from "../vhd/sparse-disk.js";
@@ -48,10 +50,9 @@ async function openCache(disk: Disk, uniqueId: string, { folder, sources }: Cach
 
 /** The cache of that name; null when the file is damaged. */
 async function openOwn(folder: Folder, name: string): Promise<SparseDisk | null> {
-  const nothing: Disk = { ...NOTHING };
   const file = await folder.open(name, "write");
   try {
-    const disk = await openVhd(file, async () => nothing);
+    const disk = await openVhd(file, async () => new MemoryDisk(0));
     if (!(disk instanceof SparseDisk)) return null;
     // What it does not have it is never asked for.
     disk.replaceBelow(null);
@@ -62,23 +63,7 @@ async function openOwn(folder: Folder, name: string): Promise<SparseDisk | null>
   }
 }
 
-const NOTHING: Disk = {
-  description: "nothing",
-  sectors: 0,
-  sectorSize: SECTOR_BYTES,
-  readOnly: true,
-  supportsDiscard: false,
-  read: () => {},
-  write: () => {},
-  flush: () => {},
-  discard: () => {},
-  close: () => {},
-};
-
-class CachedDisk implements Disk {
-  readonly sectorSize = SECTOR_BYTES;
-  readonly readOnly = true;
-  readonly supportsDiscard = false;
+class CachedDisk extends ReadOnlyDisk {
   readonly #fetching = new Map<number, Promise<void>>();
   /** Null after it failed. */
   #cache: SparseDisk | null;
@@ -87,6 +72,7 @@ class CachedDisk implements Disk {
     private readonly disk: Disk,
     cache: SparseDisk,
   ) {
+    super();
     this.#cache = cache;
   }
 
@@ -108,16 +94,6 @@ class CachedDisk implements Disk {
     }
     if (waits.length === 0) return cache.read(sector, into);
     return settled(waits).then(() => (this.#cache ?? this.disk).read(sector, into));
-  }
-
-  write(): Pending {
-    checkWritable(this);
-  }
-
-  flush(): Pending {}
-
-  discard(): Pending {
-    checkWritable(this);
   }
 
   async close(): Promise<void> {

@@ -3,7 +3,7 @@
  * ahead will want next are fetched before that, and neighbours that are missing come in one request.
  */
 import { StorageError } from "../errors.js";
-import type { ImageFile } from "../image-file.js";
+import { ReadOnlyFile } from "../read-only.js";
 import { cutSegments, type Segments, scatter, segmentsLength } from "../segments.js";
 import { type Described, type HttpOptions, HttpRequests } from "./requests.js";
 
@@ -22,8 +22,7 @@ const MOST_PER_REQUEST = 8;
 /** So far ahead goes the prefetch once a reader has gone straight for a while. */
 const MOST_AHEAD = 8;
 
-export class HttpFile implements ImageFile {
-  readonly mode = "read";
+export class HttpFile extends ReadOnlyFile {
   readonly size: number;
   readonly modifiedMs: number;
   readonly #chunkBytes: number;
@@ -40,6 +39,7 @@ export class HttpFile implements ImageFile {
     readonly described: Described,
     options: HttpFileOptions,
   ) {
+    super();
     this.size = described.size;
     this.modifiedMs = Date.parse(described.lastModified ?? "") || 0;
     this.#chunkBytes = Math.max(LEAST_CHUNK_BYTES, options.chunkBytes ?? CHUNK_BYTES);
@@ -68,22 +68,6 @@ export class HttpFile implements ImageFile {
     this.#lookAhead(first, last);
     for (let index = first; index <= last; index++) if (!this.#chunks.has(index)) return this.#readSlowly(at, into);
     for (let index = first; index <= last; index++) this.#copy(index, this.#touch(index), at, length, into);
-  }
-
-  write(): void {
-    throw new StorageError("read-only", "a file of a web server is only read", { file: this.name });
-  }
-
-  truncate(): void {
-    this.write();
-  }
-
-  sync(): void {}
-
-  downgrade(): void {}
-
-  async upgrade(): Promise<void> {
-    this.write();
   }
 
   close(): void {

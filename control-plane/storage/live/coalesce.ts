@@ -172,6 +172,7 @@ async function takeOver(live: LiveDisk, { child, parent, above }: Pair): Promise
   ]);
   await intent.applyPatches([parent.file]);
   parent.adoptIdentity(child.footer);
+  if (above !== null) parent.file.setModified(child.file.modifiedMs);
   child.replaceBelow(null);
   live.setMirror(null);
   if (above === null) live.replaceTop(parent);

@@ -23,11 +23,17 @@ export interface Mirror {
   failure: unknown;
 }
 
+interface Unsettled {
+  readonly disk: TopDisk;
+  /** When it was changed last, as the image above it says. */
+  readonly modifiedMs: number;
+}
+
 export class LiveDisk implements Disk {
   readonly sectorSize = SECTOR_BYTES;
   #top: TopDisk;
   /** Former tops whose last writes are not durable yet, the oldest first. */
-  #unsettled: TopDisk[] = [];
+  #unsettled: Unsettled[] = [];
   #mirror: Mirror | null = null;
   /** While it is there, requests wait for it. */
   #gate: Promise<void> | null = null;
@@ -164,9 +170,12 @@ export class LiveDisk implements Disk {
     }
   }
 
-  /** Goes on in another image, from one request to the next. The former one still has to be settled. */
-  goOnIn(top: TopDisk): void {
-    this.#unsettled.push(this.#top);
+  /**
+   * Goes on in another image, from one request to the next. The former one still has to be settled, and then was changed
+   * last at the time that the new one says.
+   */
+  goOnIn(top: TopDisk, modifiedMs: number): void {
+    this.#unsettled.push({ disk: this.#top, modifiedMs });
     this.#top = top;
   }
 
@@ -181,10 +190,14 @@ export class LiveDisk implements Disk {
 
   /** Makes former tops durable and lets others read them. */
   async settle(): Promise<void> {
-    for (const disk of [...this.#unsettled]) {
+    for (const former of [...this.#unsettled]) {
+      const { disk, modifiedMs } = former;
       await disk.flush();
-      if (disk.file.mode === "write") disk.file.downgrade();
-      this.#unsettled = this.#unsettled.filter((other) => other !== disk);
+      if (disk.file.mode === "write") {
+        disk.file.setModified(modifiedMs);
+        disk.file.downgrade();
+      }
+      this.#unsettled = this.#unsettled.filter((other) => other !== former);
     }
   }
 

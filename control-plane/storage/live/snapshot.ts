@@ -43,7 +43,8 @@ export function takeSnapshot(live: LiveDisk, snapshot: string): Promise<void> {
     if (live.readOnly) throw new StorageError("read-only", "the disk may only be read", { file: name });
     if (await folder.exists(snapshot)) throw new StorageError("exists", "the name is taken", { file: snapshot });
     const file = await createNew(folder, name);
-    const intent = await prepare(live, file, snapshot).catch(async (error: unknown) => {
+    const modifiedMs = Math.floor(images.sources.now() / 1000) * 1000;
+    const intent = await prepare(live, file, snapshot, modifiedMs).catch(async (error: unknown) => {
       await file.close();
       await folder.remove(newName(name));
       throw error;
@@ -51,16 +52,16 @@ export function takeSnapshot(live: LiveDisk, snapshot: string): Promise<void> {
     const image = await readSparseImage(file, await findFooter(file));
     // The step itself: from here on the guest writes to the new image.
     const frozen = images.adopt(snapshot, live.top);
-    live.goOnIn(new SparseDisk(file, image, frozen));
+    live.goOnIn(new SparseDisk(file, image, frozen), modifiedMs);
     await intent.apply();
     await live.settle();
   });
 }
 
-async function prepare(live: LiveDisk, file: ImageFile, snapshot: string): Promise<Intent> {
+async function prepare(live: LiveDisk, file: ImageFile, snapshot: string, modifiedMs: number): Promise<Intent> {
   const { images, name, top } = live;
   const uniqueId = await identityOf(top);
-  const parent = parentReference(images, name, { name: snapshot, uniqueId, modifiedMs: images.sources.now() });
+  const parent = parentReference(images, name, { name: snapshot, uniqueId, modifiedMs });
   const blockSize = top instanceof SparseDisk ? top.header.blockSize : undefined;
   const bytes = top.sectors * SECTOR_BYTES;
   await createSparse(file, { bytes, parent, ...(blockSize !== undefined && { blockSize }) }, images.sources);

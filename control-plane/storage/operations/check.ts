@@ -7,6 +7,7 @@ import { identityOf } from "../images.js";
 import { INTENT_ENDING } from "../notes.js";
 import { readQcow2Header } from "../qcow2/index.js";
 import { checkVhd, type Finding } from "../vhd/check.js";
+import { fromVhdTime, toVhdTime } from "../vhd/fields.js";
 import { DiskType } from "../vhd/footer.js";
 import type { Header } from "../vhd/header.js";
 import { isAddress, parentMissing, parentNames } from "../vhd/parent.js";
@@ -66,9 +67,35 @@ async function checkParent(
     }
     const other = await identityFault(images, name, header);
     if (other !== null) findings.push(thrown("parent", file.name, other));
+    else await noteTime(images, name, file.name, header, findings);
     return checkChain(images, name, undefined, chain, findings);
   }
   findings.push(thrown("parent", file.name, await parentMissing(folder, file, header)));
+}
+
+/** A copy of a parent may have another time, so that this alone says little. */
+async function noteTime(
+  images: Images,
+  name: string,
+  child: string,
+  header: Header,
+  findings: Finding[],
+): Promise<void> {
+  const parent = await images.folder.peek(name);
+  const found = toVhdTime(parent.modifiedMs);
+  const format = await detectFormat(parent).finally(() => parent.close());
+  if (found === header.parentTimeStamp || format !== "vhd") return;
+  const text = (seconds: number): string => new Date(fromVhdTime(seconds)).toISOString();
+  const what = `${name} has been copied or changed since the image was made for it`;
+  const field = "Parent Time Stamp";
+  const fault = {
+    code: "parent-changed",
+    what,
+    field,
+    found: text(found),
+    expected: text(header.parentTimeStamp),
+  } as const;
+  findings.push({ kind: "parent", severity: "note", repair: "none", file: child, fault });
 }
 
 /** Whether the image of that name is the one that the child was made for, as far as it can be told. */

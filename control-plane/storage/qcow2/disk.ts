@@ -4,15 +4,8 @@ import { decompressZstd } from "../../formats/index.js";
 import { type Disk, type Pending, SECTOR_BYTES } from "../disk.js";
 import { StorageError } from "../errors.js";
 import type { ImageFile } from "../image-file.js";
-import {
-  checkRequest,
-  checkWritable,
-  cutSegments,
-  fillSegments,
-  type Segments,
-  scatter,
-  segmentsLength,
-} from "../segments.js";
+import { ReadOnlyDisk } from "../read-only.js";
+import { checkRequest, cutSegments, fillSegments, type Segments, scatter, segmentsLength } from "../segments.js";
 import { together } from "../waits.js";
 import type { Cluster, ClusterMap } from "./clusters.js";
 import type { Qcow2Header } from "./header.js";
@@ -20,10 +13,7 @@ import type { Qcow2Header } from "./header.js";
 /** Unpacked clusters that are kept, in bytes: readers go on where they stopped. */
 const KEPT_BYTES = 1024 * 1024;
 
-export class Qcow2Disk implements Disk {
-  readonly sectorSize = SECTOR_BYTES;
-  readonly readOnly = true;
-  readonly supportsDiscard = false;
+export class Qcow2Disk extends ReadOnlyDisk {
   readonly description: string;
   readonly sectors: number;
   readonly #clusterBytes: number;
@@ -37,6 +27,7 @@ export class Qcow2Disk implements Disk {
     private readonly map: ClusterMap,
     private readonly backing: Disk | null,
   ) {
+    super();
     this.description = `qcow2 ${file.name}`;
     this.sectors = header.size / SECTOR_BYTES;
     this.#clusterBytes = 2 ** header.clusterBits;
@@ -55,16 +46,6 @@ export class Qcow2Disk implements Disk {
         at += length;
       }
     });
-  }
-
-  write(): Pending {
-    checkWritable(this);
-  }
-
-  flush(): Pending {}
-
-  discard(): Pending {
-    checkWritable(this);
   }
 
   async close(): Promise<void> {

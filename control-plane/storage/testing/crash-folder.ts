@@ -86,6 +86,10 @@ class CrashFile implements ImageFile {
     this.#change({ size });
   }
 
+  setModified(): void {
+    this.#check("write");
+  }
+
   async sync(): Promise<void> {
     this.#check("read");
     this.folder.count();

@@ -46,6 +46,13 @@ export class StampedDisk {
     }
   }
 
+  /** What was written last is durable: a snapshot, when it has been taken. */
+  nowCertain(): void {
+    for (const [sector, stamps] of this.#candidates) {
+      if (!this.#discarded.has(sector)) this.#candidates.set(sector, [stamps.at(-1)!]);
+    }
+  }
+
   /** Sectors that hold what they may not. */
   async wrong(disk: Disk): Promise<string[]> {
     const bytes = new Uint8Array(disk.sectors * SECTOR_BYTES);

@@ -3,7 +3,8 @@
 /** Seconds from 1970 to 2000-01-01T00:00:00Z, where the format's time begins. [VHD] "Time Stamp" */
 const EPOCH_SECONDS = 946_684_800;
 
-export const toVhdTime = (milliseconds: number): number => (Math.floor(milliseconds / 1000) - EPOCH_SECONDS) >>> 0;
+export const toVhdTime = (milliseconds: number): number =>
+  Math.max(0, Math.floor(milliseconds / 1000) - EPOCH_SECONDS) >>> 0;
 
 export const fromVhdTime = (seconds: number): number => (seconds + EPOCH_SECONDS) * 1000;
 

@@ -24,6 +24,7 @@ export function native(programs: string): Peer {
     title: "native",
     words: WORDS,
     smp: true,
+    disk: false,
     async run(tasks) {
       const runs = tasks.map(({ key, command }) => [key, runNatively(programs, command)] as const);
       return { boot: null, residentMiB: null, counters: null, tasks: new Map(runs) };

@@ -40,8 +40,15 @@ export interface Peer {
   readonly words: readonly Word[];
   /** Whether it can have more than one processor. */
   readonly smp: boolean;
+  /** Whether its guest can have a disk. */
+  readonly disk: boolean;
   /** Boots once on so many processors and runs the tasks one after the other. */
   run(tasks: readonly Task[], processors: number): Promise<SuiteRun>;
 }
 
 export const MEMORY_MIB = 256;
+
+/** Of the disk that a guest has when its tasks want one. */
+export const DISK_BYTES = 512 << 20;
+
+export const wantDisk = (tasks: readonly Task[]): boolean => tasks.some(({ workload }) => workload.group === "disk");

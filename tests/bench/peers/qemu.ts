@@ -1,5 +1,5 @@
 /** Debian's QEMU with its own compiler (TCG): the same kernel, initramfs and command line but for the console. */
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { unpackKernel } from "../../../control-plane/domain/index.js";
 import type { GuestImage } from "../../../control-plane/guest/index.js";
@@ -7,7 +7,7 @@ import { unwrap } from "../../../control-plane/util/index.js";
 import { GUEST_COMMAND, withBench } from "../guest.js";
 import { CLOCK, filesFor } from "../programs.js";
 import { WORDS } from "../workloads.js";
-import { MEMORY_MIB, type Peer } from "./peer.js";
+import { DISK_BYTES, MEMORY_MIB, type Peer, wantDisk } from "./peer.js";
 import { listenToOutput, start, watch } from "./watch.js";
 
 /** A PC with nothing but a serial port: QEMU's microvm has no clock that Linux can calibrate without KVM. */
@@ -32,6 +32,7 @@ export function qemu(guest: GuestImage, programs: string, scratch: string): Peer
     title,
     words: WORDS,
     smp: true,
+    disk: true,
     run(tasks, processors) {
       const initramfs = join(scratch, "qemu.cpio");
       const base = new Uint8Array(readFileSync(guest.initramfs));
@@ -47,6 +48,13 @@ export function qemu(guest: GuestImage, programs: string, scratch: string): Peer
       ];
       const append = `${serialCmdline(guest.cmdline)} xl.exec="${GUEST_COMMAND}"`;
       argv.push("-kernel", kernel, "-initrd", initramfs, "-append", append);
+      if (wantDisk(tasks)) {
+        const disk = join(scratch, "qemu.img");
+        rmSync(disk, { force: true });
+        writeFileSync(disk, "");
+        truncateSync(disk, DISK_BYTES);
+        argv.push("-drive", `file=${disk},format=raw,if=none,id=disk`, "-device", "virtio-blk-pci,drive=disk");
+      }
       const startedMs = performance.now();
       const child = start("qemu-system-x86_64", argv, { stdio: ["ignore", "pipe", "inherit"] });
       return watch(title, {

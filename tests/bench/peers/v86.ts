@@ -46,6 +46,7 @@ export function v86(parts: I386Parts, programs: string, scratch: string, cacheDi
     title,
     words: [32],
     smp: false,
+    disk: false,
     run(tasks) {
       writeFileSync(initrd!, withBench(base, tasks, filesFor(programs, tasks)));
       const machine: MachineFile = {

@@ -1,6 +1,6 @@
 /** This project: `xl host`, whose socket gives the console and, at each mark, what the guest has executed. */
 import { mkdtempSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { DomainInfo, DomId, HostApi } from "../../../control-plane/api/index.js";
 import { answers, connectSocket } from "../../../control-plane/cli/socket/index.js";
@@ -9,7 +9,7 @@ import { ROOT } from "../../support/run.js";
 import { GUEST_COMMAND, withBench } from "../guest.js";
 import { CLOCK, filesFor } from "../programs.js";
 import { WORDS } from "../workloads.js";
-import { type Counters, MEMORY_MIB, type Peer } from "./peer.js";
+import { type Counters, DISK_BYTES, MEMORY_MIB, type Peer, wantDisk } from "./peer.js";
 import { start, watch } from "./watch.js";
 
 const POLL_MS = 20;
@@ -32,6 +32,7 @@ export function xenolith(guest: GuestImage, programs: string, scratch: string, j
     title,
     words: WORDS,
     smp: true,
+    disk: true,
     async run(tasks, processors) {
       const socket = join(mkdtempSync(join(scratch, "host-")), "host.sock");
       const startedMs = performance.now();
@@ -45,6 +46,8 @@ export function xenolith(guest: GuestImage, programs: string, scratch: string, j
       const host = await connectSocket(socket);
       // The process is killed at the end of the run, which this connection would call a failure.
       host.gone.catch(() => undefined);
+      const disk = join(scratch, `${basename(dirname(socket))}.vhd`);
+      if (wantDisk(tasks)) await host.image("create", disk, { bytes: DISK_BYTES, kind: "dynamic" });
       const initramfs = new Uint8Array(readFileSync(guest.initramfs));
       const domid = await host.create(
         {
@@ -54,6 +57,7 @@ export function xenolith(guest: GuestImage, programs: string, scratch: string, j
           cmdline: `${guest.cmdline} xl.exec="${GUEST_COMMAND}"`,
           memoryMiB: MEMORY_MIB,
           vcpus: processors,
+          ...(wantDisk(tasks) ? { disks: [{ target: disk, vdev: "xvda" }] } : {}),
         },
         { paused: true },
       );

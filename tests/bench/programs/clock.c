@@ -1,8 +1,6 @@
 /* `clock PID`: the CPU time of another process with all its threads, those that ended too, nanoseconds. /proc has ticks only. */
 #include "runtime.h"
 
-enum { SYS_CLOCK_GETTIME = 228 };
-
 struct instant {
   long seconds, nanos;
 };

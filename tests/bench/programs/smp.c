@@ -3,21 +3,12 @@
  * processes; `lock N` takes a futex in turn with another; `shootdown N` changes the protection of a page, and asks for
  * memory barriers, while a thread on the other processor reads it; `pipe N` plays ping-pong between the processors.
  */
-#include "runtime.h"
-
-enum { FUTEX_WAIT = 0, FUTEX_WAKE = 1, CLONE_VM = 0x100, CLONE_FS = 0x200, CLONE_FILES = 0x400, SIGCHLD = 17 };
-enum { MEMBARRIER_PRIVATE_EXPEDITED = 8, MEMBARRIER_REGISTER_PRIVATE_EXPEDITED = 16 };
+#include "processors.h"
 
 struct shared {
   u32 sums[64];
   u32 counter, lock, guarded, page_reads, stop;
 };
-
-/* A machine with one processor refuses the second: then both stay where they are. */
-static void pin(int processor) {
-  word mask = 1ul << processor;
-  call3(SYS_SCHED_SETAFFINITY, 0, sizeof mask, (long)&mask);
-}
 
 static u32 unit(u32 seed) {
   static u32 table[256];
@@ -81,25 +72,13 @@ static volatile u32 *watched;
 static struct shared *reader_shared;
 
 /* The thread's whole life: it has a stack of its own and never returns. */
-__attribute__((used)) static void reader(void) {
+static void reader(void) {
   pin(1);
   while (!__atomic_load_n(&reader_shared->stop, __ATOMIC_SEQ_CST)) {
     reader_shared->page_reads += *watched;
     __sync_fetch_and_add(&reader_shared->sums[0], 1);
   }
   quit(0);
-}
-
-static void start_reader(u8 *stack_top) {
-  long flags = CLONE_VM | CLONE_FS | CLONE_FILES | SIGCHLD, answer;
-#ifdef __x86_64__
-  __asm__ volatile("syscall\n test %%rax, %%rax\n jnz 1f\n xor %%ebp, %%ebp\n call reader\n1:"
-                   : "=a"(answer) : "a"(SYS_CLONE), "D"(flags), "S"(stack_top), "d"(0) : "rcx", "r11", "memory");
-#else
-  __asm__ volatile("int $0x80\n test %%eax, %%eax\n jnz 1f\n call reader\n1:"
-                   : "=a"(answer) : "a"(SYS_CLONE), "b"(flags), "c"(stack_top), "d"(0), "S"(0) : "memory");
-#endif
-  must(answer);
 }
 
 static u32 shootdown(struct shared *shared, u32 n) {
@@ -109,7 +88,7 @@ static u32 shootdown(struct shared *shared, u32 n) {
   reader_shared = shared;
   must(call3(SYS_MEMBARRIER, MEMBARRIER_REGISTER_PRIVATE_EXPEDITED, 0, 0));
   pin(0);
-  start_reader(pages + 20 * PAGE - 64);
+  start_thread(reader, pages + 20 * PAGE);
   while (__atomic_load_n(&shared->sums[0], __ATOMIC_SEQ_CST) == 0) __builtin_ia32_pause();
   u32 done = 0;
   for (u32 i = 0; i < n; i++) {

@@ -108,6 +108,20 @@ export const longPaging = longProgram(
     ),
     check("directory back", `mov qword ptr [test_directory], test_table + 7; ${map(7)}${WRITE}`),
     check(
+      "more rights in a directory need no INVLPG",
+      `mov qword ptr [test_directory], test_table + 5; ${map(7)}${READ}; mov qword ptr [test_directory], test_table + 7; ${WRITE}; ${bits}`,
+      "ad=60 ran",
+    ),
+    check(
+      "INVLPG of any page drops what is remembered of directories",
+      `${map(7)}mov [leaf + 8], rax; ${READ}; mov qword ptr [test_directory], 0; invlpg [${TEST} + 0x5000]; mov eax, [${TEST} + 0x1000]`,
+      "v=e ip=49 fl=10002 cr2=40001000",
+    ),
+    check(
+      "directory there again",
+      `mov qword ptr [test_directory], test_table + 7; mov qword ptr [leaf + 8], 0; ${map(7)}`,
+    ),
+    check(
       "SMEP: a supervisor fetch from a user page",
       `mov rax, code_entry; btr qword ptr [rax], 2; mov rax, cr3; mov cr3, rax; ${cr4(SMEP)}${map(7)}${CALL}`,
       "v=e e=11 rip=40000000 fl=10002 cr2=40000000",

@@ -9,11 +9,10 @@
  */
 import { longProgram } from "../support/long.js";
 import { type Check, check } from "../support/program.js";
+import { APIC, MAP_APIC, SECOND_APIC_ID, SECOND_BSS, SECOND_STARTS, START_SECOND } from "./second.js";
 
-const APIC = 0x40000000;
 /** Another linear address of all of memory. */
 const ALIAS = 0x80000000;
-const SECOND_APIC_ID = 2;
 const IPI_VECTOR = 0x30;
 /** What the second processor is told to do. */
 const JOB = { call: 1, callBehindCpuid: 2, poke: 3, monitor: 4 } as const;
@@ -94,32 +93,7 @@ const COPY_PAGE = `
 const STORE = "mov [rbx + 1], r15d";
 
 const SECOND = `
-# Entered in real mode at 0x8000.
-.code16
-trampoline:
-    cli
-    xor ax, ax
-    mov ds, ax
-    lgdt [second_gdt - trampoline + 0x8000]
-    mov eax, page_map; mov cr3, eax
-    mov eax, 0x620; mov cr4, eax
-    mov ecx, 0xc0000080; rdmsr; or eax, 0x901; wrmsr
-    mov eax, 0x80010011; mov cr0, eax
-    jmp 8:second_long - trampoline + 0x8000
-second_gdt: .word 0x97
-    .long gdt
-.code64
-second_long:
-    mov eax, second_start
-    jmp rax
-trampoline_end:
-
-second_start:
-    mov eax, 16; mov ds, eax; mov es, eax; mov ss, eax
-    mov esp, second_stack_top
-    lidt [idt_pointer]
-    mov dword ptr [${APIC} + 0xf0], 0x1ff
-    sti
+${SECOND_STARTS}
 second_waits:
     pause
     mov eax, [job]
@@ -237,12 +211,9 @@ put_code:
 `;
 
 const BSS = `
-.align 4096
-apic_directory: .skip 4096
+${SECOND_BSS}
 area: .skip 4096
 image: .skip 4096
-    .skip 4096
-second_stack_top:
 flag: .skip 128
 ack: .skip 128
 job: .skip 64
@@ -291,17 +262,12 @@ export const twoProcessors = longProgram(
   {
     vcpus: 2,
     prepare: `
-    mov qword ptr [page_pointers + 8], apic_directory + 7
-    mov eax, 0xfee00000 | 0x97
-    mov [apic_directory], rax
+    ${MAP_APIC}
     mov rax, [page_pointers]
     mov [page_pointers + 16], rax
-    mov dword ptr [${APIC} + 0xf0], 0x1ff
     mov ecx, ${IPI_VECTOR}; mov edx, on_ipi; mov eax, 0x8e00; call set_gate
     mov ecx, 3; mov edx, on_int3; mov eax, 0x8e00; call set_gate
-    mov esi, trampoline; mov edi, 0x8000; mov ecx, trampoline_end - trampoline; rep movsb
-    mov dword ptr [${APIC} + 0x300], 0xc4500
-    mov dword ptr [${APIC} + 0x300], 0xc4608`,
+    ${START_SECOND}`,
     data: SECOND,
     bss: BSS,
   },

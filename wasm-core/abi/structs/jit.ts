@@ -12,12 +12,14 @@ export const JIT_RING_BYTES = 8 * 1024 * 1024;
 /** Entries of the map from function-table index to variant. */
 export const JIT_FUNCTIONS = 8192;
 /** Runs of a block in the interpreter before a region is asked for; Jit.threshold begins with it. */
-export const JIT_THRESHOLD = 12000;
+export const JIT_THRESHOLD = 6000;
 /** How many times as many are waited for at most where regions went stale before. */
 export const JIT_PATIENCE = 128;
 
-/** Entries of a region before it is made again, larger and for speed alone. */
-export const JIT_HOT = 25000;
+/** Runs of a block that lies in a region, by itself, before it is worth a region of its own. */
+export const JIT_COVERED = 24000;
+/** Entries of a region before it is made again, with what other regions begin with, and for speed alone. */
+export const JIT_HOT = 100000;
 
 export const Jit = struct("Jit", "The machine's region compiler.", {
   enabled: u32("1 when hot blocks ask for regions"),
@@ -39,6 +41,7 @@ export const JitRequest = struct("JitRequest", "A wish for a region.", {
   vcpu: u32("The vCPU that ran it"),
   rip: u64("Linear RIP of the block there"),
   epoch: u32("CodeCache.epoch"),
+  fpu: u32("x87 control word there, and the status word in the upper half"),
 });
 
 export const JitRecord = struct("JitRecord", "Header of a record in the ring; the bytes follow, padded to 8.", {
@@ -72,3 +75,32 @@ export const RegionExit = constants(
   },
   "i32",
 );
+
+export const X87Op = constants("X87Op", "What regionX87 computes, and below that how its second operand comes.", {
+  /** a register: significand, and sign and exponent */
+  REGISTER: 0,
+  M64: 1,
+  M32: 2,
+  /** an integer */
+  INT: 3,
+  FORM: 3,
+  ADD: 4,
+  MUL: 8,
+  SUB: 12,
+  SUBR: 16,
+  DIV: 20,
+  DIVR: 24,
+  SQRT: 28,
+  RNDINT: 32,
+  COM: 36,
+  UCOM: 40,
+  /** FLD of the second operand */
+  LOAD: 44,
+  TO32: 48,
+  TO64: 52,
+  /** to integers, by rounding control or with TRUNCATE */
+  INT16: 56,
+  INT32: 60,
+  INT64: 64,
+  TRUNCATE: 128,
+});

@@ -104,6 +104,11 @@ export const Vcpu = struct("Vcpu", "One virtual processor.", {
   clacCount: u32("How many of them"),
   tlbAsid: u32("Address-space number in use, in ctx bits 11:1"),
   tlbNextAsid: u32("Next address-space number to hand out"),
+  walkCache: u64(
+    "Paging-structure cache: pairs of tag (walkEpoch, bits 63:21 of a linear address, address-space number) and the page table's machine address with the rights above it",
+    128,
+  ),
+  walkEpoch: u64("Bits 63:55 of the tags that count"),
   pcidAsid: u32(
     "Address-space number last used for each of 16 recent PCIDs: PCID in the high half, number in the low",
     16,

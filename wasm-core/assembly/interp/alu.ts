@@ -121,7 +121,7 @@ export function cmpxchg<T>(cpu: Vcpu, rec: Rec, isMem: bool, isLock: bool): i32 
   if (isLock && canLock(cpu, m, sizeof<T>())) {
     old = atomic.cmpxchg<T>(m, acc, src);
   } else {
-    if (isLock) splitLock(cpu);
+    if (isLock) splitLock(cpu, m);
     old = load<T>(m);
     // Memory is written in either case, as on hardware.
     store<T>(m, old == acc ? src : old);
@@ -143,7 +143,7 @@ export function cmpxchgPair<T>(cpu: Vcpu, rec: Rec, isLock: bool): i32 {
     let old: u64;
     if (canLock(cpu, m, 8)) old = atomic.cmpxchg<u64>(m, expected, wanted);
     else {
-      splitLock(cpu);
+      splitLock(cpu, m);
       old = load<u64>(m);
       store<u64>(m, old == expected ? wanted : old);
       memDone(cpu, m);
@@ -156,7 +156,7 @@ export function cmpxchgPair<T>(cpu: Vcpu, rec: Rec, isLock: bool): i32 {
     }
   } else {
     // WebAssembly has no 16-byte compare-and-swap: the machine's split lock orders it against its own kind.
-    splitLock(cpu);
+    splitLock(cpu, m);
     const lo = load<u64>(m);
     const hi = load<u64>(m, 8);
     equal = lo == getReg<u64>(cpu, Gpr.RAX) && hi == getReg<u64>(cpu, Gpr.RDX);

@@ -61,7 +61,7 @@ function bitOp<T>(cpu: Vcpu, rec: Rec, isMem: bool, isLock: bool, what: u32): i3
   if (what != Bit.TEST) {
     if (isLock && canLock(cpu, m, sizeof<T>())) old = lockedBit<T>(m, mask, what);
     else {
-      if (isLock) splitLock(cpu);
+      if (isLock) splitLock(cpu, m);
       old = load<T>(m);
       store<T>(m, changed<T>(old, mask, what));
       memDone(cpu, m);

@@ -3,6 +3,7 @@ import { Status, Vcpu, VcpuOff } from "../gen/layout";
 import { raise, Vector } from "../cpu/faults";
 import { Rec } from "../decode/record";
 import { spinLock, spinUnlock } from "../util/atomics";
+import { memAgain } from "../mmu/access";
 import { splitLockAddress } from "../mmu/code-cache";
 
 export function undefinedOpcode(cpu: Vcpu, rec: Rec): i32 {
@@ -21,9 +22,10 @@ export function canLock(cpu: Vcpu, p: usize, size: u32): bool {
   return (p & (size - 1)) == 0 && p != changetype<usize>(cpu) + VcpuOff.bounce;
 }
 
-/** The bus lock of accesses that cross alignment: orders them against each other. */
-export function splitLock(cpu: Vcpu): void {
+/** The bus lock of accesses that cross alignment: orders them against each other. `p` is what the door answered. */
+export function splitLock(cpu: Vcpu, p: usize): void {
   spinLock(splitLockAddress());
+  memAgain(cpu, p);
 }
 
 export function splitUnlock(cpu: Vcpu): void {

@@ -33,8 +33,9 @@ import {
 
 const UNORDERED: u32 = Fsw.C0 | Fsw.C2 | Fsw.C3;
 
+/** C3, C2 and C0 for an Order. */
 @inline
-function conditionsOf(order: i32): u32 {
+export function conditionsOf(order: i32): u32 {
   if (order == Order.UNORDERED) return UNORDERED;
   return order == Order.LESS ? Fsw.C0 : order == Order.EQUAL ? Fsw.C3 : 0;
 }

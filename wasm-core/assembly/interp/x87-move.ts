@@ -48,7 +48,7 @@ function pushResult(cpu: Vcpu, rec: Rec): i32 {
 }
 
 /** FLD of a narrower format signals where arithmetic on it would; an unmasked DE does not keep it from loading. */
-function quietResult(st: usize): void {
+export function quietResult(st: usize): void {
   const d = st + X87Temp.RESULT;
   if ((load<u32>(st) & Fp.DIN) != 0) raiseFp(st, Fp.DE);
   if (!isSignalling80(d)) return;

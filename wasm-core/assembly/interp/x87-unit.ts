@@ -30,12 +30,17 @@ export function statusOf(cpu: Vcpu): usize {
   return changetype<usize>(cpu) + VcpuOff.x87Env;
 }
 
+/** The status word in which an instruction under control word `fcw` computes. */
+@inline
+export function statusFor(fcw: u32): u32 {
+  return ((fcw & 0x3f) << Fp.MASK_SHIFT) | ((fcw & 0xc00) << 3) | ((fcw & 0x300) << 8);
+}
+
 /** Opens an instruction: makes its status word from FCW and returns the address. */
 @inline
 export function beginX87(cpu: Vcpu): usize {
   const st = statusOf(cpu);
-  const fcw = <u32>cpu.fcw;
-  store<u32>(st, ((fcw & 0x3f) << Fp.MASK_SHIFT) | ((fcw & 0xc00) << 3) | ((fcw & 0x300) << 8));
+  store<u32>(st, statusFor(<u32>cpu.fcw));
   return st;
 }
 

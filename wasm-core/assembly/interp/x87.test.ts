@@ -89,6 +89,38 @@ function onStack(
   return [core.view.getUint16(slot + 8, true).toString(16), core.view.getBigUint64(slot, true).toString(16), fsw];
 }
 
+/** The largest integer whose square is at most `n`, by Newton's method from above. */
+function integerRoot(n: bigint): bigint {
+  let root = 1n << 64n;
+  for (;;) {
+    const next = (root + n / root) >> 1n;
+    if (next >= root) return root;
+    root = next;
+  }
+}
+
+describe("FSQRT", () => {
+  it("is exact, or rounded to nearest with C1 where that is up", () => {
+    const top = 1n << 63n;
+    const edges = [0n, 1n, 2n, (1n << 31n) - 1n, 1n << 31n, 1n << 32n, 1n << 62n, top - 2n, top - 1n];
+    const random = Array.from({ length: 200 }, (_, i) => BigInt(hash(Uint8Array.of(i))) * 0x9e3779b97f4a7c15n);
+    // Squares of 32 bits, and what lies beside them.
+    const squares = random.map((r, i) => (0xb504f334n + (r & 0x3fffffffn)) ** 2n + BigInt((i % 3) - 1));
+    for (const bits of [...edges, ...random, ...squares]) {
+      const sig = BigInt.asUintN(63, bits) | top;
+      for (const odd of [0, 1]) {
+        const radicand = sig << (odd ? 64n : 63n);
+        const root = integerRoot(radicand);
+        const rest = radicand - root * root;
+        const up = rest > root;
+        const [se, got, fsw] = onStack("FSQRT", [(0x3fff + odd).toString(16), sig.toString(16)], []);
+        const expected = ["3fff", up ? root + 1n : root, rest !== 0n, up];
+        expect([se, BigInt(`0x${got}`), (fsw & 0x20) !== 0, (fsw & 0x200) !== 0]).toEqual(expected);
+      }
+    }
+  });
+});
+
 describe("transcendental instructions", () => {
   it("are correctly rounded", () => {
     const wrong: string[] = [];

@@ -4,9 +4,10 @@
  */
 import { ModeKey, RegionExit, Status, Vcpu } from "../gen/layout";
 import { condition, materialize } from "../cpu/flags";
-import { linR, tagOf } from "../mmu/access";
-import { plainWrite, translateCode } from "../mmu/slow";
+import { tagOf } from "../mmu/access";
+import { plainAccess, translateCode } from "../mmu/slow";
 import { tlbSlot } from "../mmu/tlb";
+import { Access } from "../mmu/walk";
 
 /** Outside 64-bit mode an access over the end of 4 GiB is over its segment's limit. */
 @inline
@@ -14,16 +15,18 @@ function wraps(cpu: Vcpu, lin: u64, size: u32): bool {
   return (cpu.modeKey & ModeKey.CODE_MASK) != ModeKey.CODE64 && lin + size > 0x100000000;
 }
 
-/** Where `size` bytes at linear address `lin` can be read; 0 when the interpreter must, which then raises the fault. */
+/** Where `size` bytes at linear address `lin` can be read, all on one page of plain memory; 0 when the interpreter must. */
 export function regionRead(cpu: Vcpu, lin: u64, size: u32): usize {
-  return wraps(cpu, lin, size) ? 0 : linR(cpu, lin, size, false);
+  const e = tlbSlot(cpu.tlb, lin);
+  if (e.tagR == tagOf(cpu, lin, size)) return <usize>e.host + <usize>((<u32>lin) & 0xfff);
+  return wraps(cpu, lin, size) ? 0 : plainAccess(cpu, lin, size, Access.READ);
 }
 
-/** Where `size` bytes at linear address `lin` can be written; 0 when the interpreter must. */
+/** Where they can be written, and nobody has to know of it; 0 when the interpreter must. */
 export function regionWrite(cpu: Vcpu, lin: u64, size: u32): usize {
   const e = tlbSlot(cpu.tlb, lin);
   if (e.tagW == tagOf(cpu, lin, size)) return <usize>e.host + <usize>((<u32>lin) & 0xfff);
-  return wraps(cpu, lin, size) ? 0 : plainWrite(cpu, lin, size);
+  return wraps(cpu, lin, size) ? 0 : plainAccess(cpu, lin, size, Access.WRITE);
 }
 
 /** 1 when the code page at linear address `lin` lies at machine address `host`. */

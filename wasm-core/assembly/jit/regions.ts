@@ -94,6 +94,7 @@ function ask(cpu: Vcpu, block: Block): void {
     r.vcpu = <u32>changetype<usize>(cpu);
     r.rip = cpu.rip;
     r.epoch = codeCache().epoch;
+    r.fpu = (<u32>cpu.fcw) | ((<u32>cpu.fsw) << 16);
     atomic.store<u32>(changetype<usize>(j), tail + 1, JitOff.requestTail);
     atomic.notify(changetype<usize>(j) + JitOff.requestTail, 1);
   }

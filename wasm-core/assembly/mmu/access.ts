@@ -12,7 +12,7 @@ import { Rec, Ea } from "../decode/record";
 import { segReg } from "../cpu/regs";
 import { Door } from "./door";
 import { legacyLinear, NO_LINEAR } from "./segment";
-import { alignmentFault, commitBounce, slowAccess } from "./slow";
+import { alignmentFault, commitBounce, gatherAgain, slowAccess } from "./slow";
 import { tlbSlot } from "./tlb";
 
 export { Door } from "./door";
@@ -51,6 +51,12 @@ export function linRW(cpu: Vcpu, lin: u64, size: u32, ss: bool): usize {
 @inline
 export function memDone(cpu: Vcpu, p: usize): void {
   if (p == changetype<usize>(cpu) + VcpuOff.bounce) commitBounce(cpu);
+}
+
+/** Before a change through `p` that others must not come between: what was gathered may have changed meanwhile. */
+@inline
+export function memAgain(cpu: Vcpu, p: usize): void {
+  if (p == changetype<usize>(cpu) + VcpuOff.bounce) gatherAgain(cpu);
 }
 
 @inline

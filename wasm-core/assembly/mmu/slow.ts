@@ -7,10 +7,10 @@ import { TlbEntry, TlbEntryOff, Vcpu, VcpuOff, WalkBit } from "../gen/layout";
 import { raiseError, raisePageFault, Vector } from "../cpu/faults";
 import { Flag } from "../cpu/flags";
 import { checkDataBreakpoint } from "../cpu/watch";
-import { codeMapOf, frameOf, isMonitored, isWatched } from "../mem/frames";
+import { frameOf, isMonitored, isWatched } from "../mem/frames";
 import { mmioRead, mmioWrite } from "../bus";
 import { isCanonical } from "./canonical";
-import { chunks, writeToCode } from "./code";
+import { writeToCode } from "./code";
 import { writeToMonitored } from "./monitor";
 import { Door } from "./door";
 import { ENTRY_MFN, ENTRY_W, isApicPage, isMemory, resolve } from "./physical";
@@ -106,21 +106,22 @@ function translate(cpu: Vcpu, lin: u64, size: u32, access: u32, user: bool, impl
 }
 
 /**
- * A region's write of `size` bytes at `lin`: the machine address when it is plain memory that nobody watches, and 0 when
- * there is anything to look at, which is left to the interpreter.
+ * A region's access to `size` bytes at `lin`: the machine address when they are plain memory on one page and nobody
+ * watches, and 0 when there is anything to look at, which is left to the interpreter. Nothing is read of a device. What
+ * is said holds for the page as a whole, because the region goes on to other bytes of it without asking again.
  */
-export function plainWrite(cpu: Vcpu, lin: u64, size: u32): usize {
+export function plainAccess(cpu: Vcpu, lin: u64, size: u32, access: u32): usize {
   const off = (<u32>lin) & 4095;
   if (!isCanonical(lin) || off + size > 4096 || cpu.dataBreakpoints) return 0;
   const user = cpu.cpl == 3;
   if (user && cpu.cr0 & CR0_AM && cpu.eflags & Flag.AC) return 0;
-  if (walk(cpu, lin, Access.WRITE, user, false) != WALK_OK || isApicPage(cpu, cpu.walkGpa)) return 0;
-  const entry = resolve(cpu, cpu.walkGpa, Access.WRITE);
-  if (!isMemory(entry) || !(entry & ENTRY_W)) return 0;
+  if (walk(cpu, lin, access, user, false) != WALK_OK || isApicPage(cpu, cpu.walkGpa)) return 0;
+  const entry = resolve(cpu, cpu.walkGpa, access);
+  if (!isMemory(entry)) return 0;
   const frame = frameOf(entry & ENTRY_MFN);
-  if (codeMapOf(frame) & chunks(off, size) || isMonitored(frame)) return 0;
+  if (access == Access.WRITE && (!(entry & ENTRY_W) || isWatched(frame))) return 0;
   const host = (entry & ENTRY_MFN) << 12;
-  fill(cpu, lin, host, Access.WRITE, user, !isWatched(frame));
+  fill(cpu, lin, host, access, user, (entry & ENTRY_W) != 0 && !isWatched(frame));
   return <usize>(host + off);
 }
 
@@ -215,6 +216,15 @@ function crossing(cpu: Vcpu, lin: u64, size: u32, first: u32, door: u32, user: b
 function gather(cpu: Vcpu, to: usize, host: usize, gpa: u64, size: u32): void {
   if (host > DEVICE) memory.copy(to, host, size);
   else for (let i: u32 = 0; i < size; i++) store<u8>(to + i, <u8>mmioRead(cpu, gpa + i, 1));
+}
+
+/** Reads the memory of an access in two pages anew; a device is not read twice. */
+export function gatherAgain(cpu: Vcpu): void {
+  if (cpu.bounceKind == 1) return;
+  const bounce = bounceAt(cpu);
+  const first = cpu.bounceSplit;
+  if (cpu.bounceHost > DEVICE) memory.copy(bounce, cpu.bounceHost, first);
+  if (cpu.bounceHost2 > DEVICE) memory.copy(bounce + first, cpu.bounceHost2, cpu.bounceSize - first);
 }
 
 /** An access to a device inside one page, cpu.walkGpa. */

@@ -13,6 +13,7 @@ import {
   TlbEntryOff,
   Vcpu,
   VcpuOff,
+  WALK_SLOTS,
   JumpEntryOff,
 } from "../gen/layout";
 import { Flag } from "../cpu/flags";
@@ -49,9 +50,16 @@ export function tlbTable(cpu: Vcpu, user: bool): usize {
   return tables(cpu) + (user ? TLB_BYTES >> 1 : 0);
 }
 
+/** Drops the paging-structure cache as a whole, as INVLPG does. [SDM] vol. 3A, 4.10.4.1 */
+function forgetTables(cpu: Vcpu): void {
+  cpu.walkEpoch += WALK_EPOCH;
+  if (cpu.walkEpoch == 0) memory.fill(changetype<usize>(cpu) + VcpuOff.walkCache, 0, WALK_SLOTS * 16);
+}
+
 function emptyTlb(cpu: Vcpu): void {
   memory.fill(changetype<usize>(cpu) + VcpuOff.globalSlots, 0, TLB_ENTRIES / 8);
   memory.fill(tables(cpu), 0xff, TLB_BYTES);
+  forgetTables(cpu);
   memory.fill(changetype<usize>(cpu) + VcpuOff.largePages, 0, LARGE_BITS / 8);
   cpu.clacCount = 0;
 }
@@ -85,6 +93,8 @@ function pcidSlot(cpu: Vcpu, pcid: u32): usize {
   return changetype<usize>(cpu) + VcpuOff.pcidAsid + ((pcid & (PCID_SLOTS - 1)) << 2);
 }
 
+/** Bits 63:55 of a paging-structure cache's tag count how often it was dropped. */
+const WALK_EPOCH: u64 = 1 << 55;
 /** Keys of global code have this bit, which no address-space number reaches, and count up. */
 const GLOBAL_KEY: u32 = 1 << 21;
 const LAST_GLOBAL_KEY: u32 = 0x3ff << 22;
@@ -213,6 +223,7 @@ export function tlbInvlpg(cpu: Vcpu, lin: u64): void {
     tlbFlushAll(cpu);
     return;
   }
+  forgetTables(cpu);
   clearEntry(tlbSlot(tlbTable(cpu, false), lin));
   clearEntry(tlbSlot(tlbTable(cpu, true), lin));
   const word = codeWord(cpu, lin);

@@ -2,7 +2,7 @@
  * The page walk: linear to guest-physical in every paging mode, with rights, reserved bits and accessed and dirty
  * flags. Its result stands in the vCPU's walk* fields. [SDM] vol. 3A, 4.3 to 4.7.
  */
-import { PfError, Vcpu, VcpuOff, WalkBit } from "../gen/layout";
+import { PfError, Vcpu, VcpuOff, WALK_SLOTS, WalkBit } from "../gen/layout";
 import { Flag } from "../cpu/flags";
 import { wroteCode } from "./code";
 import { frameAddress } from "./physical";
@@ -48,7 +48,7 @@ export function walk(cpu: Vcpu, lin: u64, access: u32, user: bool, implicit: boo
     cpu.walkPage = 4096;
     return WALK_OK;
   }
-  if (cpu.efer & EFER_LMA) return walkLevels(cpu, lin, cpu.cr3 & PTE_ADDR, 4, access, user, implicit);
+  if (cpu.efer & EFER_LMA) return walkLong(cpu, lin, access, user, implicit);
   if (cpu.cr4 & CR4_PAE) return walkPae(cpu, lin, access, user, implicit);
   return walk32(cpu, lin, access, user, implicit);
 }
@@ -67,37 +67,97 @@ function errorCode(cpu: Vcpu, bits: u32, access: u32, user: bool): i32 {
   return <i32>bits;
 }
 
+/** The paging-structure cache's pair for `lin`: a tag, and a page table's machine address with the rights above it. */
+@inline
+function cachedTable(cpu: Vcpu, lin: u64): usize {
+  return changetype<usize>(cpu) + VcpuOff.walkCache + (((<usize>(lin >> 21)) & (WALK_SLOTS - 1)) << 4);
+}
+
+/** Whose table it is. Address-space numbers begin with 1, so an empty pair is nobody's. */
+@inline
+function cacheTag(cpu: Vcpu, lin: u64): u64 {
+  return cpu.walkEpoch | ((lin >> 21) << 12) | (<u64>cpu.tlbAsid);
+}
+
+/**
+ * Long mode: by the page table that the last walk for these 2 MiB found, else from the top. A fault is never told from
+ * what was remembered. [SDM] vol. 3A, 4.10.3
+ */
+function walkLong(cpu: Vcpu, lin: u64, access: u32, user: bool, implicit: bool): i32 {
+  const pair = cachedTable(cpu, lin);
+  if (load<u64>(pair) == cacheTag(cpu, lin)) {
+    const known = load<u64>(pair, 8);
+    const at = <usize>((<u32>known) & ~4095) + ((<usize>((lin >> 12) & 511)) << 3);
+    if (walkLeaf(cpu, lin, at, 1, known & (PTE_W | PTE_U), known & PTE_NX, access, user, implicit) == WALK_OK)
+      return WALK_OK;
+    store<u64>(pair, 0);
+  }
+  return walkLevels(cpu, lin, cpu.cr3 & PTE_ADDR, 4, access, user, implicit);
+}
+
+@inline
+function reservedBits(cpu: Vcpu): u64 {
+  return PTE_HIGH_RSVD | (cpu.efer & EFER_NXE ? 0 : PTE_NX);
+}
+
 /** Walks 64-bit entries from `level` (4 = PML4) down. */
 function walkLevels(cpu: Vcpu, lin: u64, root: u64, level: u32, access: u32, user: bool, implicit: bool): i32 {
-  const reserved = PTE_HIGH_RSVD | (cpu.efer & EFER_NXE ? 0 : PTE_NX);
+  const reserved = reservedBits(cpu);
+  const long = level == 4;
   let table = root;
   let rights: u64 = PTE_W | PTE_U;
   let nx: u64 = 0;
-  for (; ; level--) {
-    const shift = <u64>(12 + (level - 1) * 9);
-    const at = entryAt(cpu, table, (lin >> shift) & 511);
+  while (true) {
+    const at = entryAt(cpu, table, (lin >> u64(12 + (level - 1) * 9)) & 511);
     if (at == 0) return errorCode(cpu, PfError.P | PfError.RSVD, access, user);
     const entry = load<u64>(at);
+    if (level == 1 || (entry & (PTE_P | PTE_PS)) == (PTE_P | PTE_PS)) {
+      if (long && level == 1) rememberTable(cpu, lin, at, rights | nx);
+      return walkLeaf(cpu, lin, at, level, rights, nx, access, user, implicit);
+    }
     if (!(entry & PTE_P)) return errorCode(cpu, 0, access, user);
     if (entry & reserved) return errorCode(cpu, PfError.P | PfError.RSVD, access, user);
     rights &= entry;
     nx |= entry & PTE_NX;
-    const leaf = level == 1 || (entry & PTE_PS) != 0;
-    if (!leaf) {
-      if (!(entry & PTE_A)) setBits(at, entry, PTE_A);
-      table = entry & PTE_ADDR;
-      continue;
-    }
-    const bytes = (<u64>1) << shift;
-    if (level > 1 && (level == 4 || (entry & (bytes - 1) & 0x3fffe000) != 0)) {
-      return errorCode(cpu, PfError.P | PfError.RSVD, access, user);
-    }
-    const fault = checkRights(cpu, rights, nx != 0, access, user, implicit);
-    if (fault != WALK_OK) return fault;
-    const dirty = finishLeaf(at, entry, access);
-    finish(cpu, lin, (entry & PTE_ADDR & ~(bytes - 1)) | (lin & (bytes - 1)), bytes, rights, nx != 0, entry, dirty);
-    return WALK_OK;
+    if (!(entry & PTE_A)) setBits(at, entry, PTE_A);
+    table = entry & PTE_ADDR;
+    level -= 1;
   }
+}
+
+@inline
+function rememberTable(cpu: Vcpu, lin: u64, at: usize, rights: u64): void {
+  const pair = cachedTable(cpu, lin);
+  store<u64>(pair, cacheTag(cpu, lin));
+  store<u64>(pair, (<u64>(at & ~4095)) | rights, 8);
+}
+
+/** The entry at `at`, which maps a page of `level`; `rights` and `nx` are those of the levels above. */
+function walkLeaf(
+  cpu: Vcpu,
+  lin: u64,
+  at: usize,
+  level: u32,
+  rights: u64,
+  nx: u64,
+  access: u32,
+  user: bool,
+  implicit: bool,
+): i32 {
+  const entry = load<u64>(at);
+  if (!(entry & PTE_P)) return errorCode(cpu, 0, access, user);
+  if (entry & reservedBits(cpu)) return errorCode(cpu, PfError.P | PfError.RSVD, access, user);
+  const bytes = (<u64>1) << u64(12 + (level - 1) * 9);
+  if (level > 1 && (level == 4 || (entry & (bytes - 1) & 0x3fffe000) != 0)) {
+    return errorCode(cpu, PfError.P | PfError.RSVD, access, user);
+  }
+  rights &= entry;
+  const never = ((nx | entry) & PTE_NX) != 0;
+  const fault = checkRights(cpu, rights, never, access, user, implicit);
+  if (fault != WALK_OK) return fault;
+  const dirty = finishLeaf(at, entry, access);
+  finish(cpu, lin, (entry & PTE_ADDR & ~(bytes - 1)) | (lin & (bytes - 1)), bytes, rights, never, entry, dirty);
+  return WALK_OK;
 }
 
 /**

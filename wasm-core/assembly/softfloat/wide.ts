@@ -79,29 +79,40 @@ export function wideShiftLeft(hi: u64, lo: u64, n: u32): v128 {
   return wide(lo << (n - 64), 0);
 }
 
+/** Integer square root of v, at least 2^62: 32 bits. The host's is at most one too large. */
+@inline
+function sqrtHalf(v: u64): u64 {
+  const s = min(<u64>sqrt<f64>(<f64>v), 0xffffffff);
+  return s * s > v ? s - 1 : s;
+}
+
 /**
- * Integer square root of (hi:lo) with hi >= 2^62, one bit a round: lane 1 is the 64-bit root,
- * lane 0 is the rest of the root to be rounded: 0 when exact, 1 below one half, 2^63 + 1 above one half.
+ * Integer square root of (hi:lo) with hi >= 2^62: lane 1 is the 64-bit root, lane 0 is the rest of the root to be
+ * rounded: 0 when exact, 1 below one half, 2^63 + 1 above one half. The upper half is the root of hi, the lower one the
+ * quotient of what is left by twice the upper, which is one too large at most (Karatsuba square root).
  */
 export function sqrtWide(hi: u64, lo: u64): v128 {
-  let root: u64 = 0;
-  let rem: u64 = 0;
-  let top: u64 = 0;
-  for (let i = 0; i < 64; i++) {
-    // (top:rem) = (top:rem) * 4 + the next two bits; trial = root * 4 + 1
-    top = (top << 2) | (rem >> 62);
-    rem = (rem << 2) | (hi >> 62);
-    hi = (hi << 2) | (lo >> 62);
-    lo <<= 2;
-    const trialTop = root >> 62;
-    const trial = (root << 2) | 1;
-    root <<= 1;
-    if (top > trialTop || (top == trialTop && rem >= trial)) {
-      top -= trialTop + u64(rem < trial);
-      rem -= trial;
-      root |= 1;
-    }
+  const s = sqrtHalf(hi);
+  // Both are halved: the dividend has 65 bits.
+  const half = ((hi - s * s) << 31) | (lo >> 33);
+  let q = half / s;
+  let rest = ((half - q * s) << 1) | ((lo >> 32) & 1);
+  if (q >> 32 != 0) {
+    rest += (q - 0xffffffff) * (s << 1);
+    q = 0xffffffff;
+  }
+  let root = (s << 32) | q;
+  const low = (rest << 32) | (lo & 0xffffffff);
+  let rem = low - q * q;
+  let top = <i64>(rest >> 32) - i64(low < q * q);
+  while (top < 0) {
+    // The square of one less is 2 * root + 1 smaller, with the root that is then.
+    root--;
+    const sum = rem + root;
+    top += i64(sum < rem);
+    rem = sum + root + 1;
+    top += i64(rem < sum);
   }
   const aboveHalf = top != 0 || rem > root;
-  return wide(root, ((<u64>aboveHalf) << 63) | u64((rem | top) != 0));
+  return wide(root, ((<u64>aboveHalf) << 63) | u64((rem | (<u64>top)) != 0));
 }

@@ -152,25 +152,63 @@ function rawBody(row: Row, v: Variant, fn: string): string[] {
 const ending = (row: Row, status: string): string => (row.notes.has("end") ? `endBlock(${status})` : status);
 const done = (row: Row): string => (row.notes.has("end") ? "return Status.END;" : "return Status.NEXT;");
 
+/**
+ * How a locked row changes memory, by its semantic: wasm's atomic and the operand of that, where `b` is the row's second.
+ * The semantic is called afterwards, once, with what was there: it may write registers and read flags that it changes.
+ */
+const ATOMICS: Readonly<Record<string, readonly [name: string, operand: string]>> = {
+  add: ["add", "b"],
+  adc: ["add", "b + (cf(cpu) ? 1 : 0)"],
+  sub: ["sub", "b"],
+  sbb: ["sub", "b + (cf(cpu) ? 1 : 0)"],
+  and: ["and", "b"],
+  or: ["or", "b"],
+  xor: ["xor", "b"],
+  inc: ["add", "1"],
+  dec: ["sub", "1"],
+  not: ["xor", "-1"],
+  xadd: ["add", "b"],
+  xchg: ["xchg", "b"],
+};
+/** Others are called until nobody else wrote meanwhile: what they leave behind is from the last call, and they read no flags. */
+const REPEATABLE = new Set(["neg", "btsImm", "btrImm", "btcImm"]);
+
+/** The change of aligned memory by one atomic, or by trying until nobody else wrote meanwhile. */
+function atomicChange(row: Row, type: string, call: (old: string) => string): string[] {
+  const atomic = ATOMICS[row.semantic];
+  if (atomic !== undefined) {
+    const [name, operand] = atomic;
+    return [`const old: ${type} = atomic.${name}<${type}>(m, (${operand}) as ${type});`, `${call("old")};`];
+  }
+  if (!REPEATABLE.has(row.semantic)) throw new Error(`${row.mnemonic}: no locked form of "${row.semantic}"`);
+  return [
+    `let old: ${type} = atomic.load<${type}>(m);`,
+    "while (true) {",
+    `  const seen: ${type} = atomic.cmpxchg<${type}>(m, old, ${call("old")});`,
+    "  if (seen == old) break;",
+    "  old = seen;",
+    "}",
+  ];
+}
+
 function lockedBody(row: Row, v: Variant, f: Fetched, fn: string): string[] {
   const type = f.result;
-  const call = `${fn}${typeArgument(row, v)}(${["cpu", ...(row.notes.has("rec") ? ["rec"] : []), ...f.args.map((a) => (a === `load<${type}>(m)` ? "old" : a))].join(", ")})`;
+  const [, second] = f.args;
+  const call = (old: string): string => {
+    const values = second === undefined ? [old] : [old, "b"];
+    return `${fn}${typeArgument(row, v)}(${["cpu", ...(row.notes.has("rec") ? ["rec"] : []), ...values].join(", ")})`;
+  };
   return [
     ...f.lines,
+    ...(second === undefined ? [] : [`const b = ${second};`]),
     `if (!canLock(cpu, m, sizeof<${type}>())) {`,
-    "  splitLock(cpu);",
-    `  const old = load<${type}>(m);`,
-    `  store<${type}>(m, ${call});`,
+    "  splitLock(cpu, m);",
+    `  store<${type}>(m, ${call(`load<${type}>(m)`)});`,
     "  memDone(cpu, m);",
     "  splitUnlock(cpu);",
     "  return Status.NEXT;",
     "}",
-    `let old: ${type} = atomic.load<${type}>(m);`,
-    "while (true) {",
-    `  const seen: ${type} = atomic.cmpxchg<${type}>(m, old, ${call});`,
-    "  if (seen == old) break;",
-    "  old = seen;",
-    "}",
+    ...atomicChange(row, type, call),
     "return Status.NEXT;",
   ];
 }
@@ -198,6 +236,7 @@ function handler(leaf: number, row: Row, v: Variant, fn: string): string {
 
 const HEAD = `// Made from the instruction table; do not edit.
 import { Status, Vcpu, VcpuOff } from "./layout";
+import { cf } from "../cpu/flags";
 import { getReg, setReg } from "../cpu/regs";
 import { raise, raiseError, raiseFpuBlock, Vector } from "../cpu/faults";
 import { imm64, Rec } from "../decode/record";

@@ -64,7 +64,7 @@ const bitOp =
 /** Leaves in L.LIN the address of the unit that holds the bit, which lies anywhere around the operand. */
 export function pushUnitAddress(e: Emitter, i: Insn, size: Size): void {
   const c = e.code;
-  e.pushAddress();
+  e.pushAddress(size / 8);
   e.pushRegister(i.reg, size);
   if (size === 16) c.op("i32.extend16_s");
   if (size !== 64) c.op("i64.extend_i32_s");

@@ -82,7 +82,7 @@ const pushf: Lowering = (e, i) => {
     .op("i32.or")
     .op("i64.extend_i32_u");
   e.storeValue(64);
-  commitPush(e);
+  commitPush(e, 8);
   return true;
 };
 

@@ -15,6 +15,9 @@ import { SSE_MOVE } from "./sse-move.js";
 import { SSE_SHUFFLE } from "./sse-shuffle.js";
 import { STACK } from "./stack.js";
 import { STRING } from "./string.js";
+import { X87_ARITH } from "./x87-arith.js";
+import { X87_COMPARE } from "./x87-compare.js";
+import { X87_MOVE } from "./x87-move.js";
 
 export type { Lowering, Lowerings } from "./lowering.js";
 
@@ -33,6 +36,9 @@ const UNLOCKED: Lowerings = {
   ...SSE_ARITH,
   ...SSE_COMPARE,
   ...SSE_CONVERT,
+  ...X87_ARITH,
+  ...X87_COMPARE,
+  ...X87_MOVE,
 };
 
 const either =

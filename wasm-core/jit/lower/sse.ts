@@ -38,15 +38,14 @@ function open(e: Emitter, o: Operand, write: boolean): void {
   const { v } = e.insn;
   const c = e.code;
   const bits = bitsOf(o, v);
-  e.pushAddress();
-  c.set(L.LIN);
   if (bits === 128 && !v.row.notes.has("unal")) {
-    c.get(L.LIN).op("i32.wrap_i64").i32(15).op("i32.and").if();
+    e.pushAddress(bits / 8);
+    c.op("i32.wrap_i64").i32(15).op("i32.and").if();
     e.leaveToInterpreter();
     c.end();
   }
-  if (write) e.openAt(bits);
-  else e.openReadAt(bits);
+  if (write) e.open(bits);
+  else e.openRead(bits);
 }
 
 /** Finds operand `o`, which is read; memory is made readable. */

@@ -2,7 +2,7 @@
 import type { Size } from "../emitter.js";
 import { L } from "../emitter.js";
 import { memoryOperand, plainAddress } from "../operands.js";
-import { commitPush, dropFromStack, loadStack, openPush, RBP } from "../stack-access.js";
+import { commitPush, dropFromStack, loadStack, openPush, RBP, RSP } from "../stack-access.js";
 import type { Lowering, Lowerings } from "./lowering.js";
 
 const pushValue: Lowering = (e, i) => {
@@ -19,15 +19,15 @@ const pushValue: Lowering = (e, i) => {
   e.code.get(L.P);
   e.push(v);
   e.storeValue(size);
-  commitPush(e);
+  commitPush(e, size / 8);
   return true;
 };
 
 const popReg: Lowering = (e, i) => {
   const size = i.v.size as Size;
-  loadStack(e, 32, size);
+  loadStack(e, RSP, size);
   const v = e.temp(size);
-  dropFromStack(e, size / 8);
+  dropFromStack(e, RSP, size / 8);
   e.push(v);
   e.setRegister(i.reg, size);
   return true;
@@ -38,7 +38,7 @@ const leave: Lowering = (e, i) => {
   if (size !== (e.long ? 64 : 32)) return false;
   loadStack(e, RBP, size);
   const v = e.temp(size);
-  dropFromStack(e, size / 8);
+  dropFromStack(e, RBP, size / 8);
   e.push(v);
   e.setRegister(RBP, size);
   return true;

@@ -1,7 +1,8 @@
 /**
  * Finds the region that begins at a hot block: what is reachable from it by direct jumps and calls, and has run at least
  * once. A call is followed into the callee, where its return is then known to lead back: a block reached through two
- * calls is there twice, once for each.
+ * calls is there twice, once for each. Where another region begins a first one ends, or most code would be compiled many
+ * times over; one that is made again because it is hot takes all of it in.
  */
 
 import { ModeKey } from "../../abi/structs/vcpu.js";
@@ -9,16 +10,13 @@ import { flowOf } from "../instructions.js";
 import { type Edge, EXIT, type Node, type Region, type Terminator } from "./graph.js";
 import type { DecodedBlock, Insn, MachineView } from "./machine-view.js";
 
-export interface RegionLimits {
-  readonly nodes: number;
-  readonly insns: number;
+/** Larger regions run hardly faster, and the host's compiler takes longer for them than it saves. */
+const LIMITS = {
+  nodes: 64,
+  insns: 640,
   /** Calls inside calls that are followed. */
-  readonly depth: number;
-}
-
-export const REGION_LIMITS: RegionLimits = { nodes: 64, insns: 640, depth: 3 };
-/** Of a region that is made again. */
-export const HOT_LIMITS: RegionLimits = { nodes: 120, insns: 1500, depth: 5 };
+  depth: 3,
+};
 
 /** Targets further away than this are not followed: a site packs its distance into an i32. */
 const REACH = 1 << 22;
@@ -43,6 +41,7 @@ class Discovery {
   readonly nodes: Node[] = [];
   readonly frames = new Map<number, number>();
   readonly hosts = new Map<number, number>();
+  readonly members = new Set<number>();
   readonly #places = new Map<string, Place>();
   readonly #contextOf: Context[] = [];
   readonly #contexts = new Map<string, Context>();
@@ -57,7 +56,9 @@ class Discovery {
     readonly vcpu: number,
     readonly rip: bigint,
     readonly block: number,
-    readonly limits: RegionLimits,
+    readonly fpu: number,
+    readonly hot: boolean,
+    readonly only: ReadonlySet<number> | undefined,
   ) {
     this.#key = view.keyOf(block);
     this.#long = (this.#key & Number(ModeKey.values.CODE_MASK)) === Number(ModeKey.values.CODE64);
@@ -76,11 +77,13 @@ class Discovery {
     return {
       rip: this.rip,
       long: this.#long,
-      hot: this.view.hasRegion(this.block),
+      hot: this.hot,
       nodes: this.nodes,
       frames: [...this.frames].map(([genAt, gen]) => ({ genAt, gen })),
       hosts: this.hosts,
       block: this.block,
+      members: this.members,
+      fpu: this.fpu,
     };
   }
 
@@ -115,19 +118,26 @@ class Discovery {
   }
 
   #add(at: number, context: Context): void {
-    if (this.nodes.length >= this.limits.nodes || Math.abs(at) > REACH) return;
+    if (this.nodes.length >= LIMITS.nodes || Math.abs(at) > REACH) return;
     const host = this.#host(at);
     // At the start it is the block that asked: another one there may go on with another second page.
     const block = at === 0 ? this.block : host === 0 ? 0 : this.view.findBlock(host, this.#key);
-    const decoded = block === 0 || !this.view.isWarm(block) ? undefined : this.view.readBlock(block, at);
-    if (decoded === undefined || this.#insns + decoded.insns.length > this.limits.insns) return;
+    const decoded = block === 0 || !this.#belongs(block) ? undefined : this.view.readBlock(block, at);
+    if (decoded === undefined || this.#insns + decoded.insns.length > LIMITS.insns) return;
     for (const f of decoded.frames) {
       const known = this.frames.get(f.genAt);
       if (known !== undefined && known !== f.gen) return;
     }
     if (!this.#goesOnAt(decoded, at)) return;
     for (const f of decoded.frames) this.frames.set(f.genAt, f.gen);
+    this.members.add(block);
     this.#take(decoded.insns, context);
+  }
+
+  #belongs(block: number): boolean {
+    if (this.only) return this.only.has(block);
+    if (!this.hot && block !== this.block && this.view.hasRegion(block)) return false;
+    return this.view.isWarm(block);
   }
 
   /** Whether the second page of a block that has one is where the region has it; the first such block says where. */
@@ -235,7 +245,7 @@ class Discovery {
 
   #call(insn: Insn, context: Context): Edge {
     const target = insn.next + insn.imm;
-    if (context.depth >= this.limits.depth) return { to: EXIT, at: target };
+    if (context.depth >= LIMITS.depth) return { to: EXIT, at: target };
     const key = `${context.id}:${insn.next}`;
     let inner = this.#contexts.get(key);
     if (inner === undefined) {
@@ -264,13 +274,19 @@ class Discovery {
   }
 }
 
-/** The region from `block`, which ran at linear address `rip` on `vcpu`; undefined when there is nothing to compile. */
+/**
+ * The region from `block`, which ran at linear address `rip` on `vcpu`; undefined when there is nothing to compile.
+ * @param hot whether it is made again because it is entered often
+ * @param only blocks that it is to be made of, when that is known
+ */
 export function discoverRegion(
   view: MachineView,
   vcpu: number,
   rip: bigint,
   block: number,
-  limits: RegionLimits = view.hasRegion(block) ? HOT_LIMITS : REGION_LIMITS,
+  fpu: number,
+  hot: boolean,
+  only?: ReadonlySet<number>,
 ): Region | undefined {
-  return new Discovery(view, vcpu, rip, block, limits).run();
+  return new Discovery(view, vcpu, rip, block, fpu, hot, only).run();
 }

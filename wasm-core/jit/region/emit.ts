@@ -7,14 +7,18 @@ import { RegionExit } from "../../abi/structs/jit.js";
 import { TlbEntry } from "../../abi/structs/translation.js";
 import { Status, Vcpu } from "../../abi/structs/vcpu.js";
 import { CONDITIONS, pushCondition } from "../conditions.js";
-import { Emitter, Import, type KnownFlags, L } from "../emitter.js";
+import { Emitter, Import, type Known, L } from "../emitter.js";
 import { deadFlags } from "../liveness.js";
+import { LOCALS, LOCALS_X87 } from "../locals.js";
 import { LOWERINGS } from "../lower/index.js";
+import type { RegionCode } from "../module.js";
 import { plainAddress } from "../operands.js";
 import { pushIsNotFlat } from "../segments.js";
 import { commitPush, dropFromStack, loadStack, openPush, RSP } from "../stack-access.js";
+import { pushTlbSlot } from "../tlb.js";
 import { Code, type Label } from "../wasm/code.js";
 import { Op } from "../wasm/ops.js";
+import { planX87 } from "../x87-plan.js";
 import { type Edge, EXIT, type Node, type Region } from "./graph.js";
 import type { Insn } from "./machine-view.js";
 import { type Order, orderNodes } from "./order.js";
@@ -36,13 +40,13 @@ class RegionWriter {
   /** Instructions whose handlers end the region, and where they are called. */
   readonly #last: Insn[] = [];
   #lastLabel: Label = 0;
-  readonly #flagsAt = new Map<number, KnownFlags | undefined>();
+  readonly #known = new Map<number, Known>();
 
   constructor(
     readonly region: Region,
     handlerImport: (fn: number) => number,
   ) {
-    this.e = new Emitter(handlerImport, region.long);
+    this.e = new Emitter(handlerImport, region.long, planX87(region));
     this.#order = orderNodes(region.nodes);
   }
 
@@ -105,7 +109,8 @@ class RegionWriter {
     const { e } = this;
     const node = this.region.nodes[n]!;
     const from = this.#order.onlyFrom[n]!;
-    e.beginNode(from < 0 ? undefined : this.#flagsAt.get(from), this.region.hot || this.#order.inLoop[n]!);
+    e.beginNode(from < 0 ? undefined : this.#known.get(from), this.region.hot || this.#order.inLoop[n]!);
+    e.x87?.beginNode(n, node.insns);
     const count = node.insns.length;
     this.#mark("node", n);
     e.code.get(L.LEFT).i32(count).op("i32.sub").set(L.LEFT);
@@ -124,8 +129,9 @@ class RegionWriter {
     // A jump within the region is its edge and nothing else.
     if (last && node.term.kind === "goto" && insn.v.semantic === "jmp") return;
     const lowering = LOWERINGS[insn.v.semantic];
-    if (lowering?.(e, insn)) return;
-    e.handler();
+    const moved = e.addresses.after(insn);
+    if (lowering?.(e, insn)) e.addresses.set(moved);
+    else e.handler();
   }
 
   #terminator(n: number, node: Node): void {
@@ -160,8 +166,13 @@ class RegionWriter {
   /** What holds at the node's end, and its count of handlers. */
   #leaveNode(n: number): void {
     const { e } = this;
-    this.#flagsAt.set(n, e.flags);
-    if (e.handlers > 0) e.code.get(L.HANDLERS).i32(e.handlers).op("i32.add").set(L.HANDLERS);
+    this.#known.set(n, e.known);
+    this.#countHandlers();
+  }
+
+  #countHandlers(): void {
+    const { handlers, code } = this.e;
+    if (handlers > 0) code.get(L.HANDLERS).i32(handlers).op("i32.add").set(L.HANDLERS);
   }
 
   #jcc(n: number, taken: Edge, next: Edge): void {
@@ -178,11 +189,14 @@ class RegionWriter {
 
   #call(): void {
     const { e } = this;
-    openPush(e, this.region.long ? 8 : 4);
+    const bytes = this.region.long ? 8 : 4;
+    const moved = e.addresses.after(e.insn);
+    openPush(e, bytes);
     e.code.get(L.P);
     e.pushRip(e.insn.next);
     e.code.mem(this.region.long ? "i64.store" : "i64.store32");
-    commitPush(e);
+    commitPush(e, bytes);
+    e.addresses.set(moved);
   }
 
   /** Leaves the interpreter to fault when the target in L.RIP is not canonical. In a flat segment any target is good. */
@@ -202,24 +216,26 @@ class RegionWriter {
     loadStack(e, RSP, long ? 64 : 32);
     if (!long) c.op("i64.extend_i32_u");
     c.set(L.RIP);
-    const known = edge !== undefined && edge.to !== EXIT;
-    if (known) {
-      c.get(L.RIP);
-      e.pushRip(edge.at);
-      c.op("i64.ne").if();
-      this.#checkTarget();
-      c.end();
-    } else this.#checkTarget();
     const pop = e.insn.v.semantic === "retPop" ? e.insn.imm & 0xffff : 0;
-    dropFromStack(e, (long ? 8 : 4) + pop);
-    this.#leaveNode(n);
-    if (!known) {
+    const drop = (): void => dropFromStack(e, RSP, (long ? 8 : 4) + pop);
+    const moved = e.addresses.after(e.insn);
+    if (edge === undefined || edge.to === EXIT) {
+      this.#checkTarget();
+      drop();
+      this.#leaveNode(n);
       c.br(e.exitLabel);
       return;
     }
+    this.#countHandlers();
     c.get(L.RIP);
     e.pushRip(edge.at);
-    c.op("i64.ne").brIf(e.exitLabel);
+    c.op("i64.ne").if();
+    this.#checkTarget();
+    drop();
+    c.br(e.exitLabel).end();
+    drop();
+    e.addresses.set(moved);
+    this.#known.set(n, e.known);
     this.#edge(n, edge);
   }
 
@@ -314,7 +330,7 @@ class RegionWriter {
       // Any address on the page will do; `page - start` is the distance of its first byte.
       e.pushRip(page - start);
       c.tee(L.LIN);
-      e.pushSlot();
+      pushTlbSlot(c);
       c.mem("i64.load", TlbEntry.off.tagX).get(L.LIN).get(L.CTX).op("i64.or").op("i64.ne");
       c.get(L.E).mem("i32.load", TlbEntry.off.host).i32(host).op("i32.ne").op("i32.or").if();
       c.get(L.CPU).get(L.LIN).i32(host).call(Import.CODE).op("i32.eqz").if();
@@ -345,6 +361,7 @@ class RegionWriter {
         .mem("i64.load", n * 8)
         .set(L.GPR + n);
     e.vectors.loadUsed(c);
+    e.x87?.load(c);
     c.get(L.CPU).mem("i64.load", Vcpu.off.rip).set(L.BASE);
     c.get(L.CPU).mem("i32.load", Vcpu.off.ccOp).set(L.CC_OP);
     c.get(L.CPU).mem("i64.load", Vcpu.off.ccSrc).set(L.CC_SRC);
@@ -386,6 +403,7 @@ class RegionWriter {
     const { e } = this;
     for (const n of e.dirty) e.storeRegister(n);
     e.vectors.storeDirty();
+    e.x87?.store();
   }
 
   /** Instructions retired since the entry. */
@@ -408,12 +426,13 @@ function join(a: Uint8Array, b: Uint8Array): Uint8Array {
   return out;
 }
 
-/** The body of the region's function. */
-export function emitRegion(region: Region, handlerImport: (fn: number) => number): Uint8Array {
-  return new RegionWriter(region, handlerImport).write().code;
+/** The region's function. */
+export function emitRegion(region: Region, handlerImport: (fn: number) => number): RegionCode {
+  const writer = new RegionWriter(region, handlerImport);
+  return { body: writer.write().code, locals: writer.e.x87 ? LOCALS_X87 : LOCALS };
 }
 
-/** The same, and where in it instructions begin. */
+/** Its body, and where in it instructions begin. */
 export function emitMarked(region: Region, handlerImport: (fn: number) => number): { code: Uint8Array; marks: Mark[] } {
   return new RegionWriter(region, handlerImport).write();
 }

@@ -45,6 +45,10 @@ export interface Region {
   readonly hosts: ReadonlyMap<number, number>;
   /** The block at the start. */
   readonly block: number;
+  /** All blocks that it is made of. */
+  readonly members: ReadonlySet<number>;
+  /** x87 control word at the start, and the status word in the upper half; a guess. */
+  readonly fpu: number;
 }
 
 export function edgesOf(term: Terminator): Edge[] {

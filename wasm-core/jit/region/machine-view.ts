@@ -121,11 +121,12 @@ export class MachineView {
     return this.word(block + Block.off.entry) !== 0;
   }
 
-  /** Whether the block ran at least a 32nd as often as makes it hot. */
+  /** Whether the block ran at least a 32nd as often as makes it hot, or lies in a region: then it is counted from higher up. */
   isWarm(block: number): boolean {
     if (this.hasRegion(block)) return true;
     const patience = this.word(block + Block.off.patience);
-    return patience - this.word(block + Block.off.heat) >= patience >>> 5;
+    const heat = this.word(block + Block.off.heat);
+    return heat > patience || patience - heat >= patience >>> 5;
   }
 
   keyOf(block: number): number {

@@ -8,7 +8,7 @@ import { RegionExit } from "../../abi/structs/jit.js";
 import { TLB_BYTES } from "../../abi/structs/translation.js";
 import { CcOp, Vcpu } from "../../abi/structs/vcpu.js";
 import { variantTable } from "../instructions.js";
-import { compileModule } from "../module.js";
+import { compileModule, type RegionCode } from "../module.js";
 import { emitRegion } from "./emit.js";
 import { type Edge, EXIT, edgesOf, type Node, type Region, type Terminator } from "./graph.js";
 import type { Insn } from "./machine-view.js";
@@ -104,7 +104,7 @@ function unexpected(): never {
 }
 
 /** Runs the region once; whether a code page was said to lie elsewhere on the way. */
-function runRegion(code: Uint8Array, decisions: bigint, budget: number, samePages: boolean): boolean {
+function runRegion(code: RegionCode, decisions: bigint, budget: number, samePages: boolean): boolean {
   const bytes = compileModule([code], []) as Uint8Array<ArrayBuffer>;
   expect(WebAssembly.validate(bytes)).toBe(true);
   let refused = false;
@@ -118,6 +118,7 @@ function runRegion(code: Uint8Array, decisions: bigint, budget: number, samePage
     regionCode,
     regionCondition: carryOf,
     regionFlags: unexpected,
+    regionX87: unexpected,
     regionEnd: unexpected,
   };
   const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: { memory }, core });
@@ -177,8 +178,10 @@ it("a region of any shape goes the ways of its graph", () => {
         frames: [{ genAt: GEN_AT, gen: 0 }],
         hosts,
         block: 0,
+        members: new Set(),
+        fpu: 0,
       };
-      const code = emitRegion(region, unexpected).slice();
+      const code = emitRegion(region, unexpected);
       const refused = runRegion(code, decisions, budget, samePages);
       const icount = Number(view.getBigUint64(CPU + off.icount, true));
       const expected = walk(whole, decisions, icount);

@@ -22,6 +22,11 @@ export class Code {
     return this.#at;
   }
 
+  /** Blocks that are open. */
+  get depth(): number {
+    return this.#depth;
+  }
+
   /** The body so far; valid until the next write. */
   bytes(): Uint8Array {
     return this.#at === 0 ? PLAIN : this.#bytes.subarray(0, this.#at);

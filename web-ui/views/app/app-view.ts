@@ -75,6 +75,7 @@ export class AppView extends View {
         ui.patch({ view: "new" });
         this.bootView.useImage(image);
       },
+      singleThread: parts.isolation !== "ok",
       boot: (request) => this.boot(request),
       notify: (notice) => this.notices.show(notice),
       fail: (error) => this.notices.show({ tone: "error", ...explain(error) }),

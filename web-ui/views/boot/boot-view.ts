@@ -53,7 +53,7 @@ export class BootView extends View {
         buildOptionsForm(this.options, buildDisksForm(this.disks, this.context.shelf)),
         this.ownKernel.element,
       ),
-      buildMachineFigure(),
+      buildMachineFigure(this.context.singleThread),
     );
   }
 

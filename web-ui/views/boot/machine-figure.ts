@@ -4,17 +4,30 @@
  */
 import { h, svg, uniqueId } from "../common/index.js";
 
-const LAYERS: readonly (readonly [string, string])[] = [
+type Layer = readonly [name: string, text: string];
+
+const GUEST: Layer = ["Your guest", "An unmodified kernel, entered at its Xen PVH note. No firmware, no patches."];
+
+const LAYERS: readonly Layer[] = [
   ["This tab", "A page with one block of shared memory: the physical computer."],
   ["Domain0", "The control plane in a worker of its own: domains, xenstore, consoles."],
   ["Processors", "Workers that run guest code: x86-64, with Xen’s hypercalls and event channels."],
-  ["Your guest", "An unmodified kernel, entered at its Xen PVH note. No firmware, no patches."],
+  GUEST,
 ];
 
-export function buildMachineFigure(): HTMLElement {
+/** Where the browser shares no memory between threads. */
+const LAYERS_OF_ONE_THREAD: readonly Layer[] = [
+  ["This tab", "A page with one worker, whose memory is the physical computer."],
+  ["Domain0", "The control plane in that worker: domains, xenstore, consoles."],
+  ["Processor", "One, in the same thread, by turns with Domain0: x86-64, with Xen’s hypercalls and event channels."],
+  GUEST,
+];
+
+export function buildMachineFigure(singleThread: boolean): HTMLElement {
   const headingId = uniqueId("machine");
   const list = h("ol", { class: "layers" });
-  for (const [name, text] of LAYERS) list.append(h("li", {}, h("strong", {}, name), h("span", {}, text)));
+  const layers = singleThread ? LAYERS_OF_ONE_THREAD : LAYERS;
+  for (const [name, text] of layers) list.append(h("li", {}, h("strong", {}, name), h("span", {}, text)));
   return h(
     "section",
     { class: "machine", "aria-labelledby": headingId },

@@ -36,6 +36,8 @@ export interface AppContext {
   readonly dark: Store<boolean>;
   readonly ui: Store<UiState>;
   readonly parameters: PageParameters;
+  /** Whether the machine has one thread, because this page is not isolated. */
+  readonly singleThread: boolean;
   /** Starts a domain, and answers whether it did; reports its own failures. */
   boot(request: LaunchRequest): Promise<boolean>;
   /** How this page started the domain of that name, if it did. */

@@ -31,7 +31,7 @@ import { Rec } from "../decode/record";
 import { raise, Vector } from "../cpu/faults";
 export function canLock(cpu: Vcpu, p: usize, size: usize): bool { return true; }
 export function endBlock(status: i32): i32 { return status; }
-export function splitLock(cpu: Vcpu): void {}
+export function splitLock(cpu: Vcpu, p: usize): void {}
 export function splitUnlock(cpu: Vcpu): void {}
 export function undefinedOpcode(cpu: Vcpu, rec: Rec): i32 { return raise(cpu, Vector.UD); }
 `;

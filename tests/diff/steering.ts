@@ -1,0 +1,58 @@
+/**
+ * How random programs steer themselves: loop counters, and where they go on after a fault. 64-bit code has R12 to R15 for
+ * that, 32-bit code a page of memory.
+ */
+import type { Mode } from "./machine.js";
+import type { Item, Label } from "./program.js";
+import { COUNTERS_AT, GO_ON } from "./space.js";
+
+const GO_ON_REGISTER = 15;
+const FIRST_COUNTER = 12;
+const NOT_ZERO = 5;
+
+const bytes = (...b: number[]): Item => ({ kind: "bytes", bytes: Uint8Array.from(b) });
+const little = (value: number): number[] => [0, 8, 16, 24].map((s) => (value >>> s) & 0xff);
+
+/** Code that ends with an address: `plus` behind a label. */
+export function absolute(code: readonly number[], to: { label: Label; plus: number }): Item {
+  return { kind: "absolute", bytes: Uint8Array.of(...code, 0, 0, 0, 0), at: code.length, to };
+}
+
+/** A register becomes the address `plus` behind a label: LEA, or MOV in 32-bit code. */
+export function addressOf(mode: Mode, register: number, label: Label, plus = 0): Item {
+  const to = { label, plus };
+  if (mode === 32) return absolute([0xb8 + register], to);
+  const lea = Uint8Array.of(0x48 | ((register >> 3) << 2), 0x8d, ((register & 7) << 3) | 5, 0, 0, 0, 0);
+  return { kind: "relative", bytes: lea, at: 3, to };
+}
+
+export class Steering {
+  constructor(readonly mode: Mode) {}
+
+  /** Counter `n` of three begins at `count`. */
+  start(n: number, count: number): Item {
+    if (this.mode === 64) return bytes(0x41, 0xb8 + FIRST_COUNTER + n - 8, ...little(count));
+    return bytes(0xc7, 0x05, ...little(COUNTERS_AT + 4 * n), ...little(count));
+  }
+
+  /** Counts down and goes to `top` until it is zero. */
+  again(n: number, top: Label, cc = NOT_ZERO): Item[] {
+    return [this.countDown(n), { kind: "branch", opcode: [0x0f, 0x80 + cc], wide: true, to: top }];
+  }
+
+  /** DEC, or with `sub` SUB of 1. */
+  countDown(n: number, sub = false): Item {
+    if (this.mode === 32) {
+      const at = little(COUNTERS_AT + 4 * n);
+      return sub ? bytes(0x83, 0x2d, ...at, 1) : bytes(0xff, 0x0d, ...at);
+    }
+    const register = FIRST_COUNTER + n - 8;
+    return sub ? bytes(0x49, 0x83, 0xe8 | register, 1) : bytes(0x49, 0xff, 0xc8 | register);
+  }
+
+  /** A fault goes on at `label`. */
+  goOnAt(label: Label): Item {
+    if (this.mode === 64) return addressOf(64, GO_ON_REGISTER, label);
+    return absolute([0xc7, 0x05, ...little(GO_ON)], { label, plus: 0 });
+  }
+}

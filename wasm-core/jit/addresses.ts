@@ -1,0 +1,137 @@
+/**
+ * What a node knows of its addresses: registers by a name and a distance from it, so that two operands off the same base
+ * are seen to be so many bytes apart. A name stands for a value nobody knows; a register that is written in a way that
+ * is not followed here takes a new one.
+ */
+import { Vcpu } from "../abi/structs/vcpu.js";
+import type { Insn } from "./region/machine-view.js";
+
+const { zero: ZERO, bias: BIAS, blockRip: BLOCK_RIP } = Vcpu.off;
+const RSP = 4;
+const RBP = 5;
+const REGISTERS = 16;
+const SEG_FS = 4;
+const ADDRESS_32 = 1;
+/** Distances stay far from where sums would not be exact. */
+const FAR = 1 << 30;
+
+interface Symbolic {
+  readonly name: number;
+  readonly plus: number;
+}
+
+/** A linear address: places of one name are as far apart as their distances. */
+export interface Place {
+  readonly name: string;
+  readonly at: number;
+}
+
+export class Addresses {
+  #values: Symbolic[] = [];
+  #names = 0;
+
+  /** @param long 64-bit mode: only writes of all 64 bits are followed then, of 32 bits otherwise */
+  constructor(readonly long: boolean) {
+    this.begin(undefined);
+  }
+
+  /** A node begins: with what was known at `end` of the only one before it, or with nothing. */
+  begin(end: readonly Symbolic[] | undefined): void {
+    this.#values = end ? [...end] : Array.from({ length: REGISTERS }, () => this.#fresh());
+  }
+
+  /** What is known now. */
+  get end(): readonly Symbolic[] {
+    return [...this.#values];
+  }
+
+  #fresh(): Symbolic {
+    return { name: this.#names++, plus: 0 };
+  }
+
+  /** Register `n` was written. */
+  forget(n: number): void {
+    this.#values[n] = this.#fresh();
+  }
+
+  /** Where the stack's top is, `below` bytes under it. */
+  stack(register: number, below = 0): Place {
+    const { name, plus } = this.#values[register]!;
+    return { name: `s${name}`, at: plus - below };
+  }
+
+  /** Where the memory operand is; undefined when distances are not those of offsets. */
+  operand({ rm, index, ea, disp, block }: Insn): Place | undefined {
+    let at = disp;
+    let name = ea >= 4 ? this.#space(ea) : "";
+    if (name === undefined) return undefined;
+    if (rm === BLOCK_RIP) {
+      at += block;
+      name += "ip";
+    } else if (rm !== ZERO) {
+      const base = this.#values[rm >>> 3]!;
+      at += base.plus;
+      name += `s${base.name}`;
+    }
+    if (index === BIAS) name += `b${ea & 3}`;
+    else if (index !== ZERO) {
+      const by = this.#values[index >>> 3]!;
+      at += by.plus * (1 << (ea & 3));
+      name += `+${by.name}*${ea & 3}`;
+    }
+    return { name, at };
+  }
+
+  /**
+   * Address size and segment where they are not those of most accesses, among them those of the stack. Behind an offset
+   * of 32 bits the next one is 0: with a base before it, they may be on one page although they are far apart, or beyond
+   * the segment's limit.
+   */
+  #space(ea: number): string | undefined {
+    const segment = (ea >>> 3) & 7;
+    const narrow = ea >>> 6 === ADDRESS_32;
+    if (segment >= SEG_FS) return narrow ? undefined : `${segment}`;
+    return this.long && narrow ? "a" : "";
+  }
+
+  /** What the instruction makes of registers, to be told to `set` when it is done and they have been written. */
+  after(i: Insn): readonly (readonly [number, Symbolic])[] {
+    const values = this.#values;
+    const word = this.long ? 64 : 32;
+    const bytes = word / 8;
+    const { semantic, size, form, row } = i.v;
+    const moved = (to: number, from: number, by: number): readonly (readonly [number, Symbolic])[] => {
+      const { name, plus } = values[from]!;
+      return Math.abs(plus + by) < FAR ? [[to, { name, plus: plus + by }]] : [];
+    };
+    switch (semantic) {
+      case "pushValue":
+        return moved(RSP, RSP, -size / 8);
+      case "call":
+      case "callIndirect":
+        return moved(RSP, RSP, -bytes);
+      case "ret":
+        return moved(RSP, RSP, bytes);
+      case "popReg":
+        return i.reg >>> 3 === RSP ? [] : moved(RSP, RSP, size / 8);
+      case "leave":
+        return moved(RSP, RBP, bytes);
+    }
+    if (size !== word) return [];
+    if (semantic === "lea" && i.ea < 4 && i.index === ZERO && i.rm !== ZERO && i.rm !== BLOCK_RIP)
+      return moved(i.reg >>> 3, i.rm >>> 3, i.disp);
+    if (form !== "reg" || i.v.lock) return [];
+    const [to, from] = row.operands;
+    if (to?.kind !== "E" && !(semantic === "mov" && to?.kind === "G")) return [];
+    if (semantic === "mov" && (from?.kind === "G" || from?.kind === "E"))
+      return to.kind === "E" ? moved(i.rm >>> 3, i.reg >>> 3, 0) : moved(i.reg >>> 3, i.rm >>> 3, 0);
+    if ((semantic === "add" || semantic === "sub") && from?.kind === "I") {
+      return moved(i.rm >>> 3, i.rm >>> 3, semantic === "add" ? i.imm : -i.imm);
+    }
+    return [];
+  }
+
+  set(values: readonly (readonly [number, Symbolic])[]): void {
+    for (const [n, value] of values) this.#values[n] = value;
+  }
+}

@@ -1,0 +1,133 @@
+/**
+ * Memory accesses: the look into the TLB, written into the region or called, and what it told about a page. A node looks
+ * once for all accesses off one base that lie on one page; the others compare where on the page they are.
+ */
+import { TlbEntry } from "../abi/structs/translation.js";
+import type { Addresses, Place } from "./addresses.js";
+import { Import, L, PAGES } from "./locals.js";
+import { pushTlbSlot } from "./tlb.js";
+import type { Code, Label } from "./wasm/code.js";
+
+const PAGE = 4096;
+
+const LOCALS = Array.from({ length: PAGES }, (_, n) => L.PAGE + n);
+
+/** What memory accesses need of the emitter. */
+export interface Writer {
+  readonly code: Code;
+  readonly addresses: Addresses;
+  readonly faultLabel: Label;
+  site(): number;
+}
+
+/** An access that the region has made, on one page as a whole: its machine address is in a local. */
+interface Page {
+  readonly name: string;
+  readonly at: number;
+  readonly write: boolean;
+  readonly local: number;
+}
+
+export class Memory {
+  #pages: readonly Page[] = [];
+  #fast = false;
+  #depth = 0;
+
+  constructor(readonly e: Writer) {}
+
+  /** A node begins, with the pages known at `end` of the only one before it. */
+  begin(end: readonly Page[] | undefined, fast: boolean): void {
+    this.#pages = end ?? [];
+    this.#fast = fast;
+    this.#depth = this.e.code.depth;
+  }
+
+  get end(): readonly Page[] {
+    return this.#pages;
+  }
+
+  forget(): void {
+    this.#pages = [];
+  }
+
+  /**
+   * Puts the machine address of `bytes` bytes into L.P, or leaves to the interpreter with nothing done.
+   * @param pushLinear pushes their linear address
+   */
+  access(bytes: number, write: boolean, pushLinear: () => void, place: Place | undefined): void {
+    const known = place && this.#pages.find((p) => p.name === place.name);
+    const by = known ? place.at - known.at : PAGE;
+    if (known && (known.write || !write) && Math.abs(by) <= PAGE - bytes) {
+      this.#near(known, by, bytes, write, pushLinear);
+      return;
+    }
+    pushLinear();
+    this.e.code.set(L.LIN);
+    this.at(bytes, write, place);
+  }
+
+  /** As access, for the linear address in L.LIN. */
+  at(bytes: number, write: boolean, place?: Place): void {
+    // A call is a third of the code of the look, and what is outside loops is mostly compiled, not run.
+    if (this.#fast) this.#look(bytes, write);
+    else this.#callDoor(bytes, write);
+    if (place && this.e.code.depth === this.#depth) this.#keep(place, write);
+  }
+
+  /** L.P is where an access at `place` goes. */
+  #keep({ name, at }: Place, write: boolean): void {
+    const others = this.#pages.filter((p) => p.name !== name);
+    const free = LOCALS.find((local) => others.every((p) => p.local !== local));
+    const local = free ?? others.shift()!.local;
+    this.e.code.get(L.P).set(local);
+    this.#pages = [...others, { name, at, write, local }];
+  }
+
+  /** `by` bytes from an access that was made: the same page, unless the offset in it says otherwise. */
+  #near({ local }: Page, by: number, bytes: number, write: boolean, pushLinear: () => void): void {
+    const c = this.e.code;
+    c.get(local);
+    if (by !== 0) c.i32(by).op("i32.add");
+    c.set(L.P)
+      .get(local)
+      .i32(PAGE - 1)
+      .op("i32.and");
+    if (by < 0) c.i32(by).op("i32.add");
+    c.i32(PAGE - bytes - Math.max(by, 0))
+      .op("i32.gt_u")
+      .if();
+    pushLinear();
+    c.set(L.LIN);
+    this.#callDoor(bytes, write);
+    c.end();
+  }
+
+  #look(bytes: number, write: boolean): void {
+    const c = this.e.code;
+    const tag = write ? TlbEntry.off.tagW : TlbEntry.off.tagR;
+    c.get(L.LIN);
+    pushTlbSlot(c);
+    c.mem("i64.load", tag);
+    c.get(L.LIN);
+    if (bytes > 1) c.i64(bytes - 1).op("i64.add");
+    c.i64(-PAGE).op("i64.and").get(L.CTX).op("i64.or");
+    c.op("i64.eq").if();
+    c.get(L.E).mem("i32.load", TlbEntry.off.host);
+    c.get(L.LIN)
+      .op("i32.wrap_i64")
+      .i32(PAGE - 1)
+      .op("i32.and");
+    c.op("i32.add").set(L.P).else();
+    this.#callDoor(bytes, write);
+    c.end();
+  }
+
+  /** Puts the machine address for L.LIN into L.P as the core finds it, or leaves to the interpreter. */
+  #callDoor(bytes: number, write: boolean): void {
+    const c = this.e.code;
+    c.i32(this.e.site()).set(L.SITE);
+    c.get(L.CPU).get(L.LIN).i32(bytes);
+    c.call(write ? Import.WRITE : Import.READ).tee(L.P);
+    c.op("i32.eqz").brIf(this.e.faultLabel);
+  }
+}
