@@ -178,6 +178,7 @@ export class AppView extends View {
     const endProgress = this.bootView.showLaunch(launch);
     this.context.announce("Starting the domain");
     try {
+      if (request.disks?.some(({ layer }) => layer !== null)) await this.context.shelf.persist();
       const result = await launch.run();
       this.launches.set(result.name, request);
       await this.showStarted(result);
