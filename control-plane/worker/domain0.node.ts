@@ -1,6 +1,7 @@
 /** Entry of Domain0 in Node: a worker thread that is started by one message. */
 import { readFile } from "node:fs/promises";
 import { parentPort } from "node:worker_threads";
+import { useBranchHints } from "../../wasm-core/worker/branch-hints.node.js";
 import type { Domain0Start } from "../api/machine-options.js";
 import { spawnNodeWorker } from "../core-link/spawn-node.js";
 import { nodeFinder } from "../storage/folders/finder-node.js";
@@ -16,6 +17,7 @@ async function readCore(url: string): Promise<Uint8Array<ArrayBuffer>> {
 const soon = (work: () => void): void => void setImmediate(work);
 
 parentPort?.once("message", async (start: Domain0Start) => {
+  useBranchHints();
   const coreSink = start.coreDumpDirectory === undefined ? null : dumpFiles(start.coreDumpDirectory);
   const images = (sources: ImageSources) => nodeFinder({ sources, folders: start.imageFolders ?? [] });
   await startDomain0(start, { spawn: spawnNodeWorker, soon, readCore, coreSink, images });

@@ -29,6 +29,7 @@ Examples:
   npm run bench -- --quick --only alu,chase-cache --peers qemu,native --words 64
   npm run bench -- --only boot --no-jit
   npm run bench -- --only smp --pairs 5
+  npm run bench -- --only disk --peers qemu
 docs/performance.md says how to read the figures and how to add a program.
 `;
 

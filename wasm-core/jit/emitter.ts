@@ -15,6 +15,7 @@ import { pushIsSpecial } from "./segments.js";
 import { type Cc, ccOp, type KnownFlags, loadOf, type Size, type Value } from "./values.js";
 import { Vectors } from "./vectors.js";
 import { Code, type Label } from "./wasm/code.js";
+import { Type } from "./wasm/ops.js";
 import { X87 } from "./x87.js";
 import type { X87Plan } from "./x87-plan.js";
 
@@ -219,9 +220,8 @@ export class Emitter {
   requireSse(): void {
     if (this.#sseChecked) return;
     this.#sseChecked = true;
-    this.code.get(L.CPU).mem("i32.load8_u", Vcpu.off.sseBlocked).if();
-    this.leaveToInterpreter();
-    this.code.end();
+    this.code.get(L.CPU).mem("i32.load8_u", Vcpu.off.sseBlocked);
+    this.leaveIf();
   }
 
   // --- memory
@@ -237,9 +237,7 @@ export class Emitter {
       c.i64(0x100000000 - bytes)
         .op("i64.gt_u")
         .op("i32.or");
-      c.if();
-      this.leaveToInterpreter();
-      c.end();
+      this.leaveIf();
     }
     this.pushOffset();
     if (segment >= SEG_FS) {
@@ -279,9 +277,9 @@ export class Emitter {
     return ea >= 4 ? (ea >>> 3) & 7 : 0;
   }
 
-  /** The interpreter does this instruction: nothing of it has been done. */
-  leaveToInterpreter(): void {
-    this.code.i32(this.site()).set(L.SITE).br(this.faultLabel);
+  /** When the i32 on the stack is not 0, which it seldom is, the interpreter does this instruction: nothing of it has been done. */
+  leaveIf(): void {
+    this.code.i32(this.site()).set(L.SITE).brIf(this.faultLabel, "unlikely");
   }
 
   /** RIP of the instruction from the region's start, and the node's instructions that are not retired. */
@@ -435,7 +433,7 @@ export class Emitter {
     if (effects.flags) this.loadFlags();
     if (effects.x87) this.x87?.reload();
     if (effects.leaves) {
-      c.get(L.STATUS).if();
+      c.get(L.STATUS).if(Type.VOID, "unlikely");
       if (effects.stores) {
         c.get(L.STATUS).i32(Number(Status.values.END)).op("i32.eq").if();
         this.leaveAfter();
@@ -445,7 +443,7 @@ export class Emitter {
       c.end();
     }
     if (effects.stores) {
-      c.get(L.CPU).mem("i32.load", Vcpu.off.codeChanged).if();
+      c.get(L.CPU).mem("i32.load", Vcpu.off.codeChanged).if(Type.VOID, "unlikely");
       this.leaveAfter();
       c.end();
     }

@@ -7,6 +7,7 @@ import type { Addresses, Place } from "./addresses.js";
 import { Import, L, PAGES } from "./locals.js";
 import { pushTlbSlot } from "./tlb.js";
 import type { Code, Label } from "./wasm/code.js";
+import { Type } from "./wasm/ops.js";
 
 const PAGE = 4096;
 
@@ -95,7 +96,7 @@ export class Memory {
     if (by < 0) c.i32(by).op("i32.add");
     c.i32(PAGE - bytes - Math.max(by, 0))
       .op("i32.gt_u")
-      .if();
+      .if(Type.VOID, "unlikely");
     pushLinear();
     c.set(L.LIN);
     this.#callDoor(bytes, write);
@@ -111,7 +112,7 @@ export class Memory {
     c.get(L.LIN);
     if (bytes > 1) c.i64(bytes - 1).op("i64.add");
     c.i64(-PAGE).op("i64.and").get(L.CTX).op("i64.or");
-    c.op("i64.eq").if();
+    c.op("i64.eq").if(Type.VOID, "likely");
     c.get(L.E).mem("i32.load", TlbEntry.off.host);
     c.get(L.LIN)
       .op("i32.wrap_i64")
@@ -128,6 +129,6 @@ export class Memory {
     c.i32(this.e.site()).set(L.SITE);
     c.get(L.CPU).get(L.LIN).i32(bytes);
     c.call(write ? Import.WRITE : Import.READ).tee(L.P);
-    c.op("i32.eqz").brIf(this.e.faultLabel);
+    c.op("i32.eqz").brIf(this.e.faultLabel, "unlikely");
   }
 }

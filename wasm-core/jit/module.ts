@@ -1,5 +1,6 @@
 /** A module of regions: what it imports, and its functions. Equal regions give equal bytes. */
 import type { LOCALS } from "./locals.js";
+import type { BranchHint } from "./wasm/code.js";
 import { moduleBytes } from "./wasm/module.js";
 import { Type } from "./wasm/ops.js";
 
@@ -7,6 +8,7 @@ import { Type } from "./wasm/ops.js";
 export interface RegionCode {
   readonly locals: typeof LOCALS;
   readonly body: Uint8Array;
+  readonly hints: readonly BranchHint[];
 }
 
 const { I32, I64 } = Type;
@@ -45,7 +47,7 @@ export function compileModule(codes: readonly RegionCode[], handlers: readonly n
       ...handlers.map((fn) => ({ module: "handler", name: String(fn), type: HANDLER })),
     ],
     memory: { initial: 1, maximum: MAXIMUM_PAGES },
-    functions: codes.map(({ locals, body }) => ({ type: REGION, locals, code: body })),
+    functions: codes.map(({ locals, body, hints }) => ({ type: REGION, locals, code: body, hints })),
   };
   return moduleBytes(parts, shared);
 }

@@ -44,7 +44,7 @@ export interface Done {
 interface Writer {
   readonly code: Code;
   readonly insn: Insn;
-  leaveToInterpreter(): void;
+  leaveIf(): void;
   pushRip(at: number): void;
 }
 
@@ -131,9 +131,8 @@ export class X87 {
     this.#covered = Math.max(end, at + 1);
     const c = this.e.code;
     c.get(L.FW).i64(signed(mask)).op("i64.and").i64(signed(expected)).op("i64.ne");
-    c.get(L.CPU).mem("i32.load8_u", Vcpu.off.fpuBlocked).op("i32.or").if();
-    this.e.leaveToInterpreter();
-    c.end();
+    c.get(L.CPU).mem("i32.load8_u", Vcpu.off.fpuBlocked).op("i32.or");
+    this.e.leaveIf();
   }
 
   #wish(from: number): Wish {

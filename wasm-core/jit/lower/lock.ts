@@ -29,10 +29,8 @@ function checkAligned(e: Emitter, size: Size): void {
   const c = e.code;
   c.get(L.P)
     .i32(size / 8 - 1)
-    .op("i32.and")
-    .if();
-  e.leaveToInterpreter();
-  c.end();
+    .op("i32.and");
+  e.leaveIf();
 }
 
 function plainLoad(e: Emitter, size: Size): void {

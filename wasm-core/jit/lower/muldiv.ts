@@ -212,20 +212,13 @@ const mulx: Lowering = (e, i) => {
 
 // --- division
 
-/** Leaves when the i32 on the stack is not zero. */
-function leaveIf(e: Emitter): void {
-  e.code.if();
-  e.leaveToInterpreter();
-  e.code.end();
-}
-
 /** AX by a byte, DX:AX by a word: the dividend is an i32. The divisor is in L.J. */
 function divideNarrow(e: Emitter, size: 8 | 16): void {
   const c = e.code;
   // The quotient fits when the dividend's upper half is below the divisor, which then is not zero either.
   e.push(size === 8 ? { kind: "register", off: AH, size: 8 } : rdx(16));
   c.get(L.J).op("i32.ge_u");
-  leaveIf(e);
+  e.leaveIf();
   pushDividend(e, size);
   c.tee(L.K).get(L.J).op("i32.div_u").set(L.I);
   c.get(L.K).get(L.J).op("i32.rem_u").set(L.K);
@@ -262,7 +255,7 @@ function divideDoubleword(e: Emitter): void {
   const c = e.code;
   e.push(rdx(32));
   c.get(L.J).op("i32.ge_u");
-  leaveIf(e);
+  e.leaveIf();
   e.push(rdx(32));
   c.op("i32.eqz").if();
   e.push(rax(32));
@@ -299,7 +292,7 @@ function divideQuadword(e: Emitter, signed: boolean): void {
       .op("i32.and")
       .op("i32.or");
   }
-  leaveIf(e);
+  e.leaveIf();
   e.push(rax(64));
   c.get(L.Y)
     .op(signed ? "i64.div_s" : "i64.div_u")
@@ -317,7 +310,7 @@ function leaveOverflow(e: Emitter, dividend: () => void): void {
   c.get(L.J).op("i32.eqz").get(L.J).i32(-1).op("i32.eq");
   dividend();
   c.i32(-0x80000000).op("i32.eq").op("i32.and").op("i32.or");
-  leaveIf(e);
+  e.leaveIf();
 }
 
 function divideNarrowSigned(e: Emitter, size: 8 | 16): void {
@@ -330,7 +323,7 @@ function divideNarrowSigned(e: Emitter, size: 8 | 16): void {
   c.get(L.I)
     .op(size === 8 ? "i32.extend8_s" : "i32.extend16_s")
     .op("i32.ne");
-  leaveIf(e);
+  e.leaveIf();
   c.get(L.K).get(L.J).op("i32.rem_s").set(L.K);
   setNarrowQuotient(e, size);
 }
@@ -341,7 +334,7 @@ function divideDoublewordSigned(e: Emitter): void {
   e.push(rdx(32));
   e.push(rax(32));
   c.i32(31).op("i32.shr_s").op("i32.ne");
-  leaveIf(e);
+  e.leaveIf();
   leaveOverflow(e, () => e.push(rax(32)));
   e.push(rax(32));
   c.get(L.J).op("i32.div_s").set(L.I);

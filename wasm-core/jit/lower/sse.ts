@@ -40,9 +40,8 @@ function open(e: Emitter, o: Operand, write: boolean): void {
   const bits = bitsOf(o, v);
   if (bits === 128 && !v.row.notes.has("unal")) {
     e.pushAddress(bits / 8);
-    c.op("i32.wrap_i64").i32(15).op("i32.and").if();
-    e.leaveToInterpreter();
-    c.end();
+    c.op("i32.wrap_i64").i32(15).op("i32.and");
+    e.leaveIf();
   }
   if (write) e.open(bits);
   else e.openRead(bits);

@@ -16,9 +16,8 @@ const isFlat = (i: Insn): boolean => i.v.rep === 0 && i.ea >>> 6 === ADDRESS_64 
 
 function leaveGoingDown(e: Emitter): void {
   const c = e.code;
-  c.get(L.CPU).mem("i32.load", Vcpu.off.eflags).i32(DF).op("i32.and").if();
-  e.leaveToInterpreter();
-  c.end();
+  c.get(L.CPU).mem("i32.load", Vcpu.off.eflags).i32(DF).op("i32.and");
+  e.leaveIf();
 }
 
 function pointAt(e: Emitter, register: number): void {

@@ -84,9 +84,8 @@ const constant = (end: number, sig: bigint, exact = false): Lowering =>
     const c = e.code;
     if (!exact && fpu.precision === undefined) {
       fpu.pushControlWord();
-      c.i32(RC).op("i32.and").if();
-      e.leaveToInterpreter();
-      c.end();
+      c.i32(RC).op("i32.and");
+      e.leaveIf();
     }
     c.i64(BigInt.asIntN(64, sig)).set(fpu.sig(PUSHED)).i32(end).set(fpu.end(PUSHED));
     fpu.done();
@@ -227,9 +226,8 @@ const fldcw: Lowering = x87((e) => {
   e.load(16);
   c.i32(FCW_MASK).op("i32.and").i32(FCW_ONE).op("i32.or").set(L.I);
   c.get(L.FW).i64(FSW_AT).op("i64.shr_u").op("i32.wrap_i64");
-  c.get(L.I).i32(-1).op("i32.xor").op("i32.and").i32(FLAGS).op("i32.and").if();
-  e.leaveToInterpreter();
-  c.end();
+  c.get(L.I).i32(-1).op("i32.xor").op("i32.and").i32(FLAGS).op("i32.and");
+  e.leaveIf();
   c.get(L.FW).i64(-0x10000).op("i64.and").get(L.I).op("i64.extend_i32_u").op("i64.or").set(L.FW);
 });
 

@@ -81,9 +81,8 @@ export function callCore(e: Emitter, fpu: X87, op: number, a: Operand | undefine
   else c.i32(0);
   if (b?.kind === "register") c.get(b.end).i32(16).op("i32.shl").op("i32.or");
   fpu.pushControlWord();
-  c.call(Import.X87).tee(L.RAISED).i32(0).op("i32.lt_s").if();
-  e.leaveToInterpreter();
-  c.end();
+  c.call(Import.X87).tee(L.RAISED).i32(0).op("i32.lt_s");
+  e.leaveIf();
 }
 
 /** The result of callCore as a number: in L.RESULT and L.RESULT_END. */

@@ -16,8 +16,8 @@ import { plainAddress } from "../operands.js";
 import { pushIsNotFlat } from "../segments.js";
 import { commitPush, dropFromStack, loadStack, openPush, RSP } from "../stack-access.js";
 import { pushTlbSlot } from "../tlb.js";
-import { Code, type Label } from "../wasm/code.js";
-import { Op } from "../wasm/ops.js";
+import { type BranchHint, Code, type Label } from "../wasm/code.js";
+import { Op, Type } from "../wasm/ops.js";
 import { planX87 } from "../x87-plan.js";
 import { type Edge, EXIT, type Node, type Region } from "./graph.js";
 import type { Insn } from "./machine-view.js";
@@ -55,7 +55,7 @@ class RegionWriter {
   }
 
   /** The function's body. Registers that turn out to be used are loaded by a prologue written afterwards. */
-  write(): { code: Uint8Array; marks: Mark[] } {
+  write(): { code: Uint8Array; marks: Mark[]; hints: BranchHint[] } {
     const { e } = this;
     const c = e.code;
     const done = c.block();
@@ -78,7 +78,8 @@ class RegionWriter {
     c.end();
     const prologue = this.#prologue();
     const marks = this.#marks.map((m) => ({ ...m, offset: m.offset + prologue.length }));
-    return { code: join(prologue, c.bytes()), marks };
+    const hints = c.hints.map(({ at, likely }) => ({ at: at + prologue.length, likely }));
+    return { code: join(prologue.bytes(), c.bytes()), marks, hints: [...prologue.hints, ...hints] };
   }
 
   // --- structure
@@ -204,9 +205,8 @@ class RegionWriter {
     const { e } = this;
     const c = e.code;
     if (!this.region.long) return;
-    c.get(L.RIP).i64(STAY_CANONICAL).op("i64.shr_s").i64(1).op("i64.add").i64(1).op("i64.gt_u").if();
-    e.leaveToInterpreter();
-    c.end();
+    c.get(L.RIP).i64(STAY_CANONICAL).op("i64.shr_s").i64(1).op("i64.add").i64(1).op("i64.gt_u");
+    e.leaveIf();
   }
 
   #ret(n: number, edge: Edge | undefined): void {
@@ -229,7 +229,7 @@ class RegionWriter {
     this.#countHandlers();
     c.get(L.RIP);
     e.pushRip(edge.at);
-    c.op("i64.ne").if();
+    c.op("i64.ne").if(Type.VOID, "unlikely");
     this.#checkTarget();
     drop();
     c.br(e.exitLabel).end();
@@ -304,7 +304,13 @@ class RegionWriter {
     this.#checkPages(n, edge);
     const back = this.#order.position[edge.to]! <= this.#order.position[n]!;
     if (back) {
-      c.get(L.LEFT).i32(0).op("i32.le_s").get(L.CPU).mem("i32.load", Vcpu.off.events).op("i32.or").if();
+      c.get(L.LEFT)
+        .i32(0)
+        .op("i32.le_s")
+        .get(L.CPU)
+        .mem("i32.load", Vcpu.off.events)
+        .op("i32.or")
+        .if(Type.VOID, "unlikely");
       this.#leaveTo(edge.at);
       c.end();
     }
@@ -332,7 +338,7 @@ class RegionWriter {
       c.tee(L.LIN);
       pushTlbSlot(c);
       c.mem("i64.load", TlbEntry.off.tagX).get(L.LIN).get(L.CTX).op("i64.or").op("i64.ne");
-      c.get(L.E).mem("i32.load", TlbEntry.off.host).i32(host).op("i32.ne").op("i32.or").if();
+      c.get(L.E).mem("i32.load", TlbEntry.off.host).i32(host).op("i32.ne").op("i32.or").if(Type.VOID, "unlikely");
       c.get(L.CPU).get(L.LIN).i32(host).call(Import.CODE).op("i32.eqz").if();
       this.#leaveTo(edge.at);
       c.end().end();
@@ -341,7 +347,7 @@ class RegionWriter {
 
   // --- beginning and ends
 
-  #prologue(): Uint8Array {
+  #prologue(): Code {
     const c = new Code();
     const { region, e } = this;
     // Stale code is never entered: one word for all frames.
@@ -349,7 +355,7 @@ class RegionWriter {
       c.i32(genAt).mem("i32.load").i32(gen).op("i32.xor");
       if (i > 0) c.op("i32.or");
     });
-    c.if();
+    c.if(Type.VOID, "unlikely");
     c.i32(Number(RegionExit.values.STALE)).op("return").end();
     if (!region.long) {
       pushIsNotFlat(c);
@@ -370,7 +376,7 @@ class RegionWriter {
     c.get(L.CPU).mem("i32.load", Vcpu.off.tlb).set(L.TLB);
     c.get(L.CPU).mem("i32.load", Vcpu.off.budget).tee(L.LEFT).set(L.LEFT_AT_ENTRY);
     c.get(L.CPU).i32(0).mem("i32.store", Vcpu.off.codeChanged);
-    return c.bytes();
+    return c;
   }
 
   /** RIP is the site's instruction; the node's instructions from there on are not retired. */
@@ -429,7 +435,8 @@ function join(a: Uint8Array, b: Uint8Array): Uint8Array {
 /** The region's function. */
 export function emitRegion(region: Region, handlerImport: (fn: number) => number): RegionCode {
   const writer = new RegionWriter(region, handlerImport);
-  return { body: writer.write().code, locals: writer.e.x87 ? LOCALS_X87 : LOCALS };
+  const { code, hints } = writer.write();
+  return { body: code, hints, locals: writer.e.x87 ? LOCALS_X87 : LOCALS };
 }
 
 /** Its body, and where in it instructions begin. */

@@ -6,7 +6,17 @@ export type Label = number;
 
 const PLAIN = new Uint8Array(0);
 
+/** Whether a branch is taken: what engines that know of branch hints lay code out by. */
+export type Hint = "likely" | "unlikely";
+
+/** A hint for the branch whose opcode is at `at`. */
+export interface BranchHint {
+  readonly at: number;
+  readonly likely: boolean;
+}
+
 export class Code {
+  readonly hints: BranchHint[] = [];
   #bytes = new Uint8Array(8192);
   #at = 0;
   #depth = 0;
@@ -180,9 +190,14 @@ export class Code {
     return ++this.#depth;
   }
 
-  if(type: number = Type.VOID): Label {
+  if(type: number = Type.VOID, hint?: Hint): Label {
+    this.#hint(hint);
     this.byte(Op.if).byte(type);
     return ++this.#depth;
+  }
+
+  #hint(hint: Hint | undefined): void {
+    if (hint) this.hints.push({ at: this.#at, likely: hint === "likely" });
   }
 
   else(): this {
@@ -198,7 +213,8 @@ export class Code {
     return this.byte(Op.br).u32(this.#depth - label);
   }
 
-  brIf(label: Label): this {
+  brIf(label: Label, hint?: Hint): this {
+    this.#hint(hint);
     return this.byte(Op.br_if).u32(this.#depth - label);
   }
 }

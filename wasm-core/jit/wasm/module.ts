@@ -1,5 +1,5 @@
 /** Puts function bodies together into a module. [WASM] 5.5. */
-import { Code } from "./code.js";
+import { type BranchHint, Code } from "./code.js";
 import { Type } from "./ops.js";
 
 export interface FunctionType {
@@ -18,6 +18,7 @@ export interface FunctionBody {
   readonly type: number;
   readonly locals: readonly (readonly [count: number, type: number])[];
   readonly code: Uint8Array;
+  readonly hints?: readonly BranchHint[];
 }
 
 export interface ModuleParts {
@@ -28,7 +29,7 @@ export interface ModuleParts {
   readonly functions: readonly FunctionBody[];
 }
 
-const SECTION = { TYPE: 1, IMPORT: 2, FUNCTION: 3, EXPORT: 7, CODE: 10 } as const;
+const SECTION = { CUSTOM: 0, TYPE: 1, IMPORT: 2, FUNCTION: 3, EXPORT: 7, CODE: 10 } as const;
 const MAGIC = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];
 const FUNCTION_FORM = 0x60;
 const SHARED_WITH_MAXIMUM = 3;
@@ -73,6 +74,32 @@ function writeImports(body: Code, parts: ModuleParts, shared: boolean): void {
   }
 }
 
+/** [WASM] branch hinting: functions by index, each with its hints by their distance from the body's beginning. */
+function writeHints(body: Code, { imports, functions }: ModuleParts): void {
+  text(body, "metadata.code.branch_hint");
+  const hinted = functions.flatMap((f, i) =>
+    f.hints?.length ? [{ f, index: imports.length + i, hints: f.hints }] : [],
+  );
+  body.u32(hinted.length);
+  for (const { f, index, hints } of hinted) {
+    const before = head(f).length;
+    body.u32(index).u32(hints.length);
+    for (const { at, likely } of hints)
+      body
+        .u32(before + at)
+        .u32(1)
+        .byte(likely ? 1 : 0);
+  }
+}
+
+/** Declarations of a function's locals. */
+function head({ locals }: FunctionBody): Code {
+  const out = new Code();
+  out.u32(locals.length);
+  for (const [count, type] of locals) out.u32(count).byte(type);
+  return out;
+}
+
 /** The module's bytes; its functions are exported by their numbers, "0" first. */
 export function moduleBytes(parts: ModuleParts, shared = true): Uint8Array {
   const out = new Code();
@@ -90,14 +117,13 @@ export function moduleBytes(parts: ModuleParts, shared = true): Uint8Array {
       b.byte(0).u32(parts.imports.length + i);
     });
   });
+  section(out, SECTION.CUSTOM, (b) => writeHints(b, parts));
   section(out, SECTION.CODE, (b) => {
     b.u32(parts.functions.length);
     for (const f of parts.functions) {
-      const head = new Code();
-      head.u32(f.locals.length);
-      for (const [count, type] of f.locals) head.u32(count).byte(type);
-      b.u32(head.length + f.code.length);
-      b.append(head.bytes()).append(f.code);
+      const locals = head(f);
+      b.u32(locals.length + f.code.length);
+      b.append(locals.bytes()).append(f.code);
     }
   });
   return out.bytes().slice();

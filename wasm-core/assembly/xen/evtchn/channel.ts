@@ -19,17 +19,22 @@ function isNull(e: Evtchn): bool {
 
 /** Sets a port of `dom` pending. With its lock held. */
 export function raisePort(dom: Domain, port: u32, e: Evtchn): void {
-  if (dom.domid == 0) raiseDomain0(port);
-  else if (dom.evtFifo) raiseFifo(dom, port, e);
+  if (dom.domid == 0) {
+    pendDomain0(port);
+    ringDomain0();
+  } else if (dom.evtFifo) raiseFifo(dom, port, e);
   else raise2l(dom, port, e.notifyVcpu);
 }
 
-function raiseDomain0(port: u32): void {
+function pendDomain0(port: u32): void {
   const m = changetype<usize>(machine());
   const word = (<usize>port) >> 6;
   atomic.or<u64>(m + MachineOff.dom0Pending + (word << 3), (<u64>1) << (port & 63));
   atomic.or<u64>(m + MachineOff.dom0Selector + ((word >> 6) << 3), (<u64>1) << (word & 63));
-  ring(m + MachineOff.doorbell);
+}
+
+function ringDomain0(): void {
+  ring(changetype<usize>(machine()) + MachineOff.doorbell);
 }
 
 /** The next pending port of Domain0, cleared; -1 when there is none. */
@@ -170,10 +175,13 @@ function raiseRemote(dom: Domain, port: u32, remoteDomid: u32, remotePort: u32):
   if (changetype<usize>(remote) == 0) return;
   lockPorts(remote);
   const r = isLive(remote, remoteDomid) ? portOf(remote, remotePort) : changetype<Evtchn>(0);
-  if (!isNull(r) && r.state == EvtchnState.INTERDOMAIN && r.remoteDomid == <u16>dom.domid && r.remotePort == port) {
-    raisePort(remote, remotePort, r);
-  }
+  const isOurs =
+    !isNull(r) && r.state == EvtchnState.INTERDOMAIN && r.remoteDomid == <u16>dom.domid && r.remotePort == port;
+  if (isOurs && remoteDomid == 0) pendDomain0(remotePort);
+  else if (isOurs) raisePort(remote, remotePort, r);
   unlockPorts(remote);
+  // Waking a thread takes as long as many sends, and Domain0, awake, wants the same lock to answer.
+  if (isOurs && remoteDomid == 0) ringDomain0();
 }
 
 /** Raises a VIRQ on one vCPU; nothing happens when it is not bound. */
