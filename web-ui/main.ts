@@ -52,9 +52,9 @@ async function start(root: HTMLElement): Promise<void> {
   }
   defineElements();
   const parameters = parsePageParameters(window.location.search, document.baseURI);
-  const { isolation } = verdict;
+  const { isolation, images } = verdict;
   const host = await connectHost({ fake: query.get("fake") === "1", singleThread: isolation !== "ok" });
-  root.replaceChildren(new AppView({ host, settings, dark, parameters, isolation }));
+  root.replaceChildren(new AppView({ host, settings, dark, parameters, isolation, images }));
 }
 
 const root = document.getElementById("app")!;

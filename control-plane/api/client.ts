@@ -23,6 +23,10 @@ export function connectClient({ port, failure, terminate }: ClientParts): HostAp
     });
   return {
     ...plainCalls(remote, ask),
+    imageJob: ((call: unknown, params: unknown, onProgress: object) =>
+      ask(
+        (remote.imageJob as unknown as (...params: unknown[]) => Promise<unknown>)(call, params, proxy(onProgress)),
+      )) as HostApi["imageJob"],
     dumpCore: (domid, onChunk) => ask(remote.dumpCore(domid, proxy(onChunk))),
     attachConsole: async (domid, kind, onData) =>
       session(
@@ -39,7 +43,7 @@ export function connectClient({ port, failure, terminate }: ClientParts): HostAp
   };
 }
 
-type PlainCalls = Omit<HostApi, "dumpCore" | "attachConsole" | "xenstoreWatch" | "subscribe" | "close">;
+type PlainCalls = Omit<HostApi, "imageJob" | "dumpCore" | "attachConsole" | "xenstoreWatch" | "subscribe" | "close">;
 
 function plainCalls(remote: Remote<HostApi>, ask: <T>(call: Promise<T>) => Promise<T>): PlainCalls {
   return {

@@ -12,7 +12,6 @@ import {
   changeMedium,
   describeDomain,
   detachDisk,
-  diskFailure,
   dumpCore,
   requestShutdown,
   setAffinity,
@@ -22,9 +21,10 @@ import {
   writeSysrq,
   writeVcpus,
 } from "../domain/index.js";
-import { IMAGE_CALLS, type ImageApi, type ImageLibrary } from "../storage/index.js";
+import type { ImageApi, ImageJobCall, ImageLibrary } from "../storage/index.js";
 import { type Clock, type LogRing, type Result, textOfByteString, utf8ByteString } from "../util/index.js";
 import { HostError } from "./errors.js";
+import { HostImages } from "./host-images.js";
 import type {
   ConsoleKind,
   ConsoleSession,
@@ -43,6 +43,7 @@ import type {
   RegionInfo,
   SchedulingChange,
   ShutdownReason,
+  TellProgress,
 } from "./types.js";
 import { VERSION } from "./version.js";
 
@@ -73,7 +74,11 @@ export interface HostParts {
 }
 
 export class Host implements HostApi {
-  constructor(private readonly parts: HostParts) {}
+  readonly #images: HostImages;
+
+  constructor(private readonly parts: HostParts) {
+    this.#images = new HostImages(parts.images);
+  }
 
   async info(): Promise<HostInfo> {
     const { core, toolstack, pcpus } = this.parts;
@@ -219,18 +224,15 @@ export class Host implements HostApi {
   }
 
   image<Call extends keyof ImageApi>(call: Call, ...params: Parameters<ImageApi[Call]>): ReturnType<ImageApi[Call]> {
-    return this.#image(call, params) as ReturnType<ImageApi[Call]>;
+    return this.#images.image(call, ...params);
   }
 
-  async #image(call: keyof ImageApi, params: readonly unknown[]): Promise<unknown> {
-    const { images } = this.parts;
-    if (images === undefined) throw new HostError("unsupported", "this host has no place for images");
-    if (!IMAGE_CALLS.includes(call)) throw new HostError("unsupported", `images have no "${call}"`);
-    try {
-      return await (images[call] as (...params: readonly unknown[]) => Promise<unknown>).call(images, ...params);
-    } catch (error) {
-      return expect(diskFailure(error, call));
-    }
+  imageJob<Call extends ImageJobCall>(
+    call: Call,
+    params: Parameters<ImageApi[Call]>,
+    onProgress: TellProgress,
+  ): ReturnType<ImageApi[Call]> {
+    return this.#images.imageJob(call, params, onProgress);
   }
 
   async trigger(domid: DomId, what: "nmi" | "reset" | "init" | "sysrq", argument = ""): Promise<void> {

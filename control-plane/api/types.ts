@@ -4,7 +4,7 @@
  * Names follow xl(1) and xl.cfg(5).
  */
 
-import type { ImageApi } from "../storage/index.js";
+import type { ImageApi, ImageJobCall, Progress } from "../storage/index.js";
 
 export type DomId = number & { readonly __brand: "DomId" };
 
@@ -222,6 +222,9 @@ export interface RegionInfo {
   readonly bytes: number;
 }
 
+/** Told how far an operation is; false cancels it. */
+export type TellProgress = (progress: Progress) => boolean | Promise<boolean>;
+
 export interface CreateOptions {
   readonly paused?: boolean;
 }
@@ -283,6 +286,12 @@ export interface HostApi {
    * progress, do not cross to Domain0.
    */
   image<Call extends keyof ImageApi>(call: Call, ...params: Parameters<ImageApi[Call]>): ReturnType<ImageApi[Call]>;
+  /** What takes long, with progress; it is cancelled when `onProgress` answers false. */
+  imageJob<Call extends ImageJobCall>(
+    call: Call,
+    params: Parameters<ImageApi[Call]>,
+    onProgress: TellProgress,
+  ): ReturnType<ImageApi[Call]>;
   trigger(domid: DomId, what: "nmi" | "reset" | "init" | "sysrq", argument?: string): Promise<void>;
   /** ELF core of the domain, in chunks. */
   dumpCore(domid: DomId, onChunk: (chunk: Uint8Array) => void | Promise<void>): Promise<void>;

@@ -61,4 +61,6 @@ export interface Folder {
   resolve(from: string, path: string): string | null;
   /** Where the file is on the host, in the host's own way of writing paths. */
   path(name: string): string;
+  /** A file that nobody writes to, as an object that reads it when it is read itself; where the host has such. */
+  blob?(name: string): Promise<Blob>;
 }

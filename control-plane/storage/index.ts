@@ -11,9 +11,12 @@ export type { FileInfo, Folder, ImageFile, OpenMode } from "./image-file.js";
 export { Images, type ImagesOptions, type OpenRemote, SharedDisk } from "./images.js";
 export {
   type CopyOptions,
+  type FileSource,
   IMAGE_CALLS,
+  IMAGE_JOBS,
   type ImageApi,
   type ImageFinder,
+  type ImageJobCall,
   ImageLibrary,
   type ImageNode,
   type ImagePlace,

@@ -6,6 +6,7 @@ import { type Disk, SECTOR_BYTES } from "./disk.js";
 import { StorageError } from "./errors.js";
 import { formatOfName, type ImageFormat } from "./format.js";
 import type { LongOptions } from "./live/coalesce.js";
+import { newName } from "./notes.js";
 import type { CreateOptions } from "./operations/create.js";
 import type { ImageStore, OpenOptions } from "./store.js";
 import type { ImageInfo, TreeNode } from "./tree.js";
@@ -45,6 +46,12 @@ export interface CopyOptions {
   readonly blockBytes?: number;
 }
 
+/** A file from elsewhere; only what is asked for is read. A browser's File is one. */
+export interface FileSource {
+  readonly size: number;
+  slice(start: number, end: number): { arrayBuffer(): Promise<ArrayBuffer> };
+}
+
 /** What can be done to images. Progress comes only where the caller is in the same thread. */
 export interface ImageApi {
   create(image: string, options: NewImage): Promise<void>;
@@ -60,6 +67,15 @@ export interface ImageApi {
   resize(image: string, bytes: number): Promise<void>;
   convert(source: string, target: string, options: CopyOptions & LongOptions): Promise<void>;
   remove(image: string): Promise<void>;
+  /** Puts a file from elsewhere among the images, as it is. */
+  import(image: string, source: FileSource, options?: LongOptions): Promise<void>;
+  /**
+   * An image that nobody writes to as a file to take elsewhere: its own, or, of a kind, a copy that holds the whole chain
+   * and is kept until the folder is opened again or `exported` is told.
+   */
+  export(image: string, options?: Partial<CopyOptions> & LongOptions): Promise<Blob>;
+  /** The file of an export is no longer read. */
+  exported(image: string): Promise<void>;
 }
 
 /** The calls by name, for those who carry them between processes. */
@@ -76,7 +92,16 @@ export const IMAGE_CALLS: readonly (keyof ImageApi)[] = [
   "resize",
   "convert",
   "remove",
+  "import",
+  "export",
+  "exported",
 ];
+
+/** Those that take long, and which of their parameters has the options with progress and cancellation. */
+export const IMAGE_JOBS = { import: 2, export: 1, coalesce: 1, convert: 2 } as const;
+export type ImageJobCall = keyof typeof IMAGE_JOBS;
+
+const IMPORT_STEP_BYTES = 4 * 1024 * 1024;
 
 export class ImageLibrary implements ImageApi {
   constructor(private readonly finder: ImageFinder) {}
@@ -151,6 +176,41 @@ export class ImageLibrary implements ImageApi {
   async remove(image: string): Promise<void> {
     const { store, name } = await this.finder.place(image);
     await store.remove(name);
+  }
+
+  async import(image: string, source: FileSource, options?: LongOptions): Promise<void> {
+    const { store, name } = await this.finder.place(image);
+    await store.import(name, chunksOf(source), { ...options, totalBytes: source.size });
+  }
+
+  async export(image: string, options: Partial<CopyOptions> & LongOptions = {}): Promise<Blob> {
+    const { store, name } = await this.finder.place(image);
+    const { folder } = store.images;
+    if (folder.blob === undefined) {
+      const next = "copy it, or convert it";
+      throw new StorageError("unsupported", "on this host an image is a file already", { file: name, next });
+    }
+    const { kind } = options;
+    if (kind === undefined) return folder.blob(name);
+    const copy = exportName(name);
+    if (await folder.exists(copy)) await folder.remove(copy);
+    await store.convert(name, copy, { ...options, kind });
+    return folder.blob(copy);
+  }
+
+  async exported(image: string): Promise<void> {
+    const { store, name } = await this.finder.place(image);
+    const { folder } = store.images;
+    if (await folder.exists(exportName(name))) await folder.remove(exportName(name));
+  }
+}
+
+/** The name of a copy for export: one that recovery throws away. */
+const exportName = (name: string): string => newName(`${name}.export`);
+
+async function* chunksOf(source: FileSource): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < source.size; at += IMPORT_STEP_BYTES) {
+    yield new Uint8Array(await source.slice(at, Math.min(source.size, at + IMPORT_STEP_BYTES)).arrayBuffer());
   }
 }
 

@@ -1,7 +1,7 @@
 /** Entry of Domain0 in a browser: a dedicated worker that is started by one message. */
 import type { Domain0Start } from "../api/machine-options.js";
 import { spawnBrowserWorker } from "../core-link/spawn-browser.js";
-import { type ImageSources, ImageStore, OpfsFolder, oneStore, openHttp } from "../storage/index.js";
+import { type ImageSources, ImageStore, OpfsFolder, oneStore, openHttp, StorageError } from "../storage/index.js";
 import { startDomain0 } from "./domain0.js";
 
 /** Where this site's images are in the browser's own file system. */
@@ -27,6 +27,10 @@ function makeSoon(): (work: () => void) => void {
 /** Opened when the first image is asked for: until then other pages may use the folder. */
 const images = (sources: ImageSources) =>
   oneStore(async () => {
+    if (!OpfsFolder.isAvailable()) {
+      const next = "use a newer browser, and no private window";
+      throw new StorageError("unsupported", "this browser keeps no files for sites", { next });
+    }
     const folder = await OpfsFolder.open(IMAGE_FOLDER);
     return ImageStore.open({ folder, sources, openRemote: openHttp({ cache: { folder, sources } }) });
   });

@@ -4,14 +4,14 @@
  * XENOLITH_SCREENSHOTS=DIR keeps a picture of each screen.
  */
 import assert from "node:assert/strict";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import AxeBuilder from "@axe-core/playwright";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { launchBrowser } from "./browser.js";
 import { type FakeSite, startFakeSite } from "./fake-site.js";
+import { assertAccessible, picture } from "./page-tools.js";
 
 let site: FakeSite;
 let browser: Browser;
@@ -83,19 +83,6 @@ async function bootDebian(page: Page): Promise<void> {
   await waitForText(page, "~ #");
 }
 
-async function picture(page: Page, name: string): Promise<void> {
-  const folder = process.env.XENOLITH_SCREENSHOTS;
-  if (!folder) return;
-  await mkdir(folder, { recursive: true });
-  await page.screenshot({ path: join(folder, `${name}.png`) });
-}
-
-async function assertAccessible(page: Page, where: string): Promise<void> {
-  const { violations } = await new AxeBuilder({ page }).analyze();
-  const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.target.join(" ")).join(", ")}`);
-  assert.deepEqual(found, [], where);
-}
-
 /** What has the keyboard, in a screen reader's words. */
 function focusName(page: Page): Promise<string> {
   return page.evaluate(() => {
@@ -137,7 +124,7 @@ describe("booting", () => {
 
   it("gives the guest what was chosen", () =>
     withPage({}, async (page) => {
-      await page.getByText("Kernel, processors and memory").click();
+      await page.getByText("Kernel, processors, memory and disks").click();
       await page.getByLabel("vCPUs").fill("4");
       await page.getByLabel("Kernel command line").fill("console=hvc0 quiet");
       await bootDebian(page);
@@ -148,7 +135,7 @@ describe("booting", () => {
 
   it("says so when another guest stands in for the one asked for", () =>
     withPage({}, async (page) => {
-      await page.getByText("Kernel, processors and memory").click();
+      await page.getByText("Kernel, processors, memory and disks").click();
       await page.getByLabel("Full kernel").check();
       await bootDebian(page);
       await page.getByRole("tab", { name: "embedded" }).waitFor();
@@ -343,7 +330,7 @@ describe("what the page says and looks like", () => {
   for (const colorScheme of ["light", "dark"] as const) {
     it(`has no axe-core violation on any screen, ${colorScheme}`, () =>
       withPage({ colorScheme }, async (page) => {
-        await page.getByText("Kernel, processors and memory").click();
+        await page.getByText("Kernel, processors, memory and disks").click();
         await assertAccessible(page, "first screen");
         await picture(page, `first-${colorScheme}`);
         await bootDebian(page);

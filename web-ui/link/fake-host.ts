@@ -7,6 +7,7 @@ import type {
   ConsoleKind,
   ConsoleSession,
   CreateOptions,
+  DiskConfig,
   DiskInfo,
   DomainConfig,
   DomainInfo,
@@ -17,9 +18,12 @@ import type {
   HostEvent,
   HostInfo,
   ImageApi,
+  ImageJobCall,
   RegionInfo,
   ShutdownReason,
+  TellProgress,
 } from "../../control-plane/api/index.js";
+import { FakeDisks } from "./fake-disks.js";
 import { FakeGuest, type GuestExit } from "./fake-guest.js";
 import { FakeXenstore } from "./fake-xenstore.js";
 
@@ -59,6 +63,7 @@ export class FakeHost implements HostApi {
   private readonly domains = new Map<DomId, FakeDomain>();
   private readonly listeners = new Set<(event: HostEvent) => void>();
   private readonly store = new FakeXenstore();
+  private readonly disksOf = new FakeDisks();
   private readonly timer: ReturnType<typeof setInterval>;
   private log = "(XEN) Xenolith simulated host\n(XEN) 2 pCPUs, 4194304 KiB of frames\n";
   private nextDomid = 1;
@@ -103,26 +108,6 @@ export class FakeHost implements HostApi {
     throw new FakeError("not-found", `There is no region ${id}.`);
   }
 
-  async disks(): Promise<DiskInfo[]> {
-    return [];
-  }
-
-  async attachDisk(): Promise<never> {
-    throw new FakeError("unsupported", "The simulated host has no disks.");
-  }
-
-  detachDisk(): Promise<never> {
-    return this.attachDisk();
-  }
-
-  changeMedium(): Promise<never> {
-    return this.attachDisk();
-  }
-
-  image<Call extends keyof ImageApi>(): ReturnType<ImageApi[Call]> {
-    return this.attachDisk() as ReturnType<ImageApi[Call]>;
-  }
-
   async list(): Promise<DomainInfo[]> {
     return [...this.domains.values()].map(describe);
   }
@@ -142,7 +127,45 @@ export class FakeHost implements HostApi {
     if (config.kernel.length < 4) throw new FakeError("bad-kernel", "The kernel is neither a bzImage nor an ELF.");
     const names = [...this.domains.values()].map((domain) => domain.name);
     if (names.includes(config.name)) throw new FakeError("name-taken", `A domain ${config.name} exists.`);
-    return this.start(config, options.paused ?? false);
+    const domid = this.start(config, options.paused ?? false);
+    for (const disk of config.disks ?? []) await this.attachDisk(domid, disk);
+    return domid;
+  }
+
+  async disks(domid: DomId): Promise<DiskInfo[]> {
+    this.find(domid);
+    return this.disksOf.of(domid);
+  }
+
+  async attachDisk(domid: DomId, disk: DiskConfig): Promise<void> {
+    this.find(domid);
+    const wrong = await this.disksOf.attach(domid, disk);
+    if (wrong !== null) throw new FakeError("bad-config", wrong);
+    this.emit({ kind: "domain-changed", domid });
+  }
+
+  async detachDisk(domid: DomId, vdev: string): Promise<void> {
+    this.find(domid);
+    this.disksOf.detach(domid, vdev);
+    this.emit({ kind: "domain-changed", domid });
+  }
+
+  async changeMedium(domid: DomId, vdev: string, target: string | null): Promise<void> {
+    this.find(domid);
+    this.disksOf.changeMedium(domid, vdev, target ?? "");
+    this.emit({ kind: "domain-changed", domid });
+  }
+
+  image<Call extends keyof ImageApi>(call: Call, ...params: Parameters<ImageApi[Call]>): ReturnType<ImageApi[Call]> {
+    return this.disksOf.images.image(call, ...params);
+  }
+
+  imageJob<Call extends ImageJobCall>(
+    call: Call,
+    params: Parameters<ImageApi[Call]>,
+    onProgress: TellProgress,
+  ): ReturnType<ImageApi[Call]> {
+    return this.disksOf.images.imageJob(call, params, onProgress);
   }
 
   private start(config: DomainConfig, paused: boolean): DomId {
@@ -308,6 +331,7 @@ export class FakeHost implements HostApi {
 
   private remove(domid: DomId): void {
     this.domains.delete(domid);
+    this.disksOf.forget(domid);
     this.store.remove(`/local/domain/${domid}`);
     this.note(`d${domid} destroyed`);
     this.emit({ kind: "domain-destroyed", domid });

@@ -1,8 +1,13 @@
 /**
- * The probe's worker: proves that module workers start and that Atomics.wait may block in one. Answers true or false;
- * a worker that never answers counts as false.
+ * The probe's worker: proves that module workers start, that Atomics.wait may block in one, and that the site has files
+ * with access handles. A worker that never answers counts as one without all that.
  */
-const scope = globalThis as unknown as { postMessage(answer: boolean): void };
+export interface WorkerFacts {
+  readonly waits: boolean;
+  readonly originFiles: boolean;
+}
+
+const scope = globalThis as unknown as { postMessage(answer: WorkerFacts): void };
 
 function canWait(): boolean {
   try {
@@ -13,6 +18,14 @@ function canWait(): boolean {
   }
 }
 
-scope.postMessage(canWait());
+/** Private windows of some browsers have the interface and refuse to use it. */
+async function hasOriginFiles(): Promise<boolean> {
+  try {
+    await navigator.storage.getDirectory();
+    return "createSyncAccessHandle" in FileSystemFileHandle.prototype;
+  } catch {
+    return false;
+  }
+}
 
-export {};
+scope.postMessage({ waits: canWait(), originFiles: await hasOriginFiles() });

@@ -3,6 +3,7 @@
  * the facts is state/requirements.ts's business.
  */
 import type { BrowserFacts } from "../state/index.js";
+import type { WorkerFacts } from "./probe-worker.js";
 
 const WORKER_ANSWER_MS = 4000;
 
@@ -35,6 +36,7 @@ function validates(bytes: readonly number[]): boolean {
 /** Facts about the page's browser. `flawed` names facts to deny, so that a test can see the page say so. */
 export async function probeBrowser(flawed: readonly string[] = []): Promise<BrowserFacts> {
   const moduleWorkers = hasModuleWorkers();
+  const worker = moduleWorkers ? await askWorker() : NOTHING;
   const facts: BrowserFacts = {
     wasm: typeof WebAssembly === "object",
     sharedArrayBuffer: typeof SharedArrayBuffer === "function",
@@ -46,7 +48,8 @@ export async function probeBrowser(flawed: readonly string[] = []): Promise<Brow
     wasmBulkMemory: validates(BULK_MEMORY),
     bigInt64: typeof BigInt === "function" && typeof BigInt64Array === "function",
     moduleWorkers,
-    atomicsWaitInWorker: moduleWorkers && (await waitsInWorker()),
+    atomicsWaitInWorker: worker.waits,
+    originFiles: worker.originFiles,
   };
   return { ...facts, ...Object.fromEntries(flawed.filter((name) => name in facts).map((name) => [name, false])) };
 }
@@ -70,17 +73,19 @@ function hasModuleWorkers(): boolean {
   return asked;
 }
 
-async function waitsInWorker(): Promise<boolean> {
+const NOTHING: WorkerFacts = { waits: false, originFiles: false };
+
+async function askWorker(): Promise<WorkerFacts> {
   try {
     const worker = new Worker(new URL("./probe-worker.ts", import.meta.url), { type: "module" });
-    const answer = await new Promise<boolean>((resolve) => {
-      worker.onmessage = (event) => resolve(event.data === true);
-      worker.onerror = () => resolve(false);
-      setTimeout(() => resolve(false), WORKER_ANSWER_MS);
+    const answer = await new Promise<WorkerFacts>((resolve) => {
+      worker.onmessage = (event) => resolve(event.data as WorkerFacts);
+      worker.onerror = () => resolve(NOTHING);
+      setTimeout(() => resolve(NOTHING), WORKER_ANSWER_MS);
     });
     worker.terminate();
     return answer;
   } catch {
-    return false;
+    return NOTHING;
   }
 }

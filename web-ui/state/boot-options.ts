@@ -1,6 +1,6 @@
 /**
  * What a person may choose for a new domain, its limits, and its form as URL parameters (docs/playground.md):
- * ?kernel=&initrd=&cmdline=&vcpus=&mem=&autostart=1&embed=1. Parameters are untrusted: out-of-range numbers are
+ * ?kernel=&initrd=&cmdline=&vcpus=&mem=&disk=&autostart=1&embed=1. Parameters are untrusted: out-of-range numbers are
  * clamped, unknown values ignored, and each correction is reported so that the page can say so.
  */
 
@@ -31,6 +31,8 @@ export interface PageParameters {
   /** Absolute URLs of a kernel and an initramfs of one's own. */
   readonly kernelUrl: string | null;
   readonly initrdUrl: string | null;
+  /** Absolute URLs of images that become disks, with a local image over each. */
+  readonly diskUrls: readonly string[];
   readonly autostart: boolean;
   readonly embed: boolean;
   /** What was wrong with the parameters, for the person who wrote the link. */
@@ -49,6 +51,7 @@ export function parsePageParameters(search: string, base: string): PageParameter
   const url = (name: string) => readUrl(query.get(name), name, base, problems);
   const kernelUrl = url("kernel");
   const initrdUrl = url("initrd");
+  const diskUrls = query.getAll("disk").flatMap((text) => readUrl(text, "disk", base, problems) ?? []);
   if (initrdUrl && !kernelUrl) problems.push("initrd= needs kernel=");
   return {
     options: {
@@ -59,6 +62,7 @@ export function parsePageParameters(search: string, base: string): PageParameter
     },
     kernelUrl,
     initrdUrl: kernelUrl ? initrdUrl : null,
+    diskUrls,
     autostart: isOn(query.get("autostart")),
     embed: isOn(query.get("embed")),
     problems,

@@ -43,6 +43,38 @@ const READY = {
 describe("Launch", () => {
   const request = { source: { kind: "guest" } as const, options: DEFAULT_BOOT_OPTIONS, pcDevices: false };
 
+  it("makes the local image over a server's, uses one of before again, and hands both kinds on", async () => {
+    const configs: DomainConfig[] = [];
+    const asked: string[] = [];
+    const taken = (name: string) => Object.assign(new Error("the name is taken"), { code: name });
+    const host = {
+      ...hostThatKeeps(configs),
+      image: async (call: string, ...params: string[]) => {
+        asked.push(`${call} ${params.join(" ")}`);
+        if (call === "clone" && params[1] === "old.vhd") throw taken("name-taken");
+        return { parent: { told: "http://there/a.vhd" } };
+      },
+    } as unknown as HostApi;
+    const fetcher = site({ "http://there/k": [sized([1])] });
+    const source = { kind: "urls", kernel: "http://there/k", initrd: null } as const;
+    const disk = { readOnly: false, cdrom: false, layer: null };
+    const disks = [
+      { ...disk, vdev: "xvda", target: "http://there/a.vhd", layer: "new.vhd" },
+      { ...disk, vdev: "xvdb", target: "http://there/a.vhd", layer: "old.vhd" },
+      { ...disk, vdev: "xvdc", target: "cd.iso", cdrom: true },
+    ];
+    await new Launch({ host, fetcher, base: BASE }, { ...request, source, disks }).run();
+    expect(asked).toEqual(["clone http://there/a.vhd new.vhd", "clone http://there/a.vhd old.vhd", "info old.vhd"]);
+    expect(configs[0]?.disks).toEqual([
+      { target: "new.vhd", vdev: "xvda", access: "w" },
+      { target: "old.vhd", vdev: "xvdb", access: "w" },
+      { target: "cd.iso", vdev: "xvdc", access: "r", devtype: "cdrom" },
+    ]);
+    const other = { ...disks[1]!, target: "http://there/b.vhd" };
+    const refused = new Launch({ host, fetcher, base: BASE }, { ...request, source, disks: [other] });
+    await expect(refused.run()).rejects.toThrow("the name is taken");
+  });
+
   it("waits for the server, downloads with real bytes, and creates under a free name", async () => {
     const configs: DomainConfig[] = [];
     const fetcher = site({

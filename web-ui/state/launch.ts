@@ -3,9 +3,10 @@
  * attempt; its progress is a store the boot view shows. Names are made unique here because Domain0 refuses a second
  * domain of the same name.
  */
-import type { DomainConfig, DomId, HostApi } from "../../control-plane/api/index.js";
+import type { DiskConfig, DomainConfig, DomId, HostApi } from "../../control-plane/api/index.js";
 import { type BootOptions, OWN_KERNEL_CMDLINE } from "./boot-options.js";
 import { download } from "./download.js";
+import { imageFailure } from "./image-shelf.js";
 import { awaitGuest, type Fetch } from "./manifest.js";
 import { Store } from "./store.js";
 
@@ -21,11 +22,23 @@ export type GuestSource =
   | { readonly kind: "urls"; readonly kernel: string; readonly initrd: string | null }
   | { readonly kind: "files"; readonly kernel: NamedBlob; readonly initrd: NamedBlob | null };
 
+/** A disk that a new domain gets. */
+export interface LaunchDisk {
+  /** An image of this browser, or the address of one. */
+  readonly target: string;
+  readonly vdev: string;
+  readonly readOnly: boolean;
+  readonly cdrom: boolean;
+  /** The local image that takes what is written to one at an address; it is made when it is not there. */
+  readonly layer: string | null;
+}
+
 export interface LaunchRequest {
   readonly source: GuestSource;
   readonly options: BootOptions;
   /** A 16550, the debug console and the exit port, for kernels that are not PVH Linux. */
   readonly pcDevices: boolean;
+  readonly disks?: readonly LaunchDisk[];
 }
 
 export interface LaunchProgress {
@@ -79,8 +92,10 @@ export class Launch {
   async run(): Promise<LaunchResult> {
     const images = await this.images();
     this.abort.signal.throwIfAborted();
-    this.step("building", "Building the domain");
     const { host } = this.environment;
+    for (const disk of this.request.disks ?? []) await this.prepareLayer(disk);
+    this.abort.signal.throwIfAborted();
+    this.step("building", "Building the domain");
     const name = uniqueName(images.name, new Set((await host.list()).map((domain) => domain.name)));
     const domid = await host.create(this.config(name, images));
     this.step("running", "Started");
@@ -99,8 +114,22 @@ export class Launch {
       // Kept for its console and a core dump until the person destroys it.
       onCrash: "preserve",
       onWatchdog: "preserve",
+      disks: (this.request.disks ?? []).map(diskConfig),
       ...(pcDevices ? { platform: { serial: true, debugcon: true, exitPort: true } } : {}),
     };
+  }
+
+  /** A layer of before is used again when it stands on the same address. */
+  private async prepareLayer({ target, layer }: LaunchDisk): Promise<void> {
+    if (layer === null) return;
+    this.step("preparing", `Opening ${target}`);
+    const { host } = this.environment;
+    try {
+      await host.image("clone", target, layer);
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== "name-taken") throw imageFailure(`Opening ${target}`, error);
+      if ((await host.image("info", layer)).parent?.told !== target) throw error;
+    }
   }
 
   private images(): Promise<Images> {
@@ -170,6 +199,12 @@ export class Launch {
   private step(phase: LaunchProgress["phase"], text: string): void {
     this.progress.set({ phase, text, doneBytes: 0, totalBytes: null });
   }
+}
+
+/** As Domain0 wants it. */
+export function diskConfig({ target, vdev, readOnly, cdrom, layer }: LaunchDisk): DiskConfig {
+  const access = readOnly || cdrom ? "r" : "w";
+  return { target: layer ?? target, vdev, access, ...(cdrom ? { devtype: "cdrom" as const } : {}) };
 }
 
 /** "/boot/vmlinuz-6.1.0.bin" -> "vmlinuz-6.1.0": letters, digits, dot, dash and underscore, as xl accepts. */

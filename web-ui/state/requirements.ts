@@ -17,6 +17,8 @@ export interface BrowserFacts {
   readonly bigInt64: boolean;
   readonly moduleWorkers: boolean;
   readonly atomicsWaitInWorker: boolean;
+  /** The origin private file system with access handles, which images are kept in. Guests run without. */
+  readonly originFiles: boolean;
 }
 
 export interface Requirement {
@@ -89,13 +91,15 @@ export interface Verdict {
   readonly missing: readonly Requirement[];
   /** Whether the page is cross-origin isolated, and why not. Without it the machine has one thread. */
   readonly isolation: Isolation;
+  /** Whether images can be kept here. */
+  readonly images: boolean;
 }
 
 export type Isolation = "ok" | "insecure" | "framed" | "headers";
 
 export function judge(facts: BrowserFacts): Verdict {
   const missing = RULES.filter((rule) => !rule.has(facts)).map(({ name, why, since }) => ({ name, why, since }));
-  return { missing, isolation: judgeIsolation(facts) };
+  return { missing, isolation: judgeIsolation(facts), images: facts.originFiles };
 }
 
 function judgeIsolation(facts: BrowserFacts): Isolation {

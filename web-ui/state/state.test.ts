@@ -42,9 +42,15 @@ describe("format", () => {
 describe("page parameters", () => {
   const parse = (search: string) => parsePageParameters(search, "https://host/play/");
 
+  it("takes images of servers as disks", () => {
+    const { diskUrls, problems } = parse("?disk=a.vhd&disk=ftp://x/b.vhd");
+    expect([diskUrls.length, problems.length]).toEqual([1, 1]);
+  });
+
   it("takes defaults from nothing", () => {
     expect(parse("")).toEqual({
       options: DEFAULT_BOOT_OPTIONS,
+      diskUrls: [],
       kernelUrl: null,
       initrdUrl: null,
       autostart: false,
@@ -148,6 +154,7 @@ describe("requirements", () => {
     bigInt64: true,
     moduleWorkers: true,
     atomicsWaitInWorker: true,
+    originFiles: true,
   };
 
   it("passes a browser that has everything", () => {
@@ -162,7 +169,7 @@ describe("requirements", () => {
 
   it("blames headers, not the browser, when isolation alone is missing", () => {
     const facts = { ...all, crossOriginIsolated: false, sharedArrayBuffer: false, atomicsWaitInWorker: false };
-    expect(judge(facts)).toEqual({ missing: [], isolation: "headers" });
+    expect(judge(facts)).toEqual({ missing: [], isolation: "headers", images: true });
     expect(canRun(judge(facts))).toBe(true);
     expect(judge({ ...facts, framed: true }).isolation).toBe("framed");
     expect(judge({ ...facts, secureContext: false }).isolation).toBe("insecure");

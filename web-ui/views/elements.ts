@@ -2,6 +2,7 @@
 import { AppView } from "./app/index.js";
 import { BootView } from "./boot/index.js";
 import { ConsolesView } from "./consoles/index.js";
+import { DisksView } from "./disks/index.js";
 import { DomainsView } from "./domains/index.js";
 import { HypervisorLogView } from "./hypervisor-log/index.js";
 import { NoticesView } from "./notices/index.js";
@@ -12,6 +13,7 @@ export function defineElements(): void {
     "xl-app": AppView as unknown as CustomElementConstructor,
     "xl-boot": BootView as unknown as CustomElementConstructor,
     "xl-consoles": ConsolesView as unknown as CustomElementConstructor,
+    "xl-disks": DisksView as unknown as CustomElementConstructor,
     "xl-domains": DomainsView as unknown as CustomElementConstructor,
     "xl-hypervisor-log": HypervisorLogView as unknown as CustomElementConstructor,
     "xl-notices": NoticesView as unknown as CustomElementConstructor,

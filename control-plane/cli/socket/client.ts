@@ -183,6 +183,8 @@ function remoteHost(caller: Caller, pid: number): RemoteHost {
     detachDisk: none("detachDisk"),
     changeMedium: none("changeMedium"),
     image: ((name: string, ...params: unknown[]) => caller.call("image", [name, params])) as RemoteHost["image"],
+    // Nothing on this way carries progress.
+    imageJob: ((name: string, params: unknown[]) => caller.call("image", [name, params])) as RemoteHost["imageJob"],
     trigger: none("trigger"),
     dumpCore: (domid, onChunk) => dumpCore(caller, domid, onChunk),
     attachConsole: async (domid, kind, onData) =>

@@ -35,7 +35,7 @@ export class MemoryBytes {
   }
 
   /** All of it, as a copy. */
-  copy(): Uint8Array {
+  copy(): Uint8Array<ArrayBuffer> {
     return this.#bytes.slice(0, this.size);
   }
 }
@@ -208,6 +208,10 @@ export class MemoryFolder implements Folder {
 
   path(name: string): string {
     return `/${checkedName(name)}`;
+  }
+
+  async blob(name: string): Promise<Blob> {
+    return new Blob([this.contents(name).copy()]);
   }
 
   #refuseOpen(name: string): void {

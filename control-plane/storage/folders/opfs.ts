@@ -263,6 +263,17 @@ export class OpfsFolder implements Folder {
     return `/${checkedName(name)}`;
   }
 
+  async blob(name: string): Promise<Blob> {
+    const id = await this.#idOf(name);
+    const writer = [...(this.#open.get(id)?.users ?? [])].find((user) => user.mode === "write");
+    if (writer !== undefined) throw locked(name, "write");
+    try {
+      return await (await this.directory.getFileHandle(id)).getFile();
+    } catch (error) {
+      throw toStorageError(error, name);
+    }
+  }
+
   async #idOf(name: string): Promise<string> {
     const id = (await this.#names.read()).names[name];
     if (id === undefined) throw new StorageError("not-found", "there is no such file", { file: name });

@@ -6,12 +6,15 @@ import type { DomId, HostApi } from "../../../control-plane/api/index.js";
 import {
   DomainMonitor,
   explain,
+  ImageJobs,
+  ImageShelf,
   ISOLATION_ADVICE,
   type Isolation,
   isAlive,
   Launch,
   type LaunchRequest,
   type LaunchResult,
+  looksLikeImage,
   type PageParameters,
   type Settings,
   Store,
@@ -19,6 +22,7 @@ import {
 import { BootView, installDropTarget } from "../boot/index.js";
 import { type AppContext, h, type UiState, View, type ViewName } from "../common/index.js";
 import { ConsolesView } from "../consoles/index.js";
+import { DisksView } from "../disks/index.js";
 import { DomainsView } from "../domains/index.js";
 import { HypervisorLogView } from "../hypervisor-log/index.js";
 import { NoticesView } from "../notices/index.js";
@@ -31,6 +35,8 @@ export interface AppParts {
   readonly dark: Store<boolean>;
   readonly parameters: PageParameters;
   readonly isolation: Isolation;
+  /** Whether this browser can keep images. */
+  readonly images: boolean;
 }
 
 export class AppView extends View {
@@ -38,6 +44,9 @@ export class AppView extends View {
   private readonly notices = new NoticesView();
   private readonly bootView: BootView;
   private readonly consoles: ConsolesView;
+  private readonly disks: DisksView;
+  /** By the names of the domains. */
+  private readonly launches = new Map<string, LaunchRequest>();
   private readonly views: ReadonlyMap<ViewName, HTMLElement>;
   private readonly main = h("main", { id: "main" });
   private launch: Launch | null = null;
@@ -45,17 +54,27 @@ export class AppView extends View {
   constructor(private readonly parts: AppParts) {
     super();
     const ui = new Store<UiState>({ view: "new", selected: null });
+    const now = () => performance.now();
     const monitor = new DomainMonitor(parts.host, {
-      now: () => performance.now(),
+      now,
       onEvent: (event) => {
+        void this.lookAtImages();
         if (event.kind === "domain-shutdown") this.tellShutdown(event.domid, event.reason);
       },
       onError: (error) => this.context.fail(error),
     });
+    const storage = (navigator as Partial<Navigator>).storage ?? null;
     this.context = {
       ...parts,
       ui,
       monitor,
+      shelf: new ImageShelf({ host: parts.host, storage, available: parts.images }),
+      jobs: new ImageJobs(now),
+      launchedAs: (name) => this.launches.get(name),
+      useInNewDomain: (image) => {
+        ui.patch({ view: "new" });
+        this.bootView.useImage(image);
+      },
       singleThread: parts.isolation !== "ok",
       boot: (request) => this.boot(request),
       notify: (notice) => this.notices.show(notice),
@@ -64,9 +83,11 @@ export class AppView extends View {
     };
     this.bootView = new BootView(this.context);
     this.consoles = new ConsolesView(this.context);
+    this.disks = new DisksView(this.context);
     this.views = new Map<ViewName, HTMLElement>([
       ["new", this.bootView],
       ["consoles", this.consoles],
+      ["disks", this.disks],
       ["log", new HypervisorLogView(this.context)],
       ["xenstore", new XenstoreView(this.context)],
     ]);
@@ -85,9 +106,12 @@ export class AppView extends View {
     if (!parameters.embed)
       body.append(h("aside", { "aria-label": "Domains and machine" }, new DomainsView(this.context)));
     this.append(skip, parameters.embed ? buildEmbedBar(this.context) : buildHeader(this.context), body, this.notices);
-    installDropTarget((files) => {
-      this.context.ui.patch({ view: "new" });
-      this.bootView.takeFiles(files);
+    installDropTarget({
+      text: () =>
+        this.context.ui.get().view === "disks"
+          ? "Drop disk images to import them"
+          : "Drop a kernel and an initramfs to boot them, or disk images to import them",
+      take: (files) => this.takeFiles(files),
     });
     this.own(this.context.ui.subscribe(({ view }) => this.showView(view)));
     this.own(this.context.monitor.snapshot.subscribe(({ rows }) => this.classList.toggle("occupied", rows.length > 0)));
@@ -126,18 +150,43 @@ export class AppView extends View {
     });
   }
 
-  private async boot(request: LaunchRequest): Promise<void> {
-    if (this.launch) return;
+  /** On the disks screen everything is an image; elsewhere what is called like one. */
+  private takeFiles(files: readonly File[]): void {
+    const onDisks = this.context.ui.get().view === "disks";
+    const images = files.filter((file) => this.parts.images && (onDisks || looksLikeImage(file.name)));
+    const others = files.filter((file) => !images.includes(file));
+    if (images.length > 0) {
+      this.context.ui.patch({ view: "disks" });
+      void this.disks.takeFiles(images);
+    }
+    if (others.length === 0) return;
+    if (images.length === 0) this.context.ui.patch({ view: "new" });
+    this.bootView.takeFiles(others);
+  }
+
+  /** Events say who uses which image; a screen that shows it wants to know. */
+  private async lookAtImages(): Promise<void> {
+    if (this.context.ui.get().view !== "disks") return;
+    await this.context.shelf.look().catch((error: unknown) => this.context.fail(error));
+  }
+
+  private async boot(request: LaunchRequest): Promise<boolean> {
+    if (this.launch) return false;
     const { host } = this.parts;
     const launch = new Launch({ host, fetcher: (url, init) => fetch(url, init), base: document.baseURI }, request);
     this.launch = launch;
     const endProgress = this.bootView.showLaunch(launch);
     this.context.announce("Starting the domain");
     try {
-      await this.showStarted(await launch.run());
+      if (request.disks?.some(({ layer }) => layer !== null)) await this.context.shelf.persist();
+      const result = await launch.run();
+      this.launches.set(result.name, request);
+      await this.showStarted(result);
+      return true;
     } catch (error) {
       if (launch.cancelled) this.context.announce("Cancelled");
       else this.context.fail(error);
+      return false;
     } finally {
       endProgress();
       this.launch = null;
@@ -175,10 +224,12 @@ export class AppView extends View {
     });
   }
 
-  /** Asks before leaving only while a guest would be lost. */
+  /** Asks before leaving only while a guest, or work on an image, would be lost. */
   private warnBeforeUnload(): void {
     window.addEventListener("beforeunload", (event) => {
-      if (this.context.monitor.snapshot.get().rows.some(({ info }) => isAlive(info))) event.preventDefault();
+      const { monitor, jobs } = this.context;
+      const lost = jobs.running.get().length > 0 || monitor.snapshot.get().rows.some(({ info }) => isAlive(info));
+      if (lost) event.preventDefault();
     });
   }
 }

@@ -7,6 +7,7 @@ import { buildLogo } from "./logo.js";
 const PLACES: readonly (readonly [ViewName, string])[] = [
   ["new", "New domain"],
   ["consoles", "Consoles"],
+  ["disks", "Disks"],
   ["log", "Hypervisor log"],
   ["xenstore", "XenStore"],
 ];

@@ -1,6 +1,7 @@
 /** The first screen, and the one for every further domain: one clear button, its choices, one's own kernel, the machine. */
-import { type BootOptions, type GuestSource, type Launch, Store } from "../../state/index.js";
+import { type BootOptions, type GuestSource, type Launch, type LaunchDisk, Store } from "../../state/index.js";
 import { type AppContext, h, setText, View } from "../common/index.js";
+import { addAddress, addImage, buildDisksForm } from "./disks-form.js";
 import { LaunchProgressBar } from "./launch-progress.js";
 import { buildMachineFigure } from "./machine-figure.js";
 import { buildOptionsForm, describeOptions } from "./options-form.js";
@@ -8,6 +9,7 @@ import { OwnKernelForm } from "./own-kernel-form.js";
 
 export class BootView extends View {
   private readonly options: Store<BootOptions>;
+  private readonly disks = new Store<readonly LaunchDisk[]>([]);
   private readonly ownKernel: OwnKernelForm;
   private readonly button = h("button", { type: "button", class: "button primary", id: "boot" });
   private readonly chosen = h("p", { class: "chosen" });
@@ -17,6 +19,7 @@ export class BootView extends View {
   constructor(private readonly context: AppContext) {
     super();
     this.options = new Store(context.parameters.options);
+    for (const url of context.parameters.diskUrls) addAddress(this.disks, url);
     this.ownKernel = new OwnKernelForm(({ kernel, initrd, pcDevices }) =>
       this.boot({ kind: "files", kernel, initrd }, pcDevices),
     );
@@ -26,7 +29,9 @@ export class BootView extends View {
     const { parameters, monitor } = this.context;
     this.button.textContent = parameters.kernelUrl ? "Boot the linked kernel" : "Boot Debian";
     this.button.addEventListener("click", () => this.bootDefault());
-    this.own(this.options.subscribe((options) => setText(this.chosen, describeOptions(options))));
+    const describe = () => setText(this.chosen, describeOptions(this.options.get(), this.disks.get().length));
+    this.own(this.options.subscribe(describe));
+    this.own(this.disks.subscribe(describe));
     this.own(
       monitor.snapshot.subscribe(({ rows }) =>
         setText(this.heading, rows.length === 0 ? "A Linux machine in this tab" : "Another domain on this machine"),
@@ -45,7 +50,7 @@ export class BootView extends View {
         ),
         h("div", { class: "boot-action" }, this.button, this.chosen),
         this.progressSlot,
-        buildOptionsForm(this.options),
+        buildOptionsForm(this.options, buildDisksForm(this.disks, this.context.shelf)),
         this.ownKernel.element,
       ),
       buildMachineFigure(this.context.singleThread),
@@ -56,6 +61,13 @@ export class BootView extends View {
   bootDefault(): void {
     const { kernelUrl, initrdUrl } = this.context.parameters;
     this.boot(kernelUrl ? { kind: "urls", kernel: kernelUrl, initrd: initrdUrl } : { kind: "guest" }, false);
+  }
+
+  /** Puts an image among the disks of the next domain. */
+  useImage(image: string): void {
+    addImage(this.disks, image);
+    this.button.focus();
+    this.context.announce(`${image} is a disk of the next domain. Boot it with this button.`);
   }
 
   takeFiles(files: readonly File[]): void {
@@ -85,6 +97,13 @@ export class BootView extends View {
   }
 
   private boot(source: GuestSource, pcDevices: boolean): void {
-    void this.context.boot({ source, options: this.options.get(), pcDevices });
+    void this.bootWithDisks(source, pcDevices);
+  }
+
+  /** An image that is written to has one guest: the next domain starts without. */
+  private async bootWithDisks(source: GuestSource, pcDevices: boolean): Promise<void> {
+    const disks = this.disks.get();
+    const started = await this.context.boot({ source, options: this.options.get(), pcDevices, disks });
+    if (started) this.disks.set([]);
   }
 }

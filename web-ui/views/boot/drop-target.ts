@@ -1,17 +1,21 @@
 /** The whole window takes dropped files; a veil says what will happen with them. */
-import { h } from "../common/index.js";
+import { h, setText } from "../common/index.js";
+
+export interface DropHooks {
+  /** What will happen, as the veil says it. */
+  text(): string;
+  take(files: File[]): void;
+}
 
 /** Calls `take` with files dropped anywhere; other kinds of drag are left alone. */
-export function installDropTarget(take: (files: File[]) => void): void {
-  const veil = h(
-    "div",
-    { class: "drop-veil", hidden: true },
-    h("p", {}, "Drop a kernel and an initramfs to boot them"),
-  );
+export function installDropTarget({ text, take }: DropHooks): void {
+  const line = h("p", {});
+  const veil = h("div", { class: "drop-veil", hidden: true }, line);
   document.body.append(veil);
   let depth = 0;
   const hasFiles = (event: DragEvent) => event.dataTransfer?.types.includes("Files") ?? false;
   const show = (visible: boolean): void => {
+    setText(line, text());
     veil.hidden = !visible;
   };
   window.addEventListener("dragenter", (event) => {

@@ -18,22 +18,23 @@ const FLAVOUR_TEXTS: Readonly<Record<KernelFlavour, { title: string; detail: str
   full: { title: "Full kernel", detail: "linux-image-amd64: every driver, a larger download" },
 };
 
-export function describeOptions(options: BootOptions): string {
+export function describeOptions(options: BootOptions, disks: number): string {
   const parts = [
     FLAVOUR_TEXTS[options.flavour].title.toLowerCase(),
     formatCount(options.vcpus, "vCPU"),
     formatBytes(options.memoryMiB * 1048576),
   ];
+  if (disks > 0) parts.push(formatCount(disks, "disk"));
   if (options.cmdline !== null) parts.push("own command line");
   return parts.join(" · ");
 }
 
-/** The folded form; it writes what is chosen into `options`. */
-export function buildOptionsForm(options: Store<BootOptions>): HTMLElement {
+/** The folded form; it writes what is chosen into `options`. `disks` is the part about these. */
+export function buildOptionsForm(options: Store<BootOptions>, disks: HTMLElement): HTMLElement {
   return h(
     "details",
     { class: "choices" },
-    h("summary", {}, "Kernel, processors and memory"),
+    h("summary", {}, "Kernel, processors, memory and disks"),
     h(
       "div",
       { class: "choices-body" },
@@ -52,6 +53,7 @@ export function buildOptionsForm(options: Store<BootOptions>): HTMLElement {
         change: (index) => ({ memoryMiB: MEMORY_STEPS_MIB[index]! }),
         text: (value) => formatBytes(value.memoryMiB * 1048576),
       }),
+      disks,
       buildCmdline(options),
     ),
   );

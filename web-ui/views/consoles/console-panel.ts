@@ -7,6 +7,7 @@ import { clampFontSize, formatSeconds } from "../../state/index.js";
 import { CHORD_NAMES, TerminalSession } from "../../terminal/index.js";
 import { type AppContext, h, icon, setText, uniqueId } from "../common/index.js";
 import { BootStrip } from "./boot-strip.js";
+import { GuestDisks } from "./guest-disks.js";
 import { SearchBar } from "./search-bar.js";
 
 const KINDS: readonly ConsoleKind[] = ["pv", "serial"];
@@ -28,6 +29,7 @@ export class ConsolePanel {
   private readonly screens: readonly Screen[];
   private readonly search = new SearchBar(() => this.current.session);
   private readonly strip: BootStrip;
+  private readonly disks: GuestDisks;
   private readonly ended = h("p", { class: "console-ended", hidden: true });
   private readonly releases: (() => void)[] = [];
 
@@ -37,11 +39,13 @@ export class ConsolePanel {
     public name: string,
   ) {
     this.strip = new BootStrip((ms) => context.announce(`${this.name} is ready after ${formatSeconds(ms)}`));
+    this.disks = new GuestDisks(context, () => ({ domid: this.domid, name: this.name, alive: this.alive }));
     this.screens = KINDS.map((kind) => this.buildScreen(kind));
     this.element = h(
       "section",
       { class: "console-panel", id: this.id, role: "tabpanel", "aria-label": `Consoles of ${name}`, hidden: true },
       this.buildToolbar(),
+      this.disks.element,
       this.strip.element,
       this.search.element,
       h("div", { class: "screens" }, ...this.screens.map((screen) => screen.element)),
@@ -96,6 +100,7 @@ export class ConsolePanel {
 
   dispose(): void {
     for (const release of this.releases) release();
+    this.disks.dispose();
     for (const { session } of this.screens) session.dispose();
     this.strip.end();
     this.element.remove();
@@ -163,6 +168,7 @@ export class ConsolePanel {
       { class: "console-toolbar" },
       kinds,
       h("div", { class: "spacer" }),
+      this.disks.toggle,
       reader,
       fontButton(this.context, -1),
       fontButton(this.context, +1),

@@ -1,0 +1,267 @@
+/**
+ * Disks in the page, in a real Chromium against the simulated machine, whose images are real ones in memory: the tree
+ * by mouse and by keyboard, every action, and what axe-core says in both themes.
+ * Run: npx tsx --test tests/e2e/page-disks.e2e.ts
+ */
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import type { Browser, Page } from "playwright-core";
+import { launchBrowser } from "./browser.js";
+import { type FakeSite, startFakeSite } from "./fake-site.js";
+import { assertAccessible, dropFile, picture } from "./page-tools.js";
+
+let site: FakeSite;
+let browser: Browser;
+
+before(async () => {
+  site = await startFakeSite();
+  browser = await launchBrowser();
+});
+
+after(async () => {
+  await browser?.close();
+  await site?.close();
+});
+
+const TIMEOUT_MS = 30_000;
+const MIB = 2 ** 20;
+
+interface OpenOptions {
+  readonly query?: string;
+  readonly colorScheme?: "light" | "dark";
+  readonly width?: number;
+}
+
+/** Runs `use` on the disks screen of a fresh page, whose own errors fail the test. */
+async function onDisks(options: OpenOptions, use: (page: Page) => Promise<void>): Promise<void> {
+  const { query = "", colorScheme = "light", width = 1280 } = options;
+  const context = await browser.newContext({ colorScheme, viewport: { width, height: 800 } });
+  const page = await context.newPage();
+  const problems: string[] = [];
+  page.on("pageerror", (error) => problems.push(error.message));
+  page.on("console", (message) => message.type() === "error" && problems.push(message.text()));
+  page.setDefaultTimeout(TIMEOUT_MS);
+  // As in browsers that write no files for pages: only then can a test see the download.
+  await page.addInitScript(() => Object.assign(window, { showSaveFilePicker: undefined }));
+  await page.goto(`${site.url}?fake=1${query}`);
+  await page.getByRole("navigation").getByRole("button", { name: "Disks" }).click();
+  await use(page);
+  assert.deepEqual(problems, []);
+  await context.close();
+}
+
+const item = (page: Page, name: string) => page.getByRole("treeitem", { name: new RegExp(`^${name},`) });
+const action = (page: Page, name: string) =>
+  page.getByRole("group", { name: /^Actions for/ }).getByRole("button", { name, exact: true });
+
+async function create(page: Page, name: string, size: string): Promise<void> {
+  await page.getByRole("button", { name: "Create" }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel("Name").fill(name);
+  await dialog.getByLabel("Size").fill(size);
+  await dialog.getByRole("button", { name: "Create" }).click();
+  await item(page, name).waitFor();
+}
+
+/** Chooses an image and one of its actions, and agrees to what is suggested. */
+async function act(page: Page, image: string, name: string, agree: string): Promise<void> {
+  await item(page, image).locator(".image-row").first().click();
+  await action(page, name).click();
+  await page.getByRole("dialog").getByRole("button", { name: agree }).click();
+}
+
+describe("images", () => {
+  it("are created, snapshot, cloned, gone back with, merged and deleted with what stands on them", () =>
+    onDisks({}, async (page) => {
+      await create(page, "disk.vhd", "64 MiB");
+      await act(page, "disk.vhd", "Snapshot", "Take the snapshot");
+      await item(page, "disk-snapshot-1.vhd")
+        .getByRole("treeitem", { name: /^disk\.vhd,/ })
+        .waitFor();
+      await act(page, "disk-snapshot-1.vhd", "Clone", "Clone");
+      await item(page, "disk-snapshot-1.vhd")
+        .getByRole("treeitem", { name: /^disk-clone-1\.vhd,/ })
+        .waitFor();
+      await act(page, "disk.vhd", "Go back", "Go back");
+      await act(page, "disk-clone-1.vhd", "Delete", "Delete");
+      await item(page, "disk-clone-1.vhd").waitFor({ state: "detached" });
+      await act(page, "disk.vhd", "Merge down", "Merge");
+      await item(page, "disk-snapshot-1.vhd").waitFor({ state: "detached" });
+      await act(page, "disk.vhd", "Check", "Close");
+      await act(page, "disk.vhd", "Snapshot", "Take the snapshot");
+      await item(page, "disk-snapshot-1.vhd").locator(".image-row").first().click();
+      await action(page, "Delete").click();
+      await page.getByRole("dialog").getByText("disk.vhd stand on it").waitFor();
+      await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
+      await page.getByText("No image yet.").waitFor();
+    }));
+
+  it("grow, refuse what is no name or size, and say the next step when something fails", () =>
+    onDisks({}, async (page) => {
+      await create(page, "disk.vhd", "64 MiB");
+      await page.getByRole("button", { name: "Create" }).click();
+      const dialog = page.getByRole("dialog");
+      await dialog.getByRole("button", { name: "Create" }).click();
+      await dialog.getByText("There is an image disk.vhd already.").waitFor();
+      await dialog.getByLabel("Name").fill("other.vhd");
+      await dialog.getByLabel("Size").fill("much");
+      await dialog.getByRole("button", { name: "Create" }).click();
+      await dialog.getByText('"much" is no size.').waitFor();
+      await page.keyboard.press("Escape");
+      await item(page, "disk.vhd").click();
+      await action(page, "Resize").click();
+      await dialog.getByLabel("Size").fill("1 GiB");
+      await dialog.getByRole("button", { name: "Resize" }).click();
+      await page.getByRole("treeitem", { name: "disk.vhd, dynamic VHD, 1 GiB" }).waitFor();
+      await dropFile(page, "no.vhd", new Uint8Array(1024));
+      await page.getByRole("treeitem", { name: /^no\.vhd, cannot be read/ }).waitFor();
+      await act(page, "no.vhd", "Check", "Close");
+    }));
+
+  it("come in by dropping, and go out in another format", () =>
+    onDisks({}, async (page) => {
+      const bytes = new Uint8Array(2 * MIB);
+      bytes.fill(7, MIB);
+      await dropFile(page, "disk.raw", bytes);
+      await page.getByRole("treeitem", { name: "disk.raw, raw, 2 MiB" }).waitFor();
+      await dropFile(page, "disk.raw", bytes);
+      await page.getByRole("treeitem", { name: "disk-2.raw, raw, 2 MiB" }).waitFor();
+      await action(page, "Export").click();
+      const [download] = await Promise.all([
+        page.waitForEvent("download"),
+        page.getByRole("dialog").getByRole("button", { name: "Export" }).click(),
+      ]);
+      assert.equal(download.suggestedFilename(), "disk-2.vhd");
+    }));
+
+  it("go straight into a file where the browser lets a page write one", () =>
+    onDisks({}, async (page) => {
+      await dropFile(page, "disk.raw", new Uint8Array(2 * MIB).fill(7));
+      await item(page, "disk.raw").waitFor();
+      // The site's own files can be written in the same way, and need no window of the browser's to choose one.
+      await page.evaluate(() => {
+        Object.assign(window, {
+          async showSaveFilePicker() {
+            return (await navigator.storage.getDirectory()).getFileHandle("saved", { create: true });
+          },
+        });
+      });
+      await action(page, "Export").click();
+      await page.getByRole("dialog").getByLabel("As").selectOption("The file as it is");
+      await page.getByRole("dialog").getByRole("button", { name: "Export" }).click();
+      await page.getByText("disk.raw exported").waitFor({ state: "attached" });
+      const saved = await page.evaluate(async () => {
+        const handle = await (await navigator.storage.getDirectory()).getFileHandle("saved");
+        const bytes = new Uint8Array(await (await handle.getFile()).arrayBuffer());
+        return { size: bytes.length, right: bytes.every((byte) => byte === 7) };
+      });
+      assert.deepEqual(saved, { size: 2 * MIB, right: true });
+    }));
+
+  it("are a tree for the keyboard", () =>
+    onDisks({}, async (page) => {
+      await create(page, "disk.vhd", "64 MiB");
+      await act(page, "disk.vhd", "Snapshot", "Take the snapshot");
+      const parent = item(page, "disk-snapshot-1.vhd");
+      await parent.waitFor();
+      const focused = () =>
+        page.evaluate(
+          () => (document.activeElement as HTMLElement).dataset.name ?? document.activeElement?.textContent,
+        );
+      await parent.focus();
+      await page.keyboard.press("ArrowDown");
+      assert.equal(await focused(), "disk.vhd");
+      await page.keyboard.press("ArrowLeft");
+      assert.equal(await focused(), "disk-snapshot-1.vhd");
+      await page.keyboard.press("ArrowLeft");
+      assert.equal(await parent.getAttribute("aria-expanded"), "false");
+      await page.keyboard.press("ArrowRight");
+      await page.keyboard.press("End");
+      assert.equal(await focused(), "disk.vhd");
+      await page.keyboard.press("Enter");
+      assert.equal(await focused(), "Snapshot");
+      await page.keyboard.press("Enter");
+      await page.getByRole("dialog").waitFor();
+    }));
+
+  it("need files of the site: without, the screen says what is missing and what works", () =>
+    onDisks({ query: "&lack=originFiles" }, async (page) => {
+      await page.getByText("it has no origin private file system").waitFor();
+      await page.getByText("Guests run all the same").waitFor();
+      await assertAccessible(page, "no files");
+    }));
+});
+
+describe("disks of a domain", () => {
+  it("are given at its start, listed, attached, snapshot, cloned beside it and detached", () =>
+    onDisks({}, async (page) => {
+      await create(page, "disk.vhd", "64 MiB");
+      await create(page, "second.vhd", "64 MiB");
+      await item(page, "disk.vhd").click();
+      await action(page, "Use in a new domain").click();
+      await page.getByText("1 disk").waitFor();
+      await page.getByRole("button", { name: "Boot Debian" }).click();
+      await page.getByRole("tab", { name: "debian-cloud" }).waitFor();
+      await page.getByRole("button", { name: "Disks", exact: true }).last().click();
+      await page.getByRole("row", { name: /xvda disk\.vhd 64 MiB connected/ }).waitFor();
+      await page.getByRole("button", { name: "Attach a disk" }).click();
+      const dialog = page.getByRole("dialog");
+      await dialog.getByLabel("Image").selectOption("second.vhd");
+      assert.equal(await dialog.getByLabel("Name in the guest").inputValue(), "xvdb");
+      await dialog.getByLabel("As a CD-ROM").check();
+      await dialog.getByRole("button", { name: "Attach" }).click();
+      const second = page.getByRole("row", { name: /xvdb second\.vhd/ });
+      await second.waitFor();
+      await assertAccessible(page, "disks of a domain");
+      await picture(page, "guest-disks");
+      await page.getByRole("button", { name: "Actions for xvdb" }).click();
+      await page.getByRole("menuitem", { name: "Eject" }).click();
+      await page.getByRole("row", { name: /xvdb empty drive/ }).waitFor();
+      await page.getByRole("button", { name: "Actions for xvdb" }).click();
+      await page.getByRole("menuitem", { name: "Detach" }).click();
+      await page.getByRole("row", { name: /xvdb/ }).waitFor({ state: "detached" });
+      await page.getByRole("button", { name: "Actions for xvda" }).click();
+      await page.getByRole("menuitem", { name: "Start a clone beside it" }).click();
+      await page.getByRole("tab", { name: "debian-cloud-2", selected: true }).waitFor();
+      await page.getByRole("navigation").getByRole("button", { name: "Disks" }).click();
+      await page.getByRole("treeitem", { name: /^disk-clone-1\.vhd.*used by debian-cloud-2 as xvda/ }).waitFor();
+      await item(page, "disk-clone-1.vhd").locator(".image-row").first().click();
+      await action(page, "Delete").click();
+      await page.getByRole("alert").getByText("Detach the disk, or shut the domain down first.").waitFor();
+    }));
+});
+
+describe("what the disks screen looks like", () => {
+  for (const colorScheme of ["light", "dark"] as const) {
+    it(`has no axe-core violation, ${colorScheme}`, () =>
+      onDisks({ colorScheme }, async (page) => {
+        await assertAccessible(page, "no image");
+        await create(page, "disk.vhd", "64 MiB");
+        await act(page, "disk.vhd", "Snapshot", "Take the snapshot");
+        await act(page, "disk-snapshot-1.vhd", "Clone", "Clone");
+        await create(page, "another.vhd", "10 GiB");
+        await item(page, "disk-clone-1.vhd").locator(".image-row").first().click();
+        await assertAccessible(page, "images");
+        await picture(page, `disks-${colorScheme}`);
+        await page.getByRole("button", { name: "Create" }).click();
+        await assertAccessible(page, "form");
+        await picture(page, `disks-form-${colorScheme}`);
+        await page.keyboard.press("Escape");
+        await page.getByRole("navigation").getByRole("button", { name: "New domain" }).click();
+        await page.getByText("Kernel, processors, memory and disks").click();
+        await page.getByRole("button", { name: "Image of this browser" }).click();
+        await page.getByRole("dialog").getByRole("button", { name: "Add" }).click();
+        await assertAccessible(page, "disks of a new domain");
+        await picture(page, `disks-new-domain-${colorScheme}`);
+      }));
+  }
+
+  it("fits a phone", () =>
+    onDisks({ width: 360 }, async (page) => {
+      await create(page, "a-rather-long-name-of-an-image.vhd", "64 MiB");
+      await act(page, "a-rather-long-name-of-an-image.vhd", "Snapshot", "Take the snapshot");
+      await item(page, "a-rather-long-name-of-an-image-snapshot-1.vhd").waitFor();
+      assert.equal(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth), 0);
+      await picture(page, "disks-phone");
+    }));
+});

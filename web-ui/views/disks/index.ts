@@ -1,0 +1,2 @@
+/** Front door of the disks screen. */
+export { DisksView } from "./disks-view.js";
