@@ -21,6 +21,7 @@ const PROGRAMS: readonly Program[] = [
   { commands: ["tar"], package: "tar" },
   { commands: ["gzip"], package: "gzip" },
   { commands: ["gcc"], package: "gcc" },
+  { commands: ["mke2fs"], package: "e2fsprogs" },
   { commands: ["qemu-img"], package: "qemu-utils" },
   { commands: ["vhdiinfo"], package: "libvhdi-utils" },
   { commands: ["/usr/bin/python3"], package: "python3-libvhdi", probe: ["-c", "import pyvhdi"] },

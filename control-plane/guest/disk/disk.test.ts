@@ -51,21 +51,12 @@ describe("a merged root", () => {
   });
 });
 
-function toolsAreThere(): boolean {
-  try {
-    for (const tool of ["mke2fs", "debugfs"]) execFileSync(tool, ["-V"], { stdio: "ignore" });
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 describe("a file system", () => {
   const folder = mkdtempSync(join(tmpdir(), "xenolith-ext4-"));
   afterAll(() => rmSync(folder, { recursive: true }));
   const file = (path: string, mode: number, text = path) => ({ path, mode: S_IFREG | mode, data: encodeUtf8(text) });
 
-  it.skipIf(!toolsAreThere())("has contents, owners and whole modes without root", async () => {
+  it("has contents, owners and whole modes without root", async () => {
     const image = join(folder, "a.img");
     const entries = [
       { path: "etc", mode: S_IFDIR | 0o755, data: new Uint8Array(0) },
