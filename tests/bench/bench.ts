@@ -38,11 +38,21 @@ async function ifPossible<T>(what: string, make: () => T | Promise<T>): Promise<
   }
 }
 
-async function makePeers(options: Options, scratch: string): Promise<{ peers: Peer[]; tools32: boolean }> {
+/** For QEMU's disk; ours finds nothing for these. Guests for anything else boot without them, in less. */
+const DISK_MODULES = ["virtio_pci", "virtio_blk"];
+
+interface Peers {
+  readonly peers: readonly Peer[];
+  /** The same machines with what programs for disks need. */
+  readonly diskPeers: readonly Peer[];
+  readonly tools32: boolean;
+}
+
+async function makePeers(options: Options, scratch: string): Promise<Peers> {
   const cacheDir = defaultCacheDir();
-  // QEMU's disk; here these drivers find nothing.
-  const modules = options.workloads.some(({ group }) => group === "disk") ? ["virtio_pci", "virtio_blk"] : [];
-  const guest = unwrap(await prepareGuest({ flavour: options.flavour, modules }));
+  const guestWith = async (modules: readonly string[]) =>
+    unwrap(await prepareGuest({ flavour: options.flavour, modules }));
+  const guest = await guestWith([]);
   const busybox = unwrap(readCpio(new Uint8Array(readFileSync(guest.initramfs)))).find(
     (e) => e.path === "bin/busybox",
   )!;
@@ -53,14 +63,19 @@ async function makePeers(options: Options, scratch: string): Promise<{ peers: Pe
     64: busybox.data,
     ...(i386 ? { 32: i386.busybox } : {}),
   });
-  const peers = [xenolith(guest, programs, scratch, options.jit)];
-  if (options.peers.includes("qemu")) peers.push(qemu(guest, programs, scratch));
+  const machines = (of: typeof guest): Peer[] => [
+    xenolith(of, programs, scratch, options.jit),
+    ...(options.peers.includes("qemu") ? [qemu(of, programs, scratch)] : []),
+  ];
+  const peers = machines(guest);
   if (options.peers.includes("v86") && i386) {
     const peer = await ifPossible("v86", () => v86(i386, programs, scratch, cacheDir));
     if (peer) peers.push(peer);
   }
   if (options.peers.includes("native")) peers.push(native(programs));
-  return { peers, tools32: i386 !== null };
+  const needsDisk = options.workloads.some(({ group }) => group === "disk");
+  const diskPeers = needsDisk ? machines(await guestWith(DISK_MODULES)) : [];
+  return { peers, diskPeers, tools32: i386 !== null };
 }
 
 /** Runs everyone in turn; who goes first alternates, so that a drift of the machine's speed favours nobody. */
@@ -108,7 +123,7 @@ function report(peers: readonly Peer[], one: Measured, two: Measured, disks: Mea
 
 /** All of a run with the machines that it starts; the exit status. */
 async function bench(options: Options, scratch: string): Promise<number> {
-  const { peers, tools32 } = await makePeers(options, scratch);
+  const { peers, diskPeers, tools32 } = await makePeers(options, scratch);
   const tasks = tasksOf(options.workloads, options.words, options.scale).filter(
     ({ command }) => tools32 || !command.includes("busybox.32"),
   );
@@ -126,11 +141,7 @@ async function bench(options: Options, scratch: string): Promise<number> {
     peers.filter((peer) => peer.smp),
     2,
   );
-  const disks = await measured(
-    ofGroup("disk"),
-    peers.filter((peer) => peer.disk),
-    1,
-  );
+  const disks = await measured(ofGroup("disk"), diskPeers, 1);
   report(peers, one, two, disks);
   if (options.json !== undefined) writeFileSync(options.json, toJson(one, two, disks));
   return judge(options, one, two, disks);
