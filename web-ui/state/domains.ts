@@ -3,6 +3,7 @@
  * from the CPU seconds between two looks. Events only mean "look again"; what is shown always comes from a full list.
  */
 import type { DomainInfo, DomId, HostApi, HostEvent, HostInfo } from "../../control-plane/api/index.js";
+import { Looks } from "./looks.js";
 import { Store } from "./store.js";
 
 /** One sample a second, a minute of them. */
@@ -64,9 +65,8 @@ export class DomainMonitor {
   readonly snapshot = new Store<Snapshot>(EMPTY_SNAPSHOT);
   private timer: ReturnType<typeof setInterval> | null = null;
   private unsubscribe: (() => void) | null = null;
-  private looking: Promise<void> | null = null;
-  private again = false;
   private failed = false;
+  private readonly looks = new Looks(() => this.lookOnce());
 
   constructor(
     private readonly host: HostApi,
@@ -93,30 +93,19 @@ export class DomainMonitor {
     return this.snapshot.get().rows.find((row) => row.info.domid === domid);
   }
 
-  /** Looks once; a call during a look causes exactly one more after it. */
   look(): Promise<void> {
-    if (this.looking) {
-      this.again = true;
-      return this.looking;
-    }
-    this.looking = this.lookUntilSettled().finally(() => {
-      this.looking = null;
-    });
-    return this.looking;
+    return this.looks.look();
   }
 
-  private async lookUntilSettled(): Promise<void> {
-    do {
-      this.again = false;
-      try {
-        const [infos, host] = await Promise.all([this.host.list(), this.host.info()]);
-        this.snapshot.set(advance(this.snapshot.get(), infos, host, this.hooks.now()));
-        this.failed = false;
-      } catch (error) {
-        // Told once, not every second.
-        if (!this.failed) this.hooks.onError(error);
-        this.failed = true;
-      }
-    } while (this.again);
+  private async lookOnce(): Promise<void> {
+    try {
+      const [infos, host] = await Promise.all([this.host.list(), this.host.info()]);
+      this.snapshot.set(advance(this.snapshot.get(), infos, host, this.hooks.now()));
+      this.failed = false;
+    } catch (error) {
+      // Told once, not every second.
+      if (!this.failed) this.hooks.onError(error);
+      this.failed = true;
+    }
   }
 }

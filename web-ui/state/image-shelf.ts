@@ -6,6 +6,7 @@ import type { DiskInfo, DomId, HostApi, ImageNode } from "../../control-plane/ap
 import { PageError } from "./errors.js";
 import { formatBytes } from "./format.js";
 import { allImages } from "./image-names.js";
+import { Looks } from "./looks.js";
 import { Store } from "./store.js";
 
 /** Of navigator.storage; null where the browser has none. */
@@ -46,8 +47,7 @@ export interface ShelfParts {
 export class ImageShelf {
   readonly snapshot = new Store<ShelfSnapshot>(EMPTY);
   readonly available: boolean;
-  private looking: Promise<void> | null = null;
-  private again = false;
+  private readonly looks = new Looks(() => this.lookOnce());
   private askedToPersist = false;
 
   constructor(private readonly parts: ShelfParts) {
@@ -66,31 +66,19 @@ export class ImageShelf {
     return this.snapshot.get().uses.get(name) ?? [];
   }
 
-  /** Looks once; a call during a look causes exactly one more after it. */
   look(): Promise<void> {
-    if (!this.available) return Promise.resolve();
-    if (this.looking) {
-      this.again = true;
-      return this.looking;
-    }
-    this.looking = this.lookUntilSettled().finally(() => {
-      this.looking = null;
-    });
-    return this.looking;
+    return this.available ? this.looks.look() : Promise.resolve();
   }
 
-  private async lookUntilSettled(): Promise<void> {
-    do {
-      this.again = false;
-      const [trees, uses, room] = await Promise.all([
-        this.parts.host.image("tree"),
-        this.lookAtUses(),
-        this.lookAtRoom(),
-      ]);
-      const next = { trees, uses, room };
-      // Who looks again and again is not disturbed by what stayed the same.
-      if (textOf(next) !== textOf(this.snapshot.get())) this.snapshot.set(next);
-    } while (this.again);
+  private async lookOnce(): Promise<void> {
+    const [trees, uses, room] = await Promise.all([
+      this.parts.host.image("tree"),
+      this.lookAtUses(),
+      this.lookAtRoom(),
+    ]);
+    const next = { trees, uses, room };
+    // Who looks again and again is not disturbed by what stayed the same.
+    if (textOf(next) !== textOf(this.snapshot.get())) this.snapshot.set(next);
   }
 
   private async lookAtUses(): Promise<ReadonlyMap<string, readonly ImageUse[]>> {
