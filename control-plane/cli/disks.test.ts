@@ -2,7 +2,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Host } from "../api/host.js";
 import { FakeCore } from "../core-link/fake.js";
 import { makeElf } from "../domain/testing/kernels.js";
@@ -11,8 +11,8 @@ import { nodeFinder } from "../storage/folders/finder-node.js";
 import { ImageLibrary } from "../storage/index.js";
 import { LogRing, SeededRandom } from "../util/index.js";
 import { formatSize, parseSize } from "./commands/vhd/size.js";
-import { runProgram } from "./program.js";
 import { type HostServer, serveSocket } from "./socket/index.js";
+import { xl } from "./testing/run-xl.js";
 
 const base = mkdtempSync(join(tmpdir(), "xl-disks-"));
 let folder: string;
@@ -33,24 +33,6 @@ afterEach(async () => {
 afterAll(() => rmSync(base, { recursive: true }));
 
 const path = (name: string) => join(folder, name);
-
-async function xl(...args: string[]): Promise<{ status: number; out: string; err: string }> {
-  const texts = { out: "", err: "" };
-  const keep = (key: "out" | "err") => (data: string | Uint8Array, done?: unknown) => {
-    texts[key] += typeof data === "string" ? data : Buffer.from(data).toString();
-    if (typeof done === "function") done();
-    return true;
-  };
-  const spies = [
-    vi.spyOn(process.stdout, "write").mockImplementation(keep("out")),
-    vi.spyOn(process.stderr, "write").mockImplementation(keep("err")),
-  ];
-  try {
-    return { status: await runProgram(args), ...texts };
-  } finally {
-    for (const spy of spies) spy.mockRestore();
-  }
-}
 
 async function startHost(): Promise<void> {
   const core = new FakeCore();

@@ -2,7 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, test, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, test } from "vitest";
 import { Host, type RegionSource } from "../api/host.js";
 import type { DomId } from "../api/index.js";
 import { FakeCore } from "../core-link/fake.js";
@@ -11,8 +11,8 @@ import { Toolstack } from "../domain/toolstack.js";
 import { LogRing, SeededRandom } from "../util/index.js";
 import { parseMemory } from "./commands/lifecycle.js";
 import { formatUptime } from "./commands/list.js";
-import { runProgram } from "./program.js";
 import { type HostServer, serveSocket } from "./socket/index.js";
+import { xl } from "./testing/run-xl.js";
 import { VERB_GROUPS } from "./verbs/index.js";
 
 const REGIONS: RegionSource = {
@@ -32,32 +32,6 @@ function makeHost(): { host: Host; core: FakeCore; toolstack: Toolstack } {
     core,
     toolstack,
   };
-}
-
-interface Said {
-  readonly status: number;
-  readonly out: string;
-  readonly err: string;
-}
-
-/** Runs one command line in this process. */
-async function xl(...args: string[]): Promise<Said> {
-  const texts = { out: "", err: "" };
-  const keep = (key: "out" | "err") => (data: string | Uint8Array, done?: unknown) => {
-    texts[key] += typeof data === "string" ? data : Buffer.from(data).toString();
-    if (typeof done === "function") done();
-    return true;
-  };
-  const spies = [
-    vi.spyOn(process.stdout, "write").mockImplementation(keep("out")),
-    vi.spyOn(process.stderr, "write").mockImplementation(keep("err")),
-  ];
-  try {
-    const status = await runProgram(args);
-    return { status, ...texts };
-  } finally {
-    for (const spy of spies) spy.mockRestore();
-  }
 }
 
 const folder = mkdtempSync(join(tmpdir(), "xl-verbs-"));

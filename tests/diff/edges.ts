@@ -6,7 +6,7 @@
 import type { Assembler } from "../../wasm-core/isa/asm/index.js";
 import type { Random } from "../support/random.js";
 import type { Mode } from "./machine.js";
-import type { Item, Label, Program } from "./program.js";
+import { Draft, type Label, type Program } from "./program.js";
 import { DATA, DATA_BYTES, EDGE_PAGES, EDGES, FS_BASE_32, GS_BASE, RSP_AT_START, STACK, STACK_BYTES } from "./space.js";
 import { addressOf, Steering } from "./steering.js";
 
@@ -61,10 +61,9 @@ const NUMBERS = ["rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "
 type Bits = keyof typeof VALUES;
 
 export class EdgeMaker {
-  readonly #items: Item[] = [];
+  readonly #draft = new Draft();
   readonly #functions: Label[] = [];
   readonly #steering: Steering;
-  #labels = 0;
   #bases: readonly string[] = [];
 
   constructor(
@@ -77,53 +76,39 @@ export class EdgeMaker {
 
   make(): Program {
     const { random } = this;
-    const end = this.#label();
-    for (let i = 1 + random.below(2); i > 0; i--) this.#functions.push(this.#label());
-    this.#items.push(this.#steering.start(2, 3 + random.below(4)));
-    const top = this.#here();
+    const end = this.#draft.label();
+    for (let i = 1 + random.below(2); i > 0; i--) this.#functions.push(this.#draft.label());
+    this.#draft.items.push(this.#steering.start(2, 3 + random.below(4)));
+    const top = this.#draft.here();
     for (let i = 1 + random.below(4); i > 0; i--) this.#segment();
-    this.#items.push(...this.#steering.again(2, top), { kind: "branch", opcode: [0xe9], wide: true, to: end });
+    this.#draft.items.push(...this.#steering.again(2, top), { kind: "branch", opcode: [0xe9], wide: true, to: end });
     for (const f of this.#functions) this.#function(f);
-    this.#place(end);
+    this.#draft.place(end);
     this.#line("here: jmp here");
-    return { items: this.#items, end };
-  }
-
-  #label(): Label {
-    return this.#labels++;
-  }
-
-  #place(label: Label): void {
-    this.#items.push({ kind: "label", label });
-  }
-
-  #here(): Label {
-    const label = this.#label();
-    this.#place(label);
-    return label;
+    return { items: this.#draft.items, end };
   }
 
   #line(source: string): void {
     const { bytes } = this.assembler.assemble(`.code${this.mode}\n${source}`, { origin: 0 });
-    this.#items.push({ kind: "bytes", bytes });
+    this.#draft.items.push({ kind: "bytes", bytes });
   }
 
   /** Loads, then a loop; a fault goes on behind it. */
   #segment(): void {
     const { random } = this;
-    const next = this.#label();
-    this.#items.push(this.#steering.goOnAt(next));
+    const next = this.#draft.label();
+    this.#draft.items.push(this.#steering.goOnAt(next));
     const stack = random.once(3) ? this.#edge() & -8 : RSP_AT_START;
     this.#line(`mov ${this.#wide("rsp")}, ${stack}`);
     this.#bases = [random.pick(BASES[this.mode]), random.pick(BASES[this.mode])];
     for (const b of this.#bases) this.#line(`mov ${b}, ${this.#edge()}`);
     if (random.once(3)) this.#line(`mov ecx, ${random.below(9)}`);
     if (random.once(5)) this.#overCode();
-    this.#items.push(this.#steering.start(0, 1 + random.below(40)));
-    const top = this.#here();
+    this.#draft.items.push(this.#steering.start(0, 1 + random.below(40)));
+    const top = this.#draft.here();
     for (let i = 2 + random.below(12); i > 0; i--) this.#part();
-    this.#items.push(...this.#steering.again(0, top));
-    this.#place(next);
+    this.#draft.items.push(...this.#steering.again(0, top));
+    this.#draft.place(next);
   }
 
   /** Where pages of different kinds meet, and a little around it. */
@@ -160,15 +145,15 @@ export class EdgeMaker {
         this.#line(this.#stack());
         return;
       case 4: {
-        const over = this.#label();
-        this.#items.push({ kind: "branch", opcode: [0x70 + random.below(16)], wide: false, to: over });
+        const over = this.#draft.label();
+        this.#draft.items.push({ kind: "branch", opcode: [0x70 + random.below(16)], wide: false, to: over });
         for (let i = 1 + random.below(3); i > 0; i--) this.#line(random.once(2) ? this.#access() : this.#change());
-        this.#place(over);
+        this.#draft.place(over);
         return;
       }
       case 5:
         if (random.once(2)) {
-          this.#items.push({ kind: "branch", opcode: [0xe8], wide: true, to: random.pick(this.#functions) });
+          this.#draft.items.push({ kind: "branch", opcode: [0xe8], wide: true, to: random.pick(this.#functions) });
           return;
         }
         break;
@@ -183,7 +168,7 @@ export class EdgeMaker {
 
   #function(label: Label): void {
     const { random } = this;
-    this.#place(label);
+    this.#draft.place(label);
     this.#bases = [random.pick(BASES[this.mode])];
     for (let i = random.below(4); i > 0; i--) this.#line(random.once(2) ? this.#stack() : this.#access());
     this.#line(random.once(4) ? `ret ${8 * random.below(3)}` : "ret");
@@ -323,20 +308,20 @@ export class EdgeMaker {
   /** Stores off one base that walks up to the code of its loop: bytes that are no code first, then some that are. */
   #overCode(): void {
     const { random } = this;
-    const target = this.#label();
+    const target = this.#draft.label();
     const base = random.pick(this.#bases);
     const by = 130 + random.below(500);
     const step = 8 << random.below(4);
     const rounds = 8 + random.below(40);
-    this.#items.push({ kind: "page-end", before: 64 });
-    this.#items.push(addressOf(this.mode, NUMBERS.indexOf(base.replace("e", "r")), target, -by - step * rounds));
-    this.#items.push(this.#steering.start(1, rounds + 3));
-    const top = this.#here();
+    this.#draft.items.push({ kind: "page-end", before: 64 });
+    this.#draft.items.push(addressOf(this.mode, NUMBERS.indexOf(base.replace("e", "r")), target, -by - step * rounds));
+    this.#draft.items.push(this.#steering.start(1, rounds + 3));
+    const top = this.#draft.here();
     this.#line(`mov byte ptr [${base}], al`);
     this.#line(`add byte ptr [${base} + ${by + 1}], 1`);
     this.#line(`add ${base}, ${step}`);
-    this.#place(target);
+    this.#draft.place(target);
     this.#line("mov edx, 0x1234");
-    this.#items.push(...this.#steering.again(1, top));
+    this.#draft.items.push(...this.#steering.again(1, top));
   }
 }

@@ -5,7 +5,7 @@
 import type { Random } from "../support/random.js";
 import { FREE, type Instructions, loadImmediate, MOST_OPERAND, randomAddress, type X87Kind } from "./instruction.js";
 import type { Mode } from "./machine.js";
-import type { Item, Label, Program } from "./program.js";
+import { Draft, type Item, type Label, type Program } from "./program.js";
 import { ALIAS, CODE, DATA, DATA_BYTES, RSP_AT_START } from "./space.js";
 import { addressOf, Steering } from "./steering.js";
 
@@ -25,8 +25,7 @@ const jcc = (cc: number, to: Label, wide: boolean): Item => branch(wide ? [0x0f,
 const little = (value: number): number[] => [0, 8, 16, 24].map((s) => (value >> s) & 0xff);
 
 export class ProgramMaker {
-  readonly #items: Item[] = [];
-  #labels = 0;
+  readonly #draft = new Draft();
   readonly #functions: Label[] = [];
   readonly #steering: Steering;
 
@@ -40,16 +39,16 @@ export class ProgramMaker {
 
   make(): Program {
     const { random } = this;
-    const end = this.#label();
-    for (let i = 1 + random.below(4); i > 0; i--) this.#functions.push(this.#label());
-    this.#items.push(this.#steering.start(ROUNDS, 4 + random.below(random.once(4) ? 60 : 12)));
-    const top = this.#here();
+    const end = this.#draft.label();
+    for (let i = 1 + random.below(4); i > 0; i--) this.#functions.push(this.#draft.label());
+    this.#draft.items.push(this.#steering.start(ROUNDS, 4 + random.below(random.once(4) ? 60 : 12)));
+    const top = this.#draft.here();
     for (let i = 1 + random.below(5); i > 0; i--) this.#segment();
-    this.#items.push(...this.#steering.again(ROUNDS, top), branch(JMP, end));
+    this.#draft.items.push(...this.#steering.again(ROUNDS, top), branch(JMP, end));
     for (const f of this.#functions) this.#function(f);
-    this.#place(end);
-    this.#items.push(bytes(0xeb, 0xfe));
-    return { items: this.#items, end };
+    this.#draft.place(end);
+    this.#draft.items.push(bytes(0xeb, 0xfe));
+    return { items: this.#draft.items, end };
   }
 
   /** REX.W where there is one. */
@@ -57,52 +56,38 @@ export class ProgramMaker {
     return this.mode === 64 ? [0x48] : [];
   }
 
-  #label(): Label {
-    return this.#labels++;
-  }
-
-  #place(label: Label): void {
-    this.#items.push({ kind: "label", label });
-  }
-
-  #here(): Label {
-    const label = this.#label();
-    this.#place(label);
-    return label;
-  }
-
   #segment(): void {
     const { random } = this;
-    const next = this.#label();
-    this.#items.push(this.#steering.goOnAt(next), loadImmediate(RSP, BigInt(RSP_AT_START)));
-    if (random.once(8)) this.#items.push({ kind: "page-end", before: random.below(24) });
-    if (random.once(2)) this.#items.push(bytes(0xdb, 0xe3));
-    if (random.once(6)) this.#items.push(bytes(0xfc));
+    const next = this.#draft.label();
+    this.#draft.items.push(this.#steering.goOnAt(next), loadImmediate(RSP, BigInt(RSP_AT_START)));
+    if (random.once(8)) this.#draft.items.push({ kind: "page-end", before: random.below(24) });
+    if (random.once(2)) this.#draft.items.push(bytes(0xdb, 0xe3));
+    if (random.once(6)) this.#draft.items.push(bytes(0xfc));
     if (random.once(2)) this.#defaultMxcsr();
     if (random.once(4)) this.#toAlias();
     this.#block(4 + random.below(24), 0);
-    this.#place(next);
+    this.#draft.place(next);
   }
 
   /** Goes on in the other mapping of the code: LEA RAX, XOR EAX, JMP RAX. */
   #toAlias(): void {
-    const here = this.#label();
-    this.#items.push(addressOf(this.mode, 0, here), bytes(0x35, ...little(ALIAS ^ CODE)), bytes(0xff, 0xe0));
-    this.#place(here);
+    const here = this.#draft.label();
+    this.#draft.items.push(addressOf(this.mode, 0, here), bytes(0x35, ...little(ALIAS ^ CODE)), bytes(0xff, 0xe0));
+    this.#draft.place(here);
   }
 
   /** PUSH 1F80h, LDMXCSR [RSP], POP RAX. */
   #defaultMxcsr(): void {
-    this.#items.push(bytes(0x68, ...little(0x1f80), 0x0f, 0xae, 0x14, 0x24, 0x58));
+    this.#draft.items.push(bytes(0x68, ...little(0x1f80), 0x0f, 0xae, 0x14, 0x24, 0x58));
   }
 
   #function(label: Label): void {
     const { random } = this;
-    if (random.once(3)) this.#items.push({ kind: "page-end", before: random.below(24) });
-    this.#place(label);
+    if (random.once(3)) this.#draft.items.push({ kind: "page-end", before: random.below(24) });
+    this.#draft.place(label);
     this.#block(1 + random.below(6), 2);
-    if (random.once(4)) this.#items.push(bytes(0xc2, 8 * random.below(3), 0));
-    else this.#items.push(bytes(0xc3));
+    if (random.once(4)) this.#draft.items.push(bytes(0xc2, 8 * random.below(3), 0));
+    else this.#draft.items.push(bytes(0xc3));
   }
 
   #block(count: number, depth: number): void {
@@ -121,7 +106,7 @@ export class ProgramMaker {
         if (depth < 2) this.#loop(depth);
         break;
       case 4:
-        if (depth < 2) this.#items.push(branch(CALL, random.pick(this.#functions)));
+        if (depth < 2) this.#draft.items.push(branch(CALL, random.pick(this.#functions)));
         break;
       case 5:
         if (depth < 2) this.#indirectCall();
@@ -142,28 +127,28 @@ export class ProgramMaker {
         this.#float(depth);
         break;
       default:
-        this.#items.push(...this.instructions.random(random));
+        this.#draft.items.push(...this.instructions.random(random));
     }
   }
 
   /** A forward branch over something. */
   #skip(depth: number): void {
     const { random } = this;
-    const over = this.#label();
-    if (random.once(8)) this.#items.push(branch([random.pick([0xe0, 0xe1, 0xe2, 0xe3])], over, false));
-    else this.#items.push(jcc(random.below(16), over, random.once(2)));
+    const over = this.#draft.label();
+    if (random.once(8)) this.#draft.items.push(branch([random.pick([0xe0, 0xe1, 0xe2, 0xe3])], over, false));
+    else this.#draft.items.push(jcc(random.below(16), over, random.once(2)));
     this.#block(1 + random.below(4), Math.max(depth, 1));
-    this.#place(over);
+    this.#draft.place(over);
   }
 
   /** Numbers pushed on the x87's stack, computed with, now and then in a loop, and popped: mostly as many. */
   #float(depth: number): void {
     const { random } = this;
-    if (random.once(3)) this.#items.push(bytes(0xdb, 0xe3));
+    if (random.once(3)) this.#draft.items.push(bytes(0xdb, 0xe3));
     if (random.once(3)) this.#controlWord(random.pick(CONTROL_WORDS));
     const count = 1 + random.below(4);
     const some = (kind: X87Kind, most: number): void => {
-      for (let i = most; i > 0; i--) this.#items.push(...this.instructions.x87(kind, random));
+      for (let i = most; i > 0; i--) this.#draft.items.push(...this.instructions.x87(kind, random));
     };
     some("load", count);
     if (depth < 2 && random.once(2)) {
@@ -175,13 +160,13 @@ export class ProgramMaker {
       });
     } else some("work", 1 + random.below(6));
     // FNSTSW AX, SAHF: what comes next may branch on it.
-    if (random.once(4)) this.#items.push(bytes(0xdf, 0xe0, 0x9e));
+    if (random.once(4)) this.#draft.items.push(bytes(0xdf, 0xe0, 0x9e));
     some("store", random.once(8) ? random.below(6) : count);
   }
 
   /** PUSH, FLDCW [RSP], POP RAX. */
   #controlWord(value: number): void {
-    this.#items.push(bytes(0x68, ...little(value), 0xd9, 0x2c, 0x24, 0x58));
+    this.#draft.items.push(bytes(0x68, ...little(value), 0xd9, 0x2c, 0x24, 0x58));
   }
 
   #loop(depth: number): void {
@@ -191,10 +176,10 @@ export class ProgramMaker {
   /** A loop around what `body` makes. */
   #around(depth: number, body: () => void): void {
     const { random } = this;
-    this.#items.push(this.#steering.start(depth, 1 + random.below(random.once(4) ? 40 : 6)));
-    const top = this.#here();
+    this.#draft.items.push(this.#steering.start(depth, 1 + random.below(random.once(4) ? 40 : 6)));
+    const top = this.#draft.here();
     body();
-    this.#items.push(this.#steering.countDown(depth, random.once(2)), jcc(random.once(2) ? 5 : 15, top, true));
+    this.#draft.items.push(this.#steering.countDown(depth, random.once(2)), jcc(random.once(2) ? 5 : 15, top, true));
   }
 
   /** Through a register, or a table in memory. */
@@ -202,36 +187,36 @@ export class ProgramMaker {
     const { random } = this;
     const register = random.pick(FREE.filter((n) => n < 8));
     const slot = TABLE_AT + 8 * random.below(8);
-    this.#items.push(addressOf(this.mode, register, random.pick(this.#functions)));
-    if (random.once(2)) this.#items.push(bytes(0xff, 0xd0 | register));
+    this.#draft.items.push(addressOf(this.mode, register, random.pick(this.#functions)));
+    if (random.once(2)) this.#draft.items.push(bytes(0xff, 0xd0 | register));
     else {
-      this.#items.push(bytes(...this.#wide, 0x89, 0x04 | (register << 3), 0x25, ...little(slot)));
-      this.#items.push(bytes(0xff, 0x14, 0x25, ...little(slot)));
+      this.#draft.items.push(bytes(...this.#wide, 0x89, 0x04 | (register << 3), 0x25, ...little(slot)));
+      this.#draft.items.push(bytes(0xff, 0x14, 0x25, ...little(slot)));
     }
   }
 
   #indirectJump(): void {
     const { random } = this;
     const register = random.pick(FREE.filter((n) => n < 8));
-    const to = this.#label();
-    this.#items.push(addressOf(this.mode, register, to), bytes(0xff, 0xe0 | register));
+    const to = this.#draft.label();
+    this.#draft.items.push(addressOf(this.mode, register, to), bytes(0xff, 0xe0 | register));
     this.#block(1 + random.below(3), 2);
-    this.#place(to);
+    this.#draft.place(to);
   }
 
   /** Overwrites the opcode of `op EAX, EBX`, or the constant of MOV, somewhere behind or ahead. */
   #patch(): void {
     const { random } = this;
-    const target = this.#label();
+    const target = this.#draft.label();
     const opcode = random.once(2);
     const value = opcode ? random.pick(PATCHES) : random.below(256);
     const patch = this.#store(target, opcode ? 0 : 1, value);
     const behind = random.once(2);
-    if (behind) this.#items.push(...patch);
+    if (behind) this.#draft.items.push(...patch);
     this.#block(random.below(3), 2);
-    this.#place(target);
-    this.#items.push(opcode ? bytes(random.pick(PATCHES), 0xd8) : bytes(0xb8, ...little(random.u32())));
-    if (!behind) this.#items.push(...patch);
+    this.#draft.place(target);
+    this.#draft.items.push(opcode ? bytes(random.pick(PATCHES), 0xd8) : bytes(0xb8, ...little(random.u32())));
+    if (!behind) this.#draft.items.push(...patch);
   }
 
   /** Stores a byte behind a label: as MOV, by STOSB, or, where anything may be written, as locked XOR. */
@@ -248,17 +233,19 @@ export class ProgramMaker {
 
   #pair(depth: number): void {
     const { random } = this;
-    this.#items.push(bytes(0x50 | random.pick(FREE.filter((n) => n < 8))));
+    this.#draft.items.push(bytes(0x50 | random.pick(FREE.filter((n) => n < 8))));
     this.#block(random.below(3), Math.max(depth, 1));
-    this.#items.push(bytes(0x58 | random.pick(FREE.filter((n) => n < 8))));
+    this.#draft.items.push(bytes(0x58 | random.pick(FREE.filter((n) => n < 8))));
   }
 
   #repeat(): void {
     const { random } = this;
     const load = (register: number, v: bigint): Item => loadImmediate(register, BigInt.asUintN(this.mode, v));
-    this.#items.push(load(1, BigInt(random.below(random.once(6) ? 600 : 30))));
-    this.#items.push(load(6, randomAddress(random, MOST_OPERAND)), load(7, randomAddress(random, MOST_OPERAND)));
+    this.#draft.items.push(load(1, BigInt(random.below(random.once(6) ? 600 : 30))));
+    this.#draft.items.push(load(6, randomAddress(random, MOST_OPERAND)), load(7, randomAddress(random, MOST_OPERAND)));
     const rex = random.once(3) ? this.#wide : [];
-    this.#items.push(bytes(random.once(2) ? 0xf3 : 0xf2, ...rex, random.pick([0xa4, 0xa5, 0xaa, 0xab, 0xa6, 0xae])));
+    this.#draft.items.push(
+      bytes(random.once(2) ? 0xf3 : 0xf2, ...rex, random.pick([0xa4, 0xa5, 0xaa, 0xab, 0xa6, 0xae])),
+    );
   }
 }

@@ -30,6 +30,28 @@ export type Item =
   /** a jump over the rest of the page up to `before` bytes before its end */
   | { readonly kind: "page-end"; readonly before: number };
 
+/** A program in the making. */
+export class Draft {
+  readonly items: Item[] = [];
+  #labels = 0;
+
+  label(): Label {
+    return this.#labels++;
+  }
+
+  /** The label stands here. */
+  place(label: Label): void {
+    this.items.push({ kind: "label", label });
+  }
+
+  /** A label that stands here. */
+  here(): Label {
+    const label = this.label();
+    this.place(label);
+    return label;
+  }
+}
+
 export interface Program {
   readonly items: readonly Item[];
   /** Where it is over. */

@@ -4,51 +4,25 @@
  * Run: npx tsx --test tests/e2e/page-disks.e2e.ts
  */
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
-import type { Browser, Page } from "playwright-core";
-import { launchBrowser } from "./browser.js";
-import { type FakeSite, startFakeSite } from "./fake-site.js";
+import { describe, it } from "node:test";
+import type { Page } from "playwright-core";
+import { fakePages, type OpenOptions } from "./fake-page.js";
 import { assertAccessible, dropFile, picture } from "./page-tools.js";
 
-let site: FakeSite;
-let browser: Browser;
-
-before(async () => {
-  site = await startFakeSite();
-  browser = await launchBrowser();
-});
-
-after(async () => {
-  await browser?.close();
-  await site?.close();
-});
-
-const TIMEOUT_MS = 30_000;
 const MIB = 2 ** 20;
 
-interface OpenOptions {
-  readonly query?: string;
-  readonly colorScheme?: "light" | "dark";
-  readonly width?: number;
-}
+const withPage = fakePages();
 
-/** Runs `use` on the disks screen of a fresh page, whose own errors fail the test. */
-async function onDisks(options: OpenOptions, use: (page: Page) => Promise<void>): Promise<void> {
-  const { query = "", colorScheme = "light", width = 1280 } = options;
-  const context = await browser.newContext({ colorScheme, viewport: { width, height: 800 } });
-  const page = await context.newPage();
-  const problems: string[] = [];
-  page.on("pageerror", (error) => problems.push(error.message));
-  page.on("console", (message) => message.type() === "error" && problems.push(message.text()));
-  page.setDefaultTimeout(TIMEOUT_MS);
-  // As in browsers that write no files for pages: only then can a test see the download.
-  await page.addInitScript(() => Object.assign(window, { showSaveFilePicker: undefined }));
-  await page.goto(`${site.url}?fake=1${query}`);
-  await page.getByRole("navigation").getByRole("button", { name: "Disks" }).click();
-  await use(page);
-  assert.deepEqual(problems, []);
-  await context.close();
-}
+/** As in browsers that write no files for pages: only then can a test see the download. */
+const withoutFilePicker = (page: Page): Promise<unknown> =>
+  page.addInitScript(() => Object.assign(window, { showSaveFilePicker: undefined }));
+
+/** Runs `use` on the disks screen of a fresh page. */
+const onDisks = (options: OpenOptions, use: (page: Page) => Promise<void>): Promise<void> =>
+  withPage({ ...options, prepare: withoutFilePicker }, async (page) => {
+    await page.getByRole("navigation").getByRole("button", { name: "Disks" }).click();
+    await use(page);
+  });
 
 const item = (page: Page, name: string) => page.getByRole("treeitem", { name: new RegExp(`^${name},`) });
 const action = (page: Page, name: string) =>

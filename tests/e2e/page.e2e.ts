@@ -7,54 +7,12 @@ import assert from "node:assert/strict";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, before, describe, it } from "node:test";
-import type { Browser, BrowserContext, Page } from "playwright-core";
-import { launchBrowser } from "./browser.js";
-import { type FakeSite, startFakeSite } from "./fake-site.js";
+import { describe, it } from "node:test";
+import type { Page } from "playwright-core";
+import { fakePages, TIMEOUT_MS } from "./fake-page.js";
 import { assertAccessible, picture } from "./page-tools.js";
 
-let site: FakeSite;
-let browser: Browser;
-
-before(async () => {
-  site = await startFakeSite();
-  browser = await launchBrowser();
-});
-
-after(async () => {
-  await browser?.close();
-  await site?.close();
-});
-
-/** Generous: the machines that run tests are shared. */
-const TIMEOUT_MS = 30_000;
-
-interface OpenOptions {
-  readonly query?: string;
-  readonly colorScheme?: "light" | "dark";
-  readonly width?: number;
-  readonly height?: number;
-}
-
-/** Runs `use` on a fresh page and then asserts that the page reported no error of its own. */
-async function withPage(
-  options: OpenOptions,
-  use: (page: Page, context: BrowserContext) => Promise<void>,
-): Promise<void> {
-  const { query = "", colorScheme = "light", width = 1280, height = 800 } = options;
-  const context = await browser.newContext({ colorScheme, viewport: { width, height } });
-  await context.grantPermissions(["clipboard-read", "clipboard-write"]);
-  const page = await context.newPage();
-  const problems: string[] = [];
-  page.on("pageerror", (error) => problems.push(error.message));
-  page.on("console", (message) => message.type() === "error" && problems.push(message.text()));
-  page.setDefaultTimeout(TIMEOUT_MS);
-  await page.goto(`${site.url}?fake=1${query}`);
-  await page.waitForSelector("xl-app, .requirements");
-  await use(page, context);
-  assert.deepEqual(problems, []);
-  await context.close();
-}
+const withPage = fakePages();
 
 /** The text of the shown terminal, without xterm's padding. */
 function screenText(page: Page): Promise<string> {
