@@ -19,8 +19,11 @@ const PROMPT = "xenolith:/# ";
  */
 const STATUS = /<status (\d+)>/;
 const LINE_END = "\r\n";
-/** Reads commands without a line editor, so that its escape sequences are not in the output. */
-const READ_LOOP = 'stty -echo; while read -r line; do eval "$line"; echo "<status $?>"; done\n';
+/**
+ * Reads commands without a line editor, so that its escape sequences are not in the output, and keeps the kernel's messages
+ * in its log: on a busy host they may come at any time, and tests read them there.
+ */
+const READ_LOOP = 'dmesg -n 1; stty -echo; while read -r line; do eval "$line"; echo "<status $?>"; done\n';
 const LINE_LIMIT = 4000;
 
 export interface DebianOptions extends Partial<DomainConfig> {
