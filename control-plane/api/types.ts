@@ -262,7 +262,7 @@ export interface HostApi {
   unpause(domid: DomId): Promise<void>;
   /** Asks the guest through control/shutdown; resolves once it is written. */
   shutdown(domid: DomId, reason: "poweroff" | "reboot" | "suspend"): Promise<void>;
-  /** Resolves when the domain has shut down or is gone. */
+  /** Resolves when the domain has shut down and its images are closed, or is gone. */
   waitShutdown(domid: DomId): Promise<{ reason: ShutdownReason; exitStatus?: number }>;
   destroy(domid: DomId): Promise<void>;
   rename(domid: DomId, name: string): Promise<void>;

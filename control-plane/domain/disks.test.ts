@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, it, vi } from "vitest";
 import { Host } from "../api/host.js";
 import type { DiskConfig, DomainConfig, DomId } from "../api/types.js";
 import { FakeCore } from "../core-link/fake.js";
-import { ImageLibrary, ImageStore, MemoryFolder, oneStore } from "../storage/index.js";
+import { type Disk, ImageLibrary, ImageStore, MemoryFolder, oneStore } from "../storage/index.js";
 import { LogRing, SeededRandom } from "../util/index.js";
 import { makeElf } from "./testing/kernels.js";
 import { Toolstack } from "./toolstack.js";
@@ -11,6 +11,7 @@ import { Toolstack } from "./toolstack.js";
 const MIB = 2 ** 20;
 const XVDA = 51712;
 const XVDB = 51728;
+const POWEROFF = 0;
 const REBOOT = 1;
 
 class Rig {
@@ -22,7 +23,7 @@ class Rig {
   readonly toolstack: Toolstack;
   readonly host: Host;
 
-  constructor() {
+  constructor(opened: (disk: Disk) => Promise<Disk> = async (disk) => disk) {
     const { core, log, images } = this;
     core.calls.machineInit(4096, 1, 0, 0, 0);
     const clock = { now: () => 0 };
@@ -33,7 +34,7 @@ class Rig {
       log,
       coreSink: null,
       later: (work) => void setTimeout(work),
-      openDisk: (target, options) => images.openDisk(target, options),
+      openDisk: async (target, options) => opened(await images.openDisk(target, options)),
     });
     this.host = new Host({ core, toolstack: this.toolstack, log, clock, pcpus: 1, images, close: async () => {} });
   }
@@ -133,6 +134,30 @@ describe("a domain's disks", () => {
       code: "bad-config",
       message: expect.stringMatching(message),
     });
+  });
+
+  it("are closed before anybody hears that the guest has ended", async () => {
+    let release = () => {};
+    const closing = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const slow = new Rig(async (disk) => {
+      const close = disk.close.bind(disk);
+      disk.close = () => closing.then(close);
+      return disk;
+    });
+    await slow.host.image("create", "a.vhd", { bytes: 64 * MIB, kind: "dynamic" });
+    const domid = await slow.create([A], { onPoweroff: "preserve" });
+    let ended = false;
+    const end = slow.host.waitShutdown(domid).then(() => {
+      ended = true;
+    });
+    slow.core.guestShutdown(domid, POWEROFF);
+    await slow.settle();
+    expect(ended).toBe(false);
+    release();
+    await end;
+    await slow.host.image("convert", "a.vhd", "copy.img", { kind: "raw" });
   });
 
   it("are closed when the machine ends", async () => {

@@ -241,17 +241,16 @@ export class Toolstack {
 
   #stopped(record: DomainRecord, outcome: Outcome): void {
     const { domid } = record;
-    record.ended.resolve(outcome);
     this.store.announceRelease();
     this.#emit({ kind: "domain-shutdown", domid, ...outcome });
     const action = actionFor(record.config, outcome);
     void this.#queues.enqueue(domid, async () => {
       // Somebody may have destroyed it meanwhile.
-      if (this.registry.get(domid) === record && !record.dying) await this.#aftermath(record, action);
+      if (this.registry.get(domid) === record && !record.dying) await this.#aftermath(record, outcome, action);
     });
   }
 
-  async #aftermath(record: DomainRecord, action: LifecycleAction): Promise<void> {
+  async #aftermath(record: DomainRecord, outcome: Outcome, action: LifecycleAction): Promise<void> {
     const aftermath = planAftermath(action);
     if (aftermath.rename) {
       record.name = this.#freeName(record.name);
@@ -262,7 +261,9 @@ export class Toolstack {
     // What was attached and detached meanwhile stays so.
     const config = { ...record.config, disks: [...record.disks.values()].map((disk) => disk.config) };
     // A successor wants the images, and nobody writes to them any more.
-    if (record.outcome?.reason !== "suspend") await runAll(this.#context, record, ["close-disks"]);
+    if (outcome.reason !== "suspend") await runAll(this.#context, record, ["close-disks"]);
+    // Not before: who waits for the end may want the images as much as a successor does.
+    record.ended.resolve(outcome);
     // The successor is the same machine to its owner; one that stays beside it keeps its own identity.
     const uuid = aftermath.rename ? randomUuid(this.parts.random) : record.uuid;
     const name = aftermath.rename ? config.name : record.name;
