@@ -1,2 +1,20 @@
+export { formatIp, formatMac, parseIp, parseMac } from "./addresses.js";
+export { Capture, type CaptureListener, type CaptureOptions, type CaptureStats, type Timer } from "./capture/index.js";
 export { GsoType, HEADER_BYTES, MOST_FRAGMENTS, MOST_FRAME_BYTES, Packet } from "./packet.js";
 export type { Station, Wire } from "./station.js";
+export {
+  type DropName,
+  type Flow,
+  type FlowDirection,
+  type Impairment,
+  type ImpairmentStats,
+  type MacInfo,
+  type MacLimits,
+  type Port,
+  type PortCounters,
+  type PortInfo,
+  type PortOptions,
+  Switch,
+  type SwitchParts,
+  type SwitchStats,
+} from "./switch/index.js";
