@@ -53,7 +53,7 @@ export interface LineImpairment {
 
 /** What changes of an interface; what is absent stays. */
 export interface VifChange {
-  /** The cable: a guest's driver sees it go and come. */
+  /** The cable: without it frames both ways are dropped. The guest's driver has no way to see that. */
   readonly linkUp?: boolean;
   /** 0 is no limit. */
   readonly rateBytesPerSecond?: number;
@@ -108,22 +108,26 @@ export interface LearnedMac {
   readonly ageSeconds: number;
 }
 
-/** Who talks to whom: one direction of a conversation. */
-export interface NetworkFlow {
-  /** Names of ports; the second is null of what goes to several. */
-  readonly from: string;
-  readonly to: string | null;
-  /** "tcp", "udp", "icmp", "icmpv6", "arp", or a number: of the IP protocol, or the EtherType as "0x88cc". */
-  readonly protocol: string;
-  /** IP addresses where there are some, MAC addresses elsewhere. */
-  readonly source: string;
-  readonly destination: string;
-  /** Absent where the protocol has none. */
-  readonly sourcePort?: number;
-  readonly destinationPort?: number;
-  readonly vlan: number;
+export interface FlowDirection {
   readonly frames: number;
   readonly bytes: number;
+  /** Mean of the last seconds. */
+  readonly bytesPerSecond: number;
+}
+
+/** Who talks to whom. */
+export interface NetworkFlow {
+  /** Who asks and who answers: IP addresses where there are some, MAC addresses elsewhere. */
+  readonly client: string;
+  readonly server: string;
+  /** "tcp", "udp", "icmp", "icmpv6", "ip-47", "arp", "ethernet". */
+  readonly protocol: string;
+  /** The service's port of TCP and UDP, the type of a frame of something else than IP; null where there is none. */
+  readonly service: number | null;
+  readonly vlan: number;
+  /** From the client to the server, and back. */
+  readonly sent: FlowDirection;
+  readonly received: FlowDirection;
   /** Since the first and the last frame. */
   readonly ageSeconds: number;
   readonly idleSeconds: number;
