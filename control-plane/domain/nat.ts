@@ -1,6 +1,5 @@
 /** The user-mode network behind the switch "nat". */
-import type { Switch, Timer } from "../net/index.js";
-import type { Outside } from "../net/outside/index.js";
+import type { Outside, Switch, Timer } from "../net/index.js";
 import type { Clock, LogRing, Random } from "../util/index.js";
 import type { MakeUserNetwork } from "./networks.js";
 

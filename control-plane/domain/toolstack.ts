@@ -7,7 +7,7 @@ import type { DomainConfig, DomId, HostEvent, LifecycleAction } from "../api/typ
 import { ConsoleStream } from "../backends/console/index.js";
 import { type CoreLink, machineView } from "../core-link/index.js";
 import { EventChannels } from "../evtchn/index.js";
-import type { Outside } from "../net/outside/index.js";
+import type { Outside } from "../net/index.js";
 import { type Clock, err, type LogRing, ok, type Random, type Result, randomUuid } from "../util/index.js";
 import { XenstoreServer } from "../xenstore/index.js";
 import type { AtomContext } from "./atoms.js";

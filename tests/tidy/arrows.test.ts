@@ -31,7 +31,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "control-plane/util",
   ],
   "control-plane/xenbus": ["control-plane/backends/backend.ts", "control-plane/util", "control-plane/xenstore"],
-  "control-plane/net": ["control-plane/core-link", "control-plane/util"],
+  "control-plane/net": ["control-plane/core-link", "control-plane/net/outside", "control-plane/util"],
   "control-plane/net/outside": ["control-plane/util"],
   "control-plane/backends": [
     ABI,
@@ -61,7 +61,6 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "control-plane/formats",
     "control-plane/gnttab",
     "control-plane/net",
-    "control-plane/net/outside",
     "control-plane/storage",
     "control-plane/util",
     "control-plane/xenbus",
