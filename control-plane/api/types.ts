@@ -48,6 +48,7 @@ export interface DomainConfig {
   /** What a plain PVH machine lacks. */
   readonly platform?: PlatformConfig;
   readonly disks?: readonly DiskConfig[];
+  readonly vifs?: readonly VifConfig[];
   /** Keys placed under /local/domain/<id>/data before the guest starts. */
   readonly xenstoreData?: Readonly<Record<string, string>>;
 }
@@ -86,6 +87,39 @@ export interface DiskInfo {
   readonly backendPath: string;
   /** What it did so far. */
   readonly counters: Readonly<Record<string, number>>;
+}
+
+/** A network interface, as xl-network-configuration(5) describes it. */
+export interface VifConfig {
+  /** Number of the device in the guest; the next free one when absent. */
+  readonly devid?: number;
+  /** "00:16:3e:xx:xx:xx"; one of Xen's own is drawn when absent. */
+  readonly mac?: string;
+  /** The switch it is plugged into. Absent is the user-mode network, which leads out. */
+  readonly bridge?: string;
+  /** The guest's driver: netif as Linux has it, or netchannel2. */
+  readonly type?: "vif" | "vif2";
+  /** Most queues that the guest may use; as many as it has vCPUs when absent. */
+  readonly queues?: number;
+  readonly mtu?: number;
+  /** Most bytes per second that the guest may send. */
+  readonly rateBytesPerSecond?: number;
+  /** Frames travel through the switch with this tag, 1 to 4094, and the guest sees none. */
+  readonly vlan?: number;
+  /** The address that the user-mode network is to give it; any sender's address but this is dropped. */
+  readonly ip?: string;
+  /** Name in lists and captures; vif<domid>.<devid> when absent. */
+  readonly vifname?: string;
+  /** Ports of the host that lead to the guest, on the user-mode network. */
+  readonly forwards?: readonly PortForward[];
+}
+
+export interface PortForward {
+  readonly protocol: "tcp" | "udp";
+  /** Where the host listens; 127.0.0.1 when absent. Port 0 is any that is free: `VifInfo` tells which. */
+  readonly hostAddress?: string;
+  readonly hostPort: number;
+  readonly guestPort: number;
 }
 
 export interface PlatformConfig {

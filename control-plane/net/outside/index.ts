@@ -1,0 +1,10 @@
+export type {
+  DatagramEvents,
+  Listener,
+  Outside,
+  OutsideDatagrams,
+  OutsideError,
+  OutsideStream,
+  Resolution,
+  StreamEvents,
+} from "./outside.js";
