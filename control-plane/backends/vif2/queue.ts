@@ -373,6 +373,7 @@ export class Vif2Queue {
   }
 
   #break(why: string): false {
+    if (this.#stopped) return false;
     this.stop();
     this.parts.broken(why);
     return false;
