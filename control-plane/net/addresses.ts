@@ -1,4 +1,4 @@
-/** MAC and IP addresses as people write them, and as bytes. IPv6 as RFC 5952 wants it: lower case, the longest run of zeros cut. */
+/** MAC and IP addresses as people write them, and as bytes. IPv6 as [RFC 5952] wants it: lower case, the longest run of zeros cut. */
 
 const hex = (byte: number): string => byte.toString(16).padStart(2, "0");
 

@@ -3,6 +3,7 @@ export { Capture, type CaptureListener, type CaptureOptions, type CaptureStats, 
 export type { Outside } from "./outside/index.js";
 export { GsoType, HEADER_BYTES, MOST_FRAGMENTS, MOST_FRAME_BYTES, Packet } from "./packet.js";
 export type { Station, Wire } from "./station.js";
+export { fold, sumBytes } from "./sum.js";
 export {
   type DropName,
   type Flow,

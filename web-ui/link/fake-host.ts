@@ -5,6 +5,7 @@
  */
 import type {
   CaptureStats,
+  CaptureTarget,
   ConsoleKind,
   ConsoleSession,
   CreateOptions,
@@ -136,7 +137,7 @@ export class FakeHost implements HostApi {
     if (names.includes(config.name)) throw new FakeError("name-taken", `A domain ${config.name} exists.`);
     const domid = this.start(config, options.paused ?? false);
     for (const disk of config.disks ?? []) await this.attachDisk(domid, disk);
-    for (const vif of config.vifs ?? []) await this.attachVif(domid, vif);
+    for (const vif of config.vifs ?? []) this.networksOf.attach(domid, vif);
     return domid;
   }
 
@@ -171,28 +172,25 @@ export class FakeHost implements HostApi {
 
   async attachVif(domid: DomId, vif: VifConfig): Promise<number> {
     this.find(domid);
-    const devid = this.networksOf.attach(domid, vif);
-    this.emit({ kind: "domain-changed", domid });
-    return devid;
+    return this.networksOf.attach(domid, vif);
   }
 
   async detachVif(domid: DomId, devid: number): Promise<void> {
     this.find(domid);
     this.networksOf.detach(domid, devid);
-    this.emit({ kind: "domain-changed", domid });
   }
 
   async setVif(domid: DomId, devid: number, change: VifChange): Promise<void> {
     this.find(domid);
-    this.networksOf.set(domid, devid, change);
-    this.emit({ kind: "domain-changed", domid });
+    this.networksOf.change(domid, devid, change);
   }
 
   async networks(): Promise<NetworkInfo[]> {
     return this.networksOf.networks();
   }
 
-  async capture(): Promise<() => Promise<CaptureStats>> {
+  async capture(target: CaptureTarget, onData: (data: Uint8Array) => void): Promise<() => Promise<CaptureStats>> {
+    this.networksOf.capture(target, onData);
     return async () => ({ frames: 0, drops: 0, bytes: 0 });
   }
 
@@ -372,7 +370,7 @@ export class FakeHost implements HostApi {
   private remove(domid: DomId): void {
     this.domains.delete(domid);
     this.disksOf.forget(domid);
-    this.networksOf.forget(domid);
+    this.networksOf.detach(domid);
     this.store.remove(`/local/domain/${domid}`);
     this.note(`d${domid} destroyed`);
     this.emit({ kind: "domain-destroyed", domid });

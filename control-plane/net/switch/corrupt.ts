@@ -12,7 +12,7 @@ export function corrupt(packet: Packet, headers: Headers, bytes: Uint8Array, ran
   return true;
 }
 
-/** Puts the whole checksum of TCP or UDP where only the pseudo header's sum is. RFC 1071 */
+/** Puts the whole checksum of TCP or UDP where only the pseudo header's sum is. [RFC 1071] */
 function completeChecksum({ type, network, transport, protocol }: Headers, bytes: Uint8Array): boolean {
   const field = protocol === IpProtocol.TCP ? 16 : protocol === IpProtocol.UDP ? 6 : -1;
   const view = new DataView(bytes.buffer);

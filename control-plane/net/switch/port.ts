@@ -260,14 +260,13 @@ export class Port implements Wire, MacOwner {
 
   #give(packet: Packet): boolean {
     if (this.taps.length > 0) this.record(Direction.OUT, packet);
-    // Before, since what it sends from within would otherwise come first in a list.
-    if (!this.isTouched) this.fabric.touch(this);
     if (!this.station.receive(packet)) {
       if (this.taps.length > 0) this.#undoRecord(Direction.OUT);
       this.#isFull = true;
       this.#fullSince = this.fabric.clock.now();
       return false;
     }
+    if (!this.isTouched) this.fabric.touch(this);
     this.count.framesOut++;
     this.count.bytesOut += packet.length;
     return true;
@@ -285,11 +284,16 @@ export class Port implements Wire, MacOwner {
     this.#wakeWaiters();
   }
 
-  /** Lets those who wait send again, in the order in which they came; who is refused again queues up anew. */
+  /** Lets those who wait send again, in the order in which they came. Who gets nothing through keeps its place. */
   #wakeWaiters(): void {
-    for (let n = this.#waiters.length; n > 0 && this.#waiters.length > 0; n--) {
-      if (this.#isFull && !this.#isStuck && this.isUp) return;
-      this.#waiters.shift()!.wake();
+    const waiters = this.#waiters;
+    for (let n = waiters.length; n > 0 && waiters.length > 0; n--) {
+      const waiter = waiters.shift()!;
+      const before = this.count.framesOut;
+      waiter.wake();
+      if (!this.#isFull || this.#isStuck || !this.isUp) continue;
+      if (this.count.framesOut === before && waiters.at(-1) === waiter) waiters.unshift(waiters.pop()!);
+      return;
     }
   }
 

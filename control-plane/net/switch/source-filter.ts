@@ -37,7 +37,7 @@ export class SourceFilter {
     }
   }
 
-  /** The sender's hardware address is the frame's, its IP address is listed or none (a probe). RFC 826, RFC 5227 */
+  /** The sender's hardware address is the frame's, its IP address is listed or none (a probe). [RFC 826] [RFC 5227] */
   #allowsArp(view: DataView, at: number): boolean {
     if (view.getUint16(at + 2) !== EtherType.IPV4 || view.getUint16(at + 4) !== 0x0604) return false;
     if (view.getUint32(at + 8) !== view.getUint32(6) || view.getUint16(at + 12) !== view.getUint16(10)) return false;

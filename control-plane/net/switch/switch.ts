@@ -50,7 +50,7 @@ export interface SwitchStats {
 const FLOWS = 1024;
 /** Sends after which the clock is read again although the batch is not over. */
 const SENDS_PER_LOOK = 64;
-/** 01:80:c2:00:00:00 to 0f. IEEE 802.1D 7.12.6 */
+/** 01:80:c2:00:00:00 to 0f. [IEEE-802.1Q] 8.6.3 */
 const RESERVED_HIGH = 0x0180;
 const RESERVED_LOW = 0xc2000000;
 const GROUP_BIT = 0x0100;

@@ -1,5 +1,5 @@
 /**
- * VLANs of a port, and the tag of IEEE 802.1Q in a frame.
+ * VLANs of a port, and the tag of [IEEE-802.1Q] in a frame.
  *
  * A port is of one of three kinds. An *access* port belongs to one VLAN, and its station sees no tags. A *trunk* carries
  * several: VLAN 0 without a tag, the others with one. A *plain* port, which is neither, belongs to VLAN 0; tags of its
