@@ -16,6 +16,7 @@ export { defaultCacheDir } from "./cache.js";
 export { type MakeDiskOptions, makeDisk } from "./disk/index.js";
 export type { GuestErrorCode, GuestResult } from "./errors.js";
 export type { GuestManifest } from "./manifest.js";
+export { buildNetchannel2 } from "./netchannel2/index.js";
 export { type OnProgress, type Progress, progressBar } from "./progress.js";
 export { EXEC_STATUS_PREFIX } from "./rootfs/index.js";
 

@@ -2,6 +2,7 @@ export { formatIp, formatMac, parseIp, parseMac } from "./addresses.js";
 export { Capture, type CaptureListener, type CaptureOptions, type CaptureStats, type Timer } from "./capture/index.js";
 export { GsoType, HEADER_BYTES, MOST_FRAGMENTS, MOST_FRAME_BYTES, Packet } from "./packet.js";
 export type { Station, Wire } from "./station.js";
+export { fold, sumBytes } from "./sum.js";
 export {
   type DropName,
   type Flow,
