@@ -139,11 +139,22 @@ export class Network {
   }
 }
 
-/** Frames and bytes, and what was dropped for which reason, in one flat record. */
+/** A port's counters as its station sees them: tx is what it sent. Drops are all of them, and each by its reason. */
 export function portCounters(port: Port): Record<string, number> {
-  const { dropsIn, dropsOut, ...plain } = port.counters();
-  const counters: Record<string, number> = { ...plain };
-  for (const [name, count] of Object.entries(dropsIn)) counters[`dropIn-${name}`] = count;
-  for (const [name, count] of Object.entries(dropsOut)) counters[`dropOut-${name}`] = count;
+  const { framesIn, bytesIn, framesOut, bytesOut, refused, dropsIn, dropsOut } = port.counters();
+  const counters: Record<string, number> = {
+    txFrames: framesIn,
+    txBytes: bytesIn,
+    rxFrames: framesOut,
+    rxBytes: bytesOut,
+    refused,
+    drops: 0,
+  };
+  for (const [way, drops] of Object.entries({ txDrop: dropsIn, rxDrop: dropsOut })) {
+    for (const [reason, count] of Object.entries(drops)) {
+      counters[`${way}-${reason}`] = count;
+      counters.drops! += count;
+    }
+  }
   return counters;
 }

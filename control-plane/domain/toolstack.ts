@@ -7,7 +7,7 @@ import type { DomainConfig, DomId, HostEvent, LifecycleAction } from "../api/typ
 import { ConsoleStream } from "../backends/console/index.js";
 import { type CoreLink, machineView } from "../core-link/index.js";
 import { EventChannels } from "../evtchn/index.js";
-import type { Outside } from "../net/index.js";
+import { nowhere, type Outside } from "../net/index.js";
 import { type Clock, err, type LogRing, ok, type Random, type Result, randomUuid } from "../util/index.js";
 import { XenstoreServer } from "../xenstore/index.js";
 import type { AtomContext } from "./atoms.js";
@@ -42,14 +42,18 @@ export interface ToolstackParts {
 }
 
 export interface NetworkHost {
-  readonly outside: Outside | null;
+  readonly outside: Outside;
   /** Whether guests reach servers of the host's loopback. */
   readonly hostLoopback: boolean;
   /** What the host's clock says when the machine's says 0, milliseconds since 1970. */
   readonly epochMs: number;
 }
 
-const NO_NETWORK_HOST: NetworkHost = { outside: null, hostLoopback: false, epochMs: 0 };
+const NO_NETWORK_HOST: NetworkHost = {
+  outside: nowhere("nothing beyond this machine's guests can be reached from here"),
+  hostLoopback: false,
+  epochMs: 0,
+};
 
 /** Passes in a row before the event loop gets its turn. */
 const PASSES_PER_TURN = 16;
@@ -79,7 +83,7 @@ export class Toolstack {
     const io = { core, channels: this.channels, store: this.store.local, clock, log, later };
     const disks = { ...io, openDisk };
     const { epochMs, hostLoopback } = network;
-    const makeUserNetwork = natNetwork({ clock, random, timer, log, ...network });
+    const makeUserNetwork = natNetwork({ clock, random, timer, ...network });
     const networks = new Networks({ clock, random, timer, makeUserNetwork, hostLoopback, epochMs });
     const vifs = { ...io, networks, random, timer, epochMs };
     const { channels, store } = this;

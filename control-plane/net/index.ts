@@ -8,10 +8,13 @@ export {
   type NatLimits,
   type NatOptions,
   type NatParts,
+  ROUTER_MAC,
+  Tcp,
+  type TcpConnectionInfo,
   type TcpEngine,
   type TcpParts,
 } from "./nat/index.js";
-export type { Outside } from "./outside/index.js";
+export { nowhere, type Outside } from "./outside/index.js";
 export { GsoType, HEADER_BYTES, MOST_FRAGMENTS, MOST_FRAME_BYTES, Packet } from "./packet.js";
 export type { Station, Wire } from "./station.js";
 export { fold, sumBytes } from "./sum.js";

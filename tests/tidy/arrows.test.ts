@@ -91,6 +91,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "control-plane/api",
     "control-plane/core-link",
     "control-plane/domain",
+    "control-plane/net",
     "control-plane/net/outside",
     "control-plane/storage",
     "control-plane/util",

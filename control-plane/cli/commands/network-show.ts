@@ -54,15 +54,12 @@ function ports(guests: readonly NetworkPort[], names: ReadonlyMap<number, string
     port.mac ?? "-",
     port.vlan === undefined ? "-" : String(port.vlan),
     port.linkUp ? "up" : "down",
-    formatBytes(port.counters.bytesIn ?? 0),
-    formatBytes(port.counters.bytesOut ?? 0),
-    String(drops(port)),
+    formatBytes(port.counters.txBytes ?? 0),
+    formatBytes(port.counters.rxBytes ?? 0),
+    String(port.counters.drops ?? 0),
   ]);
   return table(["Interface", "Domain", "MAC", "VLAN", "Link", "Sent", "Received", "Dropped"], rows);
 }
-
-const drops = ({ counters }: NetworkPort): number =>
-  Object.entries(counters).reduce((sum, [name, count]) => sum + (name.startsWith("drop") ? count : 0), 0);
 
 function leases({ nat }: NetworkInfo): string {
   if (nat === undefined || nat.leases.length === 0) return "";
