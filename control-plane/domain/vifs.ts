@@ -194,7 +194,7 @@ export class DomainVif {
       state: this.#device?.state.own ?? 0,
       linkUp: this.#station.isUp,
       queues: queuesOf(counters),
-      counters: { ...wholeOf(counters), ...portCounters(this.#port) },
+      counters: { ...wholeOf(counters), ...atPort(portCounters(this.#port)) },
       fromGuest: this.#fromGuest,
       toGuest: this.#toGuest,
       addresses: this.network.nat?.addressesOf(mac) ?? [],
@@ -261,6 +261,10 @@ function queuesOf(counters: Readonly<Record<string, number>>): Record<string, nu
   }
   return queues;
 }
+
+/** The same words as the back end's, of the switch's port. */
+const atPort = (counters: Readonly<Record<string, number>>): Record<string, number> =>
+  Object.fromEntries(Object.entries(counters).map(([name, count]) => [`port.${name}`, count]));
 
 const wholeOf = (counters: Readonly<Record<string, number>>): Record<string, number> =>
   Object.fromEntries(Object.entries(counters).filter(([name]) => !QUEUE_COUNTER.test(name)));
