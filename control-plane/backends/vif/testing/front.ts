@@ -41,9 +41,9 @@ const NS_PER_MS = 1e6;
 
 /** What all front ends of a test share, with a clock and timers that it holds in its hand. */
 export class World {
-  readonly core = new FakeCore();
+  readonly core: FakeCore;
   readonly store = new XenstoreServer();
-  readonly channels = new EventChannels(this.core);
+  readonly channels: EventChannels;
   readonly clock = new ManualClock();
   readonly log = new LogRing({ now: () => 0 });
   /** Ports of Domain0 that were notified. */
@@ -51,7 +51,9 @@ export class World {
   readonly #later: (() => void)[] = [];
   readonly #timers = new Set<{ readonly at: number; readonly work: () => void }>();
 
-  constructor() {
+  constructor(bytes?: number) {
+    this.core = new FakeCore(bytes);
+    this.channels = new EventChannels(this.core);
     this.core.calls.machineInit(PAGES, 1, 0, 0, 0);
     const { calls } = this.core;
     const notify = calls.evtchnNotify.bind(calls);
