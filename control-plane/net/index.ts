@@ -1,5 +1,17 @@
 export { formatIp, formatMac, parseIp, parseMac } from "./addresses.js";
 export { Capture, type CaptureListener, type CaptureOptions, type CaptureStats, type Timer } from "./capture/index.js";
+export {
+  type LinkCounters,
+  type LinkOptions,
+  type LinkParts,
+  type LinkSocket,
+  type LinkSocketEvents,
+  LinkStation,
+  type LinkStatus,
+  type LinkWire,
+  type OpenLinkSocket,
+  openWebSocket,
+} from "./link/index.js";
 export { GsoType, HEADER_BYTES, MOST_FRAGMENTS, MOST_FRAME_BYTES, Packet } from "./packet.js";
 export type { Station, Wire } from "./station.js";
 export { fold, sumBytes } from "./sum.js";
