@@ -26,8 +26,11 @@ afterAll(() => servers?.close());
 /** The IPv4 address that DHCP gave. */
 const addressOf = (debian: Debian, interface_ = "eth0") =>
   debian.run(`ip -4 -o addr show dev ${interface_}`).then(({ output }) => /inet ([\d.]+)/.exec(output)?.[1]);
-const hasAddress = (debian: Debian, interface_ = "eth0") =>
-  expect.poll(() => addressOf(debian, interface_), { timeout: FOLLOW_MS }).toMatch(/^10\.0\.2\.\d+$/);
+/** Waits until DHCP gave one. */
+async function hasAddress(debian: Debian, interface_ = "eth0"): Promise<void> {
+  const look = `ip -4 -o addr show dev ${interface_} 2>/dev/null | grep -q 'inet 10[.]0[.]2[.]'`;
+  await debian.output(`n=0; until ${look}; do [ $((n += 1)) -le 300 ] || break; sleep 0.1; done; ${look}`);
+}
 const fetchBig = (debian: Debian) =>
   debian.output(`wget -qO- http://${GATEWAY}:${servers.http}/big | sha256sum | cut -c -64`, BOOT_MS);
 
@@ -68,7 +71,8 @@ describe.each(MACHINES)("the way out in $name", ({ machine }) => {
   });
 
   it("gives IPv6 by what its router says", { timeout: BOOT_MS }, async () => {
-    const addresses = () => debian.output("ip -6 -o addr show dev eth0 scope site -tentative").catch(() => "");
+    const addresses = async () =>
+      (await debian.run("ip -6 -o addr show dev eth0 scope site | grep -v tentative")).output;
     await expect.poll(addresses, { timeout: FOLLOW_MS }).toMatch(/inet6 fec0::[\da-f:]+\/64/);
     expect((await debian.run("ping6 -c 1 -W 5 fec0::2")).status).toBe(0);
     expect(await debian.output(`wget -qO- http://[fec0::2]:${servers.http6}/six`)).toBe("hello from /six");
@@ -79,7 +83,9 @@ describe.each(MACHINES)("the way out in $name", ({ machine }) => {
     await debian.output(`head -c ${BIG_BYTES} /dev/urandom >/tmp/up`, BOOT_MS);
     const sent = await debian.output("sha256sum </tmp/up | cut -c -64", BOOT_MS);
     expect(await debian.output(`nc ${GATEWAY} ${servers.hash} </tmp/up`, BOOT_MS)).toBe(sent);
-    expect((await vif()).counters).toMatchObject({ "port.drops": 0 });
+    // Those that came while no driver was there are all that were dropped.
+    const { counters } = await vif();
+    expect(counters["port.drops"]).toBe(counters["port.rxDrop-down"] ?? 0);
     await debian.output("rm /tmp/up");
   });
 
