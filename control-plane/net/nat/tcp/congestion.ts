@@ -32,13 +32,19 @@ export class Congestion {
       this.#variation += (Math.abs(this.#smoothed - ms) - this.#variation) / 4;
       this.#smoothed += (ms - this.#smoothed) / 8;
     }
-    const wanted = this.#smoothed + Math.max(1, 4 * this.#variation);
+    this.#setTimeout();
+  }
+
+  #setTimeout(): void {
+    const wanted = this.#smoothed < 0 ? FIRST_TIMEOUT_MS : this.#smoothed + Math.max(1, 4 * this.#variation);
     this.timeoutMs = Math.min(MOST_TIMEOUT_MS, Math.max(LEAST_TIMEOUT_MS, wanted));
   }
 
   /** New data are acknowledged. True: what is there is to be sent again, as more of it is lost. */
   acknowledged(count: number, ack: number): boolean {
     this.#duplicates = 0;
+    // The way is open again: what was waited longer for each time is not any more.
+    this.#setTimeout();
     if (this.#recover !== null) {
       if (isBefore(ack, this.#recover)) return true;
       this.#recover = null;

@@ -139,6 +139,7 @@ export class Connection implements StreamEvents, Timed {
     if (this.state !== "opening") return;
     this.state = "syn-received";
     this.#sendSyn();
+    this.around.schedule(this);
   }
 
   #takeSyn(segment: Segment): void {
@@ -245,6 +246,8 @@ export class Connection implements StreamEvents, Timed {
 
   #acknowledgeOld(segment: Segment): void {
     if (segment.has(Flag.RST)) return;
+    // Our last ACK was lost: it may be lost again.
+    if (this.state === "time-wait" && segment.has(Flag.FIN)) this.#timeWait();
     if (this.state === "syn-received" && segment.has(Flag.SYN)) this.#sendSyn();
     // A probe of a closed window acknowledges too.
     else {
@@ -334,10 +337,11 @@ export class Connection implements StreamEvents, Timed {
       this.#acknowledge();
       return;
     }
+    const hadHole = !this.#reassembly.isEmpty;
     this.#deliver(bytes);
     for (let more = this.#takeKept(); more !== null; more = this.#takeKept()) this.#deliver(more);
     // What fills a hole is told at once as well.
-    if (this.#unacked >= 2 * this.#mss || !this.#reassembly.isEmpty) this.#acknowledge();
+    if (this.#unacked >= 2 * this.#mss || hadHole) this.#acknowledge();
     else this.#ackAtMs = Math.min(this.#ackAtMs, this.around.nowMs() + DELAYED_ACK_MS);
   }
 

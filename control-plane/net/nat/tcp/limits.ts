@@ -34,7 +34,7 @@ export const MOST_TIMEOUT_MS = 60_000;
 /** Retransmissions in a row before a guest counts as gone. */
 export const MOST_RETRIES = 10;
 /** Both ends are a memory copy apart: nothing of an old connection is on its way for long. */
-export const TIME_WAIT_MS = 1000;
+export const TIME_WAIT_MS = 4000;
 /** A guest that has not ended its direction so long after we ended ours. */
 export const FIN_WAIT_MS = 120_000;
 /** Segments in flight at first, in full ones. The way to a guest is a memory copy. */
