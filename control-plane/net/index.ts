@@ -1,6 +1,18 @@
 export { formatIp, formatMac, parseIp, parseMac } from "./addresses.js";
 export { Capture, type CaptureListener, type CaptureOptions, type CaptureStats, type Timer } from "./capture/index.js";
 export {
+  type LinkCounters,
+  type LinkOptions,
+  type LinkParts,
+  type LinkSocket,
+  type LinkSocketEvents,
+  LinkStation,
+  type LinkStatus,
+  type LinkWire,
+  type OpenLinkSocket,
+  openWebSocket,
+} from "./link/index.js";
+export {
   type ForwardSpec,
   type GuestOf,
   Nat,

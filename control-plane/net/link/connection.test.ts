@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { SeededRandom } from "../../util/index.js";
+import { concatBytes, SeededRandom } from "../../util/index.js";
 import { GsoType, Packet } from "../packet.js";
 import type { Station, Wire } from "../station.js";
 import { Switch } from "../switch/index.js";
-import { frame, ManualTime, mac, packetOf, TestStation } from "../switch/testing/lab.js";
+import { frame, ip, ManualTime, mac, packetOf, TestStation, tcp } from "../switch/testing/lab.js";
 import { LinkConnection, newCounters } from "./connection.js";
 import { type LinkParts, type LinkSocket, type LinkSocketEvents, LinkStation } from "./index.js";
 import { Batch, countFrames, MOST_MESSAGE_BYTES, readFrame, readHello, writeHello } from "./protocol.js";
@@ -266,16 +266,42 @@ describe("a connection", () => {
     expect(numbers(station.take())).toEqual(Array.from({ length: 64 }, (_, n) => n));
   });
 
-  it("sends no large segment to who takes none", () => {
+  it("cuts large segments for who takes none, and drops what cannot be cut", () => {
     const { connection, port, socket, counters } = lab({ large: false });
     connection.message(messageOf([toGuest(0)]));
-    const packet = packetOf(toPeer(1, 5000));
-    packet.gsoSize = 1460;
-    packet.gsoType = GsoType.TCPV4;
-    expect(port.send(packet)).toBe(true);
-    port.settle();
-    expect(socket.frames()).toEqual([]);
-    expect(counters.dropsOut).toBe(1);
+    const send = (bytes: Uint8Array, gsoSize: number): void => {
+      const packet = packetOf(bytes);
+      packet.partialChecksum = true;
+      packet.gsoSize = gsoSize;
+      packet.gsoType = GsoType.TCPV4;
+      expect(port.send(packet)).toBe(true);
+      port.settle();
+    };
+    const data = Array.from({ length: 5000 }, (_, i) => i & 255);
+    const segment = ip({ source: [10, 0, 0, 1], destination: [10, 0, 0, 2], protocol: 6, payload: tcp(1, 2, data) });
+    const large = frame({ to: mac(2), from: mac(1), ...segment });
+    send(large, 1460);
+    const frames = socket.frames();
+    expect(frames.map((bytes) => bytes.length - 54)).toEqual([1460, 1460, 1460, 620]);
+    expect(concatBytes(frames.map((bytes) => bytes.subarray(54)))).toEqual(Uint8Array.from(data));
+    expect(counters).toMatchObject({ framesOut: 4, dropsOut: 0 });
+    send(toPeer(1, 5000), 1460);
+    // A megabyte of headers.
+    send(
+      frame({
+        to: mac(2),
+        from: mac(1),
+        ...ip({
+          source: [10, 0, 0, 1],
+          destination: [10, 0, 0, 2],
+          protocol: 6,
+          payload: tcp(1, 2, new Array<number>(60_000).fill(1)),
+        }),
+      }),
+      1,
+    );
+    expect(socket.frames().length).toBe(4);
+    expect(counters.dropsOut).toBe(2);
   });
 
   it.each([

@@ -6,7 +6,8 @@
  * as there is room, and then dropped. Whoever does not keep to the protocol is disconnected.
  */
 import type { Timer } from "../capture/index.js";
-import { Packet } from "../packet.js";
+import { Segmenter } from "../offload/index.js";
+import { MOST_FRAME_BYTES, Packet } from "../packet.js";
 import type { Station, Wire } from "../station.js";
 import { Batch, countFrames, type Hello, readFrame, readHello, writeHello } from "./protocol.js";
 import type { LinkSocket } from "./socket.js";
@@ -18,7 +19,7 @@ export interface LinkCounters {
   bytesOut: number;
   /** From the peer, for which there was no room here. */
   dropsIn: number;
-  /** To a peer that was not there, or that takes no large segments. */
+  /** To a peer that was not there, or that takes no large segments and this one cannot be cut. */
   dropsOut: number;
 }
 
@@ -71,6 +72,8 @@ export class LinkConnection implements Station {
   #heldAt = 0;
   #heldBytes = 0;
   #isPassing = false;
+  /** For peers that take no large segments. */
+  #cutter: { readonly bytes: Uint8Array; readonly whole: Packet; readonly segmenter: Segmenter } | null = null;
 
   constructor(
     private readonly socket: LinkSocket,
@@ -113,21 +116,13 @@ export class LinkConnection implements Station {
 
   receive(packet: Packet): boolean {
     const { counters } = this.parts;
-    if (this.#wire === null || (packet.gsoSize > 0 && !this.#peer!.large)) {
+    if (this.#wire === null) {
       counters.dropsOut++;
       return true;
     }
-    if (this.#unsent + this.#batch.length + packet.length > MOST_UNSENT_BYTES) {
-      this.#unsent = this.socket.bufferedAmount;
-      if (this.#unsent + this.#batch.length + packet.length > MOST_UNSENT_BYTES) {
-        this.#look();
-        return false;
-      }
-    }
-    this.#batch.add(packet);
-    counters.framesOut++;
-    counters.bytesOut += packet.length;
-    if (this.#batch.isFull) this.#flush();
+    if (packet.gsoSize > 0 && !this.#peer!.large) return this.#receiveLarge(packet);
+    if (!this.#hasRoom(packet.length)) return false;
+    this.#add(packet);
     return true;
   }
 
@@ -137,6 +132,46 @@ export class LinkConnection implements Station {
 
   resume(): void {
     if (!this.#isPassing && this.#held.length > 0) this.#pass();
+  }
+
+  /** Whether bytes may be sent; else they may be later. */
+  #hasRoom(bytes: number): boolean {
+    if (this.#unsent + this.#batch.length + bytes <= MOST_UNSENT_BYTES) return true;
+    this.#unsent = this.socket.bufferedAmount;
+    if (this.#unsent + this.#batch.length + bytes <= MOST_UNSENT_BYTES) return true;
+    this.#look();
+    return false;
+  }
+
+  #add(packet: Packet): void {
+    this.#batch.add(packet);
+    this.parts.counters.framesOut++;
+    this.parts.counters.bytesOut += packet.length;
+    if (this.#batch.isFull) this.#flush();
+  }
+
+  /** Cuts a large segment, from a copy in one piece. */
+  #receiveLarge(packet: Packet): boolean {
+    this.#cutter ??= {
+      bytes: new Uint8Array(MOST_FRAME_BYTES),
+      whole: new Packet(null),
+      segmenter: new Segmenter(null),
+    };
+    const { bytes, whole, segmenter } = this.#cutter;
+    packet.copyTo(bytes, 0, 0, packet.length);
+    whole.wrap(bytes.subarray(0, packet.length));
+    whole.gsoSize = packet.gsoSize;
+    whole.gsoType = packet.gsoType;
+    whole.dataValidated = packet.dataValidated;
+    const count = segmenter.begin(whole);
+    const total = count * segmenter.longest;
+    if (count === 0 || total > MOST_UNSENT_BYTES) {
+      this.parts.counters.dropsOut++;
+      return true;
+    }
+    if (!this.#hasRoom(total)) return false;
+    for (let i = 0; i < count; i++) this.#add(segmenter.at(i));
+    return true;
   }
 
   #greet(text: string): void {

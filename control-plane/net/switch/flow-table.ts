@@ -8,8 +8,8 @@
  */
 import type { Random } from "../../util/index.js";
 import { formatIp, formatMac } from "../addresses.js";
+import { EtherType, type Headers, IpProtocol } from "../offload/index.js";
 import type { Packet } from "../packet.js";
-import { EtherType, type Headers, IpProtocol } from "./headers.js";
 
 export interface FlowDirection {
   readonly frames: number;
@@ -23,9 +23,9 @@ export interface Flow {
   /** Who asks: the end that does not have the service's port; without ports, who spoke first. */
   readonly client: string;
   readonly server: string;
-  /** "tcp", "udp", "icmp", "icmpv6", "ip-47", "arp", "ethernet". */
+  /** "tcp", "udp", "icmp", "icmpv6", "ip-47", "ip" when it cannot be told, "arp", "ethernet". */
   readonly protocol: string;
-  /** The service's port of TCP and UDP, the type of a frame of something else than IP; null where there is none. */
+  /** The service's port of TCP and UDP, the type of a frame of something else than IP; null where it cannot be told. */
   readonly service: number | null;
   /** From the client to the server. */
   readonly sent: FlowDirection;
@@ -141,13 +141,12 @@ export class FlowTable {
     const protocol = (service >>> 16) & 0xff;
     const ends = [address(kind, key.subarray(0, 4)), address(kind, key.subarray(4, 8))];
     const client = this.#client[i]!;
-    const isPorts = protocol === IpProtocol.TCP || protocol === IpProtocol.UDP || kind === Kind.MAC;
     return {
       vlan: key[VLAN]!,
       client: ends[client]!,
       server: ends[1 - client]!,
       protocol: protocolName(kind, protocol, service & 0xffff),
-      service: isPorts ? service & 0xffff : null,
+      service: service & 0xffff || null,
       sent: this.#directionOf(i, client),
       received: this.#directionOf(i, 1 - client),
       firstSeenNs: this.#numbers[i * NUMBERS + FIRST]!,
@@ -180,30 +179,23 @@ export class FlowTable {
   #readKey(packet: Packet, headers: Headers, vlan: number): void {
     const key = this.#key;
     const view = packet.headerView;
-    const { network, protocol, transport } = headers;
+    const { family, source, sourcePort, destinationPort } = headers;
     key[VLAN] = vlan;
-    if (protocol < 0) {
-      this.#readMacs(view, headers.type);
+    if (family === 0) {
+      this.#readMacs(view, headers.etherType);
       return;
     }
-    let ports = 0;
-    let isFromService = false;
-    if (transport !== 0 && (protocol === IpProtocol.TCP || protocol === IpProtocol.UDP)) {
-      const source = view.getUint16(transport);
-      const destination = view.getUint16(transport + 2);
-      ports = Math.min(source, destination);
-      isFromService = source < destination;
-    }
-    if (headers.type === EtherType.IPV4) {
-      key[0] = view.getUint32(network + 12);
-      key[4] = view.getUint32(network + 16);
+    // Of an IPv6 packet whose protocol is too far behind, it is 255.
+    const protocol = headers.protocol & 0xff;
+    if (family === 4) {
+      key[0] = view.getUint32(source);
+      key[4] = view.getUint32(headers.destination);
       key[1] = key[2] = key[3] = key[5] = key[6] = key[7] = 0;
-      key[SERVICE] = (Kind.IPV4 << 24) | (protocol << 16) | ports;
     } else {
-      for (let word = 0; word < 8; word++) key[word] = view.getUint32(network + 8 + 4 * word);
-      key[SERVICE] = (Kind.IPV6 << 24) | (protocol << 16) | ports;
+      for (let word = 0; word < 8; word++) key[word] = view.getUint32(source + 4 * word);
     }
-    this.#order(isFromService);
+    key[SERVICE] = (family << 24) | (protocol << 16) | Math.min(sourcePort, destinationPort);
+    this.#order(sourcePort < destinationPort);
   }
 
   #readMacs(view: DataView, type: number): void {
@@ -322,6 +314,8 @@ function protocolName(kind: number, protocol: number, type: number): string {
       return "icmp";
     case IpProtocol.ICMPV6:
       return "icmpv6";
+    case 255:
+      return "ip";
     default:
       return `ip-${protocol}`;
   }

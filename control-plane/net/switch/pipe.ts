@@ -5,10 +5,10 @@
  */
 import type { Clock, Random } from "../../util/index.js";
 import type { Timer } from "../capture/index.js";
+import { Headers, parseHeaders } from "../offload/index.js";
 import { Packet } from "../packet.js";
 import { corrupt } from "./corrupt.js";
 import { Drop } from "./counters.js";
-import { Headers } from "./headers.js";
 
 /** Probabilities are from 0 to 1. */
 export interface Impairment {
@@ -163,7 +163,7 @@ export class Pipe {
 
   #damage(packet: Packet, bytes: Uint8Array): boolean {
     this.#corrupted++;
-    this.#headers.read(packet);
+    parseHeaders(packet, this.#headers);
     if (corrupt(packet, this.#headers, bytes, this.parts.random)) return true;
     this.parts.drop(Drop.LOSS);
     return false;

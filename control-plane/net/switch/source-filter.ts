@@ -1,9 +1,9 @@
 /**
- * Which IP addresses a port's station may send from: xl's `ip=`. What is no IP passes, except a second VLAN tag, behind
- * which an address could hide. A family of which no address is listed is dropped altogether.
+ * Which IP addresses a port's station may send from: xl's `ip=`. What is no IP passes, except more VLAN tags than anyone
+ * looks behind, where an address could hide. A family of which no address is listed is dropped altogether.
  */
+import { EtherType, type Headers, IpProtocol } from "../offload/index.js";
 import type { Packet } from "../packet.js";
-import { EtherType, type Headers, IpProtocol } from "./headers.js";
 
 const ARP_BYTES = 28;
 const DHCP_CLIENT_TO_SERVER = ((68 << 16) | 67) >>> 0;
@@ -23,17 +23,17 @@ export class SourceFilter {
   }
 
   allows(packet: Packet, headers: Headers): boolean {
-    const { type, network, protocol } = headers;
+    const { etherType, l3, family } = headers;
     const view = packet.headerView;
-    switch (type) {
+    switch (etherType) {
       case EtherType.ARP:
-        return packet.headerLength >= network + ARP_BYTES && this.#allowsArp(view, network);
+        return packet.headerLength >= l3 + ARP_BYTES && this.#allowsArp(view, l3);
       case EtherType.IPV4:
-        return protocol >= 0 && this.#allowsIpv4(view, headers);
+        return family === 4 && this.#allowsIpv4(view, headers);
       case EtherType.IPV6:
-        return protocol >= 0 && this.#allowsIpv6(view, network, protocol);
+        return family === 6 && this.#allowsIpv6(view, headers);
       default:
-        return type !== EtherType.VLAN && type !== EtherType.QINQ;
+        return etherType !== EtherType.VLAN && etherType !== EtherType.QINQ;
     }
   }
 
@@ -46,19 +46,19 @@ export class SourceFilter {
   }
 
   /** A listed source, or none and a question to a DHCP server. */
-  #allowsIpv4(view: DataView, { network, protocol, transport }: Headers): boolean {
-    const source = view.getUint32(network + 12);
+  #allowsIpv4(view: DataView, headers: Headers): boolean {
+    const source = view.getUint32(headers.source);
     if (this.#ipv4.includes(source)) return true;
-    if (source !== 0 || protocol !== IpProtocol.UDP || transport === 0) return false;
-    return this.#ipv4.length > 0 && view.getUint32(transport) === DHCP_CLIENT_TO_SERVER;
+    if (source !== 0 || headers.protocol !== IpProtocol.UDP || headers.l4 === 0) return false;
+    return this.#ipv4.length > 0 && view.getUint32(headers.l4) === DHCP_CLIENT_TO_SERVER;
   }
 
   /** A listed source; for ICMPv6, without which there are no neighbours, also a link-local one or none. */
-  #allowsIpv6(view: DataView, network: number, protocol: number): boolean {
-    const a = view.getUint32(network + 8);
-    const b = view.getUint32(network + 12);
-    const c = view.getUint32(network + 16);
-    const d = view.getUint32(network + 20);
+  #allowsIpv6(view: DataView, { source, protocol }: Headers): boolean {
+    const a = view.getUint32(source);
+    const b = view.getUint32(source + 4);
+    const c = view.getUint32(source + 8);
+    const d = view.getUint32(source + 12);
     const list = this.#ipv6;
     for (let i = 0; i < list.length; i += 4)
       if (list[i] === a && list[i + 1] === b && list[i + 2] === c && list[i + 3] === d) return true;

@@ -336,9 +336,15 @@ describe("a port with the address that it may use", () => {
     ["another IPv4 address", v4, from4([10, 0, 2, 16]), false],
     ["another one behind a tag", v4, { ...from4([10, 0, 2, 16]), tag: 9 }, false],
     [
-      "anything behind two tags",
+      "another one behind two tags",
       v4,
-      { type: 0x8100, payload: [0, 1, 8, 0, ...from4([10, 0, 2, 15]).payload], tag: 9 },
+      { type: 0x8100, payload: [0, 1, 8, 0, ...from4([10, 0, 2, 16]).payload], tag: 9 },
+      false,
+    ],
+    [
+      "anything behind three tags",
+      v4,
+      { type: 0x8100, payload: [0, 1, 0x88, 0xa8, 0, 1, 8, 0, ...from4([10, 0, 2, 15]).payload], tag: 9 },
       false,
     ],
     ["no address, to a DHCP server", v4, from4([0, 0, 0, 0], udp(68, 67), 17), true],
@@ -398,12 +404,12 @@ describe("who talks to whom", () => {
       sw.flows().map(({ client, server, protocol, service, vlan }) => [client, server, protocol, service, vlan]),
     ).toEqual([
       ["10.0.2.15", "10.0.2.2", "icmp", null, 5],
-      ["00:16:3e:00:00:00", "00:16:3e:00:00:01", "ethernet", 0, 5],
+      ["00:16:3e:00:00:00", "00:16:3e:00:00:01", "ethernet", null, 5],
       ["00:16:3e:00:00:00", "ff:ff:ff:ff:ff:ff", "arp", 0x806, 5],
     ]);
   });
 
-  it("keeps the ports of fragments and of IPv6 with extension headers where they can be read", () => {
+  it("tells what it can of fragments and of IPv6 with extension headers", () => {
     const { send, sw } = lab(2);
     const FEC0 = (last: number) => [0xfe, 0xc0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last];
     const v6 = (protocol: number, payload: number[]) =>
@@ -413,9 +419,8 @@ describe("who talks to whom", () => {
     v6(44, [17, 0, 0, 8, 0, 0, 0, 9, ...udp(40000, 53)]);
     v6(0, [0, 255, 0, 0]);
     expect(sw.flows().map((f) => [f.protocol, f.service, f.sent.frames])).toEqual([
-      ["ip-0", null, 1],
-      ["udp", 0, 1],
-      ["udp", 53, 1],
+      ["ip", null, 1],
+      ["udp", null, 2],
       ["tcp", 22, 1],
     ]);
   });

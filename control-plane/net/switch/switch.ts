@@ -8,14 +8,14 @@
 import type { Clock, Random } from "../../util/index.js";
 import { formatMac } from "../addresses.js";
 import { Capture, type CaptureListener, type CaptureOptions, type Timer } from "../capture/index.js";
+import { ETHERNET_BYTES, EtherType, Headers, parseHeaders } from "../offload/index.js";
 import { Packet } from "../packet.js";
 import type { Station } from "../station.js";
 import { Drop } from "./counters.js";
 import { type Flow, FlowTable } from "./flow-table.js";
-import { ETHERNET_BYTES, EtherType, Headers, TAG_BYTES, VID_MASK } from "./headers.js";
 import { MAC_LIMITS, type MacLimits, MacTable, macHigh } from "./mac-table.js";
 import { type Fabric, Port, type PortInfo, type PortOptions, type TapPoint } from "./port.js";
-import { retag, Tagging } from "./vlan.js";
+import { retag, TAG_BYTES, Tagging, VID_MASK } from "./vlan.js";
 
 export interface SwitchParts {
   readonly name: string;
@@ -206,7 +206,7 @@ export class Switch {
     } else if (!from.vlans.admits(this.#vlan, Tagging.NONE)) {
       return Drop.VLAN;
     }
-    this.#headers.read(packet);
+    parseHeaders(packet, this.#headers);
     if (from.filter !== null && !from.filter.allows(packet, this.#headers)) return Drop.ADDRESS;
     return -1;
   }

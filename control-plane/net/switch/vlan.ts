@@ -5,8 +5,8 @@
  * several: VLAN 0 without a tag, the others with one. A *plain* port, which is neither, belongs to VLAN 0; tags of its
  * frames are data, and such a frame only reaches other plain ports.
  */
+import { EtherType } from "../offload/index.js";
 import { MOST_FRAME_BYTES, type Packet } from "../packet.js";
-import { EtherType, TAG_BYTES, VID_MASK } from "./headers.js";
 
 /** How the frame at hand says which VLAN it is of. */
 export const Tagging = {
@@ -28,6 +28,9 @@ export interface VlanOptions {
   readonly trunk?: true | readonly number[];
 }
 
+export const TAG_BYTES = 4;
+/** The VLAN's number in a tag. */
+export const VID_MASK = 0xfff;
 const MOST_VLAN = 4094;
 const isVlan = (n: number, least: number): boolean => Number.isInteger(n) && n >= least && n <= MOST_VLAN;
 
