@@ -81,6 +81,13 @@ export class Connection implements Station {
     for (let i = 0; i < count; i++) this.queues[(this.#first + i) % count]!.tx.resumed();
   }
 
+  /** The guest may send again. */
+  credited(): void {
+    const count = this.queues.length;
+    this.#first = (this.#first + 1) % count;
+    for (let i = 0; i < count; i++) this.queues[(this.#first + i) % count]!.tx.credited();
+  }
+
   /** All rings are there: begins. */
   open(plug: (station: Station) => Wire): void {
     this.#isUsed = new Uint8Array(this.queues.length);

@@ -184,7 +184,7 @@ export class VifBackend implements Backend<SavedVif> {
 
   #build(io: BackendIo, keys: FrontendKeys, held: Held): Result<Connection> {
     const { name, rateBytesPerSecond: rate, timer } = this.options;
-    const ready = () => connection.queues.forEach(({ tx }) => void tx.credited());
+    const ready = () => connection.credited();
     const credit = rate === undefined ? null : new Credit(rate, { clock: io.clock, timer, ready });
     const connection: Connection = new Connection({ name, groups: this.#groups, steering: this.#steering, credit });
     /** Not at once: it is found out in the middle of the work. */

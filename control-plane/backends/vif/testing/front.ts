@@ -8,7 +8,7 @@ import { backendIo } from "../../../domain/backend-io.js";
 import { EventChannels } from "../../../evtchn/index.js";
 import type { Packet, Station, Wire } from "../../../net/index.js";
 import { FrontRing } from "../../../ring/index.js";
-import { LogRing, ManualClock } from "../../../util/index.js";
+import { concatBytes, LogRing, ManualClock } from "../../../util/index.js";
 import { XenbusDevice } from "../../../xenbus/index.js";
 import { XenstoreServer } from "../../../xenstore/index.js";
 import {
@@ -17,9 +17,11 @@ import {
   type ControlResponse,
   Extra,
   ExtraType,
+  NetifStatus,
   RX_SLOT_BYTES,
   RxFlag,
   RxRequest,
+  type RxResponse,
   readControlResponse,
   readExtra,
   readRxResponse,
@@ -39,9 +41,9 @@ const NS_PER_MS = 1e6;
 
 /** What all front ends of a test share, with a clock and timers that it holds in its hand. */
 export class World {
-  readonly core = new FakeCore();
+  readonly core: FakeCore;
   readonly store = new XenstoreServer();
-  readonly channels = new EventChannels(this.core);
+  readonly channels: EventChannels;
   readonly clock = new ManualClock();
   readonly log = new LogRing({ now: () => 0 });
   /** Ports of Domain0 that were notified. */
@@ -49,7 +51,9 @@ export class World {
   readonly #later: (() => void)[] = [];
   readonly #timers = new Set<{ readonly at: number; readonly work: () => void }>();
 
-  constructor() {
+  constructor(bytes?: number) {
+    this.core = new FakeCore(bytes);
+    this.channels = new EventChannels(this.core);
     this.core.calls.machineInit(PAGES, 1, 0, 0, 0);
     const { calls } = this.core;
     const notify = calls.evtchnNotify.bind(calls);
@@ -156,8 +160,15 @@ export interface FrontQueue {
   readonly rx: FrontRing;
   readonly txPort: number;
   readonly rxPort: number;
-  /** The buffer that each id stands for. */
-  readonly buffers: Map<number, Uint8Array>;
+  /** The page that each id stands for. */
+  readonly sent: Map<number, SharedPage>;
+  readonly buffers: Map<number, SharedPage>;
+}
+
+interface SharedPage {
+  readonly ref: number;
+  readonly bytes: Uint8Array;
+  readonly address: number;
 }
 
 /** How a frame is sent. */
@@ -182,11 +193,13 @@ export interface Received {
 
 export class VifFront {
   readonly wire = new RecordingWire();
-  readonly backend: VifBackend;
-  readonly device: XenbusDevice;
+  backend!: VifBackend;
+  device!: XenbusDevice;
   readonly queues: FrontQueue[] = [];
   readonly domid: number;
   control: { readonly ring: FrontRing; readonly port: number } | null = null;
+  /** Pages that are granted and not in use. */
+  readonly #spare: SharedPage[] = [];
   #nextGfn = 16;
   #nextRef = 8;
   #nextId = 0;
@@ -195,20 +208,27 @@ export class VifFront {
     readonly world = new World(),
     private readonly options: FrontOptions = {},
   ) {
-    const { core, channels, log, clock, store, later, timer } = world;
-    const { domid = 5, mostQueues = 8, mtu, rateBytesPerSecond } = options;
+    const { core } = world;
+    const { domid = 5 } = options;
     this.domid = domid;
     core.calls.domainCreate(domid, 1, PAGES);
     core.calls.domainAddRam(domid, 0, PAGES);
+    this.start();
+  }
+
+  /** Makes a back end: at first, and after another Domain0 was asked to go on with what the guest has. */
+  start(): void {
+    const { core, channels, log, clock, store, later, timer } = this.world;
+    const { mostQueues = 8, mtu, rateBytesPerSecond } = this.options;
     const paths = { frontend: this.frontendPath, backend: this.backendPath };
     const parts = { core, channels, store: store.local, clock, log, later };
-    const io = backendIo(parts, domid, "vif", paths, () => this.device);
+    const io = backendIo(parts, this.domid, "vif", paths, () => this.device);
     const plug = (station: Station): Wire => {
       this.wire.station = station;
-      return options.plug?.(station) ?? this.wire;
+      return this.options.plug?.(station) ?? this.wire;
     };
     this.backend = new VifBackend({
-      name: `vif${domid}.0`,
+      name: `vif${this.domid}.0`,
       mac: "00:16:3e:00:00:05",
       queues: mostQueues,
       ...(mtu === undefined ? {} : { mtu }),
@@ -239,7 +259,7 @@ export class VifFront {
   }
 
   /** A page with its grant. */
-  shared(): { readonly ref: number; readonly bytes: Uint8Array; readonly address: number } {
+  shared(): SharedPage {
     const page = this.page();
     const ref = this.#nextRef++;
     this.world.core.grants.set(`${this.domid}:${ref}`, page.gfn);
@@ -282,7 +302,8 @@ export class VifFront {
     let from = 0;
     const id = options.id ?? this.#nextId;
     sizes.forEach((size, piece) => {
-      const page = this.shared();
+      const page = this.#spare.pop() ?? this.shared();
+      this.queues[queue]!.sent.set((id + piece) & 0xffff, page);
       page.bytes.set(frame.subarray(from, from + size), offset);
       from += size;
       const more = piece < sizes.length - 1 ? TxFlag.MORE_DATA : 0;
@@ -297,7 +318,7 @@ export class VifFront {
         }),
       );
       if (piece > 0) return;
-      extras.forEach((extra, index) => slots.push(extraSlot({ ...extra, more: index < extras.length - 1 })));
+      slots.push(...extras.map((extra, index) => extraSlot({ ...extra, more: index < extras.length - 1 })));
     });
     this.#nextId = (id + sizes.length) & 0xffff;
     this.queues[queue]!.tx.pushRequests(slots);
@@ -318,10 +339,11 @@ export class VifFront {
   /** Responses to what was sent: id and status of each. */
   answers(queue = 0): (readonly [number, number])[] {
     const found: (readonly [number, number])[] = [];
-    const { tx } = this.queues[queue]!;
+    const { tx, sent } = this.queues[queue]!;
     for (let slot = tx.takeResponse(); slot; slot = tx.takeResponse()) {
       const { id, status } = readTxResponse(new DataView(slot.buffer));
       found.push([id, status]);
+      if (status !== NetifStatus.NULL) this.#release(sent, id);
     }
     tx.finalCheck();
     return found;
@@ -331,9 +353,10 @@ export class VifFront {
   post(count: number, queue = 0): void {
     const { rx, rxPort, buffers } = this.queues[queue]!;
     const slots = Array.from({ length: count }, () => {
-      const { ref, bytes } = this.shared();
+      const page = this.#spare.pop() ?? this.shared();
       const id = this.#nextId++ & 0xffff;
-      buffers.set(id, bytes);
+      const { ref } = page;
+      buffers.set(id, page);
       const slot = new Uint8Array(RX_SLOT_BYTES);
       writeRxRequest(new DataView(slot.buffer), Object.assign(new RxRequest(), { id, ref }));
       return slot;
@@ -367,38 +390,36 @@ export class VifFront {
 
   #takeFrame(first: Uint8Array, queue: number): Received {
     const { rx, buffers } = this.queues[queue]!;
+    const { flags } = readRxResponse(new DataView(first.buffer));
     const parts: Uint8Array[] = [];
     const extras: Partial<Extra>[] = [];
     let isBroken = false;
     let slots = 0;
-    const { flags } = readRxResponse(new DataView(first.buffer));
-    let slot: Uint8Array | undefined = first;
-    for (let more = true; more && slot; ) {
-      const response = readRxResponse(new DataView(slot.buffer));
-      slots++;
+    for (let slot: Uint8Array | undefined = first; slot; ) {
+      const response: RxResponse = readRxResponse(new DataView(slot.buffer));
       if (response.status < 0) isBroken = true;
-      else parts.push(buffers.get(response.id)!.slice(response.offset, response.offset + response.status));
-      if (parts.length + Number(isBroken) === 1 && (response.flags & RxFlag.EXTRA_INFO) !== 0) {
-        for (let extra = new Extra(), isMore = true; isMore; isMore = extra.more, extra = new Extra()) {
-          const taken = rx.takeResponse();
-          if (!taken) break;
-          slots++;
-          readExtra(new DataView(taken.buffer), extra);
-          extras.push(shortened(extra));
-          isMore = extra.more;
-          if (!isMore) break;
-        }
-      }
-      more = (response.flags & RxFlag.MORE_DATA) !== 0;
-      if (more) slot = rx.takeResponse();
+      else parts.push(buffers.get(response.id)!.bytes.slice(response.offset, response.offset + response.status));
+      this.#release(buffers, response.id);
+      if (slots++ === 0 && (flags & RxFlag.EXTRA_INFO) !== 0) extras.push(...this.#takeExtras(rx));
+      slot = (response.flags & RxFlag.MORE_DATA) !== 0 ? rx.takeResponse() : undefined;
     }
-    const bytes = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-    let at = 0;
-    for (const part of parts) {
-      bytes.set(part, at);
-      at += part.length;
-    }
-    return { bytes, flags, extras, slots, isBroken };
+    return { bytes: concatBytes(parts), flags, extras, slots: slots + extras.length, isBroken };
+  }
+
+  #release(pages: Map<number, SharedPage>, id: number): void {
+    const page = pages.get(id);
+    if (page) this.#spare.push(page);
+    pages.delete(id);
+  }
+
+  #takeExtras(rx: FrontRing): Partial<Extra>[] {
+    const extras: Partial<Extra>[] = [];
+    const extra = new Extra();
+    do {
+      readExtra(new DataView(rx.takeResponse()!.buffer), extra);
+      extras.push(shortened(extra));
+    } while (extra.more);
+    return extras;
   }
 
   #makeQueue(folder: string, split: boolean): void {
@@ -411,7 +432,7 @@ export class VifFront {
       this.write(`${folder}event-channel-tx`, String(txPort));
       this.write(`${folder}event-channel-rx`, String(rxPort));
     } else this.write(`${folder}event-channel`, String(txPort));
-    this.queues.push({ tx, rx, txPort, rxPort, buffers: new Map() });
+    this.queues.push({ tx, rx, txPort, rxPort, sent: new Map(), buffers: new Map() });
   }
 
   #makeControl(): void {
