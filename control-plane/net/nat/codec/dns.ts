@@ -26,6 +26,8 @@ const PLAIN_UDP_BYTES = 512;
 const MOST_UDP_BYTES = 1232;
 export const MOST_TCP_BYTES = 65_535;
 const OPT_BYTES = 11;
+/** The flag of who understands DNSSEC. */
+const DNSSEC_OK = 0x8000;
 /** A pointer to the question's name. */
 const QUESTION_NAME = 0xc000 | HEADER_BYTES;
 
@@ -38,6 +40,8 @@ export interface DnsQuery {
   readonly name: string;
   readonly type: number;
   readonly hasEdns: boolean;
+  /** The flags of EDNS that an answer repeats: [RFC 3225] 3. */
+  readonly ednsFlags: number;
   /** Most bytes of an answer over UDP. */
   readonly udpBytes: number;
   /** What is wrong with it already, or OK. */
@@ -56,6 +60,7 @@ export function readQuery(bytes: Uint8Array): DnsQuery | null {
     name: "",
     type: 0,
     hasEdns: false,
+    ednsFlags: 0,
     udpBytes: PLAIN_UDP_BYTES,
     code: ResponseCode.FORMAT as number,
   };
@@ -77,6 +82,7 @@ export function readQuery(bytes: Uint8Array): DnsQuery | null {
       .toLowerCase(),
     type: u16(bytes, name.next),
     hasEdns: edns.isThere,
+    ednsFlags: edns.flags,
     udpBytes: edns.udpBytes,
     code,
   };
@@ -87,8 +93,8 @@ function readEdns(
   bytes: Uint8Array,
   from: number,
   count: number,
-): { isThere: boolean; udpBytes: number; code: number } | null {
-  let found = { isThere: false, udpBytes: PLAIN_UDP_BYTES, code: ResponseCode.OK as number };
+): { isThere: boolean; flags: number; udpBytes: number; code: number } | null {
+  let found = { isThere: false, flags: 0, udpBytes: PLAIN_UDP_BYTES, code: ResponseCode.OK as number };
   let at = from;
   for (let i = 0; i < count; i++) {
     const name = decodeName(bytes, at);
@@ -99,7 +105,7 @@ function readEdns(
       if (found.isThere || name.labels.length > 0) return null;
       const udpBytes = Math.min(MOST_UDP_BYTES, Math.max(PLAIN_UDP_BYTES, u16(bytes, name.next + 2)));
       const code = bytes[name.next + 5] === 0 ? ResponseCode.OK : ResponseCode.BAD_VERSION;
-      found = { isThere: true, udpBytes, code };
+      found = { isThere: true, flags: u16(bytes, name.next + 6) & DNSSEC_OK, udpBytes, code };
     }
     at = end;
   }
@@ -146,6 +152,7 @@ export function writeResponse(query: DnsQuery, answer: DnsAnswer, most: number):
     putU16(response, at + 1, RecordType.OPT);
     putU16(response, at + 3, MOST_UDP_BYTES);
     response[at + 5] = answer.code >>> 4;
+    putU16(response, at + 7, query.ednsFlags);
   }
   return response;
 }
