@@ -105,12 +105,7 @@ export class Vif2Queue {
   onEvent(): void {
     if (this.#stopped) return;
     this.#flush();
-    if (this.#isFull && this.ring.free >= this.ring.outBytes / 2) {
-      this.#isFull = false;
-      this.parts.wire.room();
-    } else if (this.#isFull) {
-      this.#askForRoom();
-    }
+    if (this.#isFull) this.#lookForRoom();
     this.look();
   }
 
@@ -362,14 +357,18 @@ export class Vif2Queue {
   /** The ring is full: asks for room, and looks again whether there is some. */
   #findRoom(size: number): boolean {
     this.settle();
-    this.#isFull = true;
-    if (!this.ring.wantRoom() || this.#reserve(size, SPARE) !== true) return false;
-    this.#isFull = false;
-    return true;
+    this.ring.wantRoom();
+    this.#isFull = this.#reserve(size, SPARE) !== true;
+    return !this.#isFull;
   }
 
-  #askForRoom(): void {
-    if (this.ring.wantRoom()) this.#lookAgain();
+  /** Tells the wire when half of the ring is free, and otherwise asks for that. */
+  #lookForRoom(): void {
+    const isEnough = (): boolean => this.ring.free >= this.ring.outBytes / 2;
+    if (!isEnough()) this.ring.wantRoom();
+    if (!isEnough()) return;
+    this.#isFull = false;
+    this.parts.wire.room();
   }
 
   #break(why: string): false {

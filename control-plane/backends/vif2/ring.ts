@@ -166,11 +166,9 @@ export class MessageRing {
     return passes(this.#load(OUT + PROD_EVENT), old, this.#outProd);
   }
 
-  /** Asks to be notified when the guest has consumed something. True when it has meanwhile. */
-  wantRoom(): boolean {
-    const cons = this.#load(OUT + CONS);
-    this.#store(OUT + CONS_EVENT, cons + 1);
-    return this.#load(OUT + CONS) !== cons;
+  /** Asks to be notified when the guest consumes something. There may be room by then: the caller looks again. */
+  wantRoom(): void {
+    this.#store(OUT + CONS_EVENT, this.#load(OUT + CONS) + 1);
   }
 
   #inPlace(from: number): number {

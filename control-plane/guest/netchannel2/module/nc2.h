@@ -255,7 +255,7 @@ int nc2_ring_poll(struct nc2_ring *ring, int budget);
 bool nc2_ring_sleep(struct nc2_ring *ring);
 void nc2_ring_eoi(struct nc2_ring *ring, bool idle);
 void nc2_ring_wake(struct nc2_ring *ring, bool anyway);
-bool nc2_ring_want_room(struct nc2_ring *ring);
+void nc2_ring_want_room(struct nc2_ring *ring);
 
 /* packet.c */
 netdev_tx_t nc2_start_xmit(struct sk_buff *skb, struct net_device *dev);

@@ -218,7 +218,8 @@ netdev_tx_t nc2_start_xmit(struct sk_buff *skb, struct net_device *dev)
 	if (!nc2_send(ring, skb, plan)) {
 		netif_tx_stop_queue(txq);
 		set_bit(queue->id, ring->waiting);
-		if (nc2_ring_want_room(ring) && nc2_send(ring, skb, plan)) {
+		nc2_ring_want_room(ring);
+		if (nc2_send(ring, skb, plan)) {
 			clear_bit(queue->id, ring->waiting);
 			netif_tx_start_queue(txq);
 		} else {

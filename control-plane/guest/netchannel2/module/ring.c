@@ -320,16 +320,13 @@ static bool nc2_ring_has_room(struct nc2_ring *ring)
 }
 
 /*
- * Asks to be told when the other end has taken something. True when it
- * has meanwhile. With the ring's lock held.
+ * Asks to be told when the other end takes something. There may be room by
+ * then: the caller looks again. With the ring's lock held.
  */
-bool nc2_ring_want_room(struct nc2_ring *ring)
+void nc2_ring_want_room(struct nc2_ring *ring)
 {
-	u32 cons = READ_ONCE(ring->out->cons);
-
-	WRITE_ONCE(ring->out->cons_event, cons + 1);
+	WRITE_ONCE(ring->out->cons_event, READ_ONCE(ring->out->cons) + 1);
 	virt_mb();
-	return READ_ONCE(ring->out->cons) != cons;
 }
 
 /* Wakes the transmit queues that wait for room, when there is or @anyway. */
@@ -342,10 +339,12 @@ void nc2_ring_wake(struct nc2_ring *ring, bool anyway)
 	if (bitmap_empty(ring->waiting, NC2_MAX_QUEUES))
 		return;
 	spin_lock_bh(&ring->lock);
-	if (!anyway && !nc2_ring_has_room(ring) &&
-	    (!nc2_ring_want_room(ring) || !nc2_ring_has_room(ring))) {
-		spin_unlock_bh(&ring->lock);
-		return;
+	if (!anyway && !nc2_ring_has_room(ring)) {
+		nc2_ring_want_room(ring);
+		if (!nc2_ring_has_room(ring)) {
+			spin_unlock_bh(&ring->lock);
+			return;
+		}
 	}
 	bitmap_copy(waiting, ring->waiting, NC2_MAX_QUEUES);
 	bitmap_zero(ring->waiting, NC2_MAX_QUEUES);
