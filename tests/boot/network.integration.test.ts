@@ -1,7 +1,7 @@
 /** Networks of unmodified Linux: the way out, forwards, switches, queues, and interfaces that come and go under traffic. */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -181,7 +181,9 @@ describe("many on a network", () => {
   });
   afterAll(() => host?.close());
 
-  it("ten guests on a switch hear each other, and those of another VLAN do not", { timeout: 12 * BOOT_MS }, async () => {
+  it("ten guests on a switch hear each other, and those of another VLAN do not", {
+    timeout: 12 * BOOT_MS,
+  }, async () => {
     const guests: Debian[] = [];
     for (let n = 1; n <= 10; n++) {
       const vifs = [{ bridge: "lab", ...(n === 10 ? { vlan: 7 } : {}) }];
