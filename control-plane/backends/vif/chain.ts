@@ -3,8 +3,7 @@
  * once, and checked as Linux's back end does. [XEN] io/netif.h "Guest transmit"
  */
 import { PAGE_BYTES } from "../../core-link/index.js";
-import { GsoType, MOST_FRAGMENTS } from "../../net/index.js";
-import { ETHERNET_BYTES } from "../../net/offload/index.js";
+import { GsoType, MOST_FRAGMENTS, ETHERNET_BYTES } from "../../net/index.js";
 import type { BackRing } from "../../ring/index.js";
 import { Extra, ExtraType, readExtra, readTxRequest, TX_SLOT_BYTES, TxFlag, TxRequest } from "./codec.js";
 
