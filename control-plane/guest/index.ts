@@ -16,11 +16,12 @@ export { defaultCacheDir } from "./cache.js";
 export { type MakeDiskOptions, makeDisk } from "./disk/index.js";
 export type { GuestErrorCode, GuestResult } from "./errors.js";
 export type { GuestManifest } from "./manifest.js";
+export { buildNetchannel2 } from "./netchannel2/index.js";
 export { type OnProgress, type Progress, progressBar } from "./progress.js";
 export { EXEC_STATUS_PREFIX } from "./rootfs/index.js";
 
 /** Raise when the recipe makes something else of the same packages: cached guests are then built anew. */
-const RECIPE_VERSION = 3;
+const RECIPE_VERSION = 5;
 
 /**
  * The kernel command line of the default guest. mitigations=off: no secrets of others share this processor, and page-table

@@ -105,11 +105,32 @@ function readModuleInfo(name: string, file: ArchiveEntry): GuestResult<KernelMod
   return ok({ name, file, depends: depends.map(canonicalModuleName), aliases: valuesOf("alias") });
 }
 
+/** All that a module needs, what is needed first before what needs it. */
+function loadOrder(module: KernelModule, byName: ReadonlyMap<string, KernelModule>): KernelModule[] {
+  const seen = new Set([module]);
+  const order: KernelModule[] = [];
+  const visit = ({ depends }: KernelModule): void => {
+    for (const name of depends) {
+      const needed = byName.get(name);
+      if (needed === undefined || seen.has(needed)) continue;
+      seen.add(needed);
+      visit(needed);
+      order.push(needed);
+    }
+  };
+  visit(module);
+  return order;
+}
+
 /** The modules.dep and modules.alias that modprobe needs for exactly these modules. */
 export function moduleIndexFiles(tree: ModuleTree, modules: readonly KernelModule[]): ArchiveEntry[] {
   const pathOf = new Map(modules.map((module) => [module.name, module.file.path.slice(tree.folder.length)]));
-  const dependencies = (module: KernelModule) => module.depends.flatMap((name) => pathOf.get(name) ?? []);
-  const dep = modules.map((module) => `${pathOf.get(module.name)}: ${dependencies(module).join(" ")}`.trimEnd());
+  const byName = new Map(modules.map((module) => [module.name, module]));
+  const dep = modules.map((module) => {
+    const needed = loadOrder(module, byName).map(({ name }) => pathOf.get(name)!);
+    // As depmod writes it, and modprobe loads it: from the end.
+    return `${pathOf.get(module.name)}: ${needed.reverse().join(" ")}`.trimEnd();
+  });
   const alias = modules.flatMap((module) => module.aliases.map((pattern) => `alias ${pattern} ${module.name}`));
   const file = (name: string, lines: string[]): ArchiveEntry => ({
     path: tree.folder + name,

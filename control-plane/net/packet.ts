@@ -10,8 +10,8 @@ import { aligned, fold, sumBytes, sumView } from "./sum.js";
 export const HEADER_BYTES = 160;
 /** Most bytes of a frame, a large segment included: an Ethernet header, a VLAN tag and an IP packet. */
 export const MOST_FRAME_BYTES = 65535 + 18;
-/** Fragments of one frame: what the largest takes when it begins at the end of a page, and a spare. */
-export const MOST_FRAGMENTS = Math.ceil(MOST_FRAME_BYTES / PAGE_BYTES) + 2;
+/** Fragments of one frame: what the largest takes when its header and three pieces of payload begin within pages. */
+export const MOST_FRAGMENTS = Math.ceil(MOST_FRAME_BYTES / PAGE_BYTES) + 6;
 
 /** What a large segment is of. The numbers are netif's: [XEN] io/netif.h XEN_NETIF_GSO_TYPE_*. */
 export const GsoType = { NONE: 0, TCPV4: 1, TCPV6: 2 } as const;

@@ -19,7 +19,7 @@ import { qemu } from "./peers/qemu.js";
 import { v86 } from "./peers/v86.js";
 import { xenolith } from "./peers/xenolith.js";
 import { programsFolder } from "./programs.js";
-import { diskTable, latencyTable, machineTable, programTable, smpTable, times } from "./report.js";
+import { diskTable, latencyTable, machineTable, netTable, programTable, smpTable, times } from "./report.js";
 import { type Round, taskFigures } from "./statistics.js";
 import { speedUp, targetsOf, targetTable } from "./targets.js";
 import { type Task, tasksOf } from "./workloads.js";
@@ -38,13 +38,15 @@ async function ifPossible<T>(what: string, make: () => T | Promise<T>): Promise<
   }
 }
 
-/** For QEMU's disk; ours finds nothing for these. Guests for anything else boot without them, in less. */
+/** For QEMU's disk and network; ours finds nothing for these. Guests for anything else boot without them, in less. */
 const DISK_MODULES = ["virtio_pci", "virtio_blk"];
+const NET_MODULES = ["virtio_pci", "virtio_net"];
 
 interface Peers {
   readonly peers: readonly Peer[];
-  /** The same machines with what programs for disks need. */
+  /** The same machines with what programs for disks and networks need. */
   readonly diskPeers: readonly Peer[];
+  readonly netPeers: readonly Peer[];
   readonly tools32: boolean;
 }
 
@@ -73,9 +75,10 @@ async function makePeers(options: Options, scratch: string): Promise<Peers> {
     if (peer) peers.push(peer);
   }
   if (options.peers.includes("native")) peers.push(native(programs));
-  const needsDisk = options.workloads.some(({ group }) => group === "disk");
-  const diskPeers = needsDisk ? machines(await guestWith(DISK_MODULES)) : [];
-  return { peers, diskPeers, tools32: i386 !== null };
+  const needs = (wanted: string) => options.workloads.some(({ group }) => group === wanted);
+  const diskPeers = needs("disk") ? machines(await guestWith(DISK_MODULES)) : [];
+  const netPeers = needs("net") ? machines(await guestWith(NET_MODULES)) : [];
+  return { peers, diskPeers, netPeers, tools32: i386 !== null };
 }
 
 /** Runs everyone in turn; who goes first alternates, so that a drift of the machine's speed favours nobody. */
@@ -100,7 +103,7 @@ async function measure(
   return rounds;
 }
 
-function report(peers: readonly Peer[], one: Measured, two: Measured, disks: Measured): void {
+function report(peers: readonly Peer[], one: Measured, two: Measured, disks: Measured, nets: Measured): void {
   const programs = one.tasks.map(({ key }) => taskFigures(one.rounds, key));
   const show = (text: string) => process.stdout.write(`${text}\n\n`);
   const [cpu] = cpus();
@@ -118,12 +121,13 @@ function report(peers: readonly Peer[], one: Measured, two: Measured, disks: Mea
     show(`Speed-up of two processes over one: ${others.join(", ")}.`);
   }
   if (disks.rounds.length > 0) show(diskTable(disks.rounds, peers, disks.tasks));
+  if (nets.rounds.length > 0) show(netTable(nets.rounds, peers, nets.tasks));
   show(targetTable(targetsOf(programs, one.rounds, two.rounds)));
 }
 
 /** All of a run with the machines that it starts; the exit status. */
 async function bench(options: Options, scratch: string): Promise<number> {
-  const { peers, diskPeers, tools32 } = await makePeers(options, scratch);
+  const { peers, diskPeers, netPeers, tools32 } = await makePeers(options, scratch);
   const tasks = tasksOf(options.workloads, options.words, options.scale).filter(
     ({ command }) => tools32 || !command.includes("busybox.32"),
   );
@@ -131,7 +135,7 @@ async function bench(options: Options, scratch: string): Promise<number> {
   const measured = async (own: readonly Task[], able: readonly Peer[], processors: number): Promise<Measured> =>
     own.length === 0 ? none : { tasks: own, rounds: await measure(able, own, processors, options.pairs) };
   const ofGroup = (group: string) => tasks.filter(({ workload }) => workload.group === group);
-  const single = tasks.filter(({ workload }) => workload.group !== "smp" && workload.group !== "disk");
+  const single = tasks.filter(({ workload }) => !["smp", "disk", "net"].includes(workload.group));
   const isForBoot = tasks.length === 0;
   const one = isForBoot
     ? { tasks: [], rounds: await measure(peers, [], 1, options.pairs) }
@@ -142,20 +146,26 @@ async function bench(options: Options, scratch: string): Promise<number> {
     2,
   );
   const disks = await measured(ofGroup("disk"), diskPeers, 1);
-  report(peers, one, two, disks);
-  if (options.json !== undefined) writeFileSync(options.json, toJson(one, two, disks));
-  return judge(options, one, two, disks);
+  const nets = await measured(ofGroup("net"), netPeers, 1);
+  report(peers, one, two, disks, nets);
+  if (options.json !== undefined) writeFileSync(options.json, toJson(one, two, disks, nets));
+  return judge(options, one, [two, disks, nets]);
 }
 
 /** Every figure of every run. */
-function toJson(one: Measured, two: Measured, disks: Measured): string {
+function toJson(one: Measured, two: Measured, disks: Measured, nets: Measured): string {
   const plain = (rounds: readonly Round[]) =>
     rounds.map((round) =>
       Object.fromEntries(
         Object.entries(round).map(([peer, run]) => [peer, { ...run, tasks: Object.fromEntries(run.tasks) }]),
       ),
     );
-  const all = { oneProcessor: plain(one.rounds), twoProcessors: plain(two.rounds), disks: plain(disks.rounds) };
+  const all = {
+    oneProcessor: plain(one.rounds),
+    twoProcessors: plain(two.rounds),
+    disks: plain(disks.rounds),
+    nets: plain(nets.rounds),
+  };
   return `${JSON.stringify(all, null, 2)}\n`;
 }
 

@@ -5,7 +5,7 @@
  */
 import { readCpio, S_IFDIR, S_IFREG, writeCpio } from "../../control-plane/formats/index.js";
 import { unwrap } from "../../control-plane/util/index.js";
-import type { Task } from "./workloads.js";
+import { ADDRESS, NEIGHBOUR, type Task } from "./workloads.js";
 
 export const GUEST_FOLDER = "/bench";
 /** The guest's command line runs this. */
@@ -22,7 +22,7 @@ export function guestScript(tasks: readonly Task[]): string {
   });
   return `dmesg -n 1
 B=${GUEST_FOLDER}
-D=/dev/xvda
+${tasks.some(({ server }) => server !== undefined) ? joinNetwork(ADDRESS) : ""}D=/dev/xvda
 [ -b $D ] || D=/dev/vda
 run() {
   echo "${MARK} begin $1"
@@ -42,14 +42,27 @@ sleep 60
 `;
 }
 
+/** Waits for the interface, whose driver may still be loading. */
+const joinNetwork = (address: string): string => `until [ -e /sys/class/net/eth0 ]; do sleep 0.1; done
+ip address add ${address}/24 dev eth0
+ip link set eth0 up
+`;
+
+/** The script of the guest beside: all servers at once. */
+export function neighbourScript(tasks: readonly Task[]): string {
+  const servers = tasks.flatMap(({ server }) => (server === undefined ? [] : [`${server} &`]));
+  return `dmesg -n 1\nB=${GUEST_FOLDER}\n${joinNetwork(NEIGHBOUR)}${servers.join("\n")}\nsleep 3600\n`;
+}
+
 /** The initramfs with /bench in it. */
 export function withBench(
   initramfs: Uint8Array,
   tasks: readonly Task[],
   files: readonly { name: string; bytes: Uint8Array }[],
+  text = guestScript(tasks),
 ): Uint8Array {
   const folder = GUEST_FOLDER.slice(1);
-  const script = new TextEncoder().encode(guestScript(tasks));
+  const script = new TextEncoder().encode(text);
   return writeCpio([
     ...unwrap(readCpio(initramfs)),
     { path: folder, mode: S_IFDIR | 0o755, data: new Uint8Array(0) },

@@ -41,15 +41,15 @@ function machineFigures({ rounds }: Measured, whole: boolean): Record<string, Fi
 }
 
 /** Says what is wrong or got worse, or writes the baseline; the exit status. */
-export function judge(options: Options, one: Measured, two: Measured, disks: Measured): number {
-  const complaints = [one, two, disks].flatMap(({ tasks, rounds }) =>
+export function judge(options: Options, one: Measured, others: readonly Measured[]): number {
+  const complaints = [one, ...others].flatMap(({ tasks, rounds }) =>
     wrongResults(
       rounds,
       tasks.map(({ key }) => key),
     ),
   );
   for (const sentence of complaints) say(`wrong result: ${sentence}`);
-  // Not the programs for two processors, nor those for disks: what they take depends on who else uses these.
+  // Not the programs for two processors, disks and networks: what they take depends on who else uses these.
   const measured = {
     ...figuresOf(one),
     ...(one.rounds.length > 0 ? machineFigures(one, options.whole) : {}),

@@ -30,6 +30,7 @@ Examples:
   npm run bench -- --only boot --no-jit
   npm run bench -- --only smp --pairs 5
   npm run bench -- --only disk --peers qemu
+  npm run bench -- --only net --peers qemu
 docs/performance.md says how to read the figures and how to add a program.
 `;
 

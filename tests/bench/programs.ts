@@ -87,7 +87,7 @@ echo "checksum $sum $text"
 /** Busyboxes are those of the guests, which this machine can run too. */
 export type Busyboxes = Readonly<Partial<Record<Word, Uint8Array>>>;
 
-const HELPERS: readonly Recipe[] = ["timed", "clock", "disk"].map((name) => ({ name, source: `${name}.c` }));
+const HELPERS: readonly Recipe[] = ["timed", "clock", "disk", "net"].map((name) => ({ name, source: `${name}.c` }));
 
 /** Compiles and writes all of it. */
 export function makePrograms(folder: string, busyboxes: Busyboxes): void {

@@ -127,6 +127,33 @@ export function diskTable(
   );
 }
 
+/** Networks: wall time, what was moved in it, and the CPU time of both guests. */
+export function netTable(
+  rounds: readonly Round[],
+  peers: readonly { name: PeerName; title: string; net: boolean }[],
+  tasks: readonly Task[],
+): string {
+  const shown = peers.filter(({ net }) => net);
+  const took = (key: string, name: PeerName, which: "wallMs" | "cpuMs") =>
+    medianOf(rounds, name, (run) => run.tasks.get(key)?.[which]);
+  return markdown(
+    ["two guests", ...shown.flatMap(({ title }) => [`${title}, wall`, "CPU", "a second"]), "times as fast as QEMU"],
+    tasks.map(({ key, workload, count }) => {
+      const [own, other] = [took(key, "xenolith", "wallMs"), took(key, "qemu", "wallMs")];
+      const rate = (ms: number | null): string => {
+        if (ms === null) return "";
+        if (workload.name === "ask") return `${Math.round((count / ms) * 1000)} answers`;
+        return `${((count * 8 * 1.048576) / ms).toFixed(2)} Gbit`;
+      };
+      const figures = shown.flatMap(({ name }) => {
+        const wall = took(key, name, "wallMs");
+        return [seconds(wall), seconds(took(key, name, "cpuMs")), rate(wall)];
+      });
+      return [key, ...figures, times(own === null || other === null ? null : other / own)];
+    }),
+  );
+}
+
 /** How soon two processors react, for the programs that tell; "" when there are none. */
 export function latencyTable(
   rounds: readonly Round[],

@@ -7,7 +7,7 @@
 export type Word = 64 | 32;
 export const WORDS: readonly Word[] = [64, 32];
 
-export type Group = "compute" | "memory" | "float" | "code" | "system" | "tools" | "smp" | "disk";
+export type Group = "compute" | "memory" | "float" | "code" | "system" | "tools" | "smp" | "disk" | "net";
 
 export interface Workload {
   readonly name: string;
@@ -18,7 +18,13 @@ export interface Workload {
   readonly count: number;
   /** The shell command; $B is the folder of the programs, $D the disk, $W the word, COUNT the count. Prints what all machines must agree on. */
   readonly command: string;
+  /** What a second guest runs meanwhile, at NEIGHBOUR of the same network. */
+  readonly server?: string;
 }
+
+/** Addresses of the guest that runs the programs and of the one beside it. */
+export const ADDRESS = "10.9.0.1";
+export const NEIGHBOUR = "10.9.0.2";
 
 /** A binary: `name.64` and `name.32`, each of one source. */
 export interface Recipe {
@@ -92,6 +98,12 @@ const DISK_ROWS: readonly (readonly [name: string, count: number, command: strin
   ["random-write", 40_000, "$B/disk.64 write $D COUNT", "blocks of 4 KiB, 32 at once"],
 ];
 
+// biome-ignore format: as above
+const NET_ROWS: readonly (readonly [name: string, count: number, command: string, server: string, does: string])[] = [
+  ["stream", 512, `$B/net.64 send ${NEIGHBOUR} 7001 COUNT`, "$B/net.64 serve 7001 1", "MiB by TCP to the guest beside it"],
+  ["ask", 5_000, `$B/net.64 ask ${NEIGHBOUR} 7002 COUNT`, "$B/net.64 echo 7002 COUNT", "a byte there and one back by TCP"],
+];
+
 export const WORKLOADS: readonly Workload[] = [
   ...ROWS.map(([name, group, count, command, does]) => ({ name, group, count, command, does, words: WORDS })),
   ...SMP_ROWS.map(([name, count, command, does]) => ({
@@ -110,6 +122,15 @@ export const WORKLOADS: readonly Workload[] = [
     does,
     words: [64 as const],
   })),
+  ...NET_ROWS.map(([name, count, command, server, does]) => ({
+    name,
+    group: "net" as const,
+    count,
+    command,
+    server,
+    does,
+    words: [64 as const],
+  })),
 ];
 
 /** A workload in one word: what a guest is told to run. */
@@ -120,6 +141,7 @@ export interface Task {
   readonly word: Word;
   readonly command: string;
   readonly count: number;
+  readonly server?: string;
 }
 
 export function tasksOf(workloads: readonly Workload[], words: readonly Word[], scale: number): Task[] {
@@ -128,8 +150,10 @@ export function tasksOf(workloads: readonly Workload[], words: readonly Word[], 
       .filter((workload) => workload.words.includes(word))
       .map((workload) => {
         const count = Math.max(1, Math.round(workload.count * scale));
-        const command = workload.command.replaceAll("$W", String(word)).replaceAll("COUNT", String(count));
-        return { key: `${workload.name} ${word}`, workload, word, command, count };
+        const filled = (text: string) => text.replaceAll("$W", String(word)).replaceAll("COUNT", String(count));
+        const command = filled(workload.command);
+        const server = workload.server === undefined ? {} : { server: filled(workload.server) };
+        return { key: `${workload.name} ${word}`, workload, word, command, count, ...server };
       }),
   );
 }

@@ -26,6 +26,14 @@ start:  mov rax, [rsi + rdi * 8]
         int3`,
   },
   {
+    name: "pointer-chase",
+    source: `
+start:  mov rsi, [rsi + 8]
+        dec ecx
+        jnz start
+        int3`,
+  },
+  {
     name: "push-call-ret",
     source: `
 start:  push rbx

@@ -41,24 +41,26 @@ export const L = {
   XMM: 49,
   /** machine addresses of accesses that were made */
   PAGE: 65,
+  /** delta of the last pointer that was followed */
+  DELTA: 71,
   /** x87: control, status and tag words and FOP as they lie in the vCPU, and FIP */
-  FW: 71,
-  FIP: 72,
+  FW: 72,
+  FIP: 73,
   /** significands of the physical registers; temporaries */
-  SIG: 73,
-  A: 81,
-  B: 82,
-  HIGH: 83,
-  LOW: 84,
-  RESULT: 85,
+  SIG: 74,
+  A: 82,
+  B: 83,
+  HIGH: 84,
+  LOW: 85,
+  RESULT: 86,
   /** signs and exponents of the physical registers */
-  END: 86,
-  EXP_A: 94,
-  EXP_B: 95,
-  EXP: 96,
-  RESULT_END: 97,
+  END: 87,
+  EXP_A: 95,
+  EXP_B: 96,
+  EXP: 97,
+  RESULT_END: 98,
   /** bits to be set in the status word */
-  RAISED: 98,
+  RAISED: 99,
 } as const;
 
 /** Locals from L.PAGE on. */
@@ -75,7 +77,7 @@ export const LOCALS: readonly (readonly [number, number])[] = [
   [3, Type.F64],
   [3, Type.F32],
   [16, Type.V128],
-  [PAGES, Type.I32],
+  [PAGES + 1, Type.I32],
 ];
 
 /** The same for regions that do x87 arithmetic. */

@@ -5,6 +5,7 @@
 import { TlbEntry } from "../abi/structs/translation.js";
 import type { Addresses, Place } from "./addresses.js";
 import { Import, L, PAGES } from "./locals.js";
+import type { Insn } from "./region/machine-view.js";
 import { pushTlbSlot } from "./tlb.js";
 import type { Code, Label } from "./wasm/code.js";
 import { Type } from "./wasm/ops.js";
@@ -16,6 +17,7 @@ const LOCALS = Array.from({ length: PAGES }, (_, n) => L.PAGE + n);
 /** What memory accesses need of the emitter. */
 export interface Writer {
   readonly code: Code;
+  readonly insn: Insn;
   readonly addresses: Addresses;
   readonly faultLabel: Label;
   site(): number;
@@ -28,6 +30,10 @@ interface Page {
   readonly write: boolean;
   readonly local: number;
 }
+
+/** Whether what is loaded is where the same instruction loads from the next time, as when a list is followed. */
+const chasesPointer = ({ v, reg, rm }: Insn): boolean =>
+  v.semantic === "mov" && v.form === "mem" && v.row.operands[0]?.kind === "G" && reg === rm;
 
 export class Memory {
   #pages: readonly Page[] = [];
@@ -113,14 +119,22 @@ export class Memory {
     if (bytes > 1) c.i64(bytes - 1).op("i64.add");
     c.i64(-PAGE).op("i64.and").get(L.CTX).op("i64.or");
     c.op("i64.eq").if(Type.VOID, "likely");
-    c.get(L.E).mem("i32.load", TlbEntry.off.host);
-    c.get(L.LIN)
-      .op("i32.wrap_i64")
-      .i32(PAGE - 1)
-      .op("i32.and");
-    c.op("i32.add").set(L.P).else();
+    c.get(L.E).mem("i32.load", TlbEntry.off.delta);
+    if (chasesPointer(this.e.insn)) this.#guessDelta();
+    c.get(L.LIN).op("i32.wrap_i64").op("i32.add").set(L.P).else();
     this.#callDoor(bytes, write);
     c.end();
+  }
+
+  /**
+   * The delta on the stack is mostly that of the last time, which the processor learns of the branch: the next address
+   * then waits for one load, not for two, one after the other.
+   */
+  #guessDelta(): void {
+    const c = this.e.code;
+    c.set(L.P).get(L.P).get(L.DELTA).op("i32.ne").if(Type.VOID, "unlikely");
+    c.get(L.P).set(L.DELTA).end();
+    c.get(L.DELTA);
   }
 
   /** Puts the machine address for L.LIN into L.P as the core finds it, or leaves to the interpreter. */

@@ -4,7 +4,7 @@
  */
 import { PAGE_BYTES } from "../../core-link/index.js";
 import type { EventChannel } from "../../evtchn/index.js";
-import { GsoType, type Packet, completedChecksum, Headers, parseHeaders, Segmenter } from "../../net/index.js";
+import { completedChecksum, GsoType, Headers, type Packet, parseHeaders, Segmenter } from "../../net/index.js";
 import type { BackRing } from "../../ring/index.js";
 import type { BackendIo } from "../backend.js";
 import {

@@ -1,10 +1,10 @@
 // A file system image of entries, by mke2fs: files are laid out in a folder, and what only root may give them is set in the
 // image afterwards, so that nobody needs to be root.
-import { chmod, link, lstat, mkdir, rm, symlink, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
-import { type ArchiveEntry, decodeUtf8, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../../formats/index.js";
+import { rm, writeFile } from "node:fs/promises";
+import { type ArchiveEntry, S_IFLNK, S_IFMT } from "../../formats/index.js";
 import { err, ok } from "../../util/index.js";
 import { fromException, type GuestResult } from "../errors.js";
+import { layOut } from "../lay-out.js";
 import { runProgram } from "../run-program.js";
 
 /** What is said where the program is not: it makes file systems without root on any Unix. */
@@ -32,32 +32,6 @@ export async function makeExt4(
   } finally {
     await rm(staging, { recursive: true, force: true });
     await rm(`${staging}.debugfs`, { force: true });
-  }
-}
-
-async function layOut(entries: readonly ArchiveEntry[], staging: string): Promise<void> {
-  await mkdir(staging, { recursive: true });
-  const folders: ArchiveEntry[] = [];
-  for (const entry of entries) {
-    const path = join(staging, entry.path);
-    await mkdir(dirname(path), { recursive: true });
-    const type = entry.mode & S_IFMT;
-    if (type === S_IFDIR) {
-      await mkdir(path, { recursive: true });
-      folders.push(entry);
-      continue;
-    }
-    await rm(path, { force: true, recursive: true });
-    if (entry.hardLinkTo !== undefined) await link(join(staging, entry.hardLinkTo), path);
-    else if (type === S_IFLNK) await symlink(decodeUtf8(entry.data), path);
-    else if (type === S_IFREG) {
-      await writeFile(path, entry.data);
-      await chmod(path, entry.mode & 0o777);
-    }
-  }
-  // Last: a folder that may not be written to cannot be filled.
-  for (const { path, mode } of folders.reverse()) {
-    if ((await lstat(join(staging, path))).isDirectory()) await chmod(join(staging, path), (mode & 0o777) | 0o700);
   }
 }
 

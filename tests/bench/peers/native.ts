@@ -25,6 +25,7 @@ export function native(programs: string): Peer {
     words: WORDS,
     smp: true,
     disk: false,
+    net: false,
     async run(tasks) {
       const runs = tasks.map(({ key, command }) => [key, runNatively(programs, command)] as const);
       return { boot: null, residentMiB: null, counters: null, tasks: new Map(runs) };

@@ -42,6 +42,8 @@ export interface Peer {
   readonly smp: boolean;
   /** Whether its guest can have a disk. */
   readonly disk: boolean;
+  /** Whether two of its guests can be on one network. */
+  readonly net: boolean;
   /** Boots once on so many processors and runs the tasks one after the other. */
   run(tasks: readonly Task[], processors: number): Promise<SuiteRun>;
 }
@@ -50,5 +52,7 @@ export const MEMORY_MIB = 256;
 
 /** Of the disk that a guest has when its tasks want one. */
 export const DISK_BYTES = 512 << 20;
+
+export const wantNeighbour = (tasks: readonly Task[]): boolean => tasks.some(({ server }) => server !== undefined);
 
 export const wantDisk = (tasks: readonly Task[]): boolean => tasks.some(({ workload }) => workload.group === "disk");

@@ -47,6 +47,7 @@ export function v86(parts: I386Parts, programs: string, scratch: string, cacheDi
     words: [32],
     smp: false,
     disk: false,
+    net: false,
     run(tasks) {
       writeFileSync(initrd!, withBench(base, tasks, filesFor(programs, tasks)));
       const machine: MachineFile = {

@@ -10,6 +10,8 @@ const TAIL_CHARACTERS = 3000;
 
 export interface Watched {
   readonly child: ChildProcess;
+  /** Processes that are its own as well: their CPU time counts, and they end with it. */
+  readonly others?: readonly ChildProcess[];
   /** The bench's program that reads the CPU time of a process. */
   readonly clock: string;
   /** When the process was started, by performance.now(). */
@@ -63,7 +65,7 @@ class Course {
 
   /** Gives the whole run at its last mark. */
   async take(mark: Mark, cpu: number, wall: number): Promise<SuiteRun | null> {
-    const { child, clock, counters, startedMs } = this.watched;
+    const { child, counters, startedMs } = this.watched;
     switch (mark.kind) {
       case "ready":
         this.#boot = { cpuMs: cpu, wallMs: wall - startedMs, counters: await counters() };
@@ -71,7 +73,7 @@ class Course {
       case "begin": {
         const before = await counters();
         // Again, so that asking is not counted.
-        this.#begun = { cpu: cpuMs(clock, child.pid!), wall, counters: before };
+        this.#begun = { cpu: cpuOf(this.watched), wall, counters: before };
         return null;
       }
       case "go":
@@ -108,9 +110,13 @@ class Course {
   }
 }
 
+/** CPU time of all processes, ms. */
+const cpuOf = ({ child, others = [], clock }: Watched): number =>
+  [child, ...others].reduce((sum, { pid }) => sum + cpuMs(clock, pid!), 0);
+
 /** Watches until the guest's last mark and then ends the process. */
 export async function watch(title: string, watched: Watched): Promise<SuiteRun> {
-  const { child, clock } = watched;
+  const { child, others = [] } = watched;
   const course = new Course(watched);
   let tail = "";
   let silence: NodeJS.Timeout | undefined;
@@ -126,7 +132,7 @@ export async function watch(title: string, watched: Watched): Promise<SuiteRun> 
         if (child.exitCode !== null) return;
         const wall = performance.now();
         // The others come while a program runs: reading the clock would disturb it.
-        const cpu = mark.kind === "go" || mark.kind === "out" ? 0 : cpuMs(clock, child.pid!);
+        const cpu = mark.kind === "go" || mark.kind === "out" ? 0 : cpuOf(watched);
         listenOn();
         turn = turn
           .then(() => course.take(mark, cpu, wall))
@@ -147,7 +153,7 @@ export async function watch(title: string, watched: Watched): Promise<SuiteRun> 
   } finally {
     clearTimeout(silence);
     child.removeAllListeners("close");
-    child.kill("SIGKILL");
+    for (const each of [child, ...others]) each.kill("SIGKILL");
   }
 }
 

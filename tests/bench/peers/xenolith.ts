@@ -6,10 +6,10 @@ import type { DomainInfo, DomId, HostApi } from "../../../control-plane/api/inde
 import { answers, connectSocket } from "../../../control-plane/cli/socket/index.js";
 import type { GuestImage } from "../../../control-plane/guest/index.js";
 import { ROOT } from "../../support/run.js";
-import { GUEST_COMMAND, withBench } from "../guest.js";
+import { GUEST_COMMAND, neighbourScript, withBench } from "../guest.js";
 import { CLOCK, filesFor } from "../programs.js";
 import { WORDS } from "../workloads.js";
-import { type Counters, DISK_BYTES, MEMORY_MIB, type Peer, wantDisk } from "./peer.js";
+import { type Counters, DISK_BYTES, MEMORY_MIB, type Peer, wantDisk, wantNeighbour } from "./peer.js";
 import { start, watch } from "./watch.js";
 
 const POLL_MS = 20;
@@ -33,10 +33,19 @@ export function xenolith(guest: GuestImage, programs: string, scratch: string, j
     words: WORDS,
     smp: true,
     disk: true,
+    net: true,
     async run(tasks, processors) {
       const socket = join(mkdtempSync(join(scratch, "host-")), "host.sock");
       const startedMs = performance.now();
-      const argv = [join(ROOT, "dist/xl.js"), "host", "--pcpus", String(processors), ...(jit ? [] : ["--no-jit"])];
+      // A neighbour has processors of its own, as it has with QEMU.
+      const guests = wantNeighbour(tasks) ? 2 : 1;
+      const argv = [
+        join(ROOT, "dist/xl.js"),
+        "host",
+        "--pcpus",
+        String(guests * processors),
+        ...(jit ? [] : ["--no-jit"]),
+      ];
       const env = { ...process.env, XENOLITH_SOCKET: socket };
       const child = start(process.execPath, argv, { env, stdio: ["ignore", "ignore", "ignore"] });
       while (!(await answers(socket))) {
@@ -49,18 +58,18 @@ export function xenolith(guest: GuestImage, programs: string, scratch: string, j
       const disk = join(scratch, `${basename(dirname(socket))}.vhd`);
       if (wantDisk(tasks)) await host.image("create", disk, { bytes: DISK_BYTES, kind: "dynamic" });
       const initramfs = new Uint8Array(readFileSync(guest.initramfs));
-      const domid = await host.create(
-        {
-          name: "bench",
-          kernel: new Uint8Array(readFileSync(guest.kernel)),
-          ramdisk: withBench(initramfs, tasks, filesFor(programs, tasks)),
-          cmdline: `${guest.cmdline} xl.exec="${GUEST_COMMAND}"`,
-          memoryMiB: MEMORY_MIB,
-          vcpus: processors,
-          ...(wantDisk(tasks) ? { disks: [{ target: disk, vdev: "xvda" }] } : {}),
-        },
-        { paused: true },
-      );
+      const machine = (name: string, script?: string) => ({
+        name,
+        kernel: new Uint8Array(readFileSync(guest.kernel)),
+        ramdisk: withBench(initramfs, tasks, filesFor(programs, tasks), script),
+        cmdline: `${guest.cmdline} xl.exec="${GUEST_COMMAND}"`,
+        memoryMiB: MEMORY_MIB,
+        vcpus: processors,
+        ...(guests === 2 ? { vifs: [{ bridge: "bench" }] } : {}),
+      });
+      const disks = wantDisk(tasks) ? { disks: [{ target: disk, vdev: "xvda" }] } : {};
+      if (guests === 2) await host.create(machine("beside", neighbourScript(tasks)));
+      const domid = await host.create({ ...machine("bench"), ...disks }, { paused: true });
       // Rejects when the connection is lost, as at the end of every run.
       const ended = host.waitShutdown(domid).then(
         ({ reason }) => `the guest's shutdown reason is ${reason}`,

@@ -21,7 +21,7 @@ export const TlbEntry = struct(
       "Tag that writes compare; empty for pages whose writes need a look: copy-on-write, clean, holding code, watched",
     ),
     tagX: u64("Tag that instruction fetches compare"),
-    host: u32("Machine address of the frame"),
+    delta: u32("What the machine address is more than the linear one, modulo 2^32"),
     isGlobal: u32("1 for a global page: the entry goes along when the address space changes"),
   },
 );

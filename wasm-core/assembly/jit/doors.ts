@@ -18,14 +18,14 @@ function wraps(cpu: Vcpu, lin: u64, size: u32): bool {
 /** Where `size` bytes at linear address `lin` can be read, all on one page of plain memory; 0 when the interpreter must. */
 export function regionRead(cpu: Vcpu, lin: u64, size: u32): usize {
   const e = tlbSlot(cpu.tlb, lin);
-  if (e.tagR == tagOf(cpu, lin, size)) return <usize>e.host + <usize>((<u32>lin) & 0xfff);
+  if (e.tagR == tagOf(cpu, lin, size)) return <usize>(e.delta + <u32>lin);
   return wraps(cpu, lin, size) ? 0 : plainAccess(cpu, lin, size, Access.READ);
 }
 
 /** Where they can be written, and nobody has to know of it; 0 when the interpreter must. */
 export function regionWrite(cpu: Vcpu, lin: u64, size: u32): usize {
   const e = tlbSlot(cpu.tlb, lin);
-  if (e.tagW == tagOf(cpu, lin, size)) return <usize>e.host + <usize>((<u32>lin) & 0xfff);
+  if (e.tagW == tagOf(cpu, lin, size)) return <usize>(e.delta + <u32>lin);
   return wraps(cpu, lin, size) ? 0 : plainAccess(cpu, lin, size, Access.WRITE);
 }
 

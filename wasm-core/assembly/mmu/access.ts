@@ -29,21 +29,21 @@ export function tagOf(cpu: Vcpu, lin: u64, size: u32): u64 {
 @inline
 export function linR(cpu: Vcpu, lin: u64, size: u32, ss: bool): usize {
   const e = tlbSlot(cpu.tlb, lin);
-  if (e.tagR == tagOf(cpu, lin, size)) return <usize>e.host + <usize>((<u32>lin) & 0xfff);
+  if (e.tagR == tagOf(cpu, lin, size)) return <usize>(e.delta + <u32>lin);
   return slowAccess(cpu, lin, size, Door.READ, ss);
 }
 
 @inline
 export function linW(cpu: Vcpu, lin: u64, size: u32, ss: bool): usize {
   const e = tlbSlot(cpu.tlb, lin);
-  if (e.tagW == tagOf(cpu, lin, size)) return <usize>e.host + <usize>((<u32>lin) & 0xfff);
+  if (e.tagW == tagOf(cpu, lin, size)) return <usize>(e.delta + <u32>lin);
   return slowAccess(cpu, lin, size, Door.WRITE, ss);
 }
 
 @inline
 export function linRW(cpu: Vcpu, lin: u64, size: u32, ss: bool): usize {
   const e = tlbSlot(cpu.tlb, lin);
-  if (e.tagW == tagOf(cpu, lin, size)) return <usize>e.host + <usize>((<u32>lin) & 0xfff);
+  if (e.tagW == tagOf(cpu, lin, size)) return <usize>(e.delta + <u32>lin);
   return slowAccess(cpu, lin, size, Door.UPDATE, ss);
 }
 
@@ -93,7 +93,7 @@ export function memR(cpu: Vcpu, rec: Rec, size: u32): usize {
   if (<u32>rec.ea < Ea.FULL) {
     const lin = plainAddress(cpu, rec);
     const e = tlbSlot(cpu.tlb, lin);
-    if (e.tagR == tagOf(cpu, lin, size)) return <usize>e.host + <usize>((<u32>lin) & 0xfff);
+    if (e.tagR == tagOf(cpu, lin, size)) return <usize>(e.delta + <u32>lin);
   }
   return slowMem(cpu, rec, size, Door.READ);
 }
@@ -103,7 +103,7 @@ export function memW(cpu: Vcpu, rec: Rec, size: u32): usize {
   if (<u32>rec.ea < Ea.FULL) {
     const lin = plainAddress(cpu, rec);
     const e = tlbSlot(cpu.tlb, lin);
-    if (e.tagW == tagOf(cpu, lin, size)) return <usize>e.host + <usize>((<u32>lin) & 0xfff);
+    if (e.tagW == tagOf(cpu, lin, size)) return <usize>(e.delta + <u32>lin);
   }
   return slowMem(cpu, rec, size, Door.WRITE);
 }
@@ -113,7 +113,7 @@ export function memRW(cpu: Vcpu, rec: Rec, size: u32): usize {
   if (<u32>rec.ea < Ea.FULL) {
     const lin = plainAddress(cpu, rec);
     const e = tlbSlot(cpu.tlb, lin);
-    if (e.tagW == tagOf(cpu, lin, size)) return <usize>e.host + <usize>((<u32>lin) & 0xfff);
+    if (e.tagW == tagOf(cpu, lin, size)) return <usize>(e.delta + <u32>lin);
   }
   return slowMem(cpu, rec, size, Door.UPDATE);
 }

@@ -130,15 +130,16 @@ function fill(cpu: Vcpu, lin: u64, host: u32, access: u32, user: bool, writable:
   const bits = cpu.walkBits;
   const tag = (lin & ~0xfff) | cpu.ctx;
   const e = tlbSlot(tlbTable(cpu, user), lin);
-  if (e.host != host || (e.tagR != tag && e.tagX != tag)) {
+  const delta = host - ((<u32>lin) & ~0xfff);
+  if (e.delta != delta || (e.tagR != tag && e.tagX != tag)) {
     e.tagX = EMPTY_TAG;
     e.tagW = EMPTY_TAG;
-    e.host = host;
+    e.delta = delta;
   }
   noteKind(cpu, e, user);
   e.tagR = tag;
   // A supervisor write with CR0.WP clear may ignore the entry's W: such pages are not entered for writing.
-  if (writable && bits & WalkBit.WRITE && (access == Access.WRITE || bits & WalkBit.DIRTY)) allowWrites(e, tag);
+  if (writable && bits & WalkBit.WRITE && (access == Access.WRITE || bits & WalkBit.DIRTY)) allowWrites(e, tag, host);
   else if (access == Access.WRITE) e.tagW = EMPTY_TAG;
   if (bits & WalkBit.LARGE) noteLargePage(cpu, lin, cpu.walkPage);
   if (!user && bits & WalkBit.USER) noteUserPage(cpu, e);
@@ -154,9 +155,9 @@ function noteKind(cpu: Vcpu, e: TlbEntry, user: bool): void {
 
 /** Whoever begins to watch a frame marks it and then looks through the TLBs; so this enters first and then looks. */
 @inline
-function allowWrites(e: TlbEntry, tag: u64): void {
+function allowWrites(e: TlbEntry, tag: u64, host: u32): void {
   atomic.store<u64>(changetype<usize>(e), tag, TlbEntryOff.tagW);
-  if (isWatched(frameOf(e.host >> 12))) e.tagW = EMPTY_TAG;
+  if (isWatched(frameOf(host >> 12))) e.tagW = EMPTY_TAG;
 }
 
 /** Machine address of the instruction byte at `lin`; 0 after a fault. No memory there reads as a fault of the bus: #GP. */
@@ -164,7 +165,7 @@ export function translateCode(cpu: Vcpu, lin: u64): usize {
   const user = cpu.cpl == 3;
   const e = tlbSlot(tlbTable(cpu, user), lin);
   const tag = (lin & ~0xfff) | cpu.ctx;
-  if (e.tagX == tag) return <usize>e.host + <usize>((<u32>lin) & 4095);
+  if (e.tagX == tag) return <usize>(e.delta + <u32>lin);
   const fault = walk(cpu, lin, Access.EXEC, user, false);
   if (fault != WALK_OK) {
     raisePageFault(cpu, lin, <u32>fault);
@@ -176,10 +177,11 @@ export function translateCode(cpu: Vcpu, lin: u64): usize {
     return 0;
   }
   const host = (entry & ENTRY_MFN) << 12;
-  if (e.host != host || e.tagR != tag) {
+  const delta = host - ((<u32>lin) & ~0xfff);
+  if (e.delta != delta || e.tagR != tag) {
     e.tagR = EMPTY_TAG;
     e.tagW = EMPTY_TAG;
-    e.host = host;
+    e.delta = delta;
   }
   noteKind(cpu, e, user);
   e.tagX = tag;

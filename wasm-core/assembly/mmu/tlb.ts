@@ -298,7 +298,8 @@ export function clacEvict(cpu: Vcpu): void {
 function tlbProtectFrame(cpu: Vcpu, host: u32): void {
   const base = tables(cpu);
   for (let at = base; at < base + TLB_BYTES; at += 32) {
-    if (load<u32>(at, TlbEntryOff.host) == host) store<u64>(at, EMPTY_TAG, TlbEntryOff.tagW);
+    const tag = load<u64>(at, TlbEntryOff.tagW);
+    if (load<u32>(at, TlbEntryOff.delta) + ((<u32>tag) & ~0xfff) == host) store<u64>(at, EMPTY_TAG, TlbEntryOff.tagW);
   }
 }
 

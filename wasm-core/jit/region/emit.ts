@@ -338,7 +338,15 @@ class RegionWriter {
       c.tee(L.LIN);
       pushTlbSlot(c);
       c.mem("i64.load", TlbEntry.off.tagX).get(L.LIN).get(L.CTX).op("i64.or").op("i64.ne");
-      c.get(L.E).mem("i32.load", TlbEntry.off.host).i32(host).op("i32.ne").op("i32.or").if(Type.VOID, "unlikely");
+      c.get(L.E)
+        .mem("i32.load", TlbEntry.off.delta)
+        .get(L.LIN)
+        .op("i32.wrap_i64")
+        .op("i32.add")
+        .i32(host)
+        .op("i32.ne")
+        .op("i32.or")
+        .if(Type.VOID, "unlikely");
       c.get(L.CPU).get(L.LIN).i32(host).call(Import.CODE).op("i32.eqz").if();
       this.#leaveTo(edge.at);
       c.end().end();

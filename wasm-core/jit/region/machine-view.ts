@@ -189,7 +189,9 @@ export class MachineView {
     for (const table of [supervisor, supervisor + TLB_BYTES / 2]) {
       const e = table + slot;
       for (const tag of [TlbEntry.off.tagX, TlbEntry.off.tagR]) {
-        if (this.word(e + tag) === low && this.word(e + tag + 4) === high) return this.word(e + TlbEntry.off.host);
+        if (this.word(e + tag) === low && this.word(e + tag + 4) === high) {
+          return (this.word(e + TlbEntry.off.delta) + Number(lin & 0xfffff000n)) >>> 0;
+        }
       }
     }
     return 0;

@@ -1,0 +1,2 @@
+export type { HttpParts } from "./http-stream.js";
+export { BrowserOutside, type BrowserOutsideParts } from "./outside.js";

@@ -1,0 +1,377 @@
+/** Client and server of the relay, over a wire in memory, with a world outside that the test plays. */
+import fc from "fast-check";
+import { beforeEach, describe, expect, it } from "vitest";
+import type {
+  DatagramEvents,
+  Outside,
+  OutsideDatagrams,
+  OutsideError,
+  OutsideStream,
+  StreamEvents,
+} from "../outside/index.js";
+import type { MessageListener, MessageSocket } from "./message-socket.js";
+import { closePacket, connectPacket, continuePacket, dataPacket, infoPacket, readPacket, StreamType } from "./wisp.js";
+import { WispClient } from "./wisp-client.js";
+import { WISP_LIMITS, WispServer } from "./wisp-server.js";
+
+const bytes = (...values: number[]) => Uint8Array.from(values);
+
+/** A stream of the world outside, as the relay's server holds it. */
+class FarStream implements OutsideStream {
+  readonly got: number[] = [];
+  full = false;
+  reads = true;
+  isEnded = false;
+  isAborted = false;
+
+  constructor(
+    readonly address: string,
+    readonly port: number,
+    readonly events: StreamEvents,
+  ) {}
+
+  write(data: Uint8Array): boolean {
+    this.got.push(...data);
+    return !this.full;
+  }
+  end(): void {
+    this.isEnded = true;
+  }
+  abort(): void {
+    this.isAborted = true;
+  }
+  pauseReading(): void {
+    this.reads = false;
+  }
+  resumeReading(): void {
+    this.reads = true;
+  }
+}
+
+class World implements Outside {
+  readonly limits = null;
+  readonly streams: FarStream[] = [];
+  readonly datagrams: { family: 4 | 6; events: DatagramEvents; sent: [string, number, number[]][]; open: boolean }[] =
+    [];
+  names: Readonly<Record<string, string>> = { "example.org": "192.0.2.7" };
+
+  openStream(address: string, port: number, events: StreamEvents): OutsideStream {
+    const stream = new FarStream(address, port, events);
+    this.streams.push(stream);
+    return stream;
+  }
+  openDatagrams(family: 4 | 6, events: DatagramEvents): OutsideDatagrams {
+    const socket = { family, events, sent: [] as [string, number, number[]][], open: true };
+    this.datagrams.push(socket);
+    return {
+      send: (address, port, data) => void socket.sent.push([address, port, [...data]]),
+      close: () => {
+        socket.open = false;
+      },
+    };
+  }
+  async resolve(name: string, family: 4 | 6) {
+    const address = this.names[name];
+    if (address === undefined || family === 6) return { kind: "no-such-name" } as const;
+    return { kind: "addresses", addresses: [address], ttlSeconds: 1 } as const;
+  }
+  reverse = async () => null;
+  ping = async () => null;
+  listen = async () => Promise.reject(new Error("not here"));
+  listenDatagrams = async () => Promise.reject(new Error("not here"));
+  close(): void {}
+}
+
+/** What the client's owner hears. */
+class Heard implements StreamEvents {
+  isOpen = false;
+  readonly got: number[] = [];
+  isEnded = false;
+  drains = 0;
+  end: OutsideError | null | undefined;
+  opened(): void {
+    this.isOpen = true;
+  }
+  data(data: Uint8Array): void {
+    this.got.push(...data);
+  }
+  drained(): void {
+    this.drains++;
+  }
+  ended(): void {
+    this.isEnded = true;
+  }
+  closed(error: OutsideError | null): void {
+    expect(this.end).toBeUndefined();
+    this.end = error;
+  }
+}
+
+/** Two ends of a WebSocket; messages arrive when the test lets them. */
+class Wire {
+  readonly world = new World();
+  server!: WispServer;
+  readonly toClient: Uint8Array[] = [];
+  readonly #sent: (() => void)[] = [];
+  listener: (MessageListener & { opened(): void }) | null = null;
+  opens = 0;
+  /** A server that knows nothing of our extension. */
+  plain = false;
+  readonly client = new WispClient((listener) => {
+    this.opens++;
+    this.listener = listener;
+    this.server = new WispServer({ send: (m, sent) => this.#toClient(m, sent), close: () => this.cut() }, this.world);
+    return { send: (m) => this.#toServer(m), close: () => this.server.closed() };
+  });
+
+  /** Everything arrives, both ways, and names are found. */
+  async settle(): Promise<void> {
+    for (let turn = 0; turn < 8; turn++) {
+      this.deliver();
+      await Promise.resolve();
+    }
+  }
+
+  deliver(): void {
+    while (this.toClient.length > 0) {
+      this.#sent.shift()?.();
+      this.listener?.message(this.toClient.shift()!);
+    }
+  }
+
+  cut(): void {
+    const { listener } = this;
+    this.listener = null;
+    this.server.closed();
+    listener?.closed();
+  }
+
+  #toClient(message: Uint8Array, sent: () => void = () => {}): void {
+    if (this.plain && message[0] === 5) {
+      sent();
+      return;
+    }
+    this.toClient.push(message.slice());
+    this.#sent.push(sent);
+  }
+
+  #toServer(message: Uint8Array): void {
+    if (!(this.plain && message[0] === 5)) this.server.message(message.slice());
+  }
+}
+
+let wire: Wire;
+beforeEach(() => {
+  wire = new Wire();
+});
+
+describe("packets", () => {
+  it("are those of the protocol", () => {
+    expect([...connectPacket(0x01020304, StreamType.TCP, "ab", 443)]).toEqual([1, 4, 3, 2, 1, 1, 0xbb, 1, 0x61, 0x62]);
+    expect([...dataPacket(7, bytes(1, 2))]).toEqual([2, 7, 0, 0, 0, 1, 2]);
+    expect([...continuePacket(0, 128)]).toEqual([3, 0, 0, 0, 0, 128, 0, 0, 0]);
+    expect([...closePacket(7, 0x44)]).toEqual([4, 7, 0, 0, 0, 0x44]);
+    expect([...infoPacket().subarray(0, 12)]).toEqual([5, 0, 0, 0, 0, 2, 0, 1, 0, 0, 0, 0]);
+  });
+
+  it("of any bytes are read or refused", () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 64 }), (message) => {
+        readPacket(message);
+      }),
+    );
+  });
+});
+
+describe("a stream", () => {
+  it("is opened by name, carries bytes both ways and ends one way after the other", async () => {
+    const heard = new Heard();
+    const stream = wire.client.openStream("example.org", 80, heard);
+    stream.write(bytes(1, 2));
+    await wire.settle();
+    const [far] = wire.world.streams;
+    expect([far!.address, far!.port, heard.isOpen]).toEqual(["192.0.2.7", 80, false]);
+    far!.events.opened();
+    await wire.settle();
+    expect([heard.isOpen, far!.got]).toEqual([true, [1, 2]]);
+    stream.end();
+    expect(far!.isEnded).toBe(true);
+    far!.events.data(bytes(3, 4));
+    far!.events.ended();
+    await wire.settle();
+    expect([heard.got, heard.isEnded, heard.end]).toEqual([[3, 4], true, undefined]);
+    far!.events.closed(null);
+    await wire.settle();
+    expect([heard.end, wire.client.streams, wire.server.streams]).toEqual([null, 0, 0]);
+  });
+
+  it.each(["refused", "unreachable", "timed-out", "denied", "reset"] as const)(
+    "that fails says how: %s",
+    async (error) => {
+      const heard = new Heard();
+      wire.client.openStream("192.0.2.1", 9, heard);
+      await wire.settle();
+      wire.world.streams[0]!.events.closed(error);
+      await wire.settle();
+      expect([heard.isOpen, heard.end]).toEqual([false, error]);
+    },
+  );
+
+  it("to a name that is not there is unreachable", async () => {
+    const heard = new Heard();
+    wire.client.openStream("nowhere.example", 80, heard);
+    await wire.settle();
+    expect(heard.end).toBe("unreachable");
+  });
+
+  it("that the client gives up is ended outside", async () => {
+    const stream = wire.client.openStream("192.0.2.1", 80, new Heard());
+    await wire.settle();
+    stream.abort();
+    expect([wire.world.streams[0]!.isAborted, wire.client.streams, wire.server.streams]).toEqual([true, 0, 0]);
+  });
+
+  it("waits while the world takes no more, and nothing piles up at the relay", async () => {
+    const heard = new Heard();
+    const stream = wire.client.openStream("192.0.2.1", 80, heard);
+    await wire.settle();
+    const far = wire.world.streams[0]!;
+    far.events.opened();
+    await wire.settle();
+    far.full = true;
+    let written = 0;
+    while (stream.write(bytes(written & 0xff)) && written < 10_000) written++;
+    expect(written).toBe(WISP_LIMITS.window);
+    expect(far.got).toHaveLength(WISP_LIMITS.window);
+    far.full = false;
+    far.events.drained();
+    await wire.settle();
+    expect([heard.drains, far.got.length]).toEqual([1, WISP_LIMITS.window + 1]);
+  });
+
+  it("stops the world when its reader stops, and loses nothing", async () => {
+    const heard = new Heard();
+    const stream = wire.client.openStream("192.0.2.1", 80, heard);
+    await wire.settle();
+    const far = wire.world.streams[0]!;
+    far.events.opened();
+    await wire.settle();
+    stream.pauseReading();
+    let sent = 0;
+    for (; far.reads && sent < 10_000; sent++) far.events.data(bytes(sent & 0xff));
+    expect(sent).toBe(WISP_LIMITS.window);
+    far.events.ended();
+    await wire.settle();
+    expect([heard.got.length, heard.isEnded]).toEqual([0, false]);
+    stream.resumeReading();
+    await wire.settle();
+    expect([heard.got, heard.isEnded, far.reads]).toEqual([
+      Array.from({ length: sent }, (_, n) => n & 0xff),
+      true,
+      true,
+    ]);
+  });
+
+  it("over a relay that is not ours opens at once and ends as a whole", async () => {
+    wire.plain = true;
+    const heard = new Heard();
+    const stream = wire.client.openStream("192.0.2.1", 80, heard);
+    await wire.settle();
+    expect(heard.isOpen).toBe(true);
+    stream.write(bytes(5));
+    const far = wire.world.streams[0]!;
+    far.events.opened();
+    far.events.data(bytes(6));
+    far.events.ended();
+    await wire.settle();
+    expect([far.got, heard.got, heard.end]).toEqual([[5], [6], null]);
+  });
+
+  it("is reset when the relay is gone; the next opens another connection", async () => {
+    const heard = new Heard();
+    wire.client.openStream("192.0.2.1", 80, heard);
+    await wire.settle();
+    wire.world.streams[0]!.events.opened();
+    await wire.settle();
+    wire.cut();
+    expect([heard.end, wire.world.streams[0]!.isAborted]).toEqual(["reset", true]);
+    const other = new Heard();
+    wire.client.openStream("192.0.2.1", 80, other);
+    await wire.settle();
+    expect([wire.opens, wire.world.streams.length]).toEqual([2, 2]);
+  });
+});
+
+describe("datagrams", () => {
+  it("go to one host and come from it alone", async () => {
+    const got: number[][] = [];
+    const sender = wire.client.openDatagrams("example.org", 53, {
+      data: (_a, _p, d) => got.push([...d]),
+      failed: () => {},
+    });
+    sender.send("", 0, bytes(1));
+    await wire.settle();
+    await wire.settle();
+    const [socket] = wire.world.datagrams;
+    expect(socket!.sent).toEqual([["192.0.2.7", 53, [1]]]);
+    socket!.events.data("192.0.2.7", 53, bytes(2));
+    socket!.events.data("192.0.2.8", 53, bytes(3));
+    await wire.settle();
+    expect(got).toEqual([[2]]);
+    sender.close();
+    expect([socket!.open, wire.server.streams]).toEqual([false, 0]);
+  });
+});
+
+describe("a client that does not keep to the protocol", () => {
+  class Raw implements MessageSocket {
+    readonly got: Uint8Array[] = [];
+    isClosed = false;
+    readonly world = new World();
+    readonly server = new WispServer(this, this.world, { ...WISP_LIMITS, streams: 2 });
+    send(message: Uint8Array, sent?: () => void): void {
+      this.got.push(message);
+      sent?.();
+    }
+    close(): void {
+      this.isClosed = true;
+    }
+  }
+
+  it.each([
+    ["a packet that ends early", [bytes(1, 1)]],
+    ["stream 0", [connectPacket(0, 1, "192.0.2.1", 80)]],
+    ["a stream that is open already", [connectPacket(1, 1, "192.0.2.1", 80), connectPacket(1, 1, "192.0.2.1", 80)]],
+    [
+      "more than there is room for",
+      [connectPacket(1, 1, "192.0.2.1", 80), ...Array(129).fill(dataPacket(1, bytes(1)))],
+    ],
+  ])("is cut off: %s", async (_, messages) => {
+    const raw = new Raw();
+    for (const message of messages) raw.server.message(message);
+    await Promise.resolve();
+    expect([raw.isClosed, raw.server.streams]).toEqual([true, 0]);
+  });
+
+  it("gets no more streams than there are", () => {
+    const raw = new Raw();
+    for (let id = 1; id <= 3; id++) raw.server.message(connectPacket(id, 1, "192.0.2.1", 80));
+    expect([...raw.got.at(-1)!]).toEqual([...closePacket(3, 0x49)]);
+  });
+
+  it("of any bytes does no harm", () => {
+    const message = fc.oneof(
+      fc.uint8Array({ maxLength: 40 }),
+      fc
+        .tuple(fc.constantFrom(1, 2, 3, 4, 5), fc.integer({ min: 0, max: 3 }), fc.uint8Array({ maxLength: 20 }))
+        .map(([type, id, rest]) => bytes(type, id, 0, 0, 0, ...rest)),
+    );
+    fc.assert(
+      fc.property(fc.array(message, { maxLength: 40 }), (messages) => {
+        const raw = new Raw();
+        for (const each of messages) raw.server.message(each);
+        expect(raw.server.streams).toBeLessThanOrEqual(2);
+      }),
+    );
+  });
+});
