@@ -3,8 +3,7 @@
  * when they have been. One that is refused stays in the ring until there is room for it.
  */
 import type { EventChannel } from "../../evtchn/index.js";
-import { GsoType, Packet, type Wire } from "../../net/index.js";
-import { Headers, isSegmentable, parseHeaders, pseudoSum } from "../../net/offload/index.js";
+import { GsoType, Headers, isSegmentable, Packet, parseHeaders, pseudoSum, type Wire } from "../../net/index.js";
 import type { BackRing } from "../../ring/index.js";
 import type { BackendIo } from "../backend.js";
 import { Chain, FATAL_PIECES } from "./chain.js";
