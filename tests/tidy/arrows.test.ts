@@ -120,7 +120,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "control-plane/storage",
     "control-plane/util",
   ],
-  "control-plane/api/relay-node.ts": ["control-plane/net/outside", "control-plane/net/relay"],
+  "control-plane/api/relay-node.ts": ["control-plane/net", "control-plane/net/outside"],
   // Starts the workers: the bundlers follow the URL.
   "control-plane/api/connect-browser.ts": ["control-plane/api", "control-plane/api/types.ts", "control-plane/worker"],
   "control-plane/guest/embedded": [ABI, "wasm-core/isa"],
@@ -132,6 +132,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   "control-plane/cli": [
     "control-plane/api",
+    "control-plane/api/relay-node.ts",
     "control-plane/api/types.ts",
     "control-plane/guest",
     "control-plane/storage",
