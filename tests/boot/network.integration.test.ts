@@ -7,6 +7,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { connectNode } from "../../control-plane/api/connect-node.js";
 import type { HostApi } from "../../control-plane/api/index.js";
+import { makeDisk } from "../../control-plane/guest/index.js";
+import { unwrap } from "../../control-plane/util/index.js";
 import { BOOT_MS, Console, Debian } from "./debian.js";
 import { unexpectedMessages } from "./kernel-messages.js";
 import { MACHINES } from "./machines.js";
@@ -140,11 +142,14 @@ describe.each(MACHINES)("the way out in $name", ({ machine }) => {
     expect(await transfer).toBe(servers.bigSha256);
     await hasAddress(debian, "eth1");
     const isThere = async (name: string) => (await debian.run(`test -e /sys/class/net/${name}`)).status;
-    const cut = debian.run(`wget -T 5 -qO- http://${GATEWAY}:${servers.http}/big >/dev/null`, BOOT_MS);
-    await expect.poll(async () => (await vif()).counters.rxBytes, { timeout: FOLLOW_MS }).toBeGreaterThan(0);
+    const received = (await vif()).counters.rxBytes!;
+    const cut = debian.run(`timeout 20 wget -qO- http://${GATEWAY}:${servers.http}/big >/dev/null`, BOOT_MS);
+    await expect
+      .poll(async () => (await vif()).counters.rxBytes, { timeout: FOLLOW_MS, interval: 10 })
+      .toBeGreaterThan(received + MIB);
     await host.detachVif(debian.domid, devid);
     await host.detachVif(debian.domid, 0);
-    await cut;
+    expect((await cut).status).not.toBe(0);
     await expect.poll(() => isThere("eth0"), { timeout: FOLLOW_MS }).not.toBe(0);
     expect(await isThere("eth1")).not.toBe(0);
     expect(await host.vifs(debian.domid)).toEqual([]);
@@ -207,6 +212,26 @@ describe("many on a network", () => {
     expect(lab.flows.filter(({ protocol }) => protocol === "icmp").length).toBeGreaterThanOrEqual(36);
     await Promise.all(guests.map(({ domid }) => host.destroy(domid)));
     expect((await host.networks()).map(({ name }) => name)).not.toContain("lab");
+  });
+
+  it("a Debian on a disk comes up with its network", { timeout: 3 * BOOT_MS }, async () => {
+    const folder = mkdtempSync(join(tmpdir(), "xenolith-network-root-"));
+    const target = join(folder, "root.vhd");
+    unwrap(await makeDisk(target, { sizeBytes: 512 * MIB }));
+    const disks = [{ target, vdev: "xvda" }];
+    const debian = await Debian.boot(host, {
+      name: "root",
+      extra: "root=/dev/xvda",
+      prompt: "debian:~# ",
+      disks,
+      vifs: [{}],
+    });
+    await debian.output("n=0; until [ -s /etc/resolv.conf ]; do [ $((n += 1)) -le 300 ] || break; sleep 0.1; done");
+    expect(await debian.output(`busybox wget -qO- http://${GATEWAY}:${servers.http}/disk; cat /etc/resolv.conf`)).toBe(
+      "hello from /disk\nnameserver 10.0.2.3",
+    );
+    await host.destroy(debian.domid);
+    rmSync(folder, { recursive: true });
   });
 
   it("a guest of four vCPUs uses four queues", { timeout: 4 * BOOT_MS }, async () => {
