@@ -3,8 +3,9 @@
  * guest's end is the peer. What the guest sends goes on at once, and its window is what the world has room for; what the
  * world sends waits until the guest has acknowledged it, and stops being read when too much waits.
  */
-import type { Packet } from "../../index.js";
+
 import type { OutsideError, OutsideStream, StreamEvents } from "../../outside/index.js";
+import type { Packet } from "../../packet.js";
 import { Congestion } from "./congestion.js";
 import { Flag, type Outgoing, type Segment } from "./header.js";
 import {

@@ -1,6 +1,7 @@
 /** All TCP connections of the user-mode network: finds the one that a segment is of, and makes new ones. */
-import type { Packet } from "../../index.js";
+
 import type { OutsideStream, StreamEvents } from "../../outside/index.js";
+import type { Packet } from "../../packet.js";
 import { Connection, type Surroundings } from "./connection.js";
 import { Flag, HeaderWriter, type Outgoing, Segment } from "./header.js";
 import { TCP_LIMITS, type TcpLimits } from "./limits.js";
