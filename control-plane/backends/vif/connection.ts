@@ -1,8 +1,7 @@
 /**
  * A front end that has connected, as a station of the network: its queues, and what they share.
  */
-import type { Packet, Station, Wire } from "../../net/index.js";
-import { ETHERNET_BYTES, Headers, parseHeaders } from "../../net/offload/index.js";
+import { ETHERNET_BYTES, Headers, type Packet, parseHeaders, type Station, type Wire } from "../../net/index.js";
 import type { ControlRing } from "./control.js";
 import type { Credit } from "./credit.js";
 import type { Groups } from "./groups.js";

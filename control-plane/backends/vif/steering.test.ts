@@ -1,7 +1,6 @@
 /** Which of a guest's queues a frame goes to, and which groups it gets. */
 import { describe, expect, it } from "vitest";
-import { Packet } from "../../net/index.js";
-import { DEFAULT_KEY } from "../../net/offload/index.js";
+import { DEFAULT_KEY, Packet } from "../../net/index.js";
 import { build, type Frame } from "../../net/testing/frames.js";
 import { ControlStatus, ControlType, ExtraType, HashAlgorithm, HashType, NetifStatus, RxFlag } from "./codec.js";
 import { MOST_GROUPS } from "./groups.js";
