@@ -120,6 +120,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "control-plane/storage",
     "control-plane/util",
   ],
+  "control-plane/api/relay-node.ts": ["control-plane/net/outside", "control-plane/net/relay"],
   // Starts the workers: the bundlers follow the URL.
   "control-plane/api/connect-browser.ts": ["control-plane/api", "control-plane/api/types.ts", "control-plane/worker"],
   "control-plane/guest/embedded": [ABI, "wasm-core/isa"],

@@ -18,7 +18,7 @@ export interface ConnectionParts {
   readonly name: string;
   readonly groups: Groups;
   readonly steering: Steering;
-  readonly credit: Credit | null;
+  readonly credit: Credit;
 }
 
 /** Where frames go while there is no wire: nowhere. */
@@ -118,7 +118,7 @@ export class Connection implements Station {
   }
 
   close(): void {
-    this.parts.credit?.stop();
+    this.parts.credit.stop();
     this.control?.stop();
     for (const { tx, rx } of this.queues) {
       tx.stop();

@@ -22,7 +22,7 @@ export interface TxParts {
   readonly counters: QueueCounters;
   readonly groups: Groups;
   /** What all queues may send together; null without a limit. */
-  readonly credit: Credit | null;
+  readonly credit: Credit;
   readonly wire: () => Wire;
   /** The front end broke the ring. */
   readonly broken: (why: string) => void;
@@ -124,7 +124,7 @@ export class TxQueue {
   #send(): boolean {
     const { io, ring, counters, credit } = this.parts;
     const chain = this.#chain;
-    if (credit !== null && !credit.take(chain.size)) {
+    if (!credit.take(chain.size)) {
       counters.txLimited++;
       ring.untake(chain.taken);
       this.#step("spent");
@@ -145,7 +145,7 @@ export class TxQueue {
       this.#answer(NetifStatus.OKAY);
     } else {
       counters.txHeld++;
-      credit?.giveBack(chain.size);
+      credit.giveBack(chain.size);
       ring.untake(chain.taken);
       this.#step("refused");
       // It may have said so while it was being asked.

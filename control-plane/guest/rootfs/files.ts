@@ -33,6 +33,7 @@ for device in /sys/bus/xen/devices/*; do
   case \${device##*/} in
     vbd-*) modules="$modules xen-blkfront" ;;
     vif-*) modules="$modules xen-netfront" network=yes ;;
+    vif2-*) network=yes ;;
   esac
 done
 case " $cmdline" in *' xl.modules='*)
