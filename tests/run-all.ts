@@ -10,6 +10,7 @@ await run("check", "npx", ["tsx", "tests/check.ts"]);
 await run("guests, packages and tools", "npx", ["vitest", "run"], { XENOLITH_TESTS: "integration" });
 await run("the page, simulated host", "npx", ["tsx", "--test", "tests/e2e/page.e2e.ts"]);
 await run("the page's disks, simulated host", "npx", ["tsx", "--test", "tests/e2e/page-disks.e2e.ts"]);
+await run("the page's networks, simulated host", "npx", ["tsx", "--test", "tests/e2e/page-networks.e2e.ts"]);
 await run("the page, real guests", "npx", ["tsx", "--test", "tests/e2e/real.e2e.ts"]);
 await run("the page's disks, a real guest", "npx", ["tsx", "--test", "tests/e2e/real-disks.e2e.ts"]);
 await run("images in the browser", "npx", ["tsx", "--test", "tests/e2e/disks.e2e.ts"]);

@@ -53,7 +53,8 @@ async function start(root: HTMLElement): Promise<void> {
   defineElements();
   const parameters = parsePageParameters(window.location.search, document.baseURI);
   const { isolation, images } = verdict;
-  const host = await connectHost({ fake: query.get("fake") === "1", singleThread: isolation !== "ok" });
+  const { relayUrl } = parameters;
+  const host = await connectHost({ fake: query.get("fake") === "1", singleThread: isolation !== "ok", relayUrl });
   root.replaceChildren(new AppView({ host, settings, dark, parameters, isolation, images }));
 }
 

@@ -4,7 +4,7 @@
  */
 import { type Endpoint, proxy, type Remote, releaseProxy, wrap } from "comlink";
 import { toHostError } from "./errors.js";
-import type { ConsoleSession, HostApi } from "./types.js";
+import type { CaptureStats, ConsoleSession, HostApi } from "./types.js";
 
 export interface ClientParts {
   readonly port: MessagePort;
@@ -28,6 +28,10 @@ export function connectClient({ port, failure, terminate }: ClientParts): HostAp
         (remote.imageJob as unknown as (...params: unknown[]) => Promise<unknown>)(call, params, proxy(onProgress)),
       )) as HostApi["imageJob"],
     dumpCore: (domid, onChunk) => ask(remote.dumpCore(domid, proxy(onChunk))),
+    capture: async (target, onData, options) => {
+      const stop = await ask(remote.capture(target, proxy(onData), options));
+      return () => ask((stop as unknown as () => Promise<CaptureStats>)());
+    },
     attachConsole: async (domid, kind, onData) =>
       session(
         await ask(remote.attachConsole(domid, kind, proxy(onData)) as unknown as Promise<Remote<ConsoleSession>>),
@@ -43,7 +47,10 @@ export function connectClient({ port, failure, terminate }: ClientParts): HostAp
   };
 }
 
-type PlainCalls = Omit<HostApi, "imageJob" | "dumpCore" | "attachConsole" | "xenstoreWatch" | "subscribe" | "close">;
+type PlainCalls = Omit<
+  HostApi,
+  "imageJob" | "dumpCore" | "capture" | "attachConsole" | "xenstoreWatch" | "subscribe" | "close"
+>;
 
 function plainCalls(remote: Remote<HostApi>, ask: <T>(call: Promise<T>) => Promise<T>): PlainCalls {
   return {
@@ -69,6 +76,11 @@ function plainCalls(remote: Remote<HostApi>, ask: <T>(call: Promise<T>) => Promi
     attachDisk: (domid, disk) => ask(remote.attachDisk(domid, disk)),
     detachDisk: (domid, vdev, force) => ask(remote.detachDisk(domid, vdev, force)),
     changeMedium: (domid, vdev, target, format) => ask(remote.changeMedium(domid, vdev, target, format)),
+    vifs: (domid) => ask(remote.vifs(domid)),
+    attachVif: (domid, vif) => ask(remote.attachVif(domid, vif)),
+    detachVif: (domid, devid, force) => ask(remote.detachVif(domid, devid, force)),
+    setVif: (domid, devid, change) => ask(remote.setVif(domid, devid, change)),
+    networks: () => ask(remote.networks()),
     image: ((...params: unknown[]) =>
       ask((remote.image as unknown as (...params: unknown[]) => Promise<unknown>)(...params))) as HostApi["image"],
     trigger: (domid, what, argument) => ask(remote.trigger(domid, what, argument)),

@@ -9,13 +9,17 @@ import { XEN_VERSION } from "../../wasm-core/abi/structs/xen.js";
 import { type CoreLink, machineView, PAGE_BYTES, pcpuView } from "../core-link/index.js";
 import {
   attachDisk,
+  attachVif,
   changeMedium,
   describeDomain,
   detachDisk,
+  detachVif,
   dumpCore,
   requestShutdown,
   setAffinity,
   setScheduling,
+  setVif,
+  startCapture,
   type Toolstack,
   writeMemoryTarget,
   writeSysrq,
@@ -26,6 +30,9 @@ import { type Clock, type LogRing, type Result, textOfByteString, utf8ByteString
 import { HostError } from "./errors.js";
 import { HostImages } from "./host-images.js";
 import type {
+  CaptureOptions,
+  CaptureStats,
+  CaptureTarget,
   ConsoleKind,
   ConsoleSession,
   CreateOptions,
@@ -39,11 +46,15 @@ import type {
   HostErrorShape,
   HostEvent,
   HostInfo,
+  NetworkInfo,
   PinChange,
   RegionInfo,
   SchedulingChange,
   ShutdownReason,
   TellProgress,
+  VifChange,
+  VifConfig,
+  VifInfo,
 } from "./types.js";
 import { VERSION } from "./version.js";
 
@@ -223,6 +234,35 @@ export class Host implements HostApi {
     expect(await changeMedium(this.parts.toolstack, domid, vdev, target, format));
   }
 
+  async vifs(domid: DomId): Promise<VifInfo[]> {
+    const vifs = [...this.#record(domid).vifs.values()].map((vif) => vif.info());
+    return vifs.sort((a, b) => a.devid - b.devid);
+  }
+
+  async attachVif(domid: DomId, vif: VifConfig): Promise<number> {
+    return expect(await attachVif(this.parts.toolstack, domid, vif));
+  }
+
+  async detachVif(domid: DomId, devid: number, force = false): Promise<void> {
+    expect(await detachVif(this.parts.toolstack, domid, devid, force));
+  }
+
+  async setVif(domid: DomId, devid: number, change: VifChange): Promise<void> {
+    expect(await setVif(this.parts.toolstack, domid, devid, change));
+  }
+
+  async networks(): Promise<NetworkInfo[]> {
+    return this.parts.toolstack.context.vifs.networks.list();
+  }
+
+  async capture(
+    target: CaptureTarget,
+    onData: (data: Uint8Array) => void | Promise<void>,
+    options: CaptureOptions = {},
+  ): Promise<() => Promise<CaptureStats>> {
+    return expect(startCapture(this.parts.toolstack, target, onData, options));
+  }
+
   image<Call extends keyof ImageApi>(call: Call, ...params: Parameters<ImageApi[Call]>): ReturnType<ImageApi[Call]> {
     return this.#images.image(call, ...params);
   }
@@ -307,7 +347,7 @@ export class Host implements HostApi {
   }
 
   async close(): Promise<void> {
-    await this.parts.toolstack.closeDisks();
+    await this.parts.toolstack.closeDevices();
     await this.parts.close();
   }
 

@@ -7,3 +7,4 @@ export type { MachineOptions } from "./machine-options.js";
 export type * from "./types.js";
 export { parseVdev, type Vdev, vdevName } from "./vdev.js";
 export { VERSION } from "./version.js";
+export { parseVifSpec, type VifSpecFault, type VifSpecResult } from "./vif-spec.js";

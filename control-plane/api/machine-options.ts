@@ -15,6 +15,10 @@ export interface MachineOptions {
   readonly jit?: boolean;
   /** A whole number up to 2^53. */
   readonly seed?: number;
+  /** Guests on the user-mode network reach servers of the host's loopback at its gateway's address. Default true. */
+  readonly hostLoopback?: boolean;
+  /** WebSocket address of a relay (Wisp), by which guests of a page reach what a page cannot; browsers only. */
+  readonly relayUrl?: string;
 }
 
 /** What is sent to Domain0's worker to start it. */

@@ -12,6 +12,7 @@ export function serveHost(host: HostApi, port: MessagePort): void {
   const served: HostApi = {
     ...boundMethods(host),
     attachConsole: async (...args) => proxy(await host.attachConsole(...args)),
+    capture: async (...args) => proxy(await host.capture(...args)),
     xenstoreWatch: async (...args) => proxy(await host.xenstoreWatch(...args)),
     subscribe: async (...args) => proxy(await host.subscribe(...args)),
   };

@@ -5,6 +5,17 @@
  */
 
 import type { ImageApi, ImageJobCall, Progress } from "../storage/index.js";
+import type {
+  CaptureOptions,
+  CaptureStats,
+  CaptureTarget,
+  NetworkInfo,
+  VifChange,
+  VifConfig,
+  VifInfo,
+} from "./network-types.js";
+
+export type * from "./network-types.js";
 
 export type DomId = number & { readonly __brand: "DomId" };
 
@@ -87,39 +98,6 @@ export interface DiskInfo {
   readonly backendPath: string;
   /** What it did so far. */
   readonly counters: Readonly<Record<string, number>>;
-}
-
-/** A network interface, as xl-network-configuration(5) describes it. */
-export interface VifConfig {
-  /** Number of the device in the guest; the next free one when absent. */
-  readonly devid?: number;
-  /** "00:16:3e:xx:xx:xx"; one of Xen's own is drawn when absent. */
-  readonly mac?: string;
-  /** The switch it is plugged into. Absent is the user-mode network, which leads out. */
-  readonly bridge?: string;
-  /** The guest's driver: netif as Linux has it, or netchannel2. */
-  readonly type?: "vif" | "vif2";
-  /** Most queues that the guest may use; as many as it has vCPUs when absent. */
-  readonly queues?: number;
-  readonly mtu?: number;
-  /** Most bytes per second that the guest may send. */
-  readonly rateBytesPerSecond?: number;
-  /** Frames travel through the switch with this tag, 1 to 4094, and the guest sees none. */
-  readonly vlan?: number;
-  /** The address that the user-mode network is to give it; any sender's address but this is dropped. */
-  readonly ip?: string;
-  /** Name in lists and captures; vif<domid>.<devid> when absent. */
-  readonly vifname?: string;
-  /** Ports of the host that lead to the guest, on the user-mode network. */
-  readonly forwards?: readonly PortForward[];
-}
-
-export interface PortForward {
-  readonly protocol: "tcp" | "udp";
-  /** Where the host listens; 127.0.0.1 when absent. Port 0 is any that is free: `VifInfo` tells which. */
-  readonly hostAddress?: string;
-  readonly hostPort: number;
-  readonly guestPort: number;
 }
 
 export interface PlatformConfig {
@@ -315,6 +293,24 @@ export interface HostApi {
   detachDisk(domid: DomId, vdev: string, force?: boolean): Promise<void>;
   /** Puts another medium into a CD-ROM drive; null leaves it empty. */
   changeMedium(domid: DomId, vdev: string, target: string | null, format?: DiskFormat): Promise<void>;
+  /** The network interfaces of a domain, in the order of their numbers. */
+  vifs(domid: DomId): Promise<VifInfo[]>;
+  /** Gives a running domain one more interface; the answer is its number. */
+  attachVif(domid: DomId, vif: VifConfig): Promise<number>;
+  /** Takes an interface away: resolves when the guest has let go of it; with `force` it is not asked. */
+  detachVif(domid: DomId, devid: number, force?: boolean): Promise<void>;
+  setVif(domid: DomId, devid: number, change: VifChange): Promise<void>;
+  /** Every network that is in use, with who talks to whom. */
+  networks(): Promise<NetworkInfo[]>;
+  /**
+   * Records frames as a pcapng file, piece by piece. Where `onData` answers a promise, no more pieces come than it keeps up
+   * with. The returned function ends the recording, and resolves when all of it has been handed over.
+   */
+  capture(
+    target: CaptureTarget,
+    onData: (data: Uint8Array) => void | Promise<void>,
+    options?: CaptureOptions,
+  ): Promise<() => Promise<CaptureStats>>;
   /**
    * What can be done to images, by name, whether a running domain uses them or not. Functions among the options, as for
    * progress, do not cross to Domain0.

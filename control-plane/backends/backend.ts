@@ -13,6 +13,8 @@ export interface BackendIo {
   readonly memory: MachineMemory;
   /** A key of the front end's directory; null when absent. Anything may stand there. */
   readFrontend(key: string): string | null;
+  /** Calls `changed` once at once, and whenever a key of the front end's directory may have changed. Answers what ends it. */
+  watchFrontend(key: string, changed: () => void): () => void;
   readBackend(key: string): string | null;
   writeBackend(key: string, value: string): void;
   mapGrant(ref: number, readonly?: boolean): Result<MappedGrant>;

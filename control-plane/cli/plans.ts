@@ -9,6 +9,10 @@ export interface PlanOptions {
   readonly flavour?: GuestFlavour;
   /** A command for the default guest: only Linux runs it. */
   readonly exec?: string;
+  /** False with --no-network. */
+  readonly network?: boolean;
+  /** What comes from outside comes when it comes: the default guest does without. */
+  readonly deterministic?: boolean;
 }
 
 /** Plans of all configuration files, and of the default guest or of settings alone where there are none. */
@@ -25,10 +29,16 @@ export async function plansOf(args: readonly string[], options: PlanOptions): Pr
   const names = plans.map(({ settings }) => settings.name);
   const twice = names.find((name, index) => names.indexOf(name) !== index);
   if (twice !== undefined) throw usageError(`two guests are named "${twice}": set name in their configurations`);
-  return plans;
+  return options.network === false ? plans.map(withoutNetwork) : plans;
 }
 
 async function guestDefaults(options: PlanOptions): Promise<ConfigDefaults> {
   const { defaultGuest } = await import("./default-guest.js");
-  return defaultGuest(options.flavour, options.exec !== undefined);
+  const guest = await defaultGuest(options.flavour, options.exec !== undefined);
+  return options.deterministic ? guest : { ...guest, vifs: [{}] };
+}
+
+function withoutNetwork(plan: DomainPlan): DomainPlan {
+  const { vifs: _, ...settings } = plan.settings;
+  return { ...plan, settings };
 }

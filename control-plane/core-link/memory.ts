@@ -13,6 +13,8 @@ export interface MemorySource {
 
 export const PAGE_BYTES = 4096;
 export const PAGE_SHIFT = 12;
+/** What is copied byte by byte sooner than through a view. */
+const FEW_BYTES = 32;
 
 export class MachineMemory {
   #bytes: Uint8Array;
@@ -35,6 +37,35 @@ export class MachineMemory {
   copy(address: number, length: number): Uint8Array {
     this.#reach(address + length);
     return this.#bytes.slice(address, address + length);
+  }
+
+  /** Copies into `target` from its start, without a view in between when there is little. */
+  read(address: number, target: Uint8Array, length: number): void {
+    this.#reach(address + length);
+    if (length > FEW_BYTES) target.set(this.#bytes.subarray(address, address + length));
+    else for (let i = 0; i < length; i++) target[i] = this.#bytes[address + i]!;
+  }
+
+  /** Copies a short run into `target` at `at`, a word at a time: no object is made. */
+  fetch(address: number, target: DataView, at: number, length: number): void {
+    this.#reach(address + length);
+    const whole = length & ~3;
+    for (let i = 0; i < whole; i += 4) target.setInt32(at + i, this.#view.getInt32(address + i));
+    for (let i = whole; i < length; i++) target.setUint8(at + i, this.#bytes[address + i]!);
+  }
+
+  /** The reverse of `fetch`. */
+  put(address: number, source: DataView, at: number, length: number): void {
+    this.#reach(address + length);
+    const whole = length & ~3;
+    for (let i = 0; i < whole; i += 4) this.#view.setInt32(address + i, source.getInt32(at + i));
+    for (let i = whole; i < length; i++) this.#bytes[address + i] = source.getUint8(at + i);
+  }
+
+  /** Copies within the memory, once. */
+  move(to: number, from: number, length: number): void {
+    this.#reach(Math.max(to, from) + length);
+    this.#bytes.copyWithin(to, from, from + length);
   }
 
   write(address: number, bytes: Uint8Array): void {

@@ -21,10 +21,12 @@ import {
 import { dumpCore } from "./core-dump.js";
 import { type DiskError, type DiskParts, DomainDisk } from "./disks.js";
 import type { DomainRecord } from "./record.js";
+import { DomainVif, type VifError, type VifParts } from "./vifs.js";
 import { removeDomainTree, writeDomainTree } from "./xenstore-tree.js";
 
 export type Atom =
   | "open-disks"
+  | "open-vifs"
   | "plan-memory"
   | "create-in-core"
   | "set-platform"
@@ -36,6 +38,7 @@ export type Atom =
   | "write-xenstore"
   | "connect-backends"
   | "show-disks"
+  | "show-vifs"
   | "start-vcpu"
   | "unpause"
   | "pause"
@@ -43,10 +46,11 @@ export type Atom =
   | "dump-core"
   | "disconnect-backends"
   | "close-disks"
+  | "close-vifs"
   | "remove-xenstore"
   | "destroy-in-core";
 
-export type AtomResult = Result<void, BuildError | DiskError>;
+export type AtomResult = Result<void, BuildError | DiskError | VifError>;
 
 /** Keeps a core dump under a name; rejects when it cannot. */
 export type CoreSink = (name: string, chunks: Iterable<Uint8Array>) => Promise<void>;
@@ -63,8 +67,9 @@ export interface AtomContext {
   until(condition: () => boolean): Promise<void>;
   /** Where automatic core dumps go; null when the host has no place for them. */
   readonly coreSink: CoreSink | null;
-  /** What disks need. */
+  /** What disks and interfaces need. */
   readonly disks: DiskParts;
+  readonly vifs: VifParts;
 }
 
 type Perform = (context: AtomContext, record: DomainRecord) => AtomResult | Promise<AtomResult>;
@@ -145,6 +150,27 @@ async function closeDisks(context: AtomContext, record: DomainRecord): Promise<A
   return DONE;
 }
 
+async function openVifs(context: AtomContext, record: DomainRecord): Promise<AtomResult> {
+  const { vifs, maxVcpus } = record.config;
+  // Numbers that somebody chose are nobody else's.
+  const taken = new Set(vifs.flatMap(({ config }) => config.devid ?? []));
+  for (const plan of vifs) {
+    const vif = await DomainVif.open(context.vifs, record.domid, plan, taken, maxVcpus);
+    if (!vif.ok) return vif;
+    taken.add(vif.value.devid);
+    record.vifs.set(vif.value.devid, vif.value);
+  }
+  return DONE;
+}
+
+/** As with disks. */
+async function closeVifs(_: AtomContext, record: DomainRecord): Promise<AtomResult> {
+  const vifs = [...record.vifs.values()];
+  record.vifs.clear();
+  await Promise.all(vifs.map((vif) => vif.close()));
+  return DONE;
+}
+
 function unpause(context: AtomContext, record: DomainRecord): AtomResult {
   if (!record.userPaused) return DONE;
   record.userPaused = false;
@@ -207,6 +233,7 @@ async function destroyInCore(context: AtomContext, record: DomainRecord): Promis
 
 const PERFORM: Record<Atom, Perform> = {
   "open-disks": openDisks,
+  "open-vifs": openVifs,
   "plan-memory": built(planMemory),
   "create-in-core": built(createInCore),
   "set-platform": built(setPlatform),
@@ -224,6 +251,10 @@ const PERFORM: Record<Atom, Perform> = {
     for (const disk of record.disks.values()) disk.start();
     return DONE;
   },
+  "show-vifs": (_, record) => {
+    for (const vif of record.vifs.values()) vif.start();
+    return DONE;
+  },
   "start-vcpu": built(startBootVcpu),
   unpause,
   pause,
@@ -231,6 +262,7 @@ const PERFORM: Record<Atom, Perform> = {
   "dump-core": dumpToSink,
   "disconnect-backends": disconnectBackends,
   "close-disks": closeDisks,
+  "close-vifs": closeVifs,
   "remove-xenstore": (context, record) => {
     removeDomainTree(context.store.local, record);
     return DONE;

@@ -37,6 +37,7 @@ export function backendIo(
     clock,
     memory: core.memory,
     readFrontend: (key) => store.read(`${paths.frontend}/${key}`),
+    watchFrontend: (key, changed) => store.watch(`${paths.frontend}/${key}`, changed),
     readBackend: (key) => store.read(`${paths.backend}/${key}`),
     // A new key is readable as its folder is.
     writeBackend: (key, value) => void store.write(`${paths.backend}/${key}`, value),

@@ -23,6 +23,8 @@ import type {
 } from "../api/types.js";
 import { err, ok, type Result, utf8ByteString } from "../util/index.js";
 import { checkDisks } from "./disks.js";
+import { checkVifs } from "./vif-checks.js";
+import type { VifPlan } from "./vifs.js";
 
 export interface CheckedConfig {
   readonly name: string;
@@ -47,6 +49,7 @@ export interface CheckedConfig {
   readonly onWatchdog: LifecycleAction;
   readonly platform: Required<PlatformConfig>;
   readonly disks: readonly DiskConfig[];
+  readonly vifs: readonly VifPlan[];
   readonly xenstoreData: Readonly<Record<string, string>>;
 }
 
@@ -70,6 +73,7 @@ export function checkConfig(config: DomainConfig): Result<CheckedConfig, "bad-co
     checkScheduling(config, maxVcpus) ??
     checkText(config) ??
     checkDisks(config.disks ?? []) ??
+    checkVifs(config.vifs ?? []) ??
     checkAction("on_poweroff", config.onPoweroff) ??
     checkAction("on_reboot", config.onReboot) ??
     checkAction("on_crash", config.onCrash) ??
@@ -95,6 +99,7 @@ export function checkConfig(config: DomainConfig): Result<CheckedConfig, "bad-co
     onWatchdog: config.onWatchdog ?? "destroy",
     platform: fullPlatform(config.platform ?? {}),
     disks: config.disks ?? [],
+    vifs: (config.vifs ?? []).map((vif) => ({ config: vif })),
     xenstoreData: config.xenstoreData ?? {},
   });
 }

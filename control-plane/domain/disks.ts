@@ -10,6 +10,7 @@ import { err, type Failure, ok, type Result, utf8ByteString } from "../util/inde
 import { type DevicePaths, XenbusDevice } from "../xenbus/index.js";
 import { homeOf } from "../xenstore/index.js";
 import { type BackendIoParts, backendIo } from "./backend-io.js";
+import { Removal } from "./removal.js";
 
 /** Opens images for guests; null on a host that has no place for images. */
 export type OpenDisk = (
@@ -24,8 +25,6 @@ export interface DiskParts extends BackendIoParts {
 export type DiskError = "bad-config" | "not-found" | "bad-state" | "name-taken" | "unsupported" | "internal";
 export type DiskResult<T = void> = Result<T, DiskError>;
 
-/** How long a guest may take to let go of a disk, as in xl. */
-const DETACH_MS = 10_000;
 const SECTOR_BYTES = 512;
 
 const KINDS: Readonly<Record<string, DiskError>> = {
@@ -52,11 +51,7 @@ export class DomainDisk {
   #device: XenbusDevice | null = null;
   #config: DiskConfig;
   #endResize: () => void = () => {};
-  #gone: () => void = () => {};
-  /** Resolves when the guest has let go of it and its keys are removed. */
-  readonly removed = new Promise<void>((resolve) => {
-    this.#gone = resolve;
-  });
+  readonly #removal = new Removal();
 
   private constructor(
     private readonly parts: DiskParts,
@@ -97,7 +92,7 @@ export class DomainDisk {
   start(): void {
     const { parts, domid, vdev, config } = this;
     const io = backendIo(parts, domid, vdev.name, this.#paths, () => this.#device!);
-    this.#device = new XenbusDevice(parts.store, this.#paths, io, this.#backend, () => this.#gone());
+    this.#device = new XenbusDevice(parts.store, this.#paths, io, this.#backend, this.#removal.done);
     const id = String(vdev.id);
     const kind = config.devtype ?? "disk";
     this.#device.start({
@@ -116,15 +111,9 @@ export class DomainDisk {
   }
 
   /** Asks the guest to let go; true when it has within the time that there is. */
-  async release(): Promise<boolean> {
+  release(): Promise<boolean> {
     this.#device?.remove();
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const late = new Promise<false>((resolve) => {
-      timer = setTimeout(() => resolve(false), DETACH_MS);
-    });
-    const released = await Promise.race([this.removed.then(() => true), late]);
-    clearTimeout(timer);
-    return released;
+    return this.#removal.inTime();
   }
 
   /** Ends all work on the disk, whatever the guest thinks, and closes the image. */

@@ -14,6 +14,7 @@ export type Request =
 
 const BUILD: readonly Atom[] = [
   "open-disks",
+  "open-vifs",
   "plan-memory",
   "create-in-core",
   "set-platform",
@@ -25,6 +26,7 @@ const BUILD: readonly Atom[] = [
   "write-xenstore",
   "connect-backends",
   "show-disks",
+  "show-vifs",
   "start-vcpu",
 ];
 
@@ -32,6 +34,7 @@ const TAKE_DOWN: readonly Atom[] = [
   "pause",
   "quiesce",
   "disconnect-backends",
+  "close-vifs",
   "close-disks",
   "remove-xenstore",
   "destroy-in-core",

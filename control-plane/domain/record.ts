@@ -10,6 +10,7 @@ import type { CheckedConfig } from "./config.js";
 import type { DomainDisk } from "./disks.js";
 import type { KernelImage } from "./kernel/index.js";
 import type { Layout } from "./layout.js";
+import type { DomainVif } from "./vifs.js";
 
 /** How a domain ended. */
 export interface Outcome {
@@ -53,6 +54,7 @@ export class DomainRecord {
   serial: SerialConsole | null = null;
   /** By the number that the guest knows them by. */
   readonly disks = new Map<number, DomainDisk>();
+  readonly vifs = new Map<number, DomainVif>();
   /** Paused because somebody said so; a new domain is, until it is let run. */
   userPaused = true;
   /** In the core: destroying has something to free. */

@@ -7,6 +7,7 @@ import type { DomainConfig, DomId, HostEvent, LifecycleAction } from "../api/typ
 import { ConsoleStream } from "../backends/console/index.js";
 import { type CoreLink, machineView } from "../core-link/index.js";
 import { EventChannels } from "../evtchn/index.js";
+import { nowhere, type Outside } from "../net/index.js";
 import { type Clock, err, type LogRing, ok, type Random, type Result, randomUuid } from "../util/index.js";
 import { XenstoreServer } from "../xenstore/index.js";
 import type { AtomContext } from "./atoms.js";
@@ -14,6 +15,8 @@ import type { BuildError } from "./builder.js";
 import { type CheckedConfig, checkConfig, checkName } from "./config.js";
 import type { DiskError, OpenDisk } from "./disks.js";
 import { HypervisorLog } from "./hypervisor-log.js";
+import { natNetwork } from "./nat.js";
+import { Networks } from "./networks.js";
 import { planAftermath, planRequest } from "./plan.js";
 import { type Consoles, DomainRecord, type Outcome } from "./record.js";
 import { DomainRegistry } from "./registry.js";
@@ -32,9 +35,25 @@ export interface ToolstackParts {
   readonly coreSink: AtomContext["coreSink"];
   /** How guests' images are opened; absent on a host that has no place for images. */
   readonly openDisk?: OpenDisk;
+  /** What of the world outside guests may reach; absent, nothing. */
+  readonly network?: NetworkHost;
   /** Runs `work` after others had their turn. */
   readonly later: (work: () => void) => void;
 }
+
+export interface NetworkHost {
+  readonly outside: Outside;
+  /** Whether guests reach servers of the host's loopback. */
+  readonly hostLoopback: boolean;
+  /** What the host's clock says when the machine's says 0, milliseconds since 1970. */
+  readonly epochMs: number;
+}
+
+const NO_NETWORK_HOST: NetworkHost = {
+  outside: nowhere("nothing beyond this machine's guests can be reached from here"),
+  hostLoopback: false,
+  epochMs: 0,
+};
 
 /** Passes in a row before the event loop gets its turn. */
 const PASSES_PER_TURN = 16;
@@ -60,9 +79,15 @@ export class Toolstack {
     });
     const serviceSoon = () => this.#serviceSoon();
     const until = (condition: () => boolean) => this.#until(condition);
-    const { clock, later, openDisk = null } = parts;
-    const disks = { core, channels: this.channels, store: this.store.local, clock, log, later, openDisk };
-    this.#context = { core, channels: this.channels, store: this.store, log, serviceSoon, until, coreSink, disks };
+    const { clock, later, random, openDisk = null, network = NO_NETWORK_HOST } = parts;
+    const io = { core, channels: this.channels, store: this.store.local, clock, log, later };
+    const disks = { ...io, openDisk };
+    const { epochMs, hostLoopback } = network;
+    const makeUserNetwork = natNetwork({ clock, random, timer, ...network });
+    const networks = new Networks({ clock, random, timer, makeUserNetwork, hostLoopback, epochMs });
+    const vifs = { ...io, networks, random, timer, epochMs };
+    const { channels, store } = this;
+    this.#context = { core, channels, store, log, serviceSoon, until, coreSink, disks, vifs };
     writeDomain0Tree(this.store.local);
   }
 
@@ -163,12 +188,14 @@ export class Toolstack {
     });
   }
 
-  /** Stops all domains and closes their images: the machine is about to end. */
-  async closeDisks(): Promise<void> {
+  /** Stops all domains and closes what they have of the host's: the machine is about to end. */
+  async closeDevices(): Promise<void> {
+    const end = ["pause", "quiesce", "close-vifs", "close-disks"] as const;
     const stopped = [...this.registry.all()].map((record) =>
-      this.#queues.enqueue(record.domid, () => runAll(this.#context, record, ["pause", "quiesce", "close-disks"])),
+      this.#queues.enqueue(record.domid, () => runAll(this.#context, record, end)),
     );
     await Promise.all(stopped);
+    this.#context.vifs.networks.close();
   }
 
   async waitShutdown(domid: DomId): Promise<ToolstackResult<Outcome>> {
@@ -259,9 +286,11 @@ export class Toolstack {
     }
     const { domid } = record;
     // What was attached and detached meanwhile stays so.
-    const config = { ...record.config, disks: [...record.disks.values()].map((disk) => disk.config) };
-    // A successor wants the images, and nobody writes to them any more.
-    if (outcome.reason !== "suspend") await runAll(this.#context, record, ["close-disks"]);
+    const disks = [...record.disks.values()].map((disk) => disk.config);
+    const vifs = [...record.vifs.values()].map((vif) => vif.plan);
+    const config = { ...record.config, disks, vifs };
+    // A successor wants the images and ports, and nobody uses them any more.
+    if (outcome.reason !== "suspend") await runAll(this.#context, record, ["close-vifs", "close-disks"]);
     // Not before: who waits for the end may want the images as much as a successor does.
     record.ended.resolve(outcome);
     // The successor is the same machine to its owner; one that stays beside it keeps its own identity.
@@ -317,6 +346,11 @@ export class Toolstack {
   get deterministic(): boolean {
     return machineView(this.parts.core).get("deterministic") !== 0;
   }
+}
+
+function timer(ms: number, work: () => void): () => void {
+  const id = setTimeout(work, ms);
+  return () => clearTimeout(id);
 }
 
 const noSuchDomain = (domid: number) => err("no-such-domain" as const, `there is no domain ${domid}`);

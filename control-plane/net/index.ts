@@ -1,2 +1,48 @@
+export { formatIp, formatMac, parseIp, parseMac } from "./addresses.js";
+export { Capture, type CaptureListener, type CaptureOptions, type CaptureStats, type Timer } from "./capture/index.js";
+export {
+  type LinkCounters,
+  type LinkOptions,
+  type LinkParts,
+  type LinkSocket,
+  type LinkSocketEvents,
+  LinkStation,
+  type LinkStatus,
+  type LinkWire,
+  type OpenLinkSocket,
+  openWebSocket,
+} from "./link/index.js";
+export {
+  type ForwardSpec,
+  type GuestOf,
+  Nat,
+  type NatGuestInfo,
+  type NatLimits,
+  type NatOptions,
+  type NatParts,
+  ROUTER_MAC,
+  Tcp,
+  type TcpConnectionInfo,
+  type TcpEngine,
+  type TcpParts,
+} from "./nat/index.js";
+export { nowhere, type Outside } from "./outside/index.js";
 export { GsoType, HEADER_BYTES, MOST_FRAGMENTS, MOST_FRAME_BYTES, Packet } from "./packet.js";
 export type { Station, Wire } from "./station.js";
+export { fold, sumBytes } from "./sum.js";
+export {
+  type DropName,
+  type Flow,
+  type FlowDirection,
+  type Impairment,
+  type ImpairmentStats,
+  type MacInfo,
+  type MacLimits,
+  type Port,
+  type PortCounters,
+  type PortInfo,
+  type PortOptions,
+  Switch,
+  type SwitchParts,
+  type SwitchStats,
+} from "./switch/index.js";

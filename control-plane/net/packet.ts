@@ -4,6 +4,7 @@
  * again for the next frame: it is good during the call that passes it on, and no longer.
  */
 import { type MachineMemory, PAGE_BYTES } from "../core-link/index.js";
+import { aligned, fold, sumBytes, sumView } from "./sum.js";
 
 /** Enough for Ethernet with a VLAN tag, IPv6 with a few extension headers, and TCP with all options. */
 export const HEADER_BYTES = 160;
@@ -33,9 +34,11 @@ export class Packet {
   gsoType: GsoType = GsoType.NONE;
   /** Fragments of machine memory: address and length of each. None when `bytes` holds the frame. */
   fragments = 0;
-  readonly addresses = new Float64Array(MOST_FRAGMENTS);
-  readonly lengths = new Uint32Array(MOST_FRAGMENTS);
+  readonly addresses = new Float64Array(1 + MOST_FRAGMENTS);
+  readonly lengths = new Uint32Array(1 + MOST_FRAGMENTS);
+  /** The buffer of ours that holds what comes after the header, and where the frame's first byte would lie in it. */
   #bytes: Uint8Array | null = null;
+  #origin = 0;
 
   constructor(private readonly memory: MachineMemory | null) {}
 
@@ -60,9 +63,9 @@ export class Packet {
   seal(): void {
     this.headerLength = Math.min(this.length, HEADER_BYTES);
     let at = 0;
-    for (let i = 0; at < this.headerLength; i++) {
+    for (let i = 0; i < this.fragments && at < this.headerLength; i++) {
       const count = Math.min(this.lengths[i]!, this.headerLength - at);
-      this.header.set(this.memory!.bytes(this.addresses[i]!, count), at);
+      this.memory!.fetch(this.addresses[i]!, this.headerView, at, count);
       at += count;
     }
   }
@@ -72,19 +75,117 @@ export class Packet {
     this.length = bytes.length;
     this.fragments = 0;
     this.#bytes = bytes;
+    this.#origin = 0;
     this.#plain();
     this.headerLength = Math.min(bytes.length, HEADER_BYTES);
     this.header.set(this.headerLength === bytes.length ? bytes : bytes.subarray(0, this.headerLength));
   }
 
-  /** Copies `[from, from + count)` of the frame into `target` at `at`. */
-  copyTo(target: Uint8Array, at: number, from: number, count: number): void {
-    this.#copy(from, count, (bytes, done) => target.set(bytes, at + done));
+  /** Is a header like the first `header` bytes of `whole`, of which the caller may change ours, and `count` bytes of it from `from` on. */
+  slice(whole: Packet, header: number, from: number, count: number): void {
+    this.#plain();
+    this.length = header + count;
+    this.headerLength = header;
+    for (let i = 0; i < header; i++) this.header[i] = whole.header[i]!;
+    this.#bytes = whole.#bytes;
+    this.#origin = whole.#origin + from - header;
+    this.fragments = 0;
+    if (whole.#bytes !== null) return;
+    // Nobody looks for the header in memory.
+    this.addresses[0] = 0;
+    this.lengths[0] = header;
+    this.fragments = 1;
+    this.#addRange(whole, from, count);
   }
 
-  /** Copies `[from, from + count)` of the frame to a machine address. */
+  /** Copies `[from, from + count)` of the frame into `target` at `at`. */
+  copyTo(target: Uint8Array, at: number, from: number, count: number): void {
+    const head = Math.max(Math.min(count, this.headerLength - from), 0);
+    for (let i = 0; i < head; i++) target[at + i] = this.header[from + i]!;
+    if (head === count) return;
+    if (this.#bytes !== null) {
+      const start = this.#origin + from + head;
+      target.set(this.#bytes.subarray(start, start + count - head), at + head);
+      return;
+    }
+    let skip = from + head;
+    let done = head;
+    for (let i = 0; done < count && i < this.fragments; i++) {
+      const length = this.lengths[i]!;
+      const take = Math.min(length - skip, count - done);
+      if (take > 0) {
+        target.set(this.memory!.bytes(this.addresses[i]! + skip, take), at + done);
+        done += take;
+      }
+      skip = Math.max(skip - length, 0);
+    }
+  }
+
+  /** Copies `[from, from + count)` of the frame to a machine address; what lies in machine memory is copied just once. */
   copyToMachine(memory: MachineMemory, address: number, from: number, count: number): void {
-    this.#copy(from, count, (bytes, done) => memory.write(address + done, bytes));
+    const head = Math.max(Math.min(count, this.headerLength - from), 0);
+    if (head > 0) memory.put(address, this.headerView, from, head);
+    if (head === count) return;
+    if (this.#bytes !== null) {
+      const start = this.#origin + from + head;
+      memory.write(address + head, this.#bytes.subarray(start, start + count - head));
+      return;
+    }
+    let skip = from + head;
+    let done = head;
+    for (let i = 0; done < count && i < this.fragments; i++) {
+      const length = this.lengths[i]!;
+      const take = Math.min(length - skip, count - done);
+      if (take > 0) {
+        memory.move(address + done, this.addresses[i]! + skip, take);
+        done += take;
+      }
+      skip = Math.max(skip - length, 0);
+    }
+  }
+
+  /**
+   * Adds up `[from, to)` as big-endian 16-bit words, with what is missing at an odd end taken as zero: a sum of 16 bits for
+   * checksums. [RFC 1071]
+   */
+  sum(from: number, to: number): number {
+    let total = 0;
+    const head = Math.min(to, this.headerLength);
+    if (from < head) total = sumView(this.headerView, from, head);
+    let at = Math.max(from, head);
+    if (at >= to) return fold(total);
+    if (this.#bytes !== null) {
+      return fold(total + aligned(sumBytes(this.#bytes, this.#origin + at, this.#origin + to), at - from));
+    }
+    let start = 0;
+    for (let i = 0; at < to && i < this.fragments; i++) {
+      const end = start + this.lengths[i]!;
+      if (end > at) {
+        const last = Math.min(end, to);
+        const address = this.addresses[i]! - start;
+        const part = sumView(this.memory!.view(address + last), address + at, address + last);
+        total += aligned(part, at - from);
+        at = last;
+      }
+      start = end;
+    }
+    return fold(total);
+  }
+
+  /** Adds the fragments that hold `[from, from + count)` of another packet. */
+  #addRange(whole: Packet, from: number, count: number): void {
+    let skip = from;
+    let left = count;
+    for (let i = 0; left > 0 && i < whole.fragments; i++) {
+      const length = whole.lengths[i]!;
+      const take = Math.min(length - skip, left);
+      if (take > 0) {
+        this.addresses[this.fragments] = whole.addresses[i]! + skip;
+        this.lengths[this.fragments++] = take;
+        left -= take;
+      }
+      skip = Math.max(skip - length, 0);
+    }
   }
 
   #plain(): void {
@@ -92,30 +193,5 @@ export class Packet {
     this.dataValidated = false;
     this.gsoSize = 0;
     this.gsoType = GsoType.NONE;
-  }
-
-  #copy(from: number, count: number, put: (bytes: Uint8Array, done: number) => void): void {
-    let done = 0;
-    if (from < this.headerLength) {
-      done = Math.min(count, this.headerLength - from);
-      put(this.header.subarray(from, from + done), 0);
-    }
-    if (done === count) return;
-    if (this.#bytes !== null) {
-      put(this.#bytes.subarray(from + done, from + count), done);
-      return;
-    }
-    let skip = from + done;
-    for (let i = 0; done < count; i++) {
-      const length = this.lengths[i]!;
-      if (skip >= length) {
-        skip -= length;
-        continue;
-      }
-      const take = Math.min(length - skip, count - done);
-      put(this.memory!.bytes(this.addresses[i]! + skip, take), done);
-      done += take;
-      skip = 0;
-    }
   }
 }

@@ -55,7 +55,7 @@ class End {
     const { memory, address, slotBytes } = this.geometry;
     const at = SLOTS_OFFSET + ((index >>> 0) % this.slots) * slotBytes;
     if (!this.#isSplit(at, slotBytes)) {
-      into.set(memory.bytes(this.#place(at) ?? address + at, slotBytes));
+      memory.read(this.#place(at) ?? address + at, into, slotBytes);
       return;
     }
     const first = PAGE_BYTES - (at % PAGE_BYTES);
@@ -115,6 +115,24 @@ export class BackRing extends End {
     return true;
   }
 
+  /** Requests that may be taken now; -1 when the guest's index is impossible. */
+  waiting(): number {
+    const waiting = (this.load(REQ_PROD_OFFSET) - this.#reqCons) >>> 0;
+    if (waiting > this.slots) return -1;
+    return Math.min(waiting, this.slots - ((this.#reqCons - this.#rspProd) >>> 0));
+  }
+
+  /** Takes the next request of which `waiting` told, into the caller's buffer of a slot's size. */
+  take(request: Uint8Array): void {
+    this.readSlot(this.#reqCons, request);
+    this.#reqCons = (this.#reqCons + 1) >>> 0;
+  }
+
+  /** Puts so many requests back that were taken last and have no response. */
+  untake(count: number): void {
+    this.#reqCons = (this.#reqCons - count) >>> 0;
+  }
+
   /**
    * Goes on where an earlier back end stopped, which left nothing unanswered: at the responses that the page tells of.
    * False when the page cannot be right.
@@ -130,6 +148,12 @@ export class BackRing extends End {
   finalCheck(): boolean {
     this.store(REQ_EVENT_OFFSET, this.#reqCons + 1);
     return this.load(REQ_PROD_OFFSET) !== this.#reqCons;
+  }
+
+  /** Asks to be notified when `count` requests are waiting. True when they are there already. */
+  wakeAt(count: number): boolean {
+    this.store(REQ_EVENT_OFFSET, this.#reqCons + count);
+    return this.waiting() >= count;
   }
 
   /** Writes responses and makes them visible. True when the guest wants to be notified. */

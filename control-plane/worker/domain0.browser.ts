@@ -1,8 +1,9 @@
 /** Entry of Domain0 in a browser: a dedicated worker that is started by one message. */
-import type { Domain0Start } from "../api/machine-options.js";
+import type { Domain0Start, MachineOptions } from "../api/machine-options.js";
 import { spawnBrowserWorker } from "../core-link/spawn-browser.js";
 import { type ImageSources, ImageStore, OpfsFolder, oneStore, openHttp, StorageError } from "../storage/index.js";
 import { startDomain0 } from "./domain0.js";
+import { browserOutside } from "./outside.browser.js";
 
 /** Where this site's images are in the browser's own file system. */
 const IMAGE_FOLDER = "images";
@@ -35,11 +36,13 @@ const images = (sources: ImageSources) =>
     return ImageStore.open({ folder, sources, openRemote: openHttp({ cache: { folder, sources } }) });
   });
 
+const outside = ({ relayUrl }: MachineOptions) => browserOutside(relayUrl);
+
 globalThis.addEventListener(
   "message",
   (event) => {
     const start = (event as MessageEvent<Domain0Start>).data;
-    const host = { spawn: spawnBrowserWorker, soon: makeSoon(), readCore, coreSink: null, images };
+    const host = { spawn: spawnBrowserWorker, soon: makeSoon(), readCore, coreSink: null, images, outside };
     startDomain0(start, host).catch((error: unknown) => {
       // Thrown outside the promise it reaches the page as the worker's error event.
       setTimeout(() => {

@@ -2,8 +2,9 @@
 import { readFile } from "node:fs/promises";
 import { parentPort } from "node:worker_threads";
 import { useBranchHints } from "../../wasm-core/worker/branch-hints.node.js";
-import type { Domain0Start } from "../api/machine-options.js";
+import type { Domain0Start, MachineOptions } from "../api/machine-options.js";
 import { spawnNodeWorker } from "../core-link/spawn-node.js";
+import { NodeOutside } from "../net/outside/node.js";
 import { nodeFinder } from "../storage/folders/finder-node.js";
 import type { ImageSources } from "../storage/index.js";
 import { startDomain0 } from "./domain0.js";
@@ -20,5 +21,6 @@ parentPort?.once("message", async (start: Domain0Start) => {
   useBranchHints();
   const coreSink = start.coreDumpDirectory === undefined ? null : dumpFiles(start.coreDumpDirectory);
   const images = (sources: ImageSources) => nodeFinder({ sources, folders: start.imageFolders ?? [] });
-  await startDomain0(start, { spawn: spawnNodeWorker, soon, readCore, coreSink, images });
+  const outside = ({ hostLoopback = true }: MachineOptions) => new NodeOutside({ hostLoopback });
+  await startDomain0(start, { spawn: spawnNodeWorker, soon, readCore, coreSink, images, outside });
 });

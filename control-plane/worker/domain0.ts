@@ -5,11 +5,12 @@
 import { TraceCode } from "../../wasm-core/abi/structs/machine.js";
 import type { WorkerReport } from "../../wasm-core/worker/index.js";
 import { Host } from "../api/host.js";
-import type { Domain0Start } from "../api/machine-options.js";
+import type { Domain0Start, MachineOptions } from "../api/machine-options.js";
 import { serveHost } from "../api/serve.js";
 import { RealCore } from "../core-link/real.js";
 import type { SpawnCoreWorker } from "../core-link/workers.js";
 import { Toolstack, type ToolstackParts } from "../domain/index.js";
+import type { Outside } from "../net/index.js";
 import { type ImageFinder, ImageLibrary, type ImageSources } from "../storage/index.js";
 import { type Clock, LogRing, type Random, SeededRandom } from "../util/index.js";
 
@@ -22,6 +23,8 @@ export interface Domain0Host {
   readonly coreSink: ToolstackParts["coreSink"];
   /** Where images are. */
   readonly images: (sources: ImageSources) => ImageFinder;
+  /** What guests may reach of the world. */
+  readonly outside: (options: MachineOptions) => Outside;
 }
 
 const FRAMES_PER_MIB = 256;
@@ -53,7 +56,13 @@ export async function startDomain0(start: Domain0Start, host: Domain0Host): Prom
   // Names of images must not come twice, whatever is simulated: they are the host's.
   const images = new ImageLibrary(host.images({ random: { u32: hostRandom }, now: () => Date.now() }));
   const openDisk: NonNullable<ToolstackParts["openDisk"]> = (target, options) => images.openDisk(target, options);
-  const toolstack = new Toolstack({ core, clock, random, log, coreSink: host.coreSink, later: host.soon, openDisk });
+  const network = {
+    outside: host.outside(options),
+    hostLoopback: options.hostLoopback ?? true,
+    epochMs: deterministic ? 0 : Date.now() - clock.now() / 1e6,
+  };
+  const parts = { core, clock, random, log, coreSink: host.coreSink, later: host.soon, openDisk, network };
+  const toolstack = new Toolstack(parts);
   core.onDoorbell(() => toolstack.service());
   const regions = core.regions === null ? {} : { regions: core.regions };
   const close = () => core.close();

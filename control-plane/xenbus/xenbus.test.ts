@@ -88,6 +88,7 @@ describe("a xenbus device", () => {
       domid: 5,
       clock: { now: () => 0 },
       readFrontend: (key) => store.local.read(`${FRONTEND}/${key}`),
+      watchFrontend: () => () => {},
       readBackend: (key) => store.local.read(`${BACKEND}/${key}`),
       writeBackend: (key, value) => void store.local.write(`${BACKEND}/${key}`, value),
       memory: new MachineMemory({ buffer: new SharedArrayBuffer(65536), grow: () => 1 }),

@@ -222,7 +222,7 @@ describe("what the disks screen looks like", () => {
         await picture(page, `disks-form-${colorScheme}`);
         await page.keyboard.press("Escape");
         await page.getByRole("navigation").getByRole("button", { name: "New domain" }).click();
-        await page.getByText("Kernel, processors, memory and disks").click();
+        await page.getByText("Kernel, processors, memory, disks and network").click();
         await page.getByRole("button", { name: "Image of this browser" }).click();
         await page.getByRole("dialog").getByRole("button", { name: "Add" }).click();
         await assertAccessible(page, "disks of a new domain");

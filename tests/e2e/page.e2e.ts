@@ -82,7 +82,7 @@ describe("booting", () => {
 
   it("gives the guest what was chosen", () =>
     withPage({}, async (page) => {
-      await page.getByText("Kernel, processors, memory and disks").click();
+      await page.getByText("Kernel, processors, memory, disks and network").click();
       await page.getByLabel("vCPUs").fill("4");
       await page.getByLabel("Kernel command line").fill("console=hvc0 quiet");
       await bootDebian(page);
@@ -93,7 +93,7 @@ describe("booting", () => {
 
   it("says so when another guest stands in for the one asked for", () =>
     withPage({}, async (page) => {
-      await page.getByText("Kernel, processors, memory and disks").click();
+      await page.getByText("Kernel, processors, memory, disks and network").click();
       await page.getByLabel("Full kernel").check();
       await bootDebian(page);
       await page.getByRole("tab", { name: "embedded" }).waitFor();
@@ -288,7 +288,7 @@ describe("what the page says and looks like", () => {
   for (const colorScheme of ["light", "dark"] as const) {
     it(`has no axe-core violation on any screen, ${colorScheme}`, () =>
       withPage({ colorScheme }, async (page) => {
-        await page.getByText("Kernel, processors, memory and disks").click();
+        await page.getByText("Kernel, processors, memory, disks and network").click();
         await assertAccessible(page, "first screen");
         await picture(page, `first-${colorScheme}`);
         await bootDebian(page);

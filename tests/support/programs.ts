@@ -26,6 +26,7 @@ const PROGRAMS: readonly Program[] = [
   { commands: ["vhdiinfo"], package: "libvhdi-utils" },
   { commands: ["/usr/bin/python3"], package: "python3-libvhdi", probe: ["-c", "import pyvhdi"] },
   { commands: ["7z"], package: "p7zip-full" },
+  { commands: ["tcpdump"], package: "tcpdump" },
 ];
 
 const exists = (command: string): boolean => spawnSync(command, ["--version"], { stdio: "ignore" }).error === undefined;

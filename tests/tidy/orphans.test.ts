@@ -22,6 +22,7 @@ const ENTRIES: Readonly<Record<string, string>> = {
 const TOOLS: Readonly<Record<string, readonly [file: string, mention: string]>> = {
   "@biomejs/biome": ["tests/check.ts", '"biome"'],
   "@types/node": ["wasm-core/tsconfig.json", '"node"'],
+  "@types/ws": ["control-plane/net/link/link-node.ts", 'from "ws"'],
   "assemblyscript-prettier": ["prettier.config.js", "assemblyscript-prettier"],
   prettier: ["tests/check.ts", '"prettier"'],
   tsx: ["package.json", "tsx "],

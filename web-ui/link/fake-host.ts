@@ -4,6 +4,8 @@
  * rules that the page depends on: unique names, states, codes of errors, and a new domid after a reboot.
  */
 import type {
+  CaptureStats,
+  CaptureTarget,
   ConsoleKind,
   ConsoleSession,
   CreateOptions,
@@ -19,12 +21,17 @@ import type {
   HostInfo,
   ImageApi,
   ImageJobCall,
+  NetworkInfo,
   RegionInfo,
   ShutdownReason,
   TellProgress,
+  VifChange,
+  VifConfig,
+  VifInfo,
 } from "../../control-plane/api/index.js";
 import { FakeDisks } from "./fake-disks.js";
 import { FakeGuest, type GuestExit } from "./fake-guest.js";
+import { FakeNetworks } from "./fake-networks.js";
 import { FakeXenstore } from "./fake-xenstore.js";
 
 const TOTAL_KIB = 4 * 1024 * 1024;
@@ -64,6 +71,7 @@ export class FakeHost implements HostApi {
   private readonly listeners = new Set<(event: HostEvent) => void>();
   private readonly store = new FakeXenstore();
   private readonly disksOf = new FakeDisks();
+  private readonly networksOf = new FakeNetworks();
   private readonly timer: ReturnType<typeof setInterval>;
   private log = "(XEN) Xenolith simulated host\n(XEN) 2 pCPUs, 4194304 KiB of frames\n";
   private nextDomid = 1;
@@ -129,6 +137,7 @@ export class FakeHost implements HostApi {
     if (names.includes(config.name)) throw new FakeError("name-taken", `A domain ${config.name} exists.`);
     const domid = this.start(config, options.paused ?? false);
     for (const disk of config.disks ?? []) await this.attachDisk(domid, disk);
+    for (const vif of config.vifs ?? []) this.networksOf.attach(domid, vif);
     return domid;
   }
 
@@ -154,6 +163,35 @@ export class FakeHost implements HostApi {
     this.find(domid);
     this.disksOf.changeMedium(domid, vdev, target ?? "");
     this.emit({ kind: "domain-changed", domid });
+  }
+
+  async vifs(domid: DomId): Promise<VifInfo[]> {
+    this.find(domid);
+    return this.networksOf.of(domid);
+  }
+
+  async attachVif(domid: DomId, vif: VifConfig): Promise<number> {
+    this.find(domid);
+    return this.networksOf.attach(domid, vif);
+  }
+
+  async detachVif(domid: DomId, devid: number): Promise<void> {
+    this.find(domid);
+    this.networksOf.detach(domid, devid);
+  }
+
+  async setVif(domid: DomId, devid: number, change: VifChange): Promise<void> {
+    this.find(domid);
+    this.networksOf.change(domid, devid, change);
+  }
+
+  async networks(): Promise<NetworkInfo[]> {
+    return this.networksOf.networks();
+  }
+
+  async capture(target: CaptureTarget, onData: (data: Uint8Array) => void): Promise<() => Promise<CaptureStats>> {
+    this.networksOf.capture(target, onData);
+    return async () => ({ frames: 0, drops: 0, bytes: 0 });
   }
 
   image<Call extends keyof ImageApi>(call: Call, ...params: Parameters<ImageApi[Call]>): ReturnType<ImageApi[Call]> {
@@ -332,6 +370,7 @@ export class FakeHost implements HostApi {
   private remove(domid: DomId): void {
     this.domains.delete(domid);
     this.disksOf.forget(domid);
+    this.networksOf.detach(domid);
     this.store.remove(`/local/domain/${domid}`);
     this.note(`d${domid} destroyed`);
     this.emit({ kind: "domain-destroyed", domid });

@@ -14,6 +14,8 @@ export interface LinkOptions {
   readonly fake: boolean;
   /** The page has no shared memory: one thread for everything. */
   readonly singleThread: boolean;
+  /** WebSocket address of a relay for guests. */
+  readonly relayUrl: string | null;
 }
 
 /** vCPUs take turns on one worker until the machine has been proven with more. */
@@ -25,5 +27,6 @@ export async function connectHost(options: LinkOptions): Promise<HostApi> {
     const { FakeHost } = await import("./fake-host.js");
     return new FakeHost({ singleThread: options.singleThread });
   }
-  return connectBrowser({ pcpus: PCPUS, singleThread: options.singleThread });
+  const { singleThread, relayUrl } = options;
+  return connectBrowser({ pcpus: PCPUS, singleThread, ...(relayUrl === null ? {} : { relayUrl }) });
 }

@@ -1,7 +1,7 @@
 /**
  * What a person may choose for a new domain, its limits, and its form as URL parameters (docs/playground.md):
- * ?kernel=&initrd=&cmdline=&vcpus=&mem=&disk=&autostart=1&embed=1. Parameters are untrusted: out-of-range numbers are
- * clamped, unknown values ignored, and each correction is reported so that the page can say so.
+ * ?kernel=&initrd=&cmdline=&vcpus=&mem=&disk=&net=&relay=&autostart=1&embed=1. Parameters are untrusted: out-of-range
+ * numbers are clamped, unknown values ignored, and each correction is reported so that the page can say so.
  */
 
 export type KernelFlavour = "cloud" | "full";
@@ -19,9 +19,25 @@ export interface BootOptions {
   readonly memoryMiB: number;
   /** Replaces the guest's own command line; null keeps it. */
   readonly cmdline: string | null;
+  /** The network that the domain is on: NAT leads out, another name is shared with who gives the same; null is none. */
+  readonly network: string | null;
 }
 
-export const DEFAULT_BOOT_OPTIONS: BootOptions = { flavour: "cloud", vcpus: 1, memoryMiB: 256, cmdline: null };
+/** The user-mode network. */
+export const NAT = "nat";
+const NETWORK_NAME = /^[A-Za-z0-9._-]{1,32}$/;
+
+/** What is wrong with the name of a network, or null. */
+export const networkNameProblem = (name: string): string | null =>
+  NETWORK_NAME.test(name) ? null : "A network's name has up to 32 letters, digits, dots, dashes and underscores.";
+
+export const DEFAULT_BOOT_OPTIONS: BootOptions = {
+  flavour: "cloud",
+  vcpus: 1,
+  memoryMiB: 256,
+  cmdline: null,
+  network: NAT,
+};
 
 /** The command line of a kernel of one's own, unless another is given. */
 export const OWN_KERNEL_CMDLINE = "console=hvc0";
@@ -33,6 +49,8 @@ export interface PageParameters {
   readonly initrdUrl: string | null;
   /** Absolute URLs of images that become disks, with a local image over each. */
   readonly diskUrls: readonly string[];
+  /** WebSocket address of a relay (Wisp), by which guests reach what pages cannot. */
+  readonly relayUrl: string | null;
   readonly autostart: boolean;
   readonly embed: boolean;
   /** What was wrong with the parameters, for the person who wrote the link. */
@@ -59,14 +77,33 @@ export function parsePageParameters(search: string, base: string): PageParameter
       vcpus: number("vcpus", DEFAULT_BOOT_OPTIONS.vcpus, VCPUS_MIN, VCPUS_MAX),
       memoryMiB: number("mem", DEFAULT_BOOT_OPTIONS.memoryMiB, MEMORY_MIN_MIB, MEMORY_MAX_MIB),
       cmdline: query.get("cmdline"),
+      network: readNetwork(query.get("net"), problems),
     },
     kernelUrl,
     initrdUrl: kernelUrl ? initrdUrl : null,
     diskUrls,
+    relayUrl: readRelay(query.get("relay") ?? query.get("relay_url"), problems),
     autostart: isOn(query.get("autostart")),
     embed: isOn(query.get("embed")),
     problems,
   };
+}
+
+function readNetwork(text: string | null, problems: string[]): string | null {
+  if (text === null) return DEFAULT_BOOT_OPTIONS.network;
+  if (text === "none") return null;
+  if (networkNameProblem(text) === null) return text;
+  problems.push(`net=${text}: expected nat, none, or the name of a network`);
+  return DEFAULT_BOOT_OPTIONS.network;
+}
+
+/** ws, wss, and Wisp's own wisp and wisps. */
+function readRelay(text: string | null, problems: string[]): string | null {
+  if (!text) return null;
+  const address = text.replace(/^wisp(s?):/i, "ws$1:");
+  if (/^wss?:\/\/./i.test(address) && URL.canParse(address)) return new URL(address).href;
+  problems.push(`relay=${text}: expected an address with wss:// or ws://`);
+  return null;
 }
 
 function isOn(text: string | null): boolean {

@@ -4,7 +4,7 @@
  * domain of the same name.
  */
 import type { DiskConfig, DomainConfig, DomId, HostApi } from "../../control-plane/api/index.js";
-import { type BootOptions, OWN_KERNEL_CMDLINE } from "./boot-options.js";
+import { type BootOptions, NAT, OWN_KERNEL_CMDLINE } from "./boot-options.js";
 import { download } from "./download.js";
 import { imageFailure } from "./image-shelf.js";
 import { awaitGuest, type Fetch } from "./manifest.js";
@@ -115,6 +115,7 @@ export class Launch {
       onCrash: "preserve",
       onWatchdog: "preserve",
       disks: (this.request.disks ?? []).map(diskConfig),
+      vifs: options.network === null ? [] : [options.network === NAT ? {} : { bridge: options.network }],
       ...(pcDevices ? { platform: { serial: true, debugcon: true, exitPort: true } } : {}),
     };
   }

@@ -51,6 +51,7 @@ describe("page parameters", () => {
     expect(parse("")).toEqual({
       options: DEFAULT_BOOT_OPTIONS,
       diskUrls: [],
+      relayUrl: null,
       kernelUrl: null,
       initrdUrl: null,
       autostart: false,
@@ -63,7 +64,7 @@ describe("page parameters", () => {
     const { options, kernelUrl, initrdUrl, autostart, embed } = parse(
       "?kernel=vm/linux&initrd=https://other/x&cmdline=a+b&vcpus=4&mem=1024&autostart=1&embed=1&flavour=full",
     );
-    expect(options).toEqual({ flavour: "full", vcpus: 4, memoryMiB: 1024, cmdline: "a b" });
+    expect(options).toEqual({ flavour: "full", vcpus: 4, memoryMiB: 1024, cmdline: "a b", network: "nat" });
     expect([kernelUrl, initrdUrl]).toEqual(["https://host/play/vm/linux", "https://other/x"]);
     expect([autostart, embed]).toEqual([true, true]);
   });
@@ -78,6 +79,15 @@ describe("page parameters", () => {
     expect(parse("?kernel=javascript:alert(1)").kernelUrl).toBeNull();
     const alone = parse("?initrd=x");
     expect([alone.initrdUrl, alone.problems]).toEqual([null, ["initrd= needs kernel="]]);
+  });
+
+  it("takes names of networks and addresses of relays", () => {
+    expect(parse("?net=none").options.network).toBeNull();
+    expect(parse("?net=lab.1").options.network).toBe("lab.1");
+    expect(parse("?relay=wisps://relay.example/x/").relayUrl).toBe("wss://relay.example/x/");
+    expect(parse("?relay_url=ws://localhost:8080").relayUrl).toBe("ws://localhost:8080/");
+    const wrong = parse("?net=a b&relay=https://x");
+    expect([wrong.options.network, wrong.relayUrl, wrong.problems.length]).toEqual(["nat", null, 2]);
   });
 
   it("finds the nearest memory step", () => {

@@ -5,6 +5,7 @@ import { ConsolesView } from "./consoles/index.js";
 import { DisksView } from "./disks/index.js";
 import { DomainsView } from "./domains/index.js";
 import { HypervisorLogView } from "./hypervisor-log/index.js";
+import { NetworksView } from "./networks/index.js";
 import { NoticesView } from "./notices/index.js";
 import { XenstoreView } from "./xenstore/index.js";
 
@@ -16,6 +17,7 @@ export function defineElements(): void {
     "xl-disks": DisksView as unknown as CustomElementConstructor,
     "xl-domains": DomainsView as unknown as CustomElementConstructor,
     "xl-hypervisor-log": HypervisorLogView as unknown as CustomElementConstructor,
+    "xl-networks": NetworksView as unknown as CustomElementConstructor,
     "xl-notices": NoticesView as unknown as CustomElementConstructor,
     "xl-xenstore": XenstoreView as unknown as CustomElementConstructor,
   };

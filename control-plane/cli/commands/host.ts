@@ -17,6 +17,8 @@ interface HostOptions {
   readonly singleThread?: boolean;
   readonly coreDumps?: string;
   readonly images?: readonly string[];
+  /** False with --no-host-loopback. */
+  readonly hostLoopback?: boolean;
 }
 
 /** How long a detached host may take to answer, and how often it is asked, ms. */
@@ -41,6 +43,7 @@ async function serve(options: HostOptions): Promise<number> {
     ...(options.jit === false ? { jit: false } : {}),
     ...(options.singleThread ? { singleThread: true } : {}),
     ...(options.images === undefined ? {} : { imageFolders: options.images }),
+    ...(options.hostLoopback === false ? { hostLoopback: false } : {}),
     coreDumpDirectory: options.coreDumps ?? ".",
   });
   try {
@@ -82,6 +85,7 @@ async function detach(options: HostOptions): Promise<number> {
     ...(options.jit === false ? ["--no-jit"] : []),
     ...(options.singleThread ? ["--single-thread"] : []),
     ...(options.coreDumps === undefined ? [] : ["--core-dumps", options.coreDumps]),
+    ...(options.hostLoopback === false ? ["--no-host-loopback"] : []),
     ...(options.images === undefined ? [] : ["--images", ...options.images]),
   ];
   const child = spawn(process.execPath, [...process.execArgv, process.argv[1]!, ...args], {

@@ -50,6 +50,10 @@ describe("what settings mean", () => {
     ],
     ["serial = 'pty'", { platform: expect.objectContaining({ serial: true }) }],
     ["serial = ['pty']", { platform: expect.objectContaining({ serial: true }) }],
+    ["vif = ['']", { vifs: [{}] }],
+    ["vif = []", { vifs: [] }],
+    ["vif = ['', 'bridge=lab,vlan=7']", { vifs: [{}, { bridge: "lab", vlan: 7 }] }],
+    ["vif = 'hostfwd=tcp::8080-:80'", { vifs: [{ forwards: [{ protocol: "tcp", hostPort: 8080, guestPort: 80 }] }] }],
     ["serial = 'none'", { platform: expect.objectContaining({ serial: false }) }],
     [
       "debugcon=1\nexit_port=1\nioapic=1\npit=1\npm_timer=1",
@@ -77,7 +81,15 @@ describe("mistakes", () => {
     [`${MINIMAL}memroy = 5`, ['t.cfg:3:1: memroy: there is no such setting; did you mean "memory"?']],
     [`${MINIMAL}Memory = 5`, ['t.cfg:3:1: Memory: there is no such setting; did you mean "memory"?']],
     [`${MINIMAL}frobnicate = 5`, ["t.cfg:3:1: frobnicate: there is no such setting"]],
-    [`${MINIMAL}vif = ["a"]`, ["t.cfg:3:1: vif: not supported yet; remove it to start the domain without"]],
+    [`${MINIMAL}pci = ["a"]`, ["t.cfg:3:1: pci: not supported yet; remove it to start the domain without"]],
+    [
+      `${MINIMAL}vif = ["bridge=lab, model=e1000", 5, "mac=00:16:3e:00:00:01", "mac=00:16:3E:00:00:01"]`,
+      [
+        "t.cfg:3:21: vif: model: there are no emulated network cards: leave it out, guests use Xen's own (Linux: xen-netfront)",
+        't.cfg:3:35: vif: expected a text in quotes, as in "bridge=lab" or ""',
+        "t.cfg:3:63: vif: mac 00:16:3e:00:00:01 is there twice: give each interface its own",
+      ],
+    ],
     [`${MINIMAL}memory = 1`, ["t.cfg:3:10: memory: expected a whole number of MiB from 2 to 1048576, found 1"]],
     [
       `${MINIMAL}memory = "much"`,

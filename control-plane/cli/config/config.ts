@@ -13,6 +13,7 @@ import {
   MEMORY_MAX_MIB,
   MEMORY_MIN_MIB,
   VCPUS_MAX,
+  type VifConfig,
   WEIGHT_MAX,
   WEIGHT_MIN,
 } from "../../api/index.js";
@@ -22,6 +23,7 @@ import { didYouMean } from "../suggest.js";
 import { readDisks } from "./disks.js";
 import { SUPPORTED_KEYS, UNSUPPORTED_KEYS } from "./keys.js";
 import { SettingReader } from "./reader.js";
+import { readVifs } from "./vifs.js";
 
 /** A domain's configuration whose files are not read yet. */
 export interface DomainPlan {
@@ -42,6 +44,7 @@ export interface ConfigDefaults {
   readonly ramdiskPath?: string;
   readonly cmdline?: string;
   readonly memoryMiB?: number;
+  readonly vifs?: readonly VifConfig[];
 }
 
 export type ConfigResult =
@@ -62,8 +65,9 @@ export function planDomain(cfg: Cfg, source: string, folder: string, defaults: C
   const serial = readSerial(cfg, reader);
   const uuid = readUuid(cfg, reader);
   const cmdline = readCmdline(reader) ?? (reader.has("kernel") ? undefined : defaults.cmdline);
+  const vifs = readVifs(cfg, reader) ?? (reader.has("kernel") ? undefined : defaults.vifs);
   const settings = {
-    ...optional({ uuid, cmdline, disks: readDisks(cfg, reader), ...sizes.optional }),
+    ...optional({ uuid, cmdline, disks: readDisks(cfg, reader), vifs, ...sizes.optional }),
     ...readActions(reader),
     ...sizes.required,
     ...readScheduling(cfg, reader),

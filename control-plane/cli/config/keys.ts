@@ -18,6 +18,7 @@ export const SUPPORTED_KEYS = [
   "cpu_weight",
   "cap",
   "disk",
+  "vif",
   "on_poweroff",
   "on_reboot",
   "on_crash",
@@ -48,7 +49,7 @@ export const UNSUPPORTED_KEYS: ReadonlySet<string> = new Set(
   smbios soundhw spice spiceagent_mouse spiceclipboard_sharing spicedisable_ticketing spicehost spicepasswd spiceport
   spicetls_port spiceusbredirection spicevdagent static_shm stdvga stubdomain_cmdline stubdomain_kernel
   stubdomain_memory stubdomain_ramdisk suppress_spurious_page_faults sve system_firmware tee timer_mode
-  tsc_mode usb usbctrl usbdev usbdevice usbversion vdispl vendor_device vfb vga videoram vif virtio viridian
+  tsc_mode usb usbctrl usbdev usbdevice usbversion vdispl vendor_device vfb vga videoram virtio viridian
   vkb vmtrace_buf_kb vnc vncconsole vncdisplay vnclisten vncpasswd vncunused vnuma vpmu vpt_align vscsi vsnd vtpm
   vuart xauthority xen_platform_pci xend_suspend_evtchn_compat`.split(/\s+/),
 );

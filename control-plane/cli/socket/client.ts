@@ -1,6 +1,13 @@
 /** The client's end of the control socket: HostApi over a connection to a host in another process. */
 import { connect, type Socket } from "node:net";
-import { type ConsoleSession, type HostApi, HostError } from "../../api/index.js";
+import {
+  type CaptureOptions,
+  type CaptureStats,
+  type CaptureTarget,
+  type ConsoleSession,
+  type HostApi,
+  HostError,
+} from "../../api/index.js";
 import { CliError, Exit } from "../errors.js";
 import { Connection } from "./connection.js";
 import { checkSocketFolder } from "./path.js";
@@ -182,6 +189,12 @@ function remoteHost(caller: Caller, pid: number): RemoteHost {
     attachDisk: none("attachDisk"),
     detachDisk: none("detachDisk"),
     changeMedium: none("changeMedium"),
+    vifs: call("vifs"),
+    attachVif: call("attachVif"),
+    detachVif: none("detachVif"),
+    setVif: none("setVif"),
+    networks: call("networks"),
+    capture: (target, onData, options) => capture(caller, target, onData, options),
     image: ((name: string, ...params: unknown[]) => caller.call("image", [name, params])) as RemoteHost["image"],
     // Nothing on this way carries progress.
     imageJob: ((name: string, params: unknown[]) => caller.call("image", [name, params])) as RemoteHost["imageJob"],
@@ -214,6 +227,27 @@ async function dumpCore(
   });
   caller.notify("end", stream);
   await handled;
+}
+
+/** Pieces are handled one after the other; the end waits for the last. */
+async function capture(
+  caller: Caller,
+  target: CaptureTarget,
+  onData: (data: Uint8Array) => void | Promise<void>,
+  options: CaptureOptions | undefined,
+): Promise<() => Promise<CaptureStats>> {
+  let handled = Promise.resolve();
+  const params = options === undefined ? [target] : [target, options];
+  const stream = await caller.callWithStream<Uint8Array>("capture", params, (piece) => {
+    handled = handled.then(() => onData(piece));
+    handled.catch(() => undefined);
+  });
+  return async () => {
+    const stats = (await caller.call("stopCapture", [stream])) as CaptureStats;
+    caller.notify("end", stream);
+    await handled;
+    return stats;
+  };
 }
 
 function session(caller: Caller, stream: number): ConsoleSession {

@@ -1,7 +1,8 @@
 /**
  * What goes over the control socket: JSON-RPC 2.0 requests named like the calls of HostApi. Calls with a callback name a
  * stream of the client's choice; the host sends notifications "stream" with its number, the client "write", "resize" and
- * "end". The first request is "hello".
+ * "end". A recording is ended by the request "stopCapture", so that its last piece comes before the answer. The first
+ * request is "hello".
  */
 import type { HostErrorShape } from "../../api/index.js";
 
@@ -78,6 +79,11 @@ export const METHODS: Readonly<Record<string, readonly ParamKind[]>> = {
   attachDisk: ["domid", "object"],
   detachDisk: ["domid", "text", "flag?"],
   changeMedium: ["domid", "text", "text?", "text?"],
+  vifs: ["domid"],
+  attachVif: ["domid", "object"],
+  detachVif: ["domid", "number", "flag?"],
+  setVif: ["domid", "number", "object"],
+  networks: [],
   image: ["text", "list"],
   trigger: ["domid", "text", "text?"],
   consoleScrollback: ["domid", "text"],
@@ -87,6 +93,8 @@ export const METHODS: Readonly<Record<string, readonly ParamKind[]>> = {
   xenstoreRemove: ["text"],
   dumpCore: ["stream", "domid"],
   attachConsole: ["stream", "domid", "text"],
+  capture: ["stream", "object", "object?"],
+  stopCapture: ["stream"],
   xenstoreWatch: ["stream", "text"],
   subscribe: ["stream"],
 };

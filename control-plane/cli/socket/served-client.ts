@@ -1,6 +1,9 @@
 /** One client of the host: answers its requests and keeps what it has open, to be ended with it. */
 import type { Socket } from "node:net";
 import {
+  type CaptureOptions,
+  type CaptureStats,
+  type CaptureTarget,
   type ConsoleKind,
   type ConsoleSession,
   type CreateOptions,
@@ -13,6 +16,8 @@ import {
   type PinChange,
   type SchedulingChange,
   toHostError,
+  type VifChange,
+  type VifConfig,
 } from "../../api/index.js";
 import { Connection } from "./connection.js";
 import { METHODS, PROTOCOL_VERSION, paramsFit, RpcCode, type RpcError } from "./protocol.js";
@@ -22,10 +27,17 @@ const STALL_MS = 30_000;
 
 type Call = (params: readonly unknown[]) => unknown;
 
+interface OpenStream {
+  end(): void;
+  readonly session?: ConsoleSession;
+  /** Of a recording: ends it, with an answer. */
+  readonly stop?: () => Promise<CaptureStats>;
+}
+
 export class ServedClient {
   readonly #connection: Connection;
   /** What ends each open stream, by the client's number. */
-  readonly #streams = new Map<number, { end(): void; session?: ConsoleSession }>();
+  readonly #streams = new Map<number, OpenStream>();
   readonly #calls: Readonly<Record<string, Call>>;
 
   constructor(
@@ -100,16 +112,27 @@ export class ServedClient {
           const session = await host.attachConsole(domid as DomId, consoleKind(kind), send);
           return { session, end: () => session.detach() };
         }),
+      capture: ([stream, target, options]) =>
+        this.#open(stream as number, async (send) => {
+          const given = (options as CaptureOptions | null) ?? {};
+          const stop = await host.capture(target as CaptureTarget, send, given);
+          return { stop, end: () => void stop().catch(() => undefined) };
+        }),
+      stopCapture: ([stream]) => this.#stopCapture(stream as number),
       xenstoreWatch: ([stream, path]) =>
         this.#open(stream as number, async (send) => ({ end: await host.xenstoreWatch(path as string, send) })),
       subscribe: ([stream]) => this.#open(stream as number, async (send) => ({ end: await host.subscribe(send) })),
     };
   }
 
-  async #open(
-    stream: number,
-    start: (send: (value: unknown) => Promise<void>) => Promise<{ end(): void; session?: ConsoleSession }>,
-  ): Promise<void> {
+  #stopCapture(stream: number): Promise<CaptureStats> {
+    const stop = this.#streams.get(stream)?.stop;
+    if (stop === undefined) throw new ProtocolError(RpcCode.INVALID_PARAMS, `stream ${stream} is no recording`);
+    this.#streams.delete(stream);
+    return stop();
+  }
+
+  async #open(stream: number, start: (send: (value: unknown) => Promise<void>) => Promise<OpenStream>): Promise<void> {
     if (this.#streams.has(stream)) throw new ProtocolError(RpcCode.INVALID_PARAMS, `stream ${stream} is open`);
     const closing = { ended: false };
     // Its client may be gone before the host has answered.
@@ -167,6 +190,11 @@ function plainCalls(host: HostApi): Record<string, Call> {
     detachDisk: ([domid, vdev, force]) => host.detachDisk(domid as DomId, vdev as string, force === true),
     changeMedium: ([domid, vdev, target, format]) =>
       host.changeMedium(domid as DomId, vdev as string, (target as string | null) ?? null, diskFormat(format)),
+    vifs: ([domid]) => host.vifs(domid as DomId),
+    attachVif: ([domid, vif]) => host.attachVif(domid as DomId, vif as VifConfig),
+    detachVif: ([domid, devid, force]) => host.detachVif(domid as DomId, devid as number, force === true),
+    setVif: ([domid, devid, change]) => host.setVif(domid as DomId, devid as number, change as VifChange),
+    networks: () => host.networks(),
     image: ([name, params]) =>
       (host.image as (...params: unknown[]) => unknown).call(host, name, ...(params as unknown[])),
     trigger: ([domid, what, argument]) =>

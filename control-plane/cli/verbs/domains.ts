@@ -1,5 +1,6 @@
 /** Verbs about domains, with Xen's names. A domain is given by name or number. */
 import { CAP_MAX, WEIGHT_MAX, WEIGHT_MIN } from "../../api/index.js";
+import { NO_NETWORK } from "./options.js";
 import { oneOf, wholeNumber } from "./values.js";
 import type { Verb, VerbOption } from "./verb.js";
 
@@ -26,6 +27,7 @@ export const DOMAIN_VERBS: readonly Verb[] = [
         text: "the default guest's kernel: cloud (small) or full (every driver)",
         parse: oneOf("cloud", "full"),
       },
+      NO_NETWORK,
     ],
     examples: [
       ["create web.cfg", "start the domain that web.cfg describes"],

@@ -1,4 +1,5 @@
 /** Verbs about the machine: running one here, keeping one running, and what it says of itself. */
+import { NO_NETWORK } from "./options.js";
 import { oneOf, seconds, wholeNumber } from "./values.js";
 import type { Verb, VerbOption } from "./verb.js";
 
@@ -30,6 +31,11 @@ const IMAGES: VerbOption = {
   text: "folders of images that may stand on each other; names count from the first",
 };
 
+const NO_HOST_LOOPBACK: VerbOption = {
+  flags: "--no-host-loopback",
+  text: "guests do not reach servers of this host's loopback at 10.0.2.2",
+};
+
 export const MACHINE_VERBS: readonly Verb[] = [
   {
     name: "run",
@@ -59,10 +65,13 @@ A guest that wrote its exit port gives (value << 1) | 1; with --exec it is the c
       { flags: "--seed <n>", text: "randomness of a deterministic run", parse: wholeNumber(0, 2 ** 53 - 1) },
       CORE_DUMPS,
       IMAGES,
+      NO_NETWORK,
+      NO_HOST_LOOPBACK,
     ],
     examples: [
       ["run --default", "Debian's Linux to a shell"],
       ['run --exec "uname -a"', "one command in it"],
+      ["run --default vif=hostfwd=tcp::8080-:80", "port 8080 of this host leads to its port 80"],
       ["run guest.cfg memory=512 vcpus=2", "a guest of your own, with changes"],
       ["run --timeout 60 --stats stats.json test.cfg", "in CI"],
       ["run kernel=vmlinuz ramdisk=initrd.img cmdline='console=hvc0 quiet'", "without a file"],
@@ -83,6 +92,7 @@ A guest that wrote its exit port gives (value << 1) | 1; with --exec it is the c
       SINGLE_THREAD,
       CORE_DUMPS,
       IMAGES,
+      NO_HOST_LOOPBACK,
     ],
     examples: [
       ["host --detach --pcpus 2", "start one in the background"],

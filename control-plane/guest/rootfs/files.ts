@@ -25,14 +25,14 @@ read -r hostname </etc/hostname
 echo "$hostname" >/proc/sys/kernel/hostname
 tty=\${consoles##* }
 
-modules=
+modules= network=
 while read -r module _; do
   case $module in '' | '#'*) ;; *) modules="$modules $module" ;; esac
 done </etc/modules
 for device in /sys/bus/xen/devices/*; do
   case \${device##*/} in
     vbd-*) modules="$modules xen-blkfront" ;;
-    vif-*) modules="$modules xen-netfront" ;;
+    vif-*) modules="$modules xen-netfront" network=yes ;;
   esac
 done
 case " $cmdline" in *' xl.modules='*)
@@ -81,6 +81,7 @@ if [ -n "$script" ]; then
   command='. /run/xl.run'
 fi
 if [ -n "$command" ]; then
+  [ -z "$network" ] || /etc/netup once
   cd /root
   sh -c "$command"
   echo "${EXEC_STATUS_PREFIX}$?"
@@ -94,6 +95,7 @@ echo
 echo "Welcome to Xenolith: Debian's Linux $release with busybox on $tty."
 echo "Everything lives in memory. 'poweroff' stops the guest, 'busybox --list' shows its commands."
 echo
+if [ -n "$network" ]; then /etc/netup & fi
 exec /bin/init
 `;
 
@@ -102,6 +104,7 @@ export const UEVENT_SCRIPT = `#!/bin/sh
 case $ACTION:$SUBSYSTEM in
   # A disk or an interface that is attached while the guest runs.
   add:xen) modprobe -q "$MODALIAS" ;;
+  add:net) case $INTERFACE in eth*) /etc/netup "$INTERFACE" ;; esac ;;
   add:cpu) [ "$(cat "/sys$DEVPATH/online")" = 1 ] || echo 1 >"/sys$DEVPATH/online" ;;
 esac
 `;

@@ -1,3 +1,4 @@
+export { nowhere } from "./nowhere.js";
 export type {
   DatagramEvents,
   Listener,

@@ -93,6 +93,27 @@ describe("a relay", () => {
     expect(await status(url)).toBe(101);
   });
 
+  it("is for pages of this computer unless others are named", async () => {
+    const { url } = await start();
+    const allowed = (origin: string) =>
+      new Promise<boolean>((resolve) => {
+        const ws = new WebSocket(url, { origin });
+        ws.on("open", () => {
+          ws.close();
+          resolve(true);
+        });
+        ws.on("error", () => resolve(false));
+      });
+    const origins = [
+      "http://localhost:8000",
+      "https://127.0.0.1",
+      "http://[::1]:1",
+      "https://evil.example",
+      "http://localhost.evil.example",
+    ];
+    expect(await Promise.all(origins.map(allowed))).toEqual([true, true, true, false, false]);
+  });
+
   it("says that its port is taken", async () => {
     const other = createServer((socket: Socket) => socket.end());
     await new Promise<void>((resolve) => other.listen(0, "127.0.0.1", resolve));

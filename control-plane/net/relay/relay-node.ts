@@ -13,7 +13,10 @@ export interface RelayOptions {
   readonly port: number;
   /** Clients must ask for /<token>/ when there is one. */
   readonly token?: string;
-  /** Pages of these origins may use it; without a list any may. Programs send no origin and always may. */
+  /**
+   * Pages of these origins may use it, "*" is all. Without a list those of this computer may: any page of the world can
+   * reach a port of the loopback, and must not get into a network by it. Programs send no origin and always may.
+   */
   readonly origins?: readonly string[];
   readonly clients?: number;
   readonly limits?: WispLimits;
@@ -78,9 +81,14 @@ function whyNotListening(error: NodeJS.ErrnoException, host: string, port: numbe
 function refusal(request: IncomingMessage, { token, origins }: RelayOptions, isFull: boolean): string | null {
   if (isFull) return "503 Service Unavailable";
   const { origin } = request.headers;
-  if (origin !== undefined && origins !== undefined && !origins.includes(origin)) return "403 Forbidden";
+  if (origin !== undefined && !mayUse(origin, origins)) return "403 Forbidden";
   if (token !== undefined && !same(request.url ?? "", `/${token}/`)) return "401 Unauthorized";
   return null;
+}
+
+function mayUse(origin: string, origins: readonly string[] | undefined): boolean {
+  if (origins !== undefined) return origins.includes("*") || origins.includes(origin);
+  return /^https?:\/\/(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/.test(origin);
 }
 
 function same(a: string, b: string): boolean {

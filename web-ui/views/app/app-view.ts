@@ -25,6 +25,7 @@ import { ConsolesView } from "../consoles/index.js";
 import { DisksView } from "../disks/index.js";
 import { DomainsView } from "../domains/index.js";
 import { HypervisorLogView } from "../hypervisor-log/index.js";
+import { NetworksView } from "../networks/index.js";
 import { NoticesView } from "../notices/index.js";
 import { XenstoreView } from "../xenstore/index.js";
 import { buildEmbedBar, buildHeader } from "./header.js";
@@ -88,6 +89,7 @@ export class AppView extends View {
       ["new", this.bootView],
       ["consoles", this.consoles],
       ["disks", this.disks],
+      ["networks", new NetworksView(this.context)],
       ["log", new HypervisorLogView(this.context)],
       ["xenstore", new XenstoreView(this.context)],
     ]);

@@ -8,6 +8,7 @@ const PLACES: readonly (readonly [ViewName, string])[] = [
   ["new", "New domain"],
   ["consoles", "Consoles"],
   ["disks", "Disks"],
+  ["networks", "Networks"],
   ["log", "Hypervisor log"],
   ["xenstore", "XenStore"],
 ];

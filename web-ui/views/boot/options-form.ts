@@ -7,6 +7,8 @@ import {
   type KernelFlavour,
   MEMORY_STEPS_MIB,
   memoryStepIndex,
+  NAT,
+  networkNameProblem,
   type Store,
   VCPUS_MAX,
   VCPUS_MIN,
@@ -25,6 +27,9 @@ export function describeOptions(options: BootOptions, disks: number): string {
     formatBytes(options.memoryMiB * 1048576),
   ];
   if (disks > 0) parts.push(formatCount(disks, "disk"));
+  parts.push(
+    options.network === null ? "no network" : options.network === NAT ? "network" : `network ${options.network}`,
+  );
   if (options.cmdline !== null) parts.push("own command line");
   return parts.join(" · ");
 }
@@ -34,7 +39,7 @@ export function buildOptionsForm(options: Store<BootOptions>, disks: HTMLElement
   return h(
     "details",
     { class: "choices" },
-    h("summary", {}, "Kernel, processors, memory and disks"),
+    h("summary", {}, "Kernel, processors, memory, disks and network"),
     h(
       "div",
       { class: "choices-body" },
@@ -54,6 +59,7 @@ export function buildOptionsForm(options: Store<BootOptions>, disks: HTMLElement
         text: (value) => formatBytes(value.memoryMiB * 1048576),
       }),
       disks,
+      buildNetwork(options),
       buildCmdline(options),
     ),
   );
@@ -98,6 +104,36 @@ function buildSlider(label: string, options: Store<BootOptions>, slider: Slider)
     setText(output, slider.text(value));
   });
   return h("div", { class: "slider" }, h("label", { for: id }, label), input, output);
+}
+
+function buildNetwork(options: Store<BootOptions>): HTMLElement {
+  const id = uniqueId("network");
+  const hintId = uniqueId("hint");
+  const input = h("input", {
+    id,
+    type: "text",
+    spellcheck: "false",
+    autocapitalize: "off",
+    autocomplete: "off",
+    placeholder: "none",
+    "aria-describedby": hintId,
+    value: options.get().network ?? "",
+  });
+  input.addEventListener("input", () => {
+    const name = input.value.trim();
+    const problem = name === "" ? null : networkNameProblem(name);
+    input.setCustomValidity(problem ?? "");
+    input.reportValidity();
+    if (problem === null) options.patch({ network: name === "" ? null : name });
+  });
+  const hint = "nat leads out. Domains that name another network here can talk to each other. Empty is none.";
+  return h(
+    "div",
+    { class: "field" },
+    h("label", { for: id }, "Network"),
+    input,
+    h("p", { id: hintId, class: "hint" }, hint),
+  );
 }
 
 function buildCmdline(options: Store<BootOptions>): HTMLElement {

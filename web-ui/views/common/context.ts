@@ -10,7 +10,7 @@ import type {
   Store,
 } from "../../state/index.js";
 
-export type ViewName = "new" | "consoles" | "disks" | "log" | "xenstore";
+export type ViewName = "new" | "consoles" | "disks" | "networks" | "log" | "xenstore";
 
 export interface UiState {
   readonly view: ViewName;

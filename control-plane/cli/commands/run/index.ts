@@ -24,6 +24,9 @@ export interface RunOptions {
   readonly seed?: number;
   readonly coreDumps?: string;
   readonly images?: readonly string[];
+  /** False with --no-network and --no-host-loopback. */
+  readonly network?: boolean;
+  readonly hostLoopback?: boolean;
 }
 
 export async function run(args: readonly string[], options: RunOptions): Promise<number> {
@@ -65,7 +68,8 @@ function indexOfName(plans: readonly DomainPlan[], name: string): number {
   throw usageError(`--console: no guest of this run is named "${name}"${didYouMean(name, names)}`);
 }
 
-function machineOptions({ pcpus, memory, deterministic, seed, jit, singleThread, coreDumps, images }: RunOptions) {
+function machineOptions(options: RunOptions) {
+  const { pcpus, memory, deterministic, seed, jit, singleThread, coreDumps, images, hostLoopback } = options;
   return {
     ...(pcpus === undefined ? {} : { pcpus }),
     ...(memory === undefined ? {} : { memoryMiB: memory }),
@@ -74,6 +78,7 @@ function machineOptions({ pcpus, memory, deterministic, seed, jit, singleThread,
     ...(jit === false ? { jit } : {}),
     ...(singleThread ? { singleThread } : {}),
     ...(images === undefined ? {} : { imageFolders: images }),
+    ...(hostLoopback === false ? { hostLoopback } : {}),
     coreDumpDirectory: coreDumps ?? ".",
   };
 }

@@ -1,0 +1,78 @@
+/** Recordings of frames on their way to whoever asked for them, perhaps in another thread or process. */
+import type { CaptureOptions, CaptureStats, CaptureTarget } from "../api/types.js";
+import type { Capture, CaptureListener } from "../net/index.js";
+import { err, ok } from "../util/index.js";
+import type { Toolstack, ToolstackResult } from "./toolstack.js";
+import { findVif } from "./vif-requests.js";
+
+/** Takes a piece of the file; a promise that it answers says when it can take more. */
+export type TakePiece = (data: Uint8Array) => void | Promise<void>;
+
+/** Ends a recording; resolves when all of it has been taken. */
+export type StopCapture = () => Promise<CaptureStats>;
+
+/** Pieces on their way at a time. */
+const UNDER_WAY = 4;
+const SNAPLEN_MAX = 262_144;
+
+export function startCapture(
+  toolstack: Toolstack,
+  target: CaptureTarget,
+  take: TakePiece,
+  options: CaptureOptions,
+): ToolstackResult<StopCapture> {
+  const { snaplen } = options;
+  if (snaplen !== undefined && !(Number.isInteger(snaplen) && snaplen >= 1 && snaplen <= SNAPLEN_MAX)) {
+    return err("bad-config", `snaplen: ${snaplen} is not a whole number from 1 to ${SNAPLEN_MAX}`);
+  }
+  const given = snaplen === undefined ? {} : { snaplen };
+  if ("network" in target) {
+    const network = toolstack.context.vifs.networks.hold(target.network);
+    const feed = new Feed(take, (listener) => network.tap(listener, given));
+    return ok(async () => {
+      const stats = await feed.stop();
+      network.release();
+      return stats;
+    });
+  }
+  const found = findVif(toolstack, target.domid, target.devid);
+  if (!found.ok) return found;
+  const feed = new Feed(take, (listener) => found.value.vif.tap(listener, given));
+  return ok(() => feed.stop());
+}
+
+class Feed {
+  readonly #capture: Capture;
+  readonly #underWay = new Set<Promise<void>>();
+
+  constructor(
+    private readonly take: TakePiece,
+    tap: (listener: CaptureListener) => Capture,
+  ) {
+    this.#capture = tap((bytes) => this.#give(bytes));
+  }
+
+  async stop(): Promise<CaptureStats> {
+    this.#capture.close();
+    await Promise.all(this.#underWay);
+    return this.#capture.stats();
+  }
+
+  #give(bytes: Uint8Array): boolean {
+    const taken = this.#hand(bytes).then(() => {
+      this.#underWay.delete(taken);
+      this.#capture.resume();
+    });
+    this.#underWay.add(taken);
+    return this.#underWay.size < UNDER_WAY;
+  }
+
+  async #hand(bytes: Uint8Array): Promise<void> {
+    try {
+      await this.take(bytes);
+    } catch {
+      // Nobody is there any more.
+      this.#capture.close();
+    }
+  }
+}

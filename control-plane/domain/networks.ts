@@ -1,0 +1,160 @@
+/**
+ * The networks of a machine, by name: a switch each, made when the first interface is plugged in and dropped when nothing
+ * is plugged in any more. The one that is called "nat" leads out, and stays: what it has open outlives a guest's reboot.
+ */
+import { USER_NETWORK } from "../api/limits.js";
+import type { NetworkInfo, NetworkPort } from "../api/types.js";
+import {
+  type Capture,
+  type CaptureListener,
+  type CaptureOptions,
+  type Port,
+  type PortOptions,
+  type Station,
+  Switch,
+  type Timer,
+} from "../net/index.js";
+import type { Clock, Random } from "../util/index.js";
+import type { UserNetwork } from "./user-network.js";
+
+/** Plugs the way out into the switch that is to lead there. */
+export type MakeUserNetwork = (network: Switch) => UserNetwork;
+
+export interface NetworkParts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly timer: Timer;
+  readonly makeUserNetwork: MakeUserNetwork;
+  /** Whether guests reach the host's loopback at the gateway's address. */
+  readonly hostLoopback: boolean;
+  /** What the host's clock said, in milliseconds since 1970, when the machine's said 0. */
+  readonly epochMs: number;
+}
+
+/** Whose interface is behind a port. */
+export interface PortOwner {
+  readonly domid: number;
+  readonly devid: number;
+}
+
+export class Networks {
+  readonly #networks = new Map<string, Network>();
+
+  constructor(private readonly parts: NetworkParts) {}
+
+  /** The network of that name, which lives until as many `release` it as have held it. */
+  hold(name: string): Network {
+    let network = this.#networks.get(name);
+    if (network === undefined) {
+      network = new Network(name, this.parts, () => this.#networks.delete(name));
+      this.#networks.set(name, network);
+    }
+    network.held++;
+    return network;
+  }
+
+  list(): NetworkInfo[] {
+    return [...this.#networks.values()].map((network) => network.info());
+  }
+
+  close(): void {
+    for (const network of this.#networks.values()) network.close();
+    this.#networks.clear();
+  }
+}
+
+export class Network {
+  held = 0;
+  readonly nat: UserNetwork | null;
+  readonly #switch: Switch;
+  readonly #owners = new Map<Port, PortOwner>();
+
+  constructor(
+    readonly name: string,
+    private readonly parts: NetworkParts,
+    private readonly dropped: () => void,
+  ) {
+    const { clock, random, timer, makeUserNetwork } = parts;
+    this.#switch = new Switch({ name, clock, random, timer });
+    this.nat = name === USER_NETWORK ? makeUserNetwork(this.#switch) : null;
+  }
+
+  release(): void {
+    if (--this.held > 0 || this.nat !== null) return;
+    this.dropped();
+  }
+
+  /** Plugs a guest's interface in; `unplug` takes it out. */
+  plug(station: Station, options: PortOptions, owner: PortOwner): Port {
+    const port = this.#switch.plug(station, options);
+    this.#owners.set(port, owner);
+    return port;
+  }
+
+  unplug(port: Port): void {
+    port.unplug();
+    this.#owners.delete(port);
+  }
+
+  /** Records all of it. */
+  tap(listener: CaptureListener, options: CaptureOptions): Capture {
+    return this.#switch.tap(listener, { ...options, epochMs: this.parts.epochMs });
+  }
+
+  info(): NetworkInfo {
+    const { clock, hostLoopback } = this.parts;
+    const now = clock.now();
+    const seconds = (ns: number): number => (now - ns) / 1e9;
+    const nat = this.nat === null ? {} : { nat: { ...this.nat.info(), hostLoopback } };
+    return {
+      name: this.name,
+      ports: this.#switch.ports.map((port) => this.#port(port)),
+      counters: { ...this.#switch.stats() },
+      macs: this.#switch.macs().map(({ mac, vlan, port, ageSeconds }) => ({ mac, vlan, port, ageSeconds })),
+      flows: this.#switch.flows().map(({ firstSeenNs, lastSeenNs, ...flow }) => ({
+        ...flow,
+        ageSeconds: seconds(firstSeenNs),
+        idleSeconds: seconds(lastSeenNs),
+      })),
+      ...nat,
+    };
+  }
+
+  close(): void {
+    this.nat?.close();
+    for (const port of this.#switch.ports) port.unplug();
+    this.#owners.clear();
+  }
+
+  #port(port: Port): NetworkPort {
+    const { name, up, mac, vlan } = port.info();
+    return {
+      name,
+      ...this.#owners.get(port),
+      ...(mac === null ? {} : { mac }),
+      ...(vlan === 0 ? {} : { vlan }),
+      linkUp: up,
+      counters: portCounters(port),
+    };
+  }
+}
+
+/** A port's counters as its station sees them: tx is what it sent. Drops are all of them, and each by its reason. */
+export function portCounters(port: Port): Record<string, number> {
+  const { framesIn, bytesIn, framesOut, bytesOut, refused, dropsIn, dropsOut } = port.counters();
+  const counters: Record<string, number> = {
+    txFrames: framesIn,
+    txBytes: bytesIn,
+    rxFrames: framesOut,
+    rxBytes: bytesOut,
+    refused,
+    drops: 0,
+  };
+  for (const [way, drops] of Object.entries({ txDrop: dropsIn, rxDrop: dropsOut })) {
+    for (const [reason, count] of Object.entries(drops)) {
+      counters[`${way}-${reason}`] = count;
+      counters.drops! += count;
+    }
+  }
+  return counters;
+}

@@ -1,0 +1,41 @@
+/** Numbers that the protocols of the user-mode network share. */
+
+export const EtherType = { IPV4: 0x0800, ARP: 0x0806, IPV6: 0x86dd } as const;
+/** Protocol of IPv4, next header of IPv6. */
+export const Protocol = {
+  HOP_BY_HOP: 0,
+  ICMP: 1,
+  TCP: 6,
+  UDP: 17,
+  ROUTING: 43,
+  FRAGMENT: 44,
+  ICMPV6: 58,
+  NONE: 59,
+  DESTINATION: 60,
+} as const;
+/** Bytes of destination, source and type. */
+export const ETHERNET_BYTES = 14;
+export const IPV4_BYTES = 20;
+export const IPV6_BYTES = 40;
+export const UDP_BYTES = 8;
+/** Most bytes of a datagram's payload that IPv4 can carry. */
+export const MOST_UDP_PAYLOAD = 65535 - IPV4_BYTES - UDP_BYTES;
+
+/** Whether `[at, at + expected.length)` of `bytes` is `expected`. */
+export function holds(bytes: Uint8Array, at: number, expected: Uint8Array): boolean {
+  for (let i = 0; i < expected.length; i++) if (bytes[at + i] !== expected[i]) return false;
+  return true;
+}
+
+export const u16 = (bytes: Uint8Array, at: number): number => (bytes[at]! << 8) | bytes[at + 1]!;
+export const u32 = (bytes: Uint8Array, at: number): number => u16(bytes, at) * 0x10000 + u16(bytes, at + 2);
+
+export function putU16(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value >>> 8;
+  bytes[at + 1] = value;
+}
+
+export function putU32(bytes: Uint8Array, at: number, value: number): void {
+  putU16(bytes, at, value >>> 16);
+  putU16(bytes, at + 2, value);
+}

@@ -1,0 +1,131 @@
+/** Packets of IPv4 from guests. */
+import { Packet } from "../packet.js";
+import { ICMP_BYTES, Icmp } from "./codec/icmp.js";
+import { Ipv4Header, writeIpv4 } from "./codec/ipv4.js";
+import { ETHERNET_BYTES, IPV4_BYTES, Protocol } from "./codec/numbers.js";
+import { type Core, sendError } from "./core.js";
+import { echoReply } from "./echo.js";
+import type { Guest, GuestAddress } from "./guests.js";
+import { ANY, isGuestAddress, isInside, isOutside, isRouter, sameAddress } from "./network.js";
+import { isChecksumGood, isGroup, udpInput } from "./udp-input.js";
+
+export class Ipv4Input {
+  readonly #ip = new Ipv4Header();
+  /** A packet put together from fragments. */
+  readonly #whole = new Packet(null);
+
+  constructor(private readonly core: Core) {}
+
+  input(packet: Packet, guest: Guest): void {
+    const ip = this.#ip;
+    if (!ip.read(packet.header, ETHERNET_BYTES, packet.headerLength, packet.length)) {
+      this.core.counters.malformed++;
+      return;
+    }
+    const sender = this.#sender(guest);
+    if (sender === undefined) {
+      this.core.counters.spoofed++;
+      return;
+    }
+    if (!ip.isFragment) this.#deliver(packet, guest, sender);
+    else if (sender !== null) this.#fragment(packet, guest, sender);
+  }
+
+  /** Null for one that has no address yet, undefined for one that may not use the one that it uses. */
+  #sender(guest: Guest): GuestAddress | null | undefined {
+    const { source } = this.#ip;
+    if (sameAddress(source, ANY)) return this.#ip.protocol === Protocol.UDP ? null : undefined;
+    if (!isGuestAddress(source)) return undefined;
+    const sender = this.core.guests.learn(guest, source);
+    if (sender === null) return undefined;
+    this.core.neighbours.heard(sender.bytes, guest.mac);
+    return sender;
+  }
+
+  #fragment(packet: Packet, guest: Guest, sender: GuestAddress): void {
+    const ip = this.#ip;
+    const frame = this.core.scratch.copy(packet);
+    const payload = this.core.reassembly.add(guest, ip, frame.subarray(ip.payload, ip.end));
+    if (payload === null || payload.length > 65535 - IPV4_BYTES) return;
+    const whole = new Uint8Array(ETHERNET_BYTES + IPV4_BYTES + payload.length);
+    whole.set(frame.subarray(0, ETHERNET_BYTES));
+    writeIpv4(whole, ETHERNET_BYTES, ip, payload.length, ip.identification);
+    whole[ETHERNET_BYTES + 8] = ip.timeToLive;
+    whole.set(payload, ETHERNET_BYTES + IPV4_BYTES);
+    ip.adopt(ETHERNET_BYTES, whole.length);
+    this.#whole.wrap(whole);
+    this.#deliver(this.#whole, guest, sender);
+  }
+
+  #deliver(packet: Packet, guest: Guest, sender: GuestAddress | null): void {
+    const ip = this.#ip;
+    const { destination, protocol } = ip;
+    if (sender === null || isGroup(destination)) {
+      if (protocol === Protocol.UDP) udpInput(this.core, packet, ip, guest, sender);
+      return;
+    }
+    // Guests reach each other through the switch.
+    if (isInside(destination) && !isRouter(destination)) return;
+    if (ip.timeToLive <= 1 && isOutside(destination)) {
+      this.#error(packet, sender, "expired");
+      return;
+    }
+    const isTooBig = ip.dontFragment && packet.gsoSize === 0 && ip.end - ip.at > this.core.output.mtu;
+    if (isTooBig) {
+      this.#error(packet, sender, "too-big", this.core.output.mtu);
+      return;
+    }
+    switch (protocol) {
+      case Protocol.TCP:
+        this.#tcp(packet);
+        return;
+      case Protocol.UDP:
+        udpInput(this.core, packet, ip, guest, sender);
+        return;
+      case Protocol.ICMP:
+        this.#icmp(packet, sender);
+        return;
+      default:
+        this.#error(packet, sender, "protocol");
+        return;
+    }
+  }
+
+  #tcp(packet: Packet): void {
+    const { core } = this;
+    const ip = this.#ip;
+    const isVouched = packet.partialChecksum || packet.dataValidated;
+    if (!isVouched && !isChecksumGood(packet, core.scratch.copy(packet), ip, Protocol.TCP, ip.end - ip.payload)) {
+      core.counters.badChecksum++;
+      return;
+    }
+    core.tcp.input(ip.source, ip.destination, packet, ip.payload, ip.end);
+  }
+
+  #icmp(packet: Packet, sender: GuestAddress): void {
+    const { core } = this;
+    const ip = this.#ip;
+    const frame = core.scratch.copy(packet);
+    if (ip.payload + ICMP_BYTES > ip.end) {
+      core.counters.malformed++;
+      return;
+    }
+    if (!isChecksumGood(packet, frame, ip, Protocol.ICMP, ip.end - ip.payload)) {
+      core.counters.badChecksum++;
+      return;
+    }
+    if (frame[ip.payload] !== Icmp.ECHO || frame[ip.payload + 1] !== 0) return;
+    const message = frame.slice(ip.payload, ip.end);
+    if (isRouter(ip.destination)) {
+      const route = { mac: sender.guest.mac, source: ip.destination, destination: sender.bytes };
+      core.output.icmp(route, echoReply(message, 4));
+    } else if (isOutside(ip.destination)) {
+      core.echo.ask(sender, ip.destination.slice(), message, frame.slice(ip.at, ip.end));
+    } else this.#error(packet, sender, "host");
+  }
+
+  #error(packet: Packet, sender: GuestAddress, reason: "expired" | "too-big" | "protocol" | "host", detail = 0): void {
+    const frame = this.core.scratch.copy(packet);
+    sendError(this.core, sender, reason, frame.subarray(this.#ip.at, this.#ip.end), detail);
+  }
+}

@@ -1,0 +1,161 @@
+/** Packets of IPv6 from guests. */
+import { Packet } from "../packet.js";
+import { ICMP_BYTES, Icmpv6, type Reason } from "./codec/icmp.js";
+import { Ipv6Header, writeIpv6 } from "./codec/ipv6.js";
+import { ETHERNET_BYTES, IPV6_BYTES, Protocol } from "./codec/numbers.js";
+import { type Core, sendError } from "./core.js";
+import { echoReply } from "./echo.js";
+import type { Guest, GuestAddress } from "./guests.js";
+import type { NdpInput } from "./ndp-input.js";
+import { ANY6, isGuestAddress, isInside, isLinkLocal6, isOutside, isRouter, sameAddress } from "./network.js";
+import { isChecksumGood, isGroup, udpInput } from "./udp-input.js";
+
+/** Where the next header is named. */
+const NEXT_HEADER_AT = 6;
+const LEAST_MTU = 1280;
+
+export class Ipv6Input {
+  readonly #ip = new Ipv6Header();
+  readonly #whole = new Packet(null);
+
+  constructor(
+    private readonly core: Core,
+    private readonly ndp: NdpInput,
+  ) {}
+
+  input(packet: Packet, guest: Guest): void {
+    const ip = this.#ip;
+    if (!ip.read(packet.header, ETHERNET_BYTES, packet.headerLength, packet.length)) {
+      this.core.counters.malformed++;
+      return;
+    }
+    const sender = this.#sender(guest);
+    if (sender === undefined) {
+      this.core.counters.spoofed++;
+      return;
+    }
+    if (!ip.isFragment) this.#deliver(packet, guest, sender);
+    else if (sender !== null) this.#fragment(packet, guest, sender);
+  }
+
+  /** Null for one that has no address yet, undefined for one that may not use the one that it uses. */
+  #sender(guest: Guest): GuestAddress | null | undefined {
+    const { source } = this.#ip;
+    if (sameAddress(source, ANY6)) return this.#ip.protocol === Protocol.ICMPV6 ? null : undefined;
+    if (!isGuestAddress(source)) return undefined;
+    const sender = this.core.guests.learn(guest, source);
+    if (sender === null) return undefined;
+    this.core.neighbours.heard(sender.bytes, guest.mac);
+    return sender;
+  }
+
+  #fragment(packet: Packet, guest: Guest, sender: GuestAddress): void {
+    const ip = this.#ip;
+    const frame = this.core.scratch.copy(packet);
+    const payload = this.core.reassembly.add(guest, ip, frame.subarray(ip.payload, ip.end));
+    if (payload === null) return;
+    const whole = new Uint8Array(ETHERNET_BYTES + IPV6_BYTES + payload.length);
+    whole.set(frame.subarray(0, ETHERNET_BYTES));
+    writeIpv6(whole, ETHERNET_BYTES, ip, payload.length, ip.hopLimit);
+    whole.set(payload, ETHERNET_BYTES + IPV6_BYTES);
+    this.#whole.wrap(whole);
+    const isGood = ip.read(this.#whole.header, ETHERNET_BYTES, this.#whole.headerLength, whole.length);
+    // A fragment in a fragment is nobody's.
+    if (isGood && !ip.isFragment) this.#deliver(this.#whole, guest, sender);
+    else this.core.counters.malformed++;
+  }
+
+  #deliver(packet: Packet, guest: Guest, sender: GuestAddress | null): void {
+    const ip = this.#ip;
+    const { destination, protocol } = ip;
+    if (protocol === Protocol.ICMPV6) {
+      this.#icmp(packet, guest, sender);
+      return;
+    }
+    if (sender === null) return;
+    if (isGroup(destination)) {
+      if (protocol === Protocol.UDP) udpInput(this.core, packet, ip, guest, sender);
+      return;
+    }
+    // Guests reach each other through the switch.
+    if ((isInside(destination) || isLinkLocal6(destination)) && !isRouter(destination)) return;
+    if (ip.hopLimit <= 1 && isOutside(destination)) {
+      this.#error(packet, sender, "expired");
+      return;
+    }
+    if (this.#isTooBig(packet)) {
+      this.#error(packet, sender, "too-big", this.core.output.mtu);
+      return;
+    }
+    switch (protocol) {
+      case Protocol.TCP:
+        this.#tcp(packet);
+        return;
+      case Protocol.UDP:
+        udpInput(this.core, packet, ip, guest, sender);
+        return;
+      case Protocol.NONE:
+        return;
+      default:
+        this.#error(packet, sender, "protocol", NEXT_HEADER_AT);
+        return;
+    }
+  }
+
+  /** A packet that was put together was not too big on the wire. */
+  #isTooBig(packet: Packet): boolean {
+    const most = Math.max(LEAST_MTU, this.core.output.mtu);
+    return packet !== this.#whole && packet.gsoSize === 0 && this.#ip.end - this.#ip.at > most;
+  }
+
+  #tcp(packet: Packet): void {
+    const { core } = this;
+    const ip = this.#ip;
+    const isVouched = packet.partialChecksum || packet.dataValidated;
+    if (!isVouched && !isChecksumGood(packet, core.scratch.copy(packet), ip, Protocol.TCP, ip.end - ip.payload)) {
+      core.counters.badChecksum++;
+      return;
+    }
+    core.tcp.input(ip.source, ip.destination, packet, ip.payload, ip.end);
+  }
+
+  #icmp(packet: Packet, guest: Guest, sender: GuestAddress | null): void {
+    const { core } = this;
+    const ip = this.#ip;
+    const frame = core.scratch.copy(packet);
+    if (ip.payload + ICMP_BYTES > ip.end) {
+      core.counters.malformed++;
+      return;
+    }
+    if (!isChecksumGood(packet, frame, ip, Protocol.ICMPV6, ip.end - ip.payload)) {
+      core.counters.badChecksum++;
+      return;
+    }
+    const message = frame.slice(ip.payload, ip.end);
+    if (message[0] !== Icmpv6.ECHO) {
+      // What came through a router cannot be about neighbours: [RFC 4861] 7.1.
+      if (ip.hopLimit === 255) this.ndp.input(guest, sender, ip.source, message);
+      return;
+    }
+    if (sender === null || message[1] !== 0 || isGroup(ip.destination)) return;
+    this.#echo(packet, sender, message, frame);
+  }
+
+  #echo(packet: Packet, sender: GuestAddress, message: Uint8Array, frame: Uint8Array): void {
+    const { core } = this;
+    const ip = this.#ip;
+    if (isRouter(ip.destination)) {
+      const route = { mac: sender.guest.mac, source: ip.destination, destination: sender.bytes };
+      core.output.icmp(route, echoReply(message, 16));
+    } else if (isInside(ip.destination) || isLinkLocal6(ip.destination)) return;
+    else if (ip.hopLimit <= 1) this.#error(packet, sender, "expired");
+    else if (this.#isTooBig(packet)) this.#error(packet, sender, "too-big", core.output.mtu);
+    else if (!isOutside(ip.destination) || isLinkLocal6(sender.bytes)) this.#error(packet, sender, "host");
+    else core.echo.ask(sender, ip.destination.slice(), message, frame.slice(ip.at, ip.end));
+  }
+
+  #error(packet: Packet, sender: GuestAddress, reason: Reason, detail = 0): void {
+    const frame = this.core.scratch.copy(packet);
+    sendError(this.core, sender, reason, frame.subarray(this.#ip.at, this.#ip.end), detail);
+  }
+}

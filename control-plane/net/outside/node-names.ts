@@ -1,0 +1,69 @@
+/**
+ * Names through Node's resolvers. c-ares first: it says how long an answer is good, and waits on no thread. The
+ * system's own (getaddrinfo) knows what the host knows besides (its hosts file, names of the local network), but a
+ * silent name server holds one of the few threads that disks need too, so that only one such question runs at a time.
+ */
+import * as dns from "node:dns";
+import type { Resolution } from "./outside.js";
+
+const TRY_MS = 2000;
+const TRIES = 2;
+/** Of an answer that does not say. */
+const SYSTEM_TTL_SECONDS = 60;
+const FAILED: Resolution = { kind: "failed" };
+const NO_NAME: Resolution = { kind: "no-such-name" };
+
+/** Codes that say that there is an answer, and what it is. */
+const ANSWERS: Readonly<Record<string, Resolution>> = {
+  ENODATA: { kind: "none" },
+  ENOTFOUND: NO_NAME,
+  EBADNAME: NO_NAME,
+};
+
+/** Names that no server of the Internet knows: RFC 6761, RFC 6762, RFC 8375, and short ones. */
+const LOCAL = /^[^.]+$|\.(localhost|local|lan|internal|localdomain|home\.arpa)$/;
+
+export class NodeNames {
+  readonly #resolver = new dns.promises.Resolver({ timeout: TRY_MS, tries: TRIES });
+  #isAskingSystem = false;
+
+  async resolve(name: string, family: 4 | 6): Promise<Resolution> {
+    if (LOCAL.test(name)) return await this.#askSystem(name, family);
+    try {
+      const resolver = this.#resolver;
+      const wanted = { ttl: true } as const;
+      const records = await (family === 4 ? resolver.resolve4(name, wanted) : resolver.resolve6(name, wanted));
+      if (records.length === 0) return { kind: "none" };
+      const ttlSeconds = records.reduce((least, record) => Math.min(least, record.ttl), Number.POSITIVE_INFINITY);
+      return { kind: "addresses", addresses: records.map((record) => record.address), ttlSeconds };
+    } catch (error) {
+      return ANSWERS[(error as NodeJS.ErrnoException).code ?? ""] ?? (await this.#askSystem(name, family));
+    }
+  }
+
+  async reverse(address: string): Promise<string | null> {
+    try {
+      return (await this.#resolver.reverse(address))[0] ?? null;
+    } catch {
+      return null;
+    }
+  }
+
+  close(): void {
+    this.#resolver.cancel();
+  }
+
+  async #askSystem(name: string, family: 4 | 6): Promise<Resolution> {
+    if (this.#isAskingSystem) return FAILED;
+    this.#isAskingSystem = true;
+    try {
+      const found = await dns.promises.lookup(name, { family, all: true });
+      const addresses = found.map((one) => one.address.replace(/%.*$/, ""));
+      return { kind: "addresses", addresses, ttlSeconds: SYSTEM_TTL_SECONDS };
+    } catch (error) {
+      return ANSWERS[(error as NodeJS.ErrnoException).code ?? ""] ?? FAILED;
+    } finally {
+      this.#isAskingSystem = false;
+    }
+  }
+}

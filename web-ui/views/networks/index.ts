@@ -1,0 +1,2 @@
+/** Front door of the networks screen. */
+export { NetworksView } from "./networks-view.js";
