@@ -182,6 +182,17 @@ it("a front end that vanishes has everything let go, and senders are not kept wa
   expect(front.wire.events.at(-1)).toBe("unplug");
 });
 
+it("a device that is closed while its frame goes out has nothing written to its rings", () => {
+  const front = connected();
+  front.wire.accepts = () => {
+    front.device.close();
+    return true;
+  };
+  front.put(FRAME);
+  front.send(FRAME);
+  expect([front.wire.frames.length, front.answers().length, front.world.core.mappedGrants]).toEqual([1, 0, 0]);
+});
+
 it("one that sends without end lets others have their turn", () => {
   const front = connected();
   const { tx, txPort } = front.queues[0]!;

@@ -242,6 +242,13 @@ describe("a guest with too few buffers", () => {
     expect(front.world.timers).toBe(0);
   });
 
+  it("that is paused in the middle of a batch knows what it got", async () => {
+    const front = connected();
+    front.station.receive(packetOf(frame(1)));
+    await front.backend.pause();
+    expect(front.received().length).toBe(1);
+  });
+
   it("that is paused has senders wait", async () => {
     const front = connected();
     await front.backend.pause();

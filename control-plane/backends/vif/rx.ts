@@ -104,6 +104,7 @@ export class RxQueue {
   }
 
   pause(): void {
+    this.settle();
     this.#step("pause");
   }
 

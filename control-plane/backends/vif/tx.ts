@@ -134,6 +134,8 @@ export class TxQueue {
     const resumes = this.#resumes;
     const sent = wrong === null && this.parts.wire().send(this.#packet);
     for (let i = 0; i < chain.pieces; i++) if (this.#pages[i]! >= 0) io.unmapPage(chain.refs[i]!, true);
+    // Whoever got the frame may have had the device closed.
+    if (this.#state.stopped) return false;
     if (wrong !== null) {
       this.#refuse(wrong);
     } else if (sent) {

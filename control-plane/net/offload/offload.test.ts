@@ -301,6 +301,10 @@ describe("a large packet", () => {
     const other = large({ family: 6, payload: data(3000) }, 1000, null);
     other.gsoType = GsoType.TCPV4;
     expect([udp, other].map((packet) => new Segmenter(null).begin(packet))).toEqual([0, 0]);
+    const most = large({ family: 4, payload: data(2048 * 8) }, 8, null);
+    expect(new Segmenter(null).begin(most)).toBe(2048);
+    most.gsoSize = 7;
+    expect(new Segmenter(null).begin(most)).toBe(0);
   });
 });
 

@@ -332,7 +332,6 @@ static int nc2_probe(struct xenbus_device *xdev, const struct xenbus_device_id *
 				    min_t(unsigned int, num_online_cpus(), NC2_MAX_QUEUES));
 	struct net_device *dev = alloc_etherdev_mq(sizeof(struct nc2_device), most);
 	struct nc2_device *nc2;
-	u8 mac[ETH_ALEN];
 	int err;
 
 	if (!dev)
@@ -354,10 +353,10 @@ static int nc2_probe(struct xenbus_device *xdev, const struct xenbus_device_id *
 	dev->sysfs_groups[0] = &nc2_group;
 	SET_NETDEV_DEV(dev, &xdev->dev);
 	dev->tstats = netdev_alloc_pcpu_stats(struct pcpu_sw_netstats);
-	err = dev->tstats ? nc2_read_mac(xdev, mac) : -ENOMEM;
+	err = dev->tstats ? nc2_read_mac(xdev, nc2->mac) : -ENOMEM;
 	if (err)
 		goto fail;
-	eth_hw_addr_set(dev, mac);
+	eth_hw_addr_set(dev, nc2->mac);
 	netif_carrier_off(dev);
 	dev_set_drvdata(&xdev->dev, nc2);
 	err = register_netdev(dev);

@@ -233,6 +233,8 @@ struct nc2_queue {
 struct nc2_device {
 	struct net_device *netdev;
 	struct xenbus_device *xdev;
+	/* The address that Domain0 has given the interface. */
+	u8 mac[ETH_ALEN];
 	unsigned int nr_queues;
 	struct nc2_queue *queues;
 	struct work_struct settle;

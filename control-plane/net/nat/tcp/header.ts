@@ -1,6 +1,5 @@
 /** TCP headers with the options that we know. [RFC 9293] 3.1, 3.2; [RFC 7323]; [RFC 2018] */
-import type { Packet } from "../../packet.js";
-import { HEADER_BYTES } from "../../packet.js";
+import { HEADER_BYTES, type Packet } from "../../packet.js";
 
 export const Flag = { FIN: 1, SYN: 2, RST: 4, PSH: 8, ACK: 16 } as const;
 

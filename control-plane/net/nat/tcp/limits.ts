@@ -1,3 +1,5 @@
+/** Bounds of the engine, and its times. */
+
 export interface TcpLimits {
   readonly connections: number;
   /** The largest window that a guest is given, bytes. */

@@ -1,5 +1,4 @@
 /** All TCP connections of the user-mode network: finds the one that a segment is of, and makes new ones. */
-
 import type { OutsideStream, StreamEvents } from "../../outside/index.js";
 import type { Packet } from "../../packet.js";
 import { Connection, type Surroundings } from "./connection.js";

@@ -1,3 +1,4 @@
+/** What TCP and the network that it is part of need of each other. */
 import type { Clock, Random } from "../../../util/index.js";
 import type { Outside } from "../../outside/index.js";
 
