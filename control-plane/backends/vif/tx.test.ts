@@ -274,6 +274,22 @@ describe("an allowance", () => {
     expect(front.wire.frames.length).toBe(1);
   });
 
+  it("changes while the guest sends, and is taken away", () => {
+    const front = connected({ rateBytesPerSecond: 100_000 });
+    const frame = tcp(1000 - 66);
+    for (let i = 0; i < 110; i++) front.put(frame);
+    front.notify();
+    expect(front.wire.frames.length).toBe(5);
+    front.backend.limit(1_000_000);
+    expect(front.wire.frames.length).toBe(55);
+    front.backend.limit(null);
+    expect([front.wire.frames.length, front.answers().length, front.world.timers]).toEqual([110, 110, 0]);
+    front.backend.limit(20_000);
+    for (let i = 0; i < 10; i++) front.put(frame);
+    front.notify();
+    expect(front.wire.frames.length).toBe(111);
+  });
+
   it("leaves no timer behind", () => {
     const front = connected({ rateBytesPerSecond: 1000 });
     front.send(tcp(4000));
