@@ -133,6 +133,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "control-plane/cli": [
     "control-plane/api",
     "control-plane/api/relay-node.ts",
+    "control-plane/api/relay-node.ts",
     "control-plane/api/types.ts",
     "control-plane/guest",
     "control-plane/storage",
