@@ -13,6 +13,7 @@ import {
   describeDomain,
   detachDisk,
   dumpCore,
+  quiesce,
   requestShutdown,
   setAffinity,
   setScheduling,
@@ -78,6 +79,7 @@ export class Host implements HostApi {
 
   constructor(private readonly parts: HostParts) {
     this.#images = new HostImages(parts.images);
+    parts.images?.quiesceBy((disk, seconds, work) => quiesce(parts.toolstack, disk, seconds, work));
   }
 
   async info(): Promise<HostInfo> {

@@ -1,5 +1,15 @@
 /** The way into Domain0. `connectNode` and `connectBrowser` are entered by their own files: each needs its host. */
-export type { Finding, ImageApi, ImageInfo, ImageJobCall, ImageKind, ImageNode, Progress } from "../storage/index.js";
+export type {
+  Finding,
+  ImageApi,
+  ImageInfo,
+  ImageJobCall,
+  ImageKind,
+  ImageNode,
+  Progress,
+  SnapshotOptions,
+  SnapshotResult,
+} from "../storage/index.js";
 export { type DiskSpecFault, type DiskSpecResult, parseDiskSpec } from "./disk-spec.js";
 export { HostError, toHostError } from "./errors.js";
 export * from "./limits.js";

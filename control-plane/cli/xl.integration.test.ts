@@ -96,14 +96,14 @@ describe("xl run", () => {
     const onDisk = (command: string) =>
       xl(["run", ...timeout, "disk=root.vhd,vhd,xvda,w", "root=/dev/xvda", "--exec", command]);
     const about = "findmnt -no SOURCE /; readlink -f /bin/sh; id -un; dpkg --version | head -n 1; hostname; pwd";
-    const first = await onDisk(`${about}; echo kept >/root/file; exit 9`);
+    const first = await onDisk(`${about}; echo kept >/var/file; exit 9`);
     expect({ status: first.status, err: first.err }).toEqual({ status: 9, err: "" });
     expect(first.out).toMatch(/^\/dev\/xvda\n\/usr\/bin\/dash\nroot\nDebian 'dpkg'.*\ndebian\n\/root\n/);
     // Its file system was left without anything to repeat.
     const image = join(folder, "root.img");
     expect(await xl(["vhd", "convert", "-t", "raw", "root.vhd", image])).toMatchObject({ status: 0 });
     expect(spawnSync("dumpe2fs", ["-h", image]).stdout.toString()).not.toContain("needs_recovery");
-    expect(await onDisk("cat /root/file")).toMatchObject({ status: 0, out: expect.stringMatching(/^kept\n/) });
+    expect(await onDisk("cat /var/file")).toMatchObject({ status: 0, out: expect.stringMatching(/^kept\n/) });
     const none = await xl(["run", ...timeout, "root=/dev/xvdq", "--exec", "true"]);
     expect(none.status).toBe(125);
     expect(none.out).toContain("/dev/xvdq cannot be mounted as ext4: the command is not run");

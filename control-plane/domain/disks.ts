@@ -33,6 +33,7 @@ const KINDS: Readonly<Record<string, DiskError>> = {
   exists: "name-taken",
   locked: "bad-state",
   "in-use": "bad-state",
+  "not-quiesced": "bad-state",
   unsupported: "unsupported",
   io: "internal",
   full: "internal",
@@ -91,6 +92,11 @@ export class DomainDisk {
 
   get config(): DiskConfig {
     return this.#config;
+  }
+
+  /** Whether this is what the guest reads and writes now. */
+  shows(disk: Disk): boolean {
+    return this.#backend.disk === disk;
   }
 
   /** Shows the disk to the guest. */

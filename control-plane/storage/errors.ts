@@ -17,6 +17,7 @@
  * - `limit`: larger than this program handles
  * - `parent-missing`, `parent-changed`, `parent-loop`: the chain of a differencing image is broken
  * - `in-use`: the operation would change the data of other images or of a running disk
+ * - `not-quiesced`: the guest that uses the disk was not at rest
  * - `full`: no room on the host
  * - `io`: the host failed
  * - `network`: a server failed, or answered with what cannot be used
@@ -40,6 +41,7 @@ export type StorageErrorCode =
   | "parent-changed"
   | "parent-loop"
   | "in-use"
+  | "not-quiesced"
   | "full"
   | "io"
   | "network"

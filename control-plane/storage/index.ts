@@ -23,6 +23,7 @@ export {
   type NewImage,
   oneStore,
 } from "./library.js";
+export type { Quiesce, SnapshotOptions, SnapshotResult } from "./live/at-rest.js";
 export { coalesce, type LongOptions, type Progress } from "./live/coalesce.js";
 export { LiveDisk } from "./live/live-disk.js";
 export { grow } from "./live/resize.js";

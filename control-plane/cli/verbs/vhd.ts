@@ -73,8 +73,16 @@ export const VHD_VERBS: readonly Verb[] = [
     arguments: "<image> <snapshot>",
     summary: "keep what a disk holds now under another name, also while a guest uses it",
     details: `The image goes on under its own name, over the snapshot: configurations stay as they are. The snapshot is what a power
-cut at that moment would have left; "sync" in the guest first leaves less for its file system to repeat.`,
-    examples: [["vhd snapshot disk.vhd before-upgrade.vhd", "the guest waits for nothing"]],
+cut at that moment would have left. With --quiesce the guest freezes its file systems for that moment, so that none of them has
+anything to repeat; it needs Xenolith's freeze-agent for that, which the default guest has. Where it cannot, no snapshot is taken.`,
+    options: [
+      { flags: "--quiesce", text: "freeze the guest's file systems meanwhile, or fail" },
+      { flags: "--try-quiesce", text: "freeze them if that can be, and say so if not" },
+    ],
+    examples: [
+      ["vhd snapshot disk.vhd before-upgrade.vhd", "the guest waits for nothing"],
+      ["vhd snapshot --quiesce disk.vhd backup.vhd", "its file systems are clean"],
+    ],
     load: async () => (await commands()).snapshot,
   },
   {

@@ -28,13 +28,13 @@ read -r hostname </etc/hostname
 echo "$hostname" >/proc/sys/kernel/hostname
 tty=\${consoles##* }
 
-modules=
+modules= disks=
 while read -r module _; do
   case $module in '' | '#'*) ;; *) modules="$modules $module" ;; esac
 done </etc/modules
 for device in /sys/bus/xen/devices/*; do
   case \${device##*/} in
-    vbd-*) modules="$modules xen-blkfront" ;;
+    vbd-*) modules="$modules xen-blkfront" disks=1 ;;
     vif-*) modules="$modules xen-netfront" ;;
   esac
 done
@@ -110,6 +110,8 @@ fi
 echo "$tty::respawn:-/bin/sh" >/etc/inittab
 echo "::ctrlaltdel:/bin/reboot" >>/etc/inittab
 echo "::respawn:/bin/uevent /etc/uevent" >>/etc/inittab
+# After the shell: nobody waits for it.
+[ -z "$disks" ] || echo "::once:/sbin/freeze-agent" >>/etc/inittab
 echo
 echo "Welcome to Xenolith: Debian's Linux $release with busybox on $tty."
 echo "Everything lives in memory. 'poweroff' stops the guest, 'busybox --list' shows its commands."
@@ -121,7 +123,10 @@ exec /bin/init
 export const UEVENT_SCRIPT = `#!/bin/sh
 case $ACTION:$SUBSYSTEM in
   # A disk or an interface that is attached while the guest runs.
-  add:xen) modprobe -q "$MODALIAS" ;;
+  add:xen)
+    modprobe -q "$MODALIAS"
+    [ "$MODALIAS" != xen:vbd ] || setsid /sbin/freeze-agent </dev/null >/dev/null 2>&1 &
+    ;;
   add:cpu) [ "$(cat "/sys$DEVPATH/online")" = 1 ] || echo 1 >"/sys$DEVPATH/online" ;;
 esac
 `;

@@ -9,7 +9,7 @@ import {
   nameProblem,
   parseSize,
 } from "../../state/index.js";
-import { type AppContext, askForm, confirmAction } from "../common/index.js";
+import { type AppContext, askForm, askSnapshot, confirmAction } from "../common/index.js";
 import { checkAction } from "./check-action.js";
 import { exportAction } from "./transfer-actions.js";
 
@@ -116,19 +116,10 @@ export class ImageActions {
   }
 
   async snapshot(name: string): Promise<void> {
-    const { shelf, host } = this.context;
-    const answers = await askForm({
-      title: `Snapshot of ${name}`,
-      detail: "Keeps what the disk holds now. A guest that uses it goes on, over the snapshot.",
-      fields: [{ name: "snapshot", label: "Name of the snapshot", value: derivedName(name, "snapshot", shelf.names) }],
-      action: "Take the snapshot",
-      check: ({ snapshot = "" }) => nameProblem(snapshot, shelf.names),
-    });
-    if (answers === null) return;
-    const snapshot = answers.snapshot!;
-    await this.do(`The snapshot of ${name}`, `${snapshot} taken`, snapshot, () =>
-      host.image("snapshot", name, snapshot),
-    );
+    const asked = await askSnapshot(this.context, name);
+    if (asked === null) return;
+    const { snapshot, take } = asked;
+    await this.do(`The snapshot of ${name}`, `${snapshot} taken`, snapshot, take);
   }
 
   async clone(name: string): Promise<void> {
