@@ -175,6 +175,19 @@ describe("disks of a running host", () => {
     expect((await xl("vhd", "revert", path("a.vhd"), path("now.vhd"))).err).toMatch(/a\.vhd/);
   });
 
+  it("show how far an operation of the host's is", async () => {
+    await xl("vhd", "create", path("a.vhd"), "64M");
+    await startHost();
+    const terminal = Object.getOwnPropertyDescriptor(process.stderr, "isTTY");
+    Object.defineProperty(process.stderr, "isTTY", { value: true, configurable: true });
+    try {
+      const { status, err } = await xl("vhd", "convert", "-t", "raw", path("a.vhd"), path("b.raw"));
+      expect({ status, told: /\r\d+ %/.test(err) }).toEqual({ status: 0, told: true });
+    } finally {
+      Object.defineProperty(process.stderr, "isTTY", terminal ?? { value: undefined, configurable: true });
+    }
+  });
+
   it.each([
     [["block-attach", "web", "a.vhd,vhd,floppy"], /vdev: "floppy" names no disk.*\n.*\n +\^/],
     [["block-detach", "web", "xvdz"], /no disk "xvdz": it has none/],

@@ -66,7 +66,7 @@ it("closes a disk that is being merged: the merge is given up", async () => {
   const before = await imageContents(store.images, "s.vhd");
   let closed: Promise<void> | null = null;
   const close = (): void => {
-    closed ??= disk.close();
+    closed ??= Promise.resolve(disk.close());
   };
   const merged = failure(() => store.coalesce("a.vhd", { onProgress: close }));
   expect((await merged).code).toBe("cancelled");

@@ -5,7 +5,7 @@
  */
 import type { HostErrorShape } from "../../api/index.js";
 
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 
 export interface Request {
   readonly jsonrpc: "2.0";
@@ -85,6 +85,7 @@ export const METHODS: Readonly<Record<string, readonly ParamKind[]>> = {
   xenstoreList: ["text"],
   xenstoreWrite: ["text", "text"],
   xenstoreRemove: ["text"],
+  imageJob: ["stream", "text", "list"],
   dumpCore: ["stream", "domid"],
   attachConsole: ["stream", "domid", "text"],
   xenstoreWatch: ["stream", "text"],

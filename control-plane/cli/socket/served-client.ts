@@ -11,6 +11,7 @@ import {
   type HostApi,
   HostError,
   type PinChange,
+  type Progress,
   type SchedulingChange,
   toHostError,
 } from "../../api/index.js";
@@ -94,6 +95,7 @@ export class ServedClient {
   #streamCalls(): Record<string, Call> {
     const { host } = this;
     return {
+      imageJob: ([stream, call, params]) => this.#job(stream as number, call, params),
       dumpCore: ([stream, domid]) => host.dumpCore(domid as DomId, (chunk) => this.#toStream(stream as number, chunk)),
       attachConsole: ([stream, domid, kind]) =>
         this.#open(stream as number, async (send) => {
@@ -104,6 +106,30 @@ export class ServedClient {
         this.#open(stream as number, async (send) => ({ end: await host.xenstoreWatch(path as string, send) })),
       subscribe: ([stream]) => this.#open(stream as number, async (send) => ({ end: await host.subscribe(send) })),
     };
+  }
+
+  /** A long operation on images: its stream is its progress, and ends it when the client does, or is gone. */
+  async #job(stream: number, call: unknown, params: unknown): Promise<unknown> {
+    if (this.#streams.has(stream)) throw new ProtocolError(RpcCode.INVALID_PARAMS, `stream ${stream} is open`);
+    let wanted = true;
+    const end = () => {
+      wanted = false;
+    };
+    this.#streams.set(stream, { end });
+    try {
+      const tell = async (progress: Progress): Promise<boolean> => {
+        if (wanted) await this.#toStream(stream, progress);
+        return wanted;
+      };
+      return await (this.host.imageJob as (...params: unknown[]) => Promise<unknown>).call(
+        this.host,
+        call,
+        params,
+        tell,
+      );
+    } finally {
+      this.#streams.delete(stream);
+    }
   }
 
   async #open(
