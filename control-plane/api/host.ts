@@ -320,7 +320,8 @@ export class Host implements HostApi {
 
 function expect<T>(result: Result<T, HostErrorShape["code"]>): T {
   if (result.ok) return result.value;
-  throw new HostError(result.error.code, result.error.message);
+  const { code, message, next } = result.error;
+  throw new HostError(code, message, next);
 }
 
 function vcpuNumber(argument: string): number {

@@ -11,7 +11,7 @@ export type {
   SnapshotResult,
 } from "../storage/index.js";
 export { type DiskSpecFault, type DiskSpecResult, parseDiskSpec } from "./disk-spec.js";
-export { HostError, toHostError } from "./errors.js";
+export { HostError, hostErrorOf, toHostError } from "./errors.js";
 export * from "./limits.js";
 export type { MachineOptions } from "./machine-options.js";
 export type * from "./types.js";

@@ -173,6 +173,12 @@ describe("disks of a running host", () => {
     expect((await xl("vhd", "snapshot", path("a.vhd"), path("now.vhd"))).status).toBe(0);
     expect((await host.disks((await host.list())[0]!.domid))[0]!.chain).toEqual(["a.vhd", "now.vhd"]);
     expect((await xl("vhd", "revert", path("a.vhd"), path("now.vhd"))).err).toMatch(/a\.vhd/);
+    const { status, err } = await xl("vhd", "remove", path("now.vhd"));
+    // The next step is the storage's own, once, and not the advice for all of its kind.
+    expect(status).toBe(1);
+    expect(err).toMatch(
+      /^xl: remove: .*now\.vhd: other images stand on this one.*\(found a\.vhd\); remove or merge them first\n$/,
+    );
   });
 
   it("show how far an operation of the host's is", async () => {

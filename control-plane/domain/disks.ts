@@ -43,7 +43,7 @@ const KINDS: Readonly<Record<string, DiskError>> = {
 /** A failure of storage as one of ours. */
 export function diskFailure(error: unknown, what: string): { readonly ok: false; readonly error: Failure<DiskError> } {
   if (!(error instanceof StorageError)) return err("internal", `${what}: ${(error as Error).message}`);
-  return err(KINDS[error.code] ?? "bad-config", `${what}: ${error.message}`);
+  return err(KINDS[error.code] ?? "bad-config", `${what}: ${error.problem}`, error.next);
 }
 
 /** One disk of a domain, from the opening of its image to its closing. */

@@ -67,6 +67,8 @@ export class StorageError extends Error implements FaultDetails {
   readonly found?: string;
   readonly expected?: string;
   readonly next?: string;
+  /** The message without the next step. */
+  readonly problem: string;
 
   /** `what` is one clause without the file's name; details follow it in the message. */
   constructor(
@@ -75,6 +77,8 @@ export class StorageError extends Error implements FaultDetails {
     details: FaultDetails = {},
   ) {
     super(sentence(what, details));
+    const { next: _, ...facts } = details;
+    this.problem = sentence(what, facts);
     this.name = "StorageError";
     Object.assign(this, details);
   }

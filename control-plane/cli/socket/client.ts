@@ -1,6 +1,6 @@
 /** The client's end of the control socket: HostApi over a connection to a host in another process. */
 import { connect, type Socket } from "node:net";
-import { type ConsoleSession, type HostApi, HostError, type Progress, type TellProgress } from "../../api/index.js";
+import { type ConsoleSession, type HostApi, hostErrorOf, type Progress, type TellProgress } from "../../api/index.js";
 import { CliError, Exit } from "../errors.js";
 import { Connection } from "./connection.js";
 import { checkSocketFolder } from "./path.js";
@@ -144,7 +144,7 @@ class Caller {
     const waiting = this.#waiting.get(id ?? 0);
     if (!waiting) return;
     this.#waiting.delete(id!);
-    if (error) waiting.reject(new HostError(error.data ?? "internal", error.message));
+    if (error) waiting.reject(hostErrorOf(error.data?.code ?? "internal", error.message, error.data?.next));
     else waiting.resolve(result);
   }
 

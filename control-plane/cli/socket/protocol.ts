@@ -30,8 +30,8 @@ export interface Response {
 export interface RpcError {
   readonly code: number;
   readonly message: string;
-  /** HostError's code. */
-  readonly data?: HostErrorShape["code"];
+  /** What makes it a HostError. */
+  readonly data?: { readonly code: HostErrorShape["code"]; readonly next?: string };
 }
 
 /** Answer to "hello". */

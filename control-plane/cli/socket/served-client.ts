@@ -217,8 +217,8 @@ class ProtocolError extends Error {
 
 function toRpcError(error: unknown): RpcError {
   if (error instanceof ProtocolError) return { code: error.rpcCode, message: error.message };
-  const { code, message } = toHostError(error);
-  return { code: RpcCode.HOST_ERROR, message, data: code };
+  const { code, message, next } = toHostError(error);
+  return { code: RpcCode.HOST_ERROR, message, data: { code, ...(next === undefined ? {} : { next }) } };
 }
 
 function oneOf<T extends string>(value: unknown, choices: readonly T[]): T {
