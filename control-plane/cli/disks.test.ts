@@ -1,5 +1,5 @@
 /** Verbs of disks and images as a user types them: on files, and on those that a running host's domains use. */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -179,6 +179,25 @@ describe("disks of a running host", () => {
     expect(err).toMatch(
       /^xl: remove: .*now\.vhd: other images stand on this one.*\(found a\.vhd\); remove or merge them first\n$/,
     );
+  });
+
+  it("have other names, and are found again, by words", async () => {
+    for (const start of [async () => {}, startHost]) {
+      await start();
+      await xl("vhd", "create", path("p.vhd"), "8M");
+      await xl("vhd", "clone", path("p.vhd"), path("c.vhd"));
+      expect(await xl("vhd", "rename", path("p.vhd"), path("q.vhd"))).toEqual({ status: 0, out: "", err: "" });
+      expect((await xl("vhd", "info", path("c.vhd"))).out).toMatch(/parent +q\.vhd/);
+      mkdirSync(path("below"), { recursive: true });
+      const elsewhere = await xl("vhd", "rename", path("q.vhd"), path("below/q.vhd"));
+      expect(elsewhere.err).toMatch(/renamed in its folder .*; copy it there, or name a folder that has both/);
+      renameSync(path("q.vhd"), path("r.vhd"));
+      expect((await xl("vhd", "info", path("c.vhd"))).out).toMatch(/parent +missing/);
+      expect(await xl("vhd", "set-parent", path("c.vhd"), path("r.vhd"))).toEqual({ status: 0, out: "", err: "" });
+      expect((await xl("vhd", "info", path("c.vhd"))).out).toMatch(/parent +r\.vhd/);
+      await xl("vhd", "remove", path("c.vhd"));
+      await xl("vhd", "remove", path("r.vhd"));
+    }
   });
 
   it("show how far an operation of the host's is", async () => {

@@ -67,6 +67,10 @@ export interface ImageApi {
   revert(image: string, snapshot: string): Promise<void>;
   resize(image: string, bytes: number): Promise<void>;
   convert(source: string, target: string, options: CopyOptions & LongOptions): Promise<void>;
+  /** Gives an image that nobody uses another name, in its folder; those that stand on it find it there. */
+  rename(image: string, name: string): Promise<void>;
+  /** Says where the parent of an image is now: the same parent, in another place. */
+  setParent(image: string, parent: string): Promise<void>;
   remove(image: string): Promise<void>;
   /** Puts a file from elsewhere among the images, as it is. */
   import(image: string, source: FileSource, options?: LongOptions): Promise<void>;
@@ -92,6 +96,8 @@ export const IMAGE_CALLS: readonly (keyof ImageApi)[] = [
   "revert",
   "resize",
   "convert",
+  "rename",
+  "setParent",
   "remove",
   "import",
   "export",
@@ -187,6 +193,20 @@ export class ImageLibrary implements ImageApi {
   async convert(source: string, target: string, options: CopyOptions & LongOptions): Promise<void> {
     const pair = await this.finder.pair(source, target, true);
     await pair.store.convert(pair.source, pair.name, options);
+  }
+
+  async rename(image: string, name: string): Promise<void> {
+    const [from, to] = [await this.finder.place(image), await this.finder.place(name)];
+    if (from.store !== to.store) {
+      const next = "copy it there, or name a folder that has both with --images";
+      throw new StorageError("bad-name", "an image is renamed in its folder", { file: image, found: name, next });
+    }
+    await from.store.rename(from.name, to.name);
+  }
+
+  async setParent(image: string, parent: string): Promise<void> {
+    const { store, name, source } = await this.finder.pair(parent, image, false);
+    await store.setParent(name, source);
   }
 
   async remove(image: string): Promise<void> {

@@ -95,6 +95,12 @@ export function convert([source, target]: readonly string[], { type = "dynamic" 
   );
 }
 
+export const rename = ([image, name]: readonly string[]) =>
+  on([image!, name!], (images, path, target) => images.rename(path!, target!));
+
+export const setParent = ([image, parent]: readonly string[]) =>
+  on([image!, parent!], (images, path, target) => images.setParent(path!, target!));
+
 export function remove(names: readonly string[]) {
   return on(names, async (images, ...paths) => {
     for (const path of paths) await images.remove(path);
