@@ -12,6 +12,7 @@ import { after, before, describe, it } from "node:test";
 import { build } from "esbuild";
 import type { BrowserContext, Page } from "playwright-core";
 import { launchProfile } from "./browser.js";
+import { ImageServer } from "./image-server.js";
 
 let server: Server;
 let profile: string;
@@ -106,5 +107,42 @@ describe("images in the browser", () => {
     const { rounds } = await ask<{ rounds: number }>(page, "afterKill");
     assert.ok(rounds >= 20);
     await page.close();
+  });
+});
+
+describe("an image on a server of another origin", () => {
+  const images = new ImageServer();
+  before(() => images.start());
+  after(() => images.stop());
+  const ALLOW = { "access-control-allow-origin": "*" };
+  const EXPOSE = { "access-control-expose-headers": "Content-Range, ETag" };
+  /** What lets an isolated page see that something answers at all. */
+  const THERE = { "cross-origin-resource-policy": "cross-origin" };
+  const RIGHT = { seen: [true, true] };
+
+  async function read(headers: Record<string, string>, methods = ["HEAD", "GET"]): Promise<unknown> {
+    Object.assign(images, { headers, methods });
+    const page = await openPage();
+    try {
+      return await ask(page, `remote ${images.url}`);
+    } finally {
+      await page.close();
+    }
+  }
+
+  it("is read where the server allows it: by its own account of the size, or by that of a range", async () => {
+    assert.deepEqual(await read(ALLOW), RIGHT);
+    assert.deepEqual(await read({ ...ALLOW, ...EXPOSE }, ["GET"]), RIGHT);
+  });
+
+  it("is not where it does not, and the failure says which headers are missing", async () => {
+    const origin = url.replace(/\/$/, "");
+    const refused = (await read(THERE)) as { code: string; next: string };
+    assert.equal(refused.code, "network");
+    assert.ok(refused.next.startsWith(`have it send "Access-Control-Allow-Origin: ${origin}" (or *)`), refused.next);
+    const unknown = (await read({})) as { code: string; next: string };
+    assert.ok(unknown.next.startsWith("check the connection and the address, and have it send"), unknown.next);
+    const hidden = (await read(ALLOW, ["GET"])) as { code: string; next: string };
+    assert.ok(hidden.next.startsWith('have it send "Access-Control-Expose-Headers: Content-Range, ETag"'), hidden.next);
   });
 });
