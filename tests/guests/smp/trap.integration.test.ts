@@ -69,11 +69,11 @@ function poison(): void {
   const cpu = core.vcpuAddress(VICTIM, 0) >>> 0;
   const slot = (ORIGIN >> 12) & (TLB_ENTRIES - 1);
   const entry = word(cpu + Vcpu.off.tlbBase) + slot * TlbEntry.size;
-  const code = word(entry + TlbEntry.off.host) >>> 12;
+  const code = (word(entry + TlbEntry.off.delta) + ORIGIN) >>> 12;
   expect(code).toBe((core.domainPeek(VICTIM, ORIGIN >> 12) >>> 0) >>> 12);
   const last = word(MACHINE_BASE + Machine.off.totalFrames) - 1;
   expect(last * 4096).toBeGreaterThan(memory.buffer.byteLength);
-  words()[(entry + TlbEntry.off.host) >>> 2] = last << 12;
+  words()[(entry + TlbEntry.off.delta) >>> 2] = (last << 12) - ORIGIN;
   const frame = word(MACHINE_BASE + Machine.off.frameTable) + code * Frame.size;
   Atomics.add(words(), (frame + Frame.off.codeGen) >>> 2, 1);
 }
