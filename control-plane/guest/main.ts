@@ -98,7 +98,7 @@ function describe(image: GuestImage): string {
     `Linux ${release} (${packages.map(({ name, version }) => `${name} ${version}`).join(", ")})`,
     `kernel    = "${image.kernel}"`,
     `ramdisk   = "${image.initramfs}"`,
-    `cmdline   = "${image.cmdline}"`,
+    `extra     = "${image.cmdline}"`,
     `modules: ${modules.join(" ") || "none"}`,
   ];
   return `${lines.join("\n")}\n`;

@@ -204,6 +204,21 @@ describe.each(MACHINES)("netchannel2 in $name", ({ machine: options }) => {
     expect(await complaints(a)).toBe("");
   });
 
+  it("a guest that reads nothing loses its bypass, and holds up nobody", { timeout: BOOT_MS }, async () => {
+    machine.bypasses.allowed = true;
+    await b.output(`${REMOVE} && modprobe netchannel2`);
+    await up(b);
+    await acquaint(a, b, 2);
+    await b.output("insmod /lib/scribble.ko deed=deaf");
+    const flood = `timeout 4 nc -u ${addressOf(b)} 9 </tmp/file &`;
+    await a.output(`for i in 1 2 3 4 5 6 7 8 9 10 11 12; do ${flood} done; wait`);
+    await expect.poll(() => bypasses(a, b), { timeout: FOLLOW_MS }).toEqual([]);
+    await b.output("rmmod scribble");
+    await ping(a, b);
+    // The kernel says once that a transmit queue stood still, which is so.
+    await a.output("dmesg -c >/dev/null");
+  });
+
   it("leaves no complaints behind", async () => {
     expect([await complaints(a), await complaints(b)]).toEqual(["", ""]);
     expect(machine.log.text()).not.toMatch(/trapped|worker failed/);

@@ -3,8 +3,7 @@
  * introduces the guest to others of the network, with whom it then exchanges packets itself.
  */
 import type { MappedGrant } from "../../gnttab/index.js";
-import type { Packet, Station, Wire } from "../../net/index.js";
-import { DEFAULT_KEY, Headers, parseHeaders, Toeplitz } from "../../net/offload/index.js";
+import { DEFAULT_KEY, Headers, type Packet, parseHeaders, type Station, Toeplitz, type Wire } from "../../net/index.js";
 import { err, ok, type Result } from "../../util/index.js";
 import type { Backend, BackendIo } from "../backend.js";
 import type { Bypasses, BypassMember } from "./bypasses.js";

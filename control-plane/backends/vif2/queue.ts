@@ -3,8 +3,7 @@
  * what comes by the wire into the guest's ring, whole, from where the guest copies it.
  */
 import type { EventChannel } from "../../evtchn/index.js";
-import { GsoType, Packet, type Wire } from "../../net/index.js";
-import { completedChecksum, Headers, parseHeaders, Segmenter } from "../../net/offload/index.js";
+import { completedChecksum, GsoType, Headers, Packet, parseHeaders, Segmenter, type Wire } from "../../net/index.js";
 import type { BackendIo } from "../backend.js";
 import {
   HEADER_BYTES,

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * A guest that does not keep to the protocol: each time netchannel2 is about to
- * show another guest what it has written to a bypass, this writes nonsense.
+ * show another guest what it has written to a bypass, this writes nonsense; or
+ * it does not read what is there.
  */
 #include <linux/kprobes.h>
 #include <linux/module.h>
@@ -67,20 +68,40 @@ static int before_kick(struct kprobe *probe, struct pt_regs *regs)
 	return 0;
 }
 
-static struct kprobe probe = {
+/* Returns to the caller as if there were nothing in the ring. */
+static int before_poll(struct kprobe *probe, struct pt_regs *regs)
+{
+	struct nc2_ring *ring = (void *)regs->di;
+
+	if (!ring->is_bypass || strcmp(deed, "deaf"))
+		return 0;
+	regs->ax = 0;
+	regs->ip = *(unsigned long *)regs->sp;
+	regs->sp += sizeof(long);
+	return 1;
+}
+
+static struct kprobe kick = {
 	.symbol_name = "nc2_ring_kick",
 	.pre_handler = before_kick,
 };
 
+static struct kprobe poll = {
+	.symbol_name = "nc2_ring_poll",
+	.pre_handler = before_poll,
+};
+
+static struct kprobe *probes[] = { &kick, &poll };
+
 static int __init scribble_init(void)
 {
-	return register_kprobe(&probe);
+	return register_kprobes(probes, ARRAY_SIZE(probes));
 }
 module_init(scribble_init);
 
 static void __exit scribble_exit(void)
 {
-	unregister_kprobe(&probe);
+	unregister_kprobes(probes, ARRAY_SIZE(probes));
 }
 module_exit(scribble_exit);
 

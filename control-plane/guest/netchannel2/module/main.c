@@ -15,7 +15,8 @@
 
 #define NC2_FEATURES	(NETIF_F_SG | NETIF_F_IP_CSUM | NETIF_F_IPV6_CSUM | \
 			 NETIF_F_TSO | NETIF_F_TSO6)
-#define NC2_WATCHDOG	(2 * HZ)
+/* Domain0 may be stopped for a while; another guest that is has lost its bypass. */
+#define NC2_WATCHDOG	(5 * HZ)
 
 static unsigned int max_queues = NC2_MAX_QUEUES;
 module_param(max_queues, uint, 0444);
@@ -41,7 +42,7 @@ static int nc2_poll(struct napi_struct *napi, int budget)
 	}
 	if (work < budget && napi_complete_done(napi, work)) {
 		for (i = 0; i < nr; i++) {
-			nc2_ring_eoi(rings[i], false);
+			nc2_ring_eoi(rings[i]);
 			more |= nc2_ring_sleep(rings[i]);
 		}
 		if (more)
