@@ -1,13 +1,13 @@
 /** Networks of unmodified Linux: the way out, forwards, switches, queues, and interfaces that come and go under traffic. */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { connectNode } from "../../control-plane/api/connect-node.js";
 import type { HostApi } from "../../control-plane/api/index.js";
-import { makeDisk } from "../../control-plane/guest/index.js";
+import { makeDisk, NETCHANNEL2, prepareGuest } from "../../control-plane/guest/index.js";
 import { unwrap } from "../../control-plane/util/index.js";
 import { BOOT_MS, Console, Debian } from "./debian.js";
 import { unexpectedMessages } from "./kernel-messages.js";
@@ -32,6 +32,11 @@ const addressOf = (debian: Debian, interface_ = "eth0") =>
 async function hasAddress(debian: Debian, interface_ = "eth0"): Promise<void> {
   const look = `ip -4 -o addr show dev ${interface_} 2>/dev/null | grep -q 'inet 10[.]0[.]2[.]'`;
   await debian.output(`n=0; until ${look}; do [ $((n += 1)) -le 300 ] || break; sleep 0.1; done; ${look}`);
+}
+/** Waits until the guest has no such interface. */
+async function isGone(debian: Debian, interface_: string): Promise<void> {
+  const isThere = async () => (await debian.run(`test -e /sys/class/net/${interface_}`)).status;
+  await expect.poll(isThere, { timeout: FOLLOW_MS }).not.toBe(0);
 }
 const fetchBig = (debian: Debian) =>
   debian.output(`wget -qO- http://${GATEWAY}:${servers.http}/big | sha256sum | cut -c -64`, BOOT_MS);
@@ -141,7 +146,6 @@ describe.each(MACHINES)("the way out in $name", ({ machine }) => {
     const devid = await host.attachVif(debian.domid, {});
     expect(await transfer).toBe(servers.bigSha256);
     await hasAddress(debian, "eth1");
-    const isThere = async (name: string) => (await debian.run(`test -e /sys/class/net/${name}`)).status;
     const received = (await vif()).counters.rxBytes!;
     const cut = debian.run(`timeout 20 wget -qO- http://${GATEWAY}:${servers.http}/big >/dev/null`, BOOT_MS);
     await expect
@@ -150,8 +154,8 @@ describe.each(MACHINES)("the way out in $name", ({ machine }) => {
     await host.detachVif(debian.domid, devid);
     await host.detachVif(debian.domid, 0);
     expect((await cut).status).not.toBe(0);
-    await expect.poll(() => isThere("eth0"), { timeout: FOLLOW_MS }).not.toBe(0);
-    expect(await isThere("eth1")).not.toBe(0);
+    await isGone(debian, "eth0");
+    await isGone(debian, "eth1");
     expect(await host.vifs(debian.domid)).toEqual([]);
     await host.attachVif(debian.domid, { forwards: [{ protocol: "tcp", hostPort: 0, guestPort: 80 }] });
     await hasAddress(debian);
@@ -232,6 +236,20 @@ describe("many on a network", () => {
     );
     await host.destroy(debian.domid);
     rmSync(folder, { recursive: true });
+  });
+
+  it("a netchannel2 interface leads out, and comes and goes", { timeout: 3 * BOOT_MS }, async () => {
+    const image = unwrap(await prepareGuest({ flavour: "cloud", modules: [NETCHANNEL2] }));
+    const ramdisk = new Uint8Array(readFileSync(image.initramfs));
+    const debian = await Debian.boot(host, { name: "nc2", ramdisk, vifs: [{ type: "vif2" }] });
+    await hasAddress(debian);
+    expect(await fetchBig(debian)).toBe(servers.bigSha256);
+    await host.detachVif(debian.domid, 0);
+    await isGone(debian, "eth0");
+    await host.attachVif(debian.domid, { type: "vif2" });
+    await hasAddress(debian);
+    expect((await host.vifs(debian.domid)).map(({ config, state }) => [config.type, state])).toEqual([["vif2", 4]]);
+    await host.destroy(debian.domid);
   });
 
   it("a guest of four vCPUs uses four queues", { timeout: 4 * BOOT_MS }, async () => {
