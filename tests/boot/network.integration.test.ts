@@ -201,13 +201,13 @@ describe("many on a network", () => {
     for (const [index, guest] of guests.entries()) {
       await guest.output(`ip addr add 192.0.2.${index + 1}/24 dev eth0`);
     }
+    const all = guests.map((_, index) => index + 1).join(" ");
     const heard = await Promise.all(
-      guests.map((guest) => {
-        const all = guests.map((_, index) => index + 1).join(" ");
-        return guest.output(
-          `for n in ${all}; do ping -c 1 -W 3 192.0.2.$n >/dev/null && printf "$n "; done; echo`,
-          BOOT_MS,
-        );
+      guests.map((guest, index) => {
+        // Ten guests at once are slow to answer on a busy machine; who is not there answers none.
+        const tries = index === 9 ? "1" : "1 2 3 4 5 6";
+        const asks = `for try in ${tries}; do ping -c 1 -W 2 192.0.2.$n >/dev/null && printf "$n " && break; done`;
+        return guest.output(`for n in ${all}; do ${asks}; done; echo`, BOOT_MS);
       }),
     );
     expect(heard).toEqual([...Array(9).fill("1 2 3 4 5 6 7 8 9"), "10"]);
