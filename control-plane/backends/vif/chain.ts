@@ -111,18 +111,15 @@ export class Chain {
   #takeRest(ring: BackRing, waiting: number): Verdict {
     let rest = this.size;
     let more = (this.flags & TxFlag.MORE_DATA) !== 0;
-    this.why = "";
     while (more) {
       if (this.taken >= waiting) return this.#broken("a frame without an end");
       if (this.pieces === FATAL_PIECES) return this.#broken(`a frame of more than ${FATAL_PIECES} pieces`);
       this.#takePiece(ring);
       const { offset, size, flags } = this.#request;
       if (offset + size > PAGE_BYTES) return this.#broken(`${size} bytes from ${offset} on go beyond a page`);
-      if (size > rest) this.why = "pieces that are larger than the frame";
       rest -= size;
       more = (flags & TxFlag.MORE_DATA) !== 0;
     }
-    if (this.why !== "") return "refused";
     if (this.pieces > MOST_PIECES) return this.#refused(`a frame of ${this.pieces} pieces`);
     this.sizes[0] = rest;
     if (rest < ETHERNET_BYTES) return this.#refused(`a frame that begins with ${rest} bytes`);

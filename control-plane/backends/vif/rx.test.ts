@@ -212,6 +212,10 @@ describe("a guest with too few buffers", () => {
     front.post(15);
     expect(front.wire.events).toEqual(["room", "room"]);
     expect(front.station.receive(packetOf(frame(60000)))).toBe(true);
+    expect(front.station.receive(packetOf(frame(10)))).toBe(false);
+    expect(front.station.receive(packetOf(frame(60000)))).toBe(false);
+    front.post(1);
+    expect(front.wire.events).toEqual(["room", "room", "room"]);
   });
 
   it("has waited long enough after ten seconds, until it posts some", () => {
@@ -225,6 +229,15 @@ describe("a guest with too few buffers", () => {
     expect(front.station.receive(packetOf(frame(1)))).toBe(true);
     expect(front.backend.stats()).toMatchObject({ rxNoBuffers: 2, rxDropped: 2, rxFrames: 0 });
     front.post(1);
+    expect(receive(front, frame(1)).frames.length).toBe(1);
+    expect(front.station.receive(packetOf(frame(1)))).toBe(false);
+  });
+
+  it("is waited for again as soon as it has buffers, although it has not told of them yet", () => {
+    const front = connected({}, 0);
+    front.station.receive(packetOf(frame(1)));
+    front.world.pass(10_000);
+    front.post(1, 0, false);
     expect(receive(front, frame(1)).frames.length).toBe(1);
     expect(front.station.receive(packetOf(frame(1)))).toBe(false);
   });

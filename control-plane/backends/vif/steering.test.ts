@@ -111,6 +111,17 @@ describe("the control ring", () => {
     expect(deliver(front, build(v6))!.frame.extras).toMatchObject([{ hashType: HashType.IPV6_TCP, hash: 0x40207d3d }]);
   });
 
+  it("spreads by a table of any size", () => {
+    const front = connected({ control: true, queues: QUEUES });
+    withKey(front, 0b1111);
+    front.ask(ControlType.SET_HASH_MAPPING_SIZE, 3);
+    front.ask(ControlType.SET_HASH_MAPPING, granted(front, [1, 2, 3]), 3, 0);
+    for (let port = 0; port < 20; port++) {
+      const { queue, frame } = deliver(front, flow(port))!;
+      expect(queue).toBe(1 + (frame.extras[0]!.hash! % 3));
+    }
+  });
+
   it("hashes what its flags say and nothing else", () => {
     const front = connected({ control: true, queues: QUEUES });
     withKey(front, 1 << HashType.IPV6);

@@ -21,7 +21,7 @@ export interface TxParts {
   readonly ring: BackRing;
   readonly counters: QueueCounters;
   readonly groups: Groups;
-  /** What all queues may send together; null without a limit. */
+  /** What all queues may send together. */
   readonly credit: Credit;
   readonly wire: () => Wire;
   /** The front end broke the ring. */

@@ -68,16 +68,19 @@ static int before_kick(struct kprobe *probe, struct pt_regs *regs)
 	return 0;
 }
 
-/* Returns to the caller as if there were nothing in the ring. */
+/* Takes the place of what reads a ring. */
+static noinline int deaf_poll(struct nc2_ring *ring, int budget)
+{
+	return 0;
+}
+
 static int before_poll(struct kprobe *probe, struct pt_regs *regs)
 {
 	struct nc2_ring *ring = (void *)regs->di;
 
 	if (!ring->is_bypass || strcmp(deed, "deaf"))
 		return 0;
-	regs->ax = 0;
-	regs->ip = *(unsigned long *)regs->sp;
-	regs->sp += sizeof(long);
+	regs->ip = (unsigned long)deaf_poll;
 	return 1;
 }
 
