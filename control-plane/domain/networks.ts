@@ -124,6 +124,13 @@ export class Network {
     return bypasses;
   }
 
+  /** For an interface whose frames the switch must see, as it drops those from another's address. */
+  noBypasses(): Bypasses {
+    const none = new Bypasses({ log: this.parts.log });
+    none.allowed = false;
+    return none;
+  }
+
   /** Until the answer is called all frames go through the switch: somebody wants to see, shape or forbid them. */
   restrain(): () => void {
     this.#restraints++;

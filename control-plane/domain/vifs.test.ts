@@ -260,6 +260,13 @@ describe("netchannel2", () => {
     await rig.host.setVif(domid, 0, { toGuest: {} });
     expect(allowed.mock.calls.at(-1)).toEqual([true]);
   });
+
+  it("is nobody's shortcut past the filter of an address", async () => {
+    const network = rig.toolstack.context.vifs.networks.hold("lab");
+    const introduced = vi.spyOn(network, "bypasses");
+    await rig.create([{ type: "vif2", bridge: "lab", ip: "192.0.2.1" }]);
+    expect(introduced).not.toHaveBeenCalled();
+  });
 });
 
 describe("recordings", () => {

@@ -78,7 +78,7 @@ export class DomainVif {
       vcpus,
       timer: parts.timer,
       plug: (driver) => this.#station.connect(driver),
-      bypasses: () => network.bypasses(vlan ?? 0),
+      bypasses: () => (ip === undefined ? network.bypasses(vlan ?? 0) : network.noBypasses()),
     });
     const kind = config.type ?? "vif";
     this.#paths = {
