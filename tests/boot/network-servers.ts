@@ -5,12 +5,20 @@ import { type AddressInfo, createServer, type Server } from "node:net";
 
 const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
 
+/** Ports below those that guests dial from: of two, the lower one is taken for the service's. */
+const [FIRST_PORT, PORTS] = [20_000, 10_000];
+const TRIES = 50;
+
 async function listen(server: Server, host: string): Promise<number> {
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(0, host, resolve);
-  });
-  return (server.address() as AddressInfo).port;
+  for (let left = TRIES; ; left--) {
+    const port = FIRST_PORT + Math.floor(Math.random() * PORTS);
+    const problem = await new Promise<Error | null>((resolve) => {
+      server.once("error", resolve);
+      server.listen(port, host, () => resolve(null));
+    });
+    if (problem === null) return port;
+    if ((problem as NodeJS.ErrnoException).code !== "EADDRINUSE" || left === 0) throw problem;
+  }
 }
 
 export interface TestServers {
