@@ -179,7 +179,7 @@ describe("data", () => {
       sizes.push([payloadOf(bytes).length, gso]);
       return true;
     };
-    const { stream } = established(rig);
+    const { stream } = established(rig, [2, 4, 5, 180]);
     stream.events.data(pattern(50_000));
     const sent = sizes.slice(1);
     expect(sent.every(([length, gso]) => gso === (length! > 1460 ? 1460 : 0))).toBe(true);
