@@ -121,8 +121,10 @@ export class Machine implements Hears {
     }
     if (segment.has(Flag.RST)) {
       // Only the very next number is believed; another may be a guess. [RFC 5961] 3.2
-      if (segment.seq === c.rcv) this.abort(c);
-      else this.#challenge(c);
+      if (segment.seq !== c.rcv) this.#challenge(c);
+      // What it had to send it has sent, and that goes on its way.
+      else if (c.isFinTaken && c.isFinSent) this.#finish(c);
+      else this.abort(c);
       return;
     }
     if (segment.has(Flag.SYN)) {

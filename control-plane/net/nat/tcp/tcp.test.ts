@@ -49,7 +49,7 @@ describe("opening", () => {
     expect([flagsOf(rig.last), ackOf(rig.last)]).toEqual([SYN | ACK, 1001]);
     // MSS 1460, scale 5, SACK permitted, time stamps that echo the guest's.
     const options = [...rig.last.subarray(20)];
-    expect(options.slice(0, 9)).toEqual([2, 4, 5, 180, 3, 3, 5, 4, 2]);
+    expect(options.slice(0, 16)).toEqual([2, 4, 5, 180, 1, 3, 3, 5, 1, 1, 4, 2, 1, 1, 8, 10]);
     expect(view(rig.last).getUint32(rig.last.length - 4)).toBe(9);
   });
 
@@ -216,10 +216,13 @@ describe("waiting", () => {
     while (seq + 1400 <= end) send();
     expect(edge).toBe(end);
     send();
-    expect([ackOf(rig.last), windowOf(rig.last), stream.gotBytes]).toEqual([end, 0, end - 1001]);
+    // The stream got the one after which it was full, and no more.
+    expect([ackOf(rig.last), windowOf(rig.last), stream.gotBytes]).toEqual([end, 0, 1400]);
+    expect(rig.tcp.heldBytes).toBe(end - 1001 - 1400);
     stream.full = false;
     stream.events.drained();
     expect(windowOf(rig.last)).toBeGreaterThan(60_000);
+    expect([stream.gotBytes, rig.tcp.heldBytes]).toEqual([end - 1001, 0]);
   });
 
   it("for the guest stops the world, and nothing grows", () => {
