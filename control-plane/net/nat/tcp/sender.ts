@@ -46,11 +46,10 @@ export class Sender {
     if (c.isRecovering && !this.#fillHoles(c)) return;
     while (this.#sendMore(c));
     this.#maybeFin(c);
-    const isIdle = c.next === c.una && c.retransmitAtMs === NEVER;
-    if (isIdle && c.queue.length > 0 && !c.guest.isBlocked) {
+    if (c.next === c.una && c.queue.length > 0 && !c.guest.isBlocked) {
       // The window is closed, or too small for what waits: it is asked about. [RFC 9293] 3.8.6.1
       c.isProbing = true;
-      this.#startTimer(c);
+      if (c.retransmitAtMs === NEVER) this.#startTimer(c);
     }
   }
 
@@ -83,20 +82,18 @@ export class Sender {
     // A guest that answers may keep its window closed for as long as it likes.
     const since = c.isProbing || c.window === 0 ? Math.max(c.heardAtMs, c.progressAtMs) : c.progressAtMs;
     if (nowMs - since > limits.giveUpMs) return false;
-    if (c.guest.isBlocked) {
-      this.#startTimer(c);
-      return true;
-    }
-    if (c.isProbing) {
+    if (c.guest.isBlocked) this.#startTimer(c);
+    else if (c.isProbing) {
       counters.probes++;
       c.backoff++;
+      this.#startTimer(c);
       this.#probe(c);
     } else {
       counters.timeouts++;
       this.#goBack(c);
+      this.#startTimer(c);
       this.pump(c);
     }
-    this.#startTimer(c);
     return true;
   }
 
@@ -180,10 +177,14 @@ export class Sender {
 
   #probe(c: Connection): void {
     if (c.queue.length === 0) return;
-    // As much as the window takes; a byte that it does not take is not counted as sent: it goes again with the rest.
-    const count = Math.max(1, Math.min(c.window, c.mss, c.queue.length));
-    if (!this.output.send(c, c.una, Flag.ACK, c.queue.read(0, count, this.#scratch))) return;
-    c.most = later(c.most, plus(c.una, count));
+    if (c.window > 0) {
+      // It has waited long enough for more room.
+      this.#sendData(c, 0, Math.min(c.window, c.mss, c.queue.length));
+      return;
+    }
+    // A byte that there is no room for is not on its way: it goes again with the rest.
+    if (!this.output.send(c, c.una, Flag.ACK, c.queue.read(0, 1, this.#scratch))) return;
+    c.most = later(c.most, plus(c.una, 1));
   }
 
   #countAgain(c: Connection): void {
@@ -200,8 +201,8 @@ export class Sender {
     for (let n = 0; n < segment.sacks; n++) {
       const from = segment.sackFrom[n]!;
       const to = segment.sackTo[n]!;
-      // What tells of a duplicate, and what was never sent.
-      if (!isBefore(from, to) || isBefore(from, later(c.una, segment.ack)) || isBefore(c.most, to)) continue;
+      // What tells of a duplicate, what would be acknowledged if it were there, and what was never sent.
+      if (!isBefore(from, to) || !isBefore(later(c.una, segment.ack), from) || isBefore(c.most, to)) continue;
       c.scoreboard ??= new Scoreboard();
       news += c.scoreboard.add(from, to);
     }

@@ -2,7 +2,7 @@
 import { ManualClock, SeededRandom } from "../../../../util/index.js";
 import { Packet } from "../../../index.js";
 import type { Outside, OutsideStream, StreamEvents } from "../../../outside/index.js";
-import { Tcp, type TcpLimits } from "../index.js";
+import { Tcp, type TcpLimits, type TcpParts } from "../index.js";
 
 export const GUEST = Uint8Array.of(10, 0, 2, 15);
 export const SERVER = Uint8Array.of(192, 0, 2, 1);
@@ -135,6 +135,7 @@ export class Rig {
   };
   refuses = false;
   readonly tcp: Tcp;
+  readonly parts: TcpParts;
   readonly #packet = new Packet(null);
 
   constructor(limits: Partial<TcpLimits> = {}) {
@@ -146,22 +147,20 @@ export class Rig {
       },
     } as unknown as Outside;
     const { time } = this;
-    this.tcp = new Tcp(
-      {
-        clock: time.clock,
-        random: new SeededRandom(3),
-        timer: (ms, work) => time.at(ms, work),
-        outside,
-        outsideAddress: (address) => (this.refuses ? null : address.join(".")),
-        send: (_source, _destination, header, payload, gsoSize) => {
-          const bytes = new Uint8Array(header.length + (payload?.length ?? 0));
-          bytes.set(header);
-          if (payload !== null) bytes.set(payload, header.length);
-          return this.toGuest(bytes, gsoSize);
-        },
+    this.parts = {
+      clock: time.clock,
+      random: new SeededRandom(3),
+      timer: (ms, work) => time.at(ms, work),
+      outside,
+      outsideAddress: (address) => (this.refuses ? null : address.join(".")),
+      send: (_source, _destination, header, payload, gsoSize) => {
+        const bytes = new Uint8Array(header.length + (payload?.length ?? 0));
+        bytes.set(header);
+        if (payload !== null) bytes.set(payload, header.length);
+        return this.toGuest(bytes, gsoSize);
       },
-      limits,
-    );
+    };
+    this.tcp = new Tcp(this.parts, limits);
   }
 
   input(bytes: Uint8Array): void {
