@@ -134,6 +134,8 @@ export class Rig {
     return true;
   };
   refuses = false;
+  /** A stream was asked for. */
+  onStream: (stream: FarStream) => void = () => {};
   readonly tcp: Tcp;
   readonly parts: TcpParts;
   readonly #packet = new Packet(null);
@@ -143,6 +145,7 @@ export class Rig {
       openStream: (address: string, port: number, events: StreamEvents) => {
         const stream = new FarStream(address, port, events);
         this.streams.push(stream);
+        this.onStream(stream);
         return stream;
       },
     } as unknown as Outside;
@@ -237,7 +240,7 @@ export class PlainGuest {
       // A SYN of ours that came late began something that nobody wants.
       if (flags & SYN) this.send(segment({ seq: ackOf(bytes), flags: RST }));
       // Its last ACK was lost.
-      else if (flags & FIN) this.#ack();
+      else if (flags & FIN || payloadOf(bytes).length > 0) this.#ack();
       return;
     }
     if (flags & RST) {
