@@ -45,8 +45,8 @@ export class HostImages {
     try {
       return await (images[call] as (...params: readonly unknown[]) => Promise<unknown>).call(images, ...params);
     } catch (error) {
-      const { code, message } = diskFailure(error, call).error;
-      throw new HostError(code, message);
+      const { code, message, next } = diskFailure(error, call).error;
+      throw new HostError(code, message, next);
     }
   }
 }

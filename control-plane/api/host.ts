@@ -15,6 +15,7 @@ import {
   detachDisk,
   detachVif,
   dumpCore,
+  quiesce,
   requestShutdown,
   setAffinity,
   setScheduling,
@@ -89,6 +90,7 @@ export class Host implements HostApi {
 
   constructor(private readonly parts: HostParts) {
     this.#images = new HostImages(parts.images);
+    parts.images?.quiesceBy((disk, seconds, work) => quiesce(parts.toolstack, disk, seconds, work));
   }
 
   async info(): Promise<HostInfo> {
@@ -358,7 +360,8 @@ export class Host implements HostApi {
 
 function expect<T>(result: Result<T, HostErrorShape["code"]>): T {
   if (result.ok) return result.value;
-  throw new HostError(result.error.code, result.error.message);
+  const { code, message, next } = result.error;
+  throw new HostError(code, message, next);
 }
 
 function vcpuNumber(argument: string): number {

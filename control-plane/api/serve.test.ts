@@ -3,6 +3,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { FakeCore } from "../core-link/fake.js";
 import { Toolstack } from "../domain/index.js";
 import { makeElf } from "../domain/testing/kernels.js";
+import { StorageError } from "../storage/index.js";
 import { byteString, bytesOf, LogRing, SeededRandom } from "../util/index.js";
 import { connectClient } from "./client.js";
 import { Host } from "./host.js";
@@ -16,7 +17,10 @@ function makeClient(): { host: HostApi; core: FakeCore; toolstack: Toolstack; fa
   const clock = { now: () => core.now };
   const log = new LogRing(clock);
   const later = (work: () => void) => void setTimeout(work);
-  const toolstack = new Toolstack({ core, clock, random: new SeededRandom(1), log, coreSink: null, later });
+  const openDisk = async (file: string) => {
+    throw new StorageError("not-found", "there is no such image", { file, next: "look for it; twice" });
+  };
+  const toolstack = new Toolstack({ core, clock, random: new SeededRandom(1), log, coreSink: null, later, openDisk });
   const { port1, port2 } = new MessageChannel();
   const close = async () => port2.close();
   serveHost(new Host({ core, toolstack, log, clock, pcpus: 1, close }), port2 as unknown as MessagePort);
@@ -44,6 +48,12 @@ describe("the API across a port", () => {
     const { host } = start();
     const domid = await host.create({ name: "guest", kernel: makeElf(), memoryMiB: 16, vcpus: 1 }, { paused: true });
     expect(await host.domain(domid)).toMatchObject({ name: "guest", state: "paused" });
+    await expect(host.attachDisk(domid, { target: "a.vhd", vdev: "xvda" })).rejects.toMatchObject({
+      code: "not-found",
+      message: "xvda: a.vhd: there is no such image; look for it; twice",
+      problem: "xvda: a.vhd: there is no such image",
+      next: "look for it; twice",
+    });
     await expect(host.resolve("nobody")).rejects.toMatchObject({ name: "HostError", code: "no-such-domain" });
     await expect(host.create({ name: "guest", kernel: makeElf(), memoryMiB: 16, vcpus: 1 })).rejects.toMatchObject({
       code: "name-taken",

@@ -35,13 +35,14 @@ interface Thrown {
 
 /** Comlink sends only name, message and stack of an error; its receiver copies whatever else is there. */
 function keepErrorCodes(): void {
-  const base = transferHandlers.get("throw") as TransferHandler<Thrown, { value: { code?: string } }>;
+  const base = transferHandlers.get("throw") as TransferHandler<Thrown, { value: { code?: string; next?: string } }>;
   transferHandlers.set("throw", {
     ...base,
     serialize: (thrown: Thrown) => {
       const error = toHostError(thrown.value);
       const [wire, transfers] = base.serialize({ ...thrown, value: error });
       wire.value.code = error.code;
+      if (error.next !== undefined) wire.value.next = error.next;
       return [wire, transfers];
     },
   } as TransferHandler<unknown, unknown>);

@@ -255,6 +255,9 @@ export interface HostErrorShape {
     | "unsupported"
     | "internal";
   readonly message: string;
+  /** The message without what to do next, and that alone, where the two are known apart. */
+  readonly problem?: string;
+  readonly next?: string;
 }
 
 export interface HostApi {

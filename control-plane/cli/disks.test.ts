@@ -1,5 +1,5 @@
 /** Verbs of disks and images as a user types them: on files, and on those that a running host's domains use. */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -173,6 +173,44 @@ describe("disks of a running host", () => {
     expect((await xl("vhd", "snapshot", path("a.vhd"), path("now.vhd"))).status).toBe(0);
     expect((await host.disks((await host.list())[0]!.domid))[0]!.chain).toEqual(["a.vhd", "now.vhd"]);
     expect((await xl("vhd", "revert", path("a.vhd"), path("now.vhd"))).err).toMatch(/a\.vhd/);
+    const { status, err } = await xl("vhd", "remove", path("now.vhd"));
+    // The next step is the storage's own, once, and not the advice for all of its kind.
+    expect(status).toBe(1);
+    expect(err).toMatch(
+      /^xl: remove: .*now\.vhd: other images stand on this one.*\(found a\.vhd\); remove or merge them first\n$/,
+    );
+  });
+
+  it("have other names, and are found again, by words", async () => {
+    for (const start of [async () => {}, startHost]) {
+      await start();
+      await xl("vhd", "create", path("p.vhd"), "8M");
+      await xl("vhd", "clone", path("p.vhd"), path("c.vhd"));
+      expect(await xl("vhd", "rename", path("p.vhd"), path("q.vhd"))).toEqual({ status: 0, out: "", err: "" });
+      expect((await xl("vhd", "info", path("c.vhd"))).out).toMatch(/parent +q\.vhd/);
+      mkdirSync(path("below"), { recursive: true });
+      const elsewhere = await xl("vhd", "rename", path("q.vhd"), path("below/q.vhd"));
+      expect(elsewhere.err).toMatch(/renamed in its folder .*; copy it there, or name a folder that has both/);
+      renameSync(path("q.vhd"), path("r.vhd"));
+      expect((await xl("vhd", "info", path("c.vhd"))).out).toMatch(/parent +missing/);
+      expect(await xl("vhd", "set-parent", path("c.vhd"), path("r.vhd"))).toEqual({ status: 0, out: "", err: "" });
+      expect((await xl("vhd", "info", path("c.vhd"))).out).toMatch(/parent +r\.vhd/);
+      await xl("vhd", "remove", path("c.vhd"));
+      await xl("vhd", "remove", path("r.vhd"));
+    }
+  });
+
+  it("show how far an operation of the host's is", async () => {
+    await xl("vhd", "create", path("a.vhd"), "64M");
+    await startHost();
+    const terminal = Object.getOwnPropertyDescriptor(process.stderr, "isTTY");
+    Object.defineProperty(process.stderr, "isTTY", { value: true, configurable: true });
+    try {
+      const { status, err } = await xl("vhd", "convert", "-t", "raw", path("a.vhd"), path("b.raw"));
+      expect({ status, told: /\r\d+ %/.test(err) }).toEqual({ status: 0, told: true });
+    } finally {
+      Object.defineProperty(process.stderr, "isTTY", terminal ?? { value: undefined, configurable: true });
+    }
   });
 
   it.each([

@@ -65,7 +65,8 @@ export function toCliError(error: unknown): CliError {
   if (error instanceof CliError) return error;
   const hostError = toHostError(error);
   const { exitStatus, next } = ADVICE[hostError.code];
-  return new CliError(exitStatus, next === "" ? hostError.message : `${hostError.message}: ${next}`);
+  const isSaid = next === "" || hostError.next !== undefined;
+  return new CliError(exitStatus, isSaid ? hostError.message : `${hostError.message}: ${next}`);
 }
 
 /** Reading or writing a file of the user's failed. */

@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type GuestImage, prepareGuest } from "../guest/index.js";
+import { type GuestImage, makeDisk, prepareGuest } from "../guest/index.js";
 import { unwrap } from "../util/index.js";
 
 const XL = fileURLToPath(new URL("../../dist/xl.js", import.meta.url));
@@ -87,6 +87,26 @@ describe("xl run", () => {
     const { status, out, err } = await xl(["run", ...timeout, "--exec", 'uname -s; echo "a  b"; exit 7', "vcpus=2"]);
     expect({ status, err }).toEqual({ status: 7, err: "" });
     expect(out).toMatch(/^Linux\na {2}b\n/);
+  });
+
+  it("--exec runs in the system of a disk that is the root, and says so when there is none", {
+    timeout: 4 * BOOT_MS,
+  }, async () => {
+    unwrap(await makeDisk(join(folder, "root.vhd"), { sizeBytes: 512 * 2 ** 20 }));
+    const onDisk = (command: string) =>
+      xl(["run", ...timeout, "disk=root.vhd,vhd,xvda,w", "root=/dev/xvda", "--exec", command]);
+    const about = "findmnt -no SOURCE /; readlink -f /bin/sh; id -un; dpkg --version | head -n 1; hostname; pwd";
+    const first = await onDisk(`${about}; echo kept >/var/file; exit 9`);
+    expect({ status: first.status, err: first.err }).toEqual({ status: 9, err: "" });
+    expect(first.out).toMatch(/^\/dev\/xvda\n\/usr\/bin\/dash\nroot\nDebian 'dpkg'.*\ndebian\n\/root\n/);
+    // Its file system was left without anything to repeat.
+    const image = join(folder, "root.img");
+    expect(await xl(["vhd", "convert", "-t", "raw", "root.vhd", image])).toMatchObject({ status: 0 });
+    expect(spawnSync("dumpe2fs", ["-h", image]).stdout.toString()).not.toContain("needs_recovery");
+    expect(await onDisk("cat /var/file")).toMatchObject({ status: 0, out: expect.stringMatching(/^kept\n/) });
+    const none = await xl(["run", ...timeout, "root=/dev/xvdq", "--exec", "true"]);
+    expect(none.status).toBe(125);
+    expect(none.out).toContain("/dev/xvdq cannot be mounted as ext4: the command is not run");
   });
 
   it("a kernel panic is status 3 with the console kept", { timeout: BOOT_MS }, async () => {

@@ -2,6 +2,7 @@
 import type { CaptureOptions, CaptureStats, CaptureTarget } from "../api/types.js";
 import type { Capture, CaptureListener } from "../net/index.js";
 import { err, ok } from "../util/index.js";
+import type { Tap } from "./networks.js";
 import type { Toolstack, ToolstackResult } from "./toolstack.js";
 import { findVif } from "./vif-requests.js";
 
@@ -43,17 +44,21 @@ export function startCapture(
 
 class Feed {
   readonly #capture: Capture;
+  readonly #end: () => void;
   readonly #underWay = new Set<Promise<void>>();
 
   constructor(
     private readonly take: TakePiece,
-    tap: (listener: CaptureListener) => Capture,
+    tap: (listener: CaptureListener) => Tap,
   ) {
-    this.#capture = tap((bytes) => this.#give(bytes));
+    const { capture, end } = tap((bytes) => this.#give(bytes));
+    this.#capture = capture;
+    this.#end = end;
   }
 
   async stop(): Promise<CaptureStats> {
     this.#capture.close();
+    this.#end();
     await Promise.all(this.#underWay);
     return this.#capture.stats();
   }

@@ -32,6 +32,7 @@ const KINDS: Readonly<Record<string, DiskError>> = {
   exists: "name-taken",
   locked: "bad-state",
   "in-use": "bad-state",
+  "not-quiesced": "bad-state",
   unsupported: "unsupported",
   io: "internal",
   full: "internal",
@@ -41,7 +42,7 @@ const KINDS: Readonly<Record<string, DiskError>> = {
 /** A failure of storage as one of ours. */
 export function diskFailure(error: unknown, what: string): { readonly ok: false; readonly error: Failure<DiskError> } {
   if (!(error instanceof StorageError)) return err("internal", `${what}: ${(error as Error).message}`);
-  return err(KINDS[error.code] ?? "bad-config", `${what}: ${error.message}`);
+  return err(KINDS[error.code] ?? "bad-config", `${what}: ${error.problem}`, error.next);
 }
 
 /** One disk of a domain, from the opening of its image to its closing. */
@@ -86,6 +87,11 @@ export class DomainDisk {
 
   get config(): DiskConfig {
     return this.#config;
+  }
+
+  /** Whether this is what the guest reads and writes now. */
+  shows(disk: Disk): boolean {
+    return this.#backend.disk === disk;
   }
 
   /** Shows the disk to the guest. */

@@ -6,6 +6,7 @@ export { attachDisk, changeMedium, detachDisk } from "./disk-requests.js";
 export { diskFailure, type OpenDisk } from "./disks.js";
 export { describeDomain } from "./info.js";
 export { unpackKernel } from "./kernel/index.js";
+export { quiesce } from "./quiesce.js";
 export type { Outcome } from "./record.js";
 export { setAffinity, setScheduling } from "./scheduling.js";
 export {

@@ -4,6 +4,7 @@
  */
 import { USER_NETWORK } from "../api/limits.js";
 import type { NetworkInfo, NetworkPort } from "../api/types.js";
+import { Bypasses } from "../backends/vif2/index.js";
 import {
   type Capture,
   type CaptureListener,
@@ -14,7 +15,7 @@ import {
   Switch,
   type Timer,
 } from "../net/index.js";
-import type { Clock, Random } from "../util/index.js";
+import type { Clock, LogRing, Random } from "../util/index.js";
 import type { UserNetwork } from "./user-network.js";
 
 /** Plugs the way out into the switch that is to lead there. */
@@ -24,11 +25,18 @@ export interface NetworkParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly timer: Timer;
+  readonly log: LogRing;
   readonly makeUserNetwork: MakeUserNetwork;
   /** Whether guests reach the host's loopback at the gateway's address. */
   readonly hostLoopback: boolean;
   /** What the host's clock said, in milliseconds since 1970, when the machine's said 0. */
   readonly epochMs: number;
+}
+
+/** A recording; `end` is called when it is over. */
+export interface Tap {
+  readonly capture: Capture;
+  end(): void;
 }
 
 /** Whose interface is behind a port. */
@@ -68,6 +76,9 @@ export class Network {
   readonly nat: UserNetwork | null;
   readonly #switch: Switch;
   readonly #owners = new Map<Port, PortOwner>();
+  /** By VLAN. */
+  readonly #bypasses = new Map<number, Bypasses>();
+  #restraints = 0;
 
   constructor(
     readonly name: string,
@@ -97,8 +108,44 @@ export class Network {
   }
 
   /** Records all of it. */
-  tap(listener: CaptureListener, options: CaptureOptions): Capture {
-    return this.#switch.tap(listener, { ...options, epochMs: this.parts.epochMs });
+  tap(listener: CaptureListener, options: CaptureOptions): Tap {
+    const capture = this.#switch.tap(listener, { ...options, epochMs: this.parts.epochMs });
+    return { capture, end: this.restrain() };
+  }
+
+  /** Who introduces guests of a VLAN to each other. */
+  bypasses(vlan: number): Bypasses {
+    let bypasses = this.#bypasses.get(vlan);
+    if (bypasses === undefined) {
+      bypasses = new Bypasses({ log: this.parts.log });
+      bypasses.allowed = this.#restraints === 0;
+      this.#bypasses.set(vlan, bypasses);
+    }
+    return bypasses;
+  }
+
+  /** For an interface whose frames the switch must see, as it drops those from another's address. */
+  noBypasses(): Bypasses {
+    const none = new Bypasses({ log: this.parts.log });
+    none.allowed = false;
+    return none;
+  }
+
+  /** Until the answer is called all frames go through the switch: somebody wants to see, shape or forbid them. */
+  restrain(): () => void {
+    this.#restraints++;
+    this.#allowBypasses();
+    let isOver = false;
+    return () => {
+      if (isOver) return;
+      isOver = true;
+      this.#restraints--;
+      this.#allowBypasses();
+    };
+  }
+
+  #allowBypasses(): void {
+    for (const bypasses of this.#bypasses.values()) bypasses.allowed = this.#restraints === 0;
   }
 
   info(): NetworkInfo {

@@ -63,6 +63,9 @@ export class DomainRecord {
   /** Set once the domain has shut down. */
   outcome: Outcome | null = null;
   readonly ended = new Deferred<Outcome>();
+  /** When it has last been at rest, as `quiesce` asks it to be, and how often that was asked. */
+  atRest: Promise<void> = Promise.resolve();
+  freezes = 0;
   /** Work that must be looked at at the next service: set by event handlers. */
   storeDue = false;
   consoleDue = false;

@@ -84,7 +84,7 @@ export class Toolstack {
     const disks = { ...io, openDisk };
     const { epochMs, hostLoopback } = network;
     const makeUserNetwork = natNetwork({ clock, random, timer, ...network });
-    const networks = new Networks({ clock, random, timer, makeUserNetwork, hostLoopback, epochMs });
+    const networks = new Networks({ clock, random, timer, log, makeUserNetwork, hostLoopback, epochMs });
     const vifs = { ...io, networks, random, timer, epochMs };
     const { channels, store } = this;
     this.#context = { core, channels, store, log, serviceSoon, until, coreSink, disks, vifs };

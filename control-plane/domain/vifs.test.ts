@@ -1,8 +1,9 @@
 /** Interfaces of domains; the guest's part is its keys in the store. */
-import { beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it, vi } from "vitest";
 import { Host } from "../api/host.js";
 import type { DomainConfig, DomId, VifConfig } from "../api/types.js";
 import { FakeCore } from "../core-link/fake.js";
+import { nowhere, type Outside } from "../net/index.js";
 import { LogRing, SeededRandom } from "../util/index.js";
 import { makeElf } from "./testing/kernels.js";
 import { Toolstack } from "./toolstack.js";
@@ -17,12 +18,14 @@ class Rig {
   readonly toolstack: Toolstack;
   readonly host: Host;
 
-  constructor(seed = 1) {
+  constructor(seed = 1, outside: Outside = nowhere("nothing is outside")) {
     const { core, log } = this;
     core.calls.machineInit(8192, 1, 0, 0, 0);
     const clock = { now: () => 0 };
     const later = (work: () => void) => void setTimeout(work);
-    this.toolstack = new Toolstack({ core, clock, random: new SeededRandom(seed), log, coreSink: null, later });
+    const network = { outside, hostLoopback: true, epochMs: 0 };
+    const random = new SeededRandom(seed);
+    this.toolstack = new Toolstack({ core, clock, random, log, coreSink: null, later, network });
     this.host = new Host({ core, toolstack: this.toolstack, log, clock, pcpus: 1, close: async () => {} });
   }
 
@@ -181,6 +184,88 @@ describe("a domain's interfaces", () => {
   ])("refuse lines that there are not: %j", async (change, message) => {
     const domid = await rig.create([{}]);
     await expect(rig.host.setVif(domid, 0, change)).rejects.toMatchObject({ message: expect.stringMatching(message) });
+  });
+});
+
+/** An outside whose ports are numbers in a set. */
+function listening(open: Set<number>): Outside {
+  let next = 40_000;
+  const listen = async (_address: string, wanted: number) => {
+    const port = wanted === 0 ? next++ : wanted;
+    if (open.has(port)) throw new Error(`port ${port} is in use`);
+    open.add(port);
+    return { port, close: () => void open.delete(port), send: () => {} };
+  };
+  return { ...nowhere("only ports"), listen, listenDatagrams: listen };
+}
+
+describe("forwards", () => {
+  const tcp = (hostPort: number) => ({ protocol: "tcp", hostPort, guestPort: 80 }) as const;
+  const udp = { protocol: "udp", hostPort: 0, guestPort: 53 } as const;
+
+  it("are open from the start to the end of their domain, also over a reboot", async () => {
+    const open = new Set<number>();
+    rig = new Rig(1, listening(open));
+    const domid = await rig.create([{ forwards: [tcp(8080), udp] }]);
+    expect((await rig.host.vifs(domid))[0]!.forwards).toEqual([tcp(8080), { ...udp, hostPort: 40_000 }]);
+    expect([...open]).toEqual([8080, 40_000]);
+    rig.core.guestShutdown(domid, REBOOT);
+    await rig.settle();
+    const [successor] = await rig.host.list();
+    expect((await rig.host.vifs(successor!.domid))[0]!.forwards).toEqual([tcp(8080), { ...udp, hostPort: 40_001 }]);
+    await rig.host.destroy(successor!.domid);
+    expect([...open]).toEqual([]);
+  });
+
+  it("whose port is taken keep their domain from starting, and leave nothing behind", async () => {
+    const open = new Set([8080]);
+    rig = new Rig(1, listening(open));
+    await expect(rig.create([{}, { forwards: [udp, tcp(8080)] }])).rejects.toMatchObject({
+      code: "bad-state",
+      message: expect.stringContaining("hostfwd: port 8080 is in use"),
+    });
+    expect([...open]).toEqual([8080]);
+    const domid = await rig.create([]);
+    await expect(rig.host.attachVif(domid, { forwards: [tcp(8080)] })).rejects.toThrow("in use");
+    expect((await rig.host.networks())[0]!.ports.filter((port) => port.domid !== undefined)).toEqual([]);
+  });
+
+  it("are refused where nothing can listen", async () => {
+    await expect(rig.create([{ forwards: [tcp(0)] }])).rejects.toThrow("nothing is outside");
+  });
+});
+
+describe("addresses", () => {
+  it("of the user-mode network are given once, and none of others", async () => {
+    const domid = await rig.create([{ ip: "10.0.2.77" }]);
+    await expect(rig.host.attachVif(domid, { ip: "10.0.2.77" })).rejects.toMatchObject({ code: "bad-config" });
+    await expect(rig.host.attachVif(domid, { ip: "192.0.2.1" })).rejects.toThrow(/ip: /);
+    expect(await rig.host.attachVif(domid, { ip: "192.0.2.1", bridge: "lab" })).toBe(1);
+    await rig.host.detachVif(domid, 0, true);
+    expect(await rig.host.attachVif(domid, { ip: "10.0.2.77" })).toBe(0);
+  });
+});
+
+describe("netchannel2", () => {
+  it("is a device of its own kind, and guests are not introduced while somebody looks on", async () => {
+    const domid = await rig.create([{ type: "vif2", bridge: "lab" }]);
+    const read = (key: string) => rig.toolstack.store.local.read(`/local/domain/0/backend/vif2/${domid}/0/${key}`);
+    expect(["type", "bridge", "max-bypasses"].map(read)).toEqual(["vif2", "lab", "5"]);
+    const network = rig.toolstack.context.vifs.networks.hold("lab");
+    const allowed = vi.spyOn(network.bypasses(0), "allowed", "set");
+    const stop = await rig.host.capture({ domid, devid: 0 }, () => {});
+    await rig.host.setVif(domid, 0, { toGuest: { loss: 0.1 } });
+    await stop();
+    expect(allowed.mock.calls.at(-1)).toEqual([false]);
+    await rig.host.setVif(domid, 0, { toGuest: {} });
+    expect(allowed.mock.calls.at(-1)).toEqual([true]);
+  });
+
+  it("is nobody's shortcut past the filter of an address", async () => {
+    const network = rig.toolstack.context.vifs.networks.hold("lab");
+    const introduced = vi.spyOn(network, "bypasses");
+    await rig.create([{ type: "vif2", bridge: "lab", ip: "192.0.2.1" }]);
+    expect(introduced).not.toHaveBeenCalled();
   });
 });
 

@@ -3,15 +3,15 @@
  * with the domain, attached and detached while the guest runs, and closed with it.
  */
 import type { LineImpairment, PortForward, VifChange, VifConfig, VifInfo } from "../api/types.js";
-import { VifBackend } from "../backends/vif/index.js";
-import type { Capture, CaptureListener, CaptureOptions, Port, Timer } from "../net/index.js";
+import type { CaptureListener, CaptureOptions, Port, Timer } from "../net/index.js";
 import { err, ok, type Random, type Result } from "../util/index.js";
 import { type DevicePaths, XenbusDevice } from "../xenbus/index.js";
 import { homeOf } from "../xenstore/index.js";
 import { type BackendIoParts, backendIo } from "./backend-io.js";
-import { type Network, type Networks, portCounters } from "./networks.js";
+import { type Network, type Networks, portCounters, type Tap } from "./networks.js";
 import { Removal } from "./removal.js";
 import type { OpenForward } from "./user-network.js";
+import { type MadeVifBackend, makeVifBackend } from "./vif-backend.js";
 import { completeVif, type FullVif, networkOf } from "./vif-checks.js";
 import { VifStation } from "./vif-station.js";
 
@@ -45,7 +45,7 @@ const DEFAULT_RATE_WINDOW_US = 50_000;
 /** One interface of a domain. */
 export class DomainVif {
   readonly name: string;
-  readonly #backend: VifBackend;
+  readonly #made: MadeVifBackend;
   readonly #paths: DevicePaths;
   readonly #station: VifStation;
   readonly #port: Port;
@@ -55,6 +55,8 @@ export class DomainVif {
   #config: FullVif;
   #fromGuest: LineImpairment = {};
   #toGuest: LineImpairment = {};
+  /** Of what guests pass each other without us, while somebody wants this line to be otherwise. */
+  #endRestraint: (() => void) | null = null;
 
   private constructor(
     private readonly parts: VifParts,
@@ -70,17 +72,18 @@ export class DomainVif {
     const options = { mac, checkMac: ip !== undefined, ...(vlan === undefined ? {} : { vlan }) };
     this.#port = network.plug(this.#station, ip === undefined ? options : { ...options, ip: [ip] }, { domid, devid });
     this.#station.port = this.#port;
-    this.#backend = new VifBackend({
+    this.#made = makeVifBackend({
       name: this.name,
-      mac,
-      queues: config.queues ?? vcpus,
-      ...(config.mtu === undefined ? {} : { mtu: config.mtu }),
-      plug: (driver) => this.#station.connect(driver),
+      config,
+      vcpus,
       timer: parts.timer,
+      plug: (driver) => this.#station.connect(driver),
+      bypasses: () => (ip === undefined ? network.bypasses(vlan ?? 0) : network.noBypasses()),
     });
+    const kind = config.type ?? "vif";
     this.#paths = {
-      frontend: `${homeOf(domid)}/device/vif/${devid}`,
-      backend: `/local/domain/0/backend/vif/${domid}/${devid}`,
+      frontend: `${homeOf(domid)}/device/${kind}/${devid}`,
+      backend: `/local/domain/0/backend/${kind}/${domid}/${devid}`,
     };
   }
 
@@ -94,7 +97,6 @@ export class DomainVif {
   ): Promise<VifResult<DomainVif>> {
     const config = completeVif(plan.config, taken, parts.random);
     if (config === null) return err("bad-state", `domain ${domid} has no number left for an interface`);
-    if (config.type === "vif2") return err("bad-config", "vif: type vif2 has no back end here");
     const network = parts.networks.hold(networkOf(config));
     const vif = new DomainVif(parts, domid, network, config, vcpus);
     if (plan.line !== undefined) vif.#setLine(plan.line);
@@ -118,10 +120,10 @@ export class DomainVif {
   /** Shows the interface to the guest. */
   start(): void {
     const { parts, domid, name } = this;
-    const { devid, trusted, ip, type } = this.#config;
+    const { trusted, ip, type } = this.#config;
     const io = backendIo(parts, domid, name, this.#paths, () => this.#device!);
-    this.#device = new XenbusDevice(parts.store, this.#paths, io, this.#backend, this.#removal.done);
-    const keys = this.#backend.keys(devid);
+    this.#device = new XenbusDevice(parts.store, this.#paths, io, this.#made.backend, this.#removal.done);
+    const { keys } = this.#made;
     this.#device.start({
       frontend: { ...keys.frontend, ...(trusted === false ? { trusted: "0" } : {}) },
       backend: {
@@ -145,8 +147,9 @@ export class DomainVif {
   /** Ends all work, whatever the guest thinks, and takes the interface out of its network. */
   async close(): Promise<void> {
     this.#device?.close();
-    await this.#backend.pause();
+    await this.#made.backend.pause();
     for (const { open } of this.#forwards.splice(0)) open.close();
+    this.#endRestraint?.();
     this.network.unplug(this.#port);
     this.network.nat?.forget(this.#config.mac);
     this.network.release();
@@ -172,14 +175,15 @@ export class DomainVif {
   }
 
   /** Records what the guest sends and gets. */
-  tap(listener: CaptureListener, options: CaptureOptions): Capture {
-    return this.#port.tap(listener, { ...options, epochMs: this.parts.epochMs });
+  tap(listener: CaptureListener, options: CaptureOptions): Tap {
+    const capture = this.#port.tap(listener, { ...options, epochMs: this.parts.epochMs });
+    return { capture, end: this.network.restrain() };
   }
 
   info(): VifInfo {
     const { mac, devid, forwards: _, ...config } = this.#config;
     const forwards = this.#forwards.map(({ asked, open }) => ({ ...asked, hostPort: open.port }));
-    const counters = this.#backend.stats();
+    const counters = this.#made.backend.stats();
     return {
       config: {
         ...config,
@@ -194,7 +198,7 @@ export class DomainVif {
       state: this.#device?.state.own ?? 0,
       linkUp: this.#station.isUp,
       queues: queuesOf(counters),
-      counters: { ...wholeOf(counters), ...portCounters(this.#port) },
+      counters: { ...wholeOf(counters), ...atPort(portCounters(this.#port)) },
       fromGuest: this.#fromGuest,
       toGuest: this.#toGuest,
       addresses: this.network.nat?.addressesOf(mac) ?? [],
@@ -227,14 +231,24 @@ export class DomainVif {
   }
 
   #applyLine(): void {
-    const { rateBytesPerSecond: rate } = this.#config;
-    const slowest = Math.min(
-      rate ?? Number.POSITIVE_INFINITY,
-      this.#fromGuest.rateBytesPerSecond ?? Number.POSITIVE_INFINITY,
-    );
-    const limited = Number.isFinite(slowest) ? { ...this.#fromGuest, rateBytesPerSecond: slowest } : this.#fromGuest;
-    this.#port.impair({ in: perfectIsNull(limited), out: perfectIsNull(this.#toGuest) });
+    const { rateBytesPerSecond: rate = null, ip } = this.#config;
+    this.#made.limit?.(rate);
+    const onLine = this.#made.limit === null ? rate : null;
+    const fromGuest = perfectIsNull(slower(this.#fromGuest, onLine));
+    const toGuest = perfectIsNull(this.#toGuest);
+    this.#port.impair({ in: fromGuest, out: toGuest });
+    const isPlain = this.#station.isUp && rate === null && ip === undefined && fromGuest === null && toGuest === null;
+    if (isPlain) {
+      this.#endRestraint?.();
+      this.#endRestraint = null;
+    } else this.#endRestraint ??= this.network.restrain();
   }
+}
+
+/** The line with a limit to its rate. */
+function slower(line: LineImpairment, rate: number | null): LineImpairment {
+  const { rateBytesPerSecond = Number.POSITIVE_INFINITY } = line;
+  return rate === null || rate >= rateBytesPerSecond ? line : { ...line, rateBytesPerSecond: rate };
 }
 
 const perfectIsNull = (line: LineImpairment): LineImpairment | null =>
@@ -261,6 +275,10 @@ function queuesOf(counters: Readonly<Record<string, number>>): Record<string, nu
   }
   return queues;
 }
+
+/** The same words as the back end's, of the switch's port. */
+const atPort = (counters: Readonly<Record<string, number>>): Record<string, number> =>
+  Object.fromEntries(Object.entries(counters).map(([name, count]) => [`port.${name}`, count]));
 
 const wholeOf = (counters: Readonly<Record<string, number>>): Record<string, number> =>
   Object.fromEntries(Object.entries(counters).filter(([name]) => !QUEUE_COUNTER.test(name)));

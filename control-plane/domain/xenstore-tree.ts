@@ -16,6 +16,7 @@ const GUEST_KEYS = [
   "control/feature-s3",
   "control/feature-s4",
   "control/sysrq",
+  "control/feature-freeze",
   "data",
   "drivers",
   "feature",

@@ -6,7 +6,8 @@ import { err, ok } from "../util/index.js";
 import { checkSignal, writeFileAtomic } from "./cache.js";
 import { fromException, type GuestResult } from "./errors.js";
 import { type GuestManifest, MANIFEST_FILE, type StoredGuest } from "./manifest.js";
-import { canonicalModuleName, moduleIndexFiles, readModuleTree, resolveModules } from "./modules.js";
+import { canonicalModuleName, type ModuleTree, moduleIndexFiles, readModuleTree, resolveModules } from "./modules.js";
+import { buildModule, type ModuleOptions, NETCHANNEL2 } from "./netchannel2/index.js";
 import { type FetchedPackage, type GuestPackages, sha256Hex } from "./packages.js";
 import type { OnProgress } from "./progress.js";
 import { buildInitramfs } from "./rootfs/index.js";
@@ -20,9 +21,8 @@ const UNPACK_LIMIT_BYTES = 1 << 30;
  */
 const DEFAULT_MODULES = ["xen-blkfront", "xen-netfront", "ext4", "isofs", "overlay", "xenfs", "xen-privcmd"];
 
-interface BuildOptions {
+interface BuildOptions extends Omit<ModuleOptions, "release"> {
   readonly onProgress?: OnProgress;
-  readonly signal?: AbortSignal;
 }
 
 /** Builds the guest into its folder and returns its manifest. */
@@ -35,7 +35,9 @@ export async function buildGuest(
 ): Promise<GuestResult<GuestManifest>> {
   const parts = await unpackPackages(packages, options);
   if (!parts.ok) return parts;
-  const tree = readModuleTree(parts.value.kernelFiles);
+  const debian = readModuleTree(parts.value.kernelFiles);
+  if (!debian.ok) return debian;
+  const tree = modules.includes(NETCHANNEL2) ? await withOurs(debian.value, options) : debian;
   if (!tree.ok) return tree;
   const resolved = resolveModules(tree.value, modules, DEFAULT_MODULES);
   if (!resolved.ok) return resolved;
@@ -59,6 +61,14 @@ export async function buildGuest(
     packages: [packages.kernel, packages.busybox].map(({ name, version, sha256 }) => ({ name, version, sha256 })),
   };
   return storeGuest(stored.folder, manifest, kernel.bytes, initramfs);
+}
+
+/** The modules of a kernel, and ours among them. */
+async function withOurs(tree: ModuleTree, options: BuildOptions): Promise<GuestResult<ModuleTree>> {
+  const built = await buildModule({ ...options, release: tree.release });
+  if (!built.ok) return built;
+  const file = { path: `${tree.folder}extra/${NETCHANNEL2}.ko`, mode: 0o100644, data: built.value };
+  return ok({ ...tree, files: new Map([...tree.files, [NETCHANNEL2, file]]) });
 }
 
 function describeFile(file: string, bytes: Uint8Array): GuestManifest["kernel"] {

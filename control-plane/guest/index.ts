@@ -9,6 +9,7 @@ import { buildGuest } from "./build.js";
 import { defaultCacheDir, withLock } from "./cache.js";
 import type { GuestResult } from "./errors.js";
 import { type GuestManifest, readManifest, type StoredGuest } from "./manifest.js";
+import { hashSources, NETCHANNEL2 } from "./netchannel2/index.js";
 import { obtainPackages } from "./packages.js";
 import type { OnProgress } from "./progress.js";
 
@@ -16,12 +17,12 @@ export { defaultCacheDir } from "./cache.js";
 export { type MakeDiskOptions, makeDisk } from "./disk/index.js";
 export type { GuestErrorCode, GuestResult } from "./errors.js";
 export type { GuestManifest } from "./manifest.js";
-export { buildNetchannel2 } from "./netchannel2/index.js";
+export { buildModule, type ModuleOptions, NETCHANNEL2, NETCHANNEL2_SOURCES } from "./netchannel2/index.js";
 export { type OnProgress, type Progress, progressBar } from "./progress.js";
 export { EXEC_STATUS_PREFIX } from "./rootfs/index.js";
 
 /** Raise when the recipe makes something else of the same packages: cached guests are then built anew. */
-const RECIPE_VERSION = 5;
+const RECIPE_VERSION = 7;
 
 /**
  * The kernel command line of the default guest. mitigations=off: no secrets of others share this processor, and page-table
@@ -34,7 +35,7 @@ export type GuestFlavour = "cloud" | "full";
 
 export interface PrepareGuestOptions {
   readonly flavour: GuestFlavour;
-  /** Kernel modules to add, and to load at boot. */
+  /** Kernel modules to add, and to load at boot; "netchannel2" is ours, and built for the guest's kernel. */
   readonly modules?: readonly string[];
   /** A Debian mirror, where there is no apt; the default is the environment's XENOLITH_MIRROR. */
   readonly mirror?: string;
@@ -64,7 +65,9 @@ export interface GuestImage {
 export async function prepareGuest(options: PrepareGuestOptions): Promise<GuestResult<GuestImage>> {
   const cacheDir = options.cacheDir ?? defaultCacheDir();
   const modules = [...new Set(options.modules ?? [])].sort();
-  const stored: StoredGuest = { folder: guestFolder(cacheDir, options.flavour, modules), recipe: RECIPE_VERSION };
+  const own = modules.includes(NETCHANNEL2) ? [await hashSources()] : [];
+  const folder = guestFolder(cacheDir, options.flavour, [...modules, ...own]);
+  const stored: StoredGuest = { folder, recipe: RECIPE_VERSION };
   const cached = options.refresh ? undefined : await readManifest(stored);
   if (cached) return ok(toImage(stored, cached));
   return withLock<GuestImage>(`${stored.folder}.lock`, options.signal, async () => {
@@ -73,12 +76,12 @@ export async function prepareGuest(options: PrepareGuestOptions): Promise<GuestR
     if (built) return ok(toImage(stored, built));
     const packages = await obtainPackages({ ...options, cacheDir });
     if (!packages.ok) return packages;
-    const manifest = await buildGuest(stored, options.flavour, modules, packages.value, options);
+    const manifest = await buildGuest(stored, options.flavour, modules, packages.value, { ...options, cacheDir });
     return manifest.ok ? ok(toImage(stored, manifest.value)) : manifest;
   });
 }
 
-/** The plain guest of a flavour has a plain name; module lists get a short hash. */
+/** The plain guest of a flavour has a plain name; what is added gives a short hash. */
 function guestFolder(cacheDir: string, flavour: GuestFlavour, modules: readonly string[]): string {
   const suffix =
     modules.length === 0 ? "" : `-${createHash("sha256").update(modules.join()).digest("hex").slice(0, 8)}`;

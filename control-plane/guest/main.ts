@@ -18,7 +18,8 @@ Usage: npm run guest -- [options]
 
   --flavour NAME    cloud (default): Debian's small kernel for virtual machines
                     full: Debian's standard kernel, with every driver
-  --modules A,B     add these kernel modules, with what they depend on, and load them at boot
+  --modules A,B     add these kernel modules, with what they depend on, and load them at boot; "netchannel2" is
+                    Xenolith's own, and is built here: that takes gcc and make
   --mirror URL      fetch from this Debian mirror instead of through apt (also: XENOLITH_MIRROR)
   --keyring FILE    OpenPGP keys that must have signed the mirror's index
                     (default: Debian's, installed or built in)
@@ -97,7 +98,7 @@ function describe(image: GuestImage): string {
     `Linux ${release} (${packages.map(({ name, version }) => `${name} ${version}`).join(", ")})`,
     `kernel    = "${image.kernel}"`,
     `ramdisk   = "${image.initramfs}"`,
-    `cmdline   = "${image.cmdline}"`,
+    `extra     = "${image.cmdline}"`,
     `modules: ${modules.join(" ") || "none"}`,
   ];
   return `${lines.join("\n")}\n`;

@@ -62,4 +62,32 @@ describe("the shared ring", () => {
     memory.store32(PAGE, 4711);
     expect(back.takeRequest()).toBeNull();
   });
+
+  it("gives back what was taken and has no response, and says how many are waiting", () => {
+    const { memory, front, back } = makeEnds();
+    front.pushRequests([slot(1), slot(2), slot(3)]);
+    const request = new Uint8Array(112);
+    expect(back.waiting()).toBe(3);
+    for (const value of [1, 2]) {
+      back.take(request);
+      expect(request).toEqual(slot(value));
+    }
+    back.untake(1);
+    expect(back.waiting()).toBe(2);
+    back.take(request);
+    expect([request[0], back.waiting()]).toEqual([2, 1]);
+    memory.store32(PAGE, 32);
+    expect(back.waiting()).toBe(30);
+    memory.store32(PAGE, 2 + 33);
+    expect(back.waiting()).toBe(-1);
+  });
+
+  it("is woken when there are as many as are needed, and not before", () => {
+    const { front, back } = makeEnds();
+    front.pushRequests([slot(1)]);
+    expect(back.wakeAt(3)).toBe(false);
+    expect(front.pushRequests([slot(2)])).toBe(false);
+    expect(front.pushRequests([slot(3), slot(4)])).toBe(true);
+    expect(back.wakeAt(3)).toBe(true);
+  });
 });

@@ -17,6 +17,7 @@
  * - `limit`: larger than this program handles
  * - `parent-missing`, `parent-changed`, `parent-loop`: the chain of a differencing image is broken
  * - `in-use`: the operation would change the data of other images or of a running disk
+ * - `not-quiesced`: the guest that uses the disk was not at rest
  * - `full`: no room on the host
  * - `io`: the host failed
  * - `network`: a server failed, or answered with what cannot be used
@@ -40,6 +41,7 @@ export type StorageErrorCode =
   | "parent-changed"
   | "parent-loop"
   | "in-use"
+  | "not-quiesced"
   | "full"
   | "io"
   | "network"
@@ -65,6 +67,8 @@ export class StorageError extends Error implements FaultDetails {
   readonly found?: string;
   readonly expected?: string;
   readonly next?: string;
+  /** The message without the next step. */
+  readonly problem: string;
 
   /** `what` is one clause without the file's name; details follow it in the message. */
   constructor(
@@ -73,6 +77,8 @@ export class StorageError extends Error implements FaultDetails {
     details: FaultDetails = {},
   ) {
     super(sentence(what, details));
+    const { next: _, ...facts } = details;
+    this.problem = sentence(what, facts);
     this.name = "StorageError";
     Object.assign(this, details);
   }

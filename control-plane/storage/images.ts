@@ -252,7 +252,7 @@ export async function identityOf(disk: Disk): Promise<string> {
   return readUuid(sha256(concatBytes([head, encodeUtf8(`${disk.sectors}`)])), 0);
 }
 
-function changedFault(file: string, header: Header, parent: string, found: string): StorageError {
+export function changedFault(file: string, header: Header, parent: string, found: string): StorageError {
   return new StorageError("parent-changed", `${parent} is not the parent that the image was made for`, {
     file,
     field: "Parent Unique ID",

@@ -23,6 +23,7 @@ export {
   type NewImage,
   oneStore,
 } from "./library.js";
+export type { Quiesce, SnapshotOptions, SnapshotResult } from "./live/at-rest.js";
 export { coalesce, type LongOptions, type Progress } from "./live/coalesce.js";
 export { LiveDisk } from "./live/live-disk.js";
 export { grow } from "./live/resize.js";
@@ -32,6 +33,7 @@ export { recoverFolder } from "./notes.js";
 export { checkImage, repairImage } from "./operations/check.js";
 export { type ConvertOptions, convertImage, exportFile, importFile } from "./operations/copy.js";
 export { type CreateOptions, cloneImage, createImage } from "./operations/create.js";
+export { renameImage, setParent } from "./operations/rename.js";
 export { removeImage, revertImage } from "./operations/revert.js";
 export { shrinkImage } from "./operations/shrink.js";
 export { RawDisk } from "./raw-disk.js";

@@ -5,6 +5,7 @@
 import { type Disk, SECTOR_BYTES } from "./disk.js";
 import { StorageError } from "./errors.js";
 import { formatOfName, type ImageFormat } from "./format.js";
+import { type Quiesce, type SnapshotOptions, type SnapshotResult, snapshotAtRest } from "./live/at-rest.js";
 import type { LongOptions } from "./live/coalesce.js";
 import { newName } from "./notes.js";
 import type { CreateOptions } from "./operations/create.js";
@@ -59,13 +60,17 @@ export interface ImageApi {
   tree(folder?: string): Promise<ImageNode[]>;
   check(image: string, format?: ImageFormat): Promise<Finding[]>;
   repair(image: string, options?: RepairOptions): Promise<readonly Finding[]>;
-  /** Keeps what the disk holds now under another name, also while a guest uses it. */
-  snapshot(image: string, snapshot: string): Promise<void>;
+  /** Keeps what the disk holds now under another name, also while a guest uses it; with `quiesce` while it is at rest. */
+  snapshot(image: string, snapshot: string, options?: SnapshotOptions): Promise<SnapshotResult>;
   clone(parent: string, image: string): Promise<void>;
   coalesce(image: string, options?: LongOptions): Promise<void>;
   revert(image: string, snapshot: string): Promise<void>;
   resize(image: string, bytes: number): Promise<void>;
   convert(source: string, target: string, options: CopyOptions & LongOptions): Promise<void>;
+  /** Gives an image that nobody uses another name, in its folder; those that stand on it find it there. */
+  rename(image: string, name: string): Promise<void>;
+  /** Says where the parent of an image is now: the same parent, in another place. */
+  setParent(image: string, parent: string): Promise<void>;
   remove(image: string): Promise<void>;
   /** Puts a file from elsewhere among the images, as it is. */
   import(image: string, source: FileSource, options?: LongOptions): Promise<void>;
@@ -91,6 +96,8 @@ export const IMAGE_CALLS: readonly (keyof ImageApi)[] = [
   "revert",
   "resize",
   "convert",
+  "rename",
+  "setParent",
   "remove",
   "import",
   "export",
@@ -104,7 +111,14 @@ export type ImageJobCall = keyof typeof IMAGE_JOBS;
 const IMPORT_STEP_BYTES = 4 * 1024 * 1024;
 
 export class ImageLibrary implements ImageApi {
+  #quiesce: Quiesce | null = null;
+
   constructor(private readonly finder: ImageFinder) {}
+
+  /** How the guests that use disks are brought to rest. */
+  quiesceBy(quiesce: Quiesce): void {
+    this.#quiesce = quiesce;
+  }
 
   /** Opens an image for a guest. Its format is what was said, what its name says, or raw: never what its contents look like. */
   async openDisk(image: string, options: OpenOptions = {}): Promise<Disk> {
@@ -139,9 +153,17 @@ export class ImageLibrary implements ImageApi {
     return store.repair(name, options);
   }
 
-  async snapshot(image: string, snapshot: string): Promise<void> {
+  async snapshot(image: string, snapshot: string, options: SnapshotOptions = {}): Promise<SnapshotResult> {
     const { store, name, source } = await this.finder.pair(image, snapshot, false);
-    await store.snapshot(source, name);
+    const disk = store.liveDisk(source);
+    return snapshotAtRest(disk, this.#quiesce, options, {
+      take: () => store.snapshot(source, name),
+      undo: async () => {
+        // Another guest's disk by now, or nobody's.
+        if (disk !== store.liveDisk(source)) throw new StorageError("closed", "the disk is closed", { file: source });
+        await store.coalesce(source);
+      },
+    });
   }
 
   async clone(parent: string, image: string): Promise<void> {
@@ -171,6 +193,20 @@ export class ImageLibrary implements ImageApi {
   async convert(source: string, target: string, options: CopyOptions & LongOptions): Promise<void> {
     const pair = await this.finder.pair(source, target, true);
     await pair.store.convert(pair.source, pair.name, options);
+  }
+
+  async rename(image: string, name: string): Promise<void> {
+    const [from, to] = [await this.finder.place(image), await this.finder.place(name)];
+    if (from.store !== to.store) {
+      const next = "copy it there, or name a folder that has both with --images";
+      throw new StorageError("bad-name", "an image is renamed in its folder", { file: image, found: name, next });
+    }
+    await from.store.rename(from.name, to.name);
+  }
+
+  async setParent(image: string, parent: string): Promise<void> {
+    const { store, name, source } = await this.finder.pair(parent, image, false);
+    await store.setParent(name, source);
   }
 
   async remove(image: string): Promise<void> {

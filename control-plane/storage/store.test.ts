@@ -56,6 +56,28 @@ it("never writes to what other images stand on", async () => {
   await (await store.openDisk("a.vhd", { readOnly: true })).close();
 });
 
+it("closes a disk that is being merged: the merge is given up", async () => {
+  const store = await open();
+  await store.create("a.vhd", { kind: "dynamic", bytes: 64 * 2 ** 20 });
+  const disk = await store.openDisk("a.vhd");
+  for (let sector = 0; sector < disk.sectors; sector += 4096) await put(disk, sector, sector);
+  await store.snapshot("a.vhd", "s.vhd");
+  for (let sector = 8; sector < disk.sectors; sector += 4096) await put(disk, sector, sector);
+  const before = await imageContents(store.images, "s.vhd");
+  let closed: Promise<void> | null = null;
+  const close = (): void => {
+    closed ??= Promise.resolve(disk.close());
+  };
+  const merged = failure(() => store.coalesce("a.vhd", { onProgress: close }));
+  expect((await merged).code).toBe("cancelled");
+  await closed;
+  await (await store.openDisk("a.vhd")).close();
+  expect(sameBytes(await imageContents(store.images, "s.vhd"), before)).toBe(false);
+  expect((await store.check("a.vhd")).filter((f) => f.severity !== "note")).toEqual([]);
+  await store.coalesce("a.vhd");
+  expect((await store.tree()).map((node) => node.name)).toEqual(["a.vhd"]);
+});
+
 it("opens what is only read for any number of readers", async () => {
   const store = await open();
   await store.create("a.raw", { kind: "raw", bytes: BYTES });

@@ -16,6 +16,7 @@ import { isCacheName, recoverFolder } from "./notes.js";
 import { checkImage, repairImage } from "./operations/check.js";
 import { type ConvertOptions, convertImage, exportFile, importFile } from "./operations/copy.js";
 import { type CreateOptions, cloneImage, createImage } from "./operations/create.js";
+import { renameImage, setParent } from "./operations/rename.js";
 import { refuseChildren, removeImage, revertImage } from "./operations/revert.js";
 import { shrinkImage } from "./operations/shrink.js";
 import { type ImageInfo, imageInfo, imageTree, type TreeNode } from "./tree.js";
@@ -92,6 +93,15 @@ export class ImageStore {
     if (live !== undefined) return grow(live, sectors);
     if (bytes < (await imageInfo(this.images, name)).sizeBytes) return shrinkImage(this.images, name, sectors);
     return this.#withLive(undefined, name, (disk) => grow(disk, sectors));
+  }
+
+  rename(name: string, to: string): Promise<void> {
+    return renameImage(this.images, name, to);
+  }
+
+  /** Says where the parent of an image is now. */
+  setParent(name: string, parent: string): Promise<void> {
+    return setParent(this.images, name, parent);
   }
 
   remove(name: string): Promise<void> {

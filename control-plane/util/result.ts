@@ -7,6 +7,8 @@
 export interface Failure<Code extends string = string> {
   readonly code: Code;
   readonly message: string;
+  /** What to do about it, as one clause that the message does not say. */
+  readonly next?: string;
 }
 
 /** Either a value or the reason why there is none. */
@@ -23,8 +25,9 @@ export function ok<T>(value: T): { readonly ok: true; readonly value: T } {
 export function err<Code extends string>(
   code: Code,
   message: string,
+  next?: string,
 ): { readonly ok: false; readonly error: Failure<Code> } {
-  return { ok: false, error: { code, message } };
+  return { ok: false, error: { code, message, ...(next === undefined ? {} : { next }) } };
 }
 
 /** The value, or an exception: only for tests and for results that cannot fail by construction. */

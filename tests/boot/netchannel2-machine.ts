@@ -5,23 +5,20 @@
 import { readFileSync } from "node:fs";
 import { Worker } from "node:worker_threads";
 import { Host } from "../../control-plane/api/host.js";
-import type { DomainConfig, HostApi } from "../../control-plane/api/index.js";
+import type { DomainConfig, DomId, HostApi } from "../../control-plane/api/index.js";
+import type { MachineOptions } from "../../control-plane/api/machine-options.js";
 import { Bypasses, Vif2Backend } from "../../control-plane/backends/vif2/index.js";
 import { RealCore } from "../../control-plane/core-link/real.js";
 import type { CoreWorker } from "../../control-plane/core-link/workers.js";
 import { backendIo } from "../../control-plane/domain/backend-io.js";
 import { Toolstack } from "../../control-plane/domain/index.js";
-import { writeCpio } from "../../control-plane/formats/index.js";
-import { buildNetchannel2, prepareGuest } from "../../control-plane/guest/index.js";
 import type { Packet, Station, Wire } from "../../control-plane/net/index.js";
-import { LogRing, unwrap } from "../../control-plane/util/index.js";
+import { LogRing } from "../../control-plane/util/index.js";
 import { XenbusDevice } from "../../control-plane/xenbus/index.js";
 import { useBranchHints } from "../../wasm-core/worker/branch-hints.node.js";
 
 const DIST = new URL("../../dist/", import.meta.url);
 const MOST_FRAMES = 1 << 20;
-/** Where guests find the module. */
-const MODULE_PATH = "lib/netchannel2.ko";
 
 export interface Netchannel2Machine {
   readonly host: HostApi;
@@ -38,6 +35,8 @@ export class Cable {
   readonly #macs = new Map<Station, Uint8Array>();
   packets = 0;
   bytes = 0;
+  /** Of the largest packet. */
+  largest = 0;
 
   plug(station: Station): Wire {
     this.#ends.set(station, false);
@@ -65,6 +64,7 @@ export class Cable {
     if (one === undefined) for (const other of to) other.receive(packet);
     this.packets++;
     this.bytes += packet.length;
+    this.largest = Math.max(this.largest, packet.length);
     return true;
   }
 }
@@ -79,13 +79,16 @@ function spawn(): CoreWorker {
   };
 }
 
-/** Makes the machine. Its guests carry the module, and have an interface before they start. */
-export async function netchannel2Machine(pcpus: number): Promise<Netchannel2Machine> {
+/** Makes the machine; its guests have an interface before they start. */
+export async function netchannel2Machine({
+  pcpus = 1,
+  singleThread = false,
+}: MachineOptions): Promise<Netchannel2Machine> {
   useBranchHints();
   const log = new LogRing({ now: () => 0 });
   const core = await RealCore.start({
-    wasm: new Uint8Array(readFileSync(new URL("core.wasm", DIST))),
-    singleThread: false,
+    wasm: new Uint8Array(readFileSync(new URL(singleThread ? "core-single.wasm" : "core.wasm", DIST))),
+    singleThread,
     pcpus,
     maxFrames: MOST_FRAMES,
     deterministic: false,
@@ -105,6 +108,7 @@ export async function netchannel2Machine(pcpus: number): Promise<Netchannel2Mach
   const cable = new Cable();
   const bypasses = new Bypasses({ log });
   const backends = new Map<number, Vif2Backend>();
+  const devices = new Map<number, XenbusDevice>();
   const attach = (domid: number): void => {
     const mac = macOf(domid);
     const paths = {
@@ -112,36 +116,27 @@ export async function netchannel2Machine(pcpus: number): Promise<Netchannel2Mach
       backend: `/local/domain/0/backend/vif2/${domid}/0`,
     };
     const backend = new Vif2Backend({ name: `vif${domid}.0`, mac, plug: (station) => cable.plug(station), bypasses });
-    const io = backendIo(toolstack.context.disks, domid, `vif${domid}.0`, paths, () => device);
-    const device: XenbusDevice = new XenbusDevice(toolstack.store.local, paths, io, backend);
-    device.start({ frontend: { mac, handle: "0" }, backend: { mac, handle: "0" } });
+    const io = backendIo(toolstack.context.disks, domid, `vif${domid}.0`, paths, () => devices.get(domid)!);
+    const device = new XenbusDevice(toolstack.store.local, paths, io, backend);
+    devices.set(domid, device);
     backends.set(domid, backend);
+    device.start({ frontend: { mac, handle: "0" }, backend: { mac, handle: "0" } });
   };
-  const host: HostApi = new Proxy(inner as HostApi, {
-    get: (target, key: keyof HostApi) =>
-      key === "create"
-        ? async (config: DomainConfig) => {
-            const domid = await target.create(config, { paused: true });
-            attach(domid);
-            await target.unpause(domid);
-            return domid;
-          }
-        : (target[key] as (...values: unknown[]) => unknown).bind(target),
+  const create = async (config: DomainConfig): Promise<DomId> => {
+    const domid = await inner.create(config, { paused: true });
+    attach(domid);
+    await inner.unpause(domid);
+    return domid;
+  };
+  const destroy = async (domid: DomId): Promise<void> => {
+    devices.get(domid)!.close();
+    await inner.destroy(domid);
+  };
+  const own: Partial<HostApi> = { create, destroy };
+  const host = new Proxy<HostApi>(inner, {
+    get: (target, key: keyof HostApi) => own[key] ?? (target[key] as () => unknown).bind(target),
   });
   return { host, cable, bypasses, backends, log, toolstack };
 }
 
 export const macOf = (domid: number): string => `00:16:3e:00:00:${domid.toString(16).padStart(2, "0")}`;
-
-/** The default guest's ramdisk, with the module behind it. */
-export async function ramdiskWithModule(): Promise<Uint8Array> {
-  const image = unwrap(await prepareGuest({ flavour: "cloud" }));
-  const module = unwrap(await buildNetchannel2({ release: image.manifest.release }));
-  const extra = writeCpio([{ path: MODULE_PATH, mode: 0o100644, data: module }]);
-  const ramdisk = readFileSync(image.initramfs);
-  const padded = (ramdisk.length + 3) & ~3;
-  const whole = new Uint8Array(padded + extra.length);
-  whole.set(ramdisk);
-  whole.set(extra, padded);
-  return whole;
-}

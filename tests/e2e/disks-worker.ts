@@ -10,7 +10,9 @@ import {
   imageTree,
   LiveDisk,
   OpfsFolder,
+  openHttp,
   recoverFolder,
+  type StorageError,
   takeSnapshot,
 } from "../../control-plane/storage/index.js";
 import { SeededRandom } from "../../control-plane/util/index.js";
@@ -39,7 +41,7 @@ async function openImages(): Promise<Images> {
   return new Images({ folder, sources: { random: new SeededRandom(Date.now()), now: () => Date.now() } });
 }
 
-type Deeds = Record<string, () => Promise<unknown>>;
+type Deeds = Record<string, (parameter: string) => Promise<unknown>>;
 
 const deeds: Deeds = {
   /** Snapshots, clones, growth and merges of a disk in use. */
@@ -95,6 +97,19 @@ const deeds: Deeds = {
     return { rounds, findings };
   },
 
+  /** The first and the last MiB of an image on a server, or why it cannot be had. */
+  async remote(address) {
+    try {
+      const { disk } = await openHttp()(address);
+      const last = disk.sectors / SECTORS_PER_MIB - 1;
+      const seen = [await holds(disk, 0, 1), await holds(disk, last, 2)];
+      await disk.close();
+      return { seen };
+    } catch (error) {
+      return { code: (error as StorageError).code, next: (error as StorageError).next };
+    }
+  },
+
   /** How fast, for people to read. */
   async speed() {
     const images = await openImages();
@@ -120,7 +135,8 @@ const deeds: Deeds = {
 
 addEventListener("message", async (event: MessageEvent<string>) => {
   try {
-    postMessage({ done: await deeds[event.data]!() });
+    const [deed, parameter = ""] = event.data.split(" ");
+    postMessage({ done: await deeds[deed!]!(parameter) });
   } catch (error) {
     postMessage({ failed: String(error) });
   }

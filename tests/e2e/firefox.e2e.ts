@@ -5,7 +5,9 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { askWorker, type DisksSite, startDisksSite, writeUntilKilled } from "./disks-site.js";
 import { ENTER, Firefox } from "./firefox.js";
+import { ImageServer } from "./image-server.js";
 import { type PlainSite, startPlainSite } from "./plain-site.js";
 import { type Playground, PREPARE_MS, startPlayground } from "./playground.js";
 
@@ -67,5 +69,36 @@ describe("Debian in a tab of Firefox", () => {
   it("does so in one thread where the page is not isolated", { timeout: PREPARE_MS + BOOT_MS }, async () => {
     await liveThrough(plainSite.url, false);
     await waitFor(PAGE, "One thread: this page is not isolated", STEP_MS);
+  });
+});
+
+describe("images in Firefox's origin private file system", () => {
+  const images = new ImageServer();
+  let site: DisksSite;
+  before(async () => {
+    site = await startDisksSite();
+    await images.start();
+    await firefox.goto(site.url);
+  });
+  after(() => {
+    site?.close();
+    images.stop();
+  });
+  const ask = (deed: string) => firefox.evaluate(`(${askWorker})(${JSON.stringify(deed)})`);
+
+  it("live: snapshots, clones, growth and merges of a disk in use", { timeout: BOOT_MS }, async () => {
+    assert.deepEqual(await ask("live"), { seen: Array(6).fill(true), findings: [], tree: ["a.vhd"] });
+  });
+
+  it("hold what was flushed when their worker is killed", { timeout: BOOT_MS }, async () => {
+    const flushed = await firefox.evaluate(`(${writeUntilKilled})(20)`);
+    const { rounds, findings } = (await ask("afterKill")) as { rounds: number; findings: unknown[] };
+    assert.ok(rounds >= Number(flushed), `${rounds} rounds of ${flushed}`);
+    assert.deepEqual(findings, []);
+  });
+
+  it("are read from a server of another origin that allows it, without asking first", async () => {
+    images.headers = { "access-control-allow-origin": "*" };
+    assert.deepEqual(await ask(`remote ${images.url}`), { seen: [true, true] });
   });
 });

@@ -14,6 +14,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 const CANDIDATES = ["/usr/bin/firefox-esr", "/usr/bin/firefox"];
 const START_MS = 60_000;
 const POLL_MS = 100;
+/** For expressions whose value is a promise. */
+const SCRIPT_MS = 240_000;
 /** A browser that asks nothing and calls nobody. Marionette picks a free port and leaves it in a file. */
 const PREFERENCES = {
   "marionette.port": 0,
@@ -69,6 +71,7 @@ export class Firefox {
     await once(socket, "connect");
     const firefox = new Firefox(child, socket, profile);
     await firefox.call("WebDriver:NewSession", {});
+    await firefox.call("WebDriver:SetTimeouts", { script: SCRIPT_MS });
     return firefox;
   }
 

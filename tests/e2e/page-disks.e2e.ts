@@ -4,6 +4,7 @@
  * Run: npx tsx --test tests/e2e/page-disks.e2e.ts
  */
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { describe, it } from "node:test";
 import type { Page } from "playwright-core";
 import { fakePages, type OpenOptions } from "./fake-page.js";
@@ -68,6 +69,42 @@ describe("images", () => {
       await page.getByRole("dialog").getByText("disk.vhd stand on it").waitFor();
       await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
       await page.getByText("No image yet.").waitFor();
+    }));
+
+  it("get other names, which those that stand on them know, and parents that came under another name", () =>
+    onDisks({}, async (page) => {
+      await create(page, "disk.vhd", "64 MiB");
+      await act(page, "disk.vhd", "Clone", "Clone");
+      await item(page, "disk.vhd").locator(".image-row").first().click();
+      await action(page, "Rename").click();
+      await page.getByRole("dialog").getByLabel("New name").fill("golden.vhd");
+      await page.getByRole("dialog").getByRole("button", { name: "Rename" }).click();
+      await item(page, "golden.vhd")
+        .getByRole("treeitem", { name: /^disk-clone-1\.vhd,/ })
+        .waitFor();
+      // The clone's file alone, and its parent's under a third name, as they come from elsewhere.
+      const exported = async (name: string) => {
+        await item(page, name).locator(".image-row").first().click();
+        await action(page, "Export").click();
+        await page.getByRole("dialog").getByLabel("As").selectOption({ value: "" });
+        const [download] = await Promise.all([
+          page.waitForEvent("download"),
+          page.getByRole("dialog").getByRole("button", { name: "Export" }).click(),
+        ]);
+        return new Uint8Array(await readFile(await download.path()));
+      };
+      const [clone, parent] = [await exported("disk-clone-1.vhd"), await exported("golden.vhd")];
+      await item(page, "golden.vhd").locator(".image-row").first().click();
+      await action(page, "Delete").click();
+      await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
+      await page.getByText("No image yet.").waitFor();
+      await dropFile(page, "clone.vhd", clone);
+      await dropFile(page, "base.vhd", parent);
+      await item(page, "base.vhd").waitFor();
+      await act(page, "clone.vhd", "Find its parent", "Use it");
+      await item(page, "base.vhd")
+        .getByRole("treeitem", { name: /^clone\.vhd,/ })
+        .waitFor();
     }));
 
   it("grow, refuse what is no name or size, and say the next step when something fails", () =>

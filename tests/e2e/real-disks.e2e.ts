@@ -135,6 +135,7 @@ describe("a disk in a tab", () => {
     await page.getByRole("row", { name: /xvda disk\.vhd .* connected/ }).waitFor();
     await page.getByRole("button", { name: "Actions for xvda" }).click();
     await page.getByRole("menuitem", { name: "Snapshot" }).click();
+    await page.getByRole("dialog").getByLabel("Freeze the guest’s file systems meanwhile").check();
     await agree(page, "Take the snapshot");
     await page.getByRole("row", { name: /disk\.vhd, on 1 image/ }).waitFor();
     await write(page, "after", 8);

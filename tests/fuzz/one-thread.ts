@@ -4,7 +4,7 @@
  */
 import { Host } from "../../control-plane/api/host.js";
 import { type CoreLink, MachineMemory } from "../../control-plane/core-link/index.js";
-import { Toolstack } from "../../control-plane/domain/index.js";
+import { Toolstack, type ToolstackParts } from "../../control-plane/domain/index.js";
 import { LogRing, SeededRandom } from "../../control-plane/util/index.js";
 import { makeTestCore, type TestCore } from "../support/core.js";
 
@@ -17,7 +17,7 @@ export class OneThreadMachine {
     readonly toolstack: Toolstack,
   ) {}
 
-  static async create(frames: number, seed: number): Promise<OneThreadMachine> {
+  static async create(frames: number, seed: number, openDisk?: ToolstackParts["openDisk"]): Promise<OneThreadMachine> {
     const core = await makeTestCore();
     const status = core.call.machineInit(frames, 1, 1, seed, 0);
     if (status < 0) throw new Error(`machineInit: ${status}`);
@@ -26,7 +26,15 @@ export class OneThreadMachine {
     const log = new LogRing(clock);
     const later = (work: () => void) => void setImmediate(work);
     const random = new SeededRandom(seed);
-    const toolstack = new Toolstack({ core: link, clock, random, log, coreSink: null, later });
+    const toolstack = new Toolstack({
+      core: link,
+      clock,
+      random,
+      log,
+      coreSink: null,
+      later,
+      ...(openDisk && { openDisk }),
+    });
     const host = new Host({ core: link, toolstack, log, clock, pcpus: 1, close: async () => {} });
     return new OneThreadMachine(core, host, toolstack);
   }

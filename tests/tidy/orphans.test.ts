@@ -14,7 +14,8 @@ const LISTED_FOLDERS: Readonly<Record<string, string>> = {
 const ENTRIES: Readonly<Record<string, string>> = {
   "vite.config.ts": "vite",
   "vitest.config.ts": "vitest",
-  "tests/e2e/disks-worker.ts": "bundled by tests/e2e/disks.e2e.ts",
+  "tests/e2e/disks-worker.ts": "bundled by tests/e2e/disks-site.ts",
+  "tests/bench/snapshots.ts": "by hand: see its head comment",
   "tests/vectors/record.ts": "by hand, on a real processor: see its head comment",
   "tests/vectors/legacy/record.ts": "by hand, on QEMU: see its head comment",
 };

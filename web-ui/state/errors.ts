@@ -2,7 +2,7 @@
  * Failures as the page tells them: what happened, then the next step. Domain0's codes are stable (control-plane/api
  * HostErrorShape); everything else is given as it came, with the step that always helps.
  */
-import type { HostErrorShape } from "../../control-plane/api/index.js";
+import { HostError, type HostErrorShape } from "../../control-plane/api/index.js";
 
 export interface Explanation {
   readonly title: string;
@@ -52,10 +52,22 @@ export class PageError extends Error {
 /** Whatever was thrown, as something to show. */
 export function explain(error: unknown): Explanation {
   if (error instanceof PageError) return { title: error.title, detail: error.message, nextStep: error.nextStep };
-  const detail = error instanceof Error ? error.message : messageOf(error);
+  const { detail, next } = partsOf(error);
   const known = HOST_ERRORS[codeOf(error) as Code];
-  if (known) return { title: known.title, detail, nextStep: known.nextStep };
+  if (known) return { title: known.title, detail, nextStep: next === null ? known.nextStep : sentence(next) };
   return { title: "Something went wrong", detail, nextStep: "Try again; reload the page if it stays." };
+}
+
+/** What went wrong and, where the host says it, what to do next. */
+export function partsOf(error: unknown): { readonly detail: string; readonly next: string | null } {
+  if (error instanceof HostError && error.next !== undefined) return { detail: error.problem, next: error.next };
+  return { detail: messageOf(error), next: null };
+}
+
+/** A clause as a sentence. */
+export function sentence(text: string): string {
+  const first = text.slice(0, 1).toUpperCase() + text.slice(1);
+  return /[.!?]$/.test(first) ? first : `${first}.`;
 }
 
 function codeOf(error: unknown): string {

@@ -3,7 +3,7 @@
  * something was done and, while somebody watches, after Domain0's events.
  */
 import type { DiskInfo, DomId, HostApi, ImageNode } from "../../control-plane/api/index.js";
-import { PageError } from "./errors.js";
+import { PageError, partsOf, sentence } from "./errors.js";
 import { formatBytes } from "./format.js";
 import { allImages } from "./image-names.js";
 import { Looks } from "./looks.js";
@@ -131,14 +131,13 @@ export class ImageShelf {
 
 const textOf = ({ trees, uses, room }: ShelfSnapshot): string => JSON.stringify([trees, [...uses], room]);
 
-/** A failure of an image operation: what was tried, what Domain0 said, and its next step, which follows a semicolon. */
+/** A failure of an image operation: what was tried, what Domain0 said, and its next step or one of ours. */
 export function imageFailure(tried: string, error: unknown): PageError {
   if (error instanceof PageError) return error;
-  const text = error instanceof Error ? error.message : String(error);
-  const at = text.lastIndexOf("; ");
+  const { detail, next } = partsOf(error);
   const code = (error as { code?: unknown } | null)?.code;
-  const told = at < 0 ? (NEXT_STEPS[String(code)] ?? "Check the image, and try again.") : text.slice(at + 2);
-  return new PageError(`${tried} failed`, at < 0 ? text : text.slice(0, at), sentence(told));
+  const told = next ?? NEXT_STEPS[String(code)] ?? "check the image, and try again";
+  return new PageError(`${tried} failed`, detail, sentence(told));
 }
 
 const NEXT_STEPS: Readonly<Record<string, string>> = {
@@ -148,8 +147,3 @@ const NEXT_STEPS: Readonly<Record<string, string>> = {
   unsupported: "convert the image, or use another browser",
   internal: "reload the page; if it happens again, check the image",
 };
-
-function sentence(text: string): string {
-  const first = text.slice(0, 1).toUpperCase() + text.slice(1);
-  return /[.!?]$/.test(first) ? first : `${first}.`;
-}

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { memoryImages } from "../../control-plane/api/host-images.js";
-import type { HostApi, ImageNode } from "../../control-plane/api/index.js";
+import { type HostApi, HostError, type ImageNode } from "../../control-plane/api/index.js";
 import { PageError } from "./errors.js";
 import { ImageJobs } from "./image-jobs.js";
 import {
@@ -119,10 +119,13 @@ describe("the shelf", () => {
   });
 
   it("explains failures with the next step that Domain0 gives, or one of its own", () => {
-    const told = imageFailure("The clone", new Error("clone: a.vhd: open for writing; close it there first"));
+    const told = imageFailure(
+      "The clone",
+      new HostError("bad-state", "clone: a.vhd: open for writing; twice", "close it there first"),
+    );
     expect([told.title, told.message, told.nextStep]).toEqual([
       "The clone failed",
-      "clone: a.vhd: open for writing",
+      "clone: a.vhd: open for writing; twice",
       "Close it there first.",
     ]);
     const own = imageFailure("The clone", Object.assign(new Error("the name is taken"), { code: "name-taken" }));

@@ -1,8 +1,7 @@
 /**
  * A front end that has connected, as a station of the network: its queues, and what they share.
  */
-import type { Packet, Station, Wire } from "../../net/index.js";
-import { ETHERNET_BYTES, Headers, parseHeaders } from "../../net/offload/index.js";
+import { ETHERNET_BYTES, Headers, type Packet, parseHeaders, type Station, type Wire } from "../../net/index.js";
 import type { ControlRing } from "./control.js";
 import type { Credit } from "./credit.js";
 import type { Groups } from "./groups.js";
@@ -19,7 +18,7 @@ export interface ConnectionParts {
   readonly name: string;
   readonly groups: Groups;
   readonly steering: Steering;
-  readonly credit: Credit | null;
+  readonly credit: Credit;
 }
 
 /** Where frames go while there is no wire: nowhere. */
@@ -119,7 +118,7 @@ export class Connection implements Station {
   }
 
   close(): void {
-    this.parts.credit?.stop();
+    this.parts.credit.stop();
     this.control?.stop();
     for (const { tx, rx } of this.queues) {
       tx.stop();

@@ -1,7 +1,7 @@
 /** The control ring: the front end says how flows are to be spread over its queues. [XEN] io/netif.h "Control messages" */
 import { PAGE_BYTES } from "../../core-link/index.js";
 import type { EventChannel } from "../../evtchn/index.js";
-import { TOEPLITZ_KEY_BYTES } from "../../net/offload/index.js";
+import { TOEPLITZ_KEY_BYTES } from "../../net/index.js";
 import type { BackRing } from "../../ring/index.js";
 import type { BackendIo } from "../backend.js";
 import {

@@ -15,20 +15,29 @@ export interface CreditParts {
 }
 
 export class Credit {
-  readonly #bytesPerWindow: number;
-  readonly #burst: number;
-  #left: number;
-  #windowStart: number;
+  #bytesPerWindow = Number.POSITIVE_INFINITY;
+  #burst = Number.POSITIVE_INFINITY;
+  #left = Number.POSITIVE_INFINITY;
+  #windowStart = 0;
   #cancel: (() => void) | null = null;
 
+  /** `bytesPerSecond` is null for no limit. */
   constructor(
-    bytesPerSecond: number,
+    bytesPerSecond: number | null,
     private readonly parts: CreditParts,
   ) {
-    this.#bytesPerWindow = bytesPerSecond / WINDOWS_PER_SECOND;
+    this.limit(bytesPerSecond);
+  }
+
+  /** Another limit from now on; who waits for credit tries again. */
+  limit(bytesPerSecond: number | null): void {
+    this.#bytesPerWindow = (bytesPerSecond ?? Number.POSITIVE_INFINITY) / WINDOWS_PER_SECOND;
     this.#burst = Math.max(this.#bytesPerWindow, LEAST_BURST_BYTES);
     this.#left = this.#bytesPerWindow;
-    this.#windowStart = parts.clock.now();
+    this.#windowStart = this.parts.clock.now();
+    if (this.#cancel === null) return;
+    this.stop();
+    this.parts.ready();
   }
 
   /** Takes so many bytes from what may be sent; false when there are too few, and `ready` will be called. */

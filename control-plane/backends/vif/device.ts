@@ -62,8 +62,18 @@ export class VifBackend implements Backend<SavedVif> {
   #isRestored = false;
   #paused = false;
   #filtered = 0;
+  #rate: number | null;
+  #credit: Credit | null = null;
 
-  constructor(private readonly options: VifOptions) {}
+  constructor(private readonly options: VifOptions) {
+    this.#rate = options.rateBytesPerSecond ?? null;
+  }
+
+  /** Lets the guest send so many bytes per second from now on; null is no limit. */
+  limit(bytesPerSecond: number | null): void {
+    this.#rate = bytesPerSecond;
+    this.#credit?.limit(bytesPerSecond);
+  }
 
   /** What the front end looks for in its own directory, and people in ours. `handle` is the number of the device. */
   keys(handle: number): VifKeys {
@@ -183,9 +193,10 @@ export class VifBackend implements Backend<SavedVif> {
   }
 
   #build(io: BackendIo, keys: FrontendKeys, held: Held): Result<Connection> {
-    const { name, rateBytesPerSecond: rate, timer } = this.options;
+    const { name, timer } = this.options;
     const ready = () => connection.credited();
-    const credit = rate === undefined ? null : new Credit(rate, { clock: io.clock, timer, ready });
+    const credit = new Credit(this.#rate, { clock: io.clock, timer, ready });
+    this.#credit = credit;
     const connection: Connection = new Connection({ name, groups: this.#groups, steering: this.#steering, credit });
     /** Not at once: it is found out in the middle of the work. */
     const broken = (why: string): void => {
@@ -215,7 +226,7 @@ export class VifBackend implements Backend<SavedVif> {
     shared: {
       readonly connection: Connection;
       readonly capabilities: FrontendKeys["capabilities"];
-      readonly credit: Credit | null;
+      readonly credit: Credit;
       readonly broken: (why: string) => void;
     },
     held: Held,

@@ -55,7 +55,7 @@ describe("a frame is refused", () => {
     ["with a grant that there is not", [{ ref: 4711 }], /grant 4711 cannot be mapped/],
     ["with another domain's grant", [{ ref: 77 }], /grant 77/],
     ["with such a grant in its middle", [...pieces(2, 10, 100).slice(0, 1), { id: 1, size: 10, ref: 77 }], /grant 77/],
-    ["whose pieces are larger than it is", pieces(3, 60, 100), /larger than the frame/],
+    ["whose pieces are larger than it is", pieces(3, 60, 100), /begins with -20 bytes/],
     ["in more pieces than are allowed", pieces(20, 1, 100), /20 pieces/],
     ["in the most that are not malicious", pieces(21, 1, 100), /21 pieces/],
     ["with a partial checksum of nothing", [{ flags: CSUM_BLANK, size: 30 }], /partial checksum/],
@@ -180,6 +180,20 @@ it("a front end that vanishes has everything let go, and senders are not kept wa
   front.world.serve();
   expect([front.key("state"), front.world.core.mappedGrants, front.world.timers]).toEqual(["6", 0, 0]);
   expect(front.wire.events.at(-1)).toBe("unplug");
+});
+
+it("a device that is closed while its frame goes out has nothing written to its rings", () => {
+  const front = connected();
+  front.wire.accepts = () => {
+    front.device.close();
+    return true;
+  };
+  front.put(FRAME);
+  front.put(FRAME);
+  const before = front.ringBytes("tx");
+  front.notify();
+  expect([front.wire.frames.length, front.world.core.mappedGrants]).toEqual([1, 0]);
+  expect(front.ringBytes("tx")).toEqual(before);
 });
 
 it("one that sends without end lets others have their turn", () => {

@@ -212,6 +212,10 @@ describe("a guest with too few buffers", () => {
     front.post(15);
     expect(front.wire.events).toEqual(["room", "room"]);
     expect(front.station.receive(packetOf(frame(60000)))).toBe(true);
+    expect(front.station.receive(packetOf(frame(10)))).toBe(false);
+    expect(front.station.receive(packetOf(frame(60000)))).toBe(false);
+    front.post(1);
+    expect(front.wire.events).toEqual(["room", "room", "room"]);
   });
 
   it("has waited long enough after ten seconds, until it posts some", () => {
@@ -229,6 +233,15 @@ describe("a guest with too few buffers", () => {
     expect(front.station.receive(packetOf(frame(1)))).toBe(false);
   });
 
+  it("is waited for again as soon as it has buffers, although it has not told of them yet", () => {
+    const front = connected({}, 0);
+    front.station.receive(packetOf(frame(1)));
+    front.world.pass(10_000);
+    front.post(1, 0, false);
+    expect(receive(front, frame(1)).frames.length).toBe(1);
+    expect(front.station.receive(packetOf(frame(1)))).toBe(false);
+  });
+
   it("that tells of no buffers is not waited for", () => {
     const front = connected({ features: without("feature-rx-notify") }, 1);
     expect([1, 2, 3].map((i) => front.station.receive(packetOf(frame(i))))).toEqual([true, true, true]);
@@ -240,6 +253,13 @@ describe("a guest with too few buffers", () => {
     front.station.receive(packetOf(frame(1)));
     front.write("state", "6");
     expect(front.world.timers).toBe(0);
+  });
+
+  it("that is paused in the middle of a batch knows what it got", async () => {
+    const front = connected();
+    front.station.receive(packetOf(frame(1)));
+    await front.backend.pause();
+    expect(front.received().length).toBe(1);
   });
 
   it("that is paused has senders wait", async () => {

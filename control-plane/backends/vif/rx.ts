@@ -4,8 +4,7 @@
  */
 import { PAGE_BYTES } from "../../core-link/index.js";
 import type { EventChannel } from "../../evtchn/index.js";
-import { GsoType, type Packet } from "../../net/index.js";
-import { completedChecksum, Headers, parseHeaders, Segmenter } from "../../net/offload/index.js";
+import { completedChecksum, GsoType, Headers, type Packet, parseHeaders, Segmenter } from "../../net/index.js";
 import type { BackRing } from "../../ring/index.js";
 import type { BackendIo } from "../backend.js";
 import {
@@ -105,6 +104,7 @@ export class RxQueue {
   }
 
   pause(): void {
+    this.settle();
     this.#step("pause");
   }
 

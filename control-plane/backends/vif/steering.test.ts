@@ -1,7 +1,6 @@
 /** Which of a guest's queues a frame goes to, and which groups it gets. */
 import { describe, expect, it } from "vitest";
-import { Packet } from "../../net/index.js";
-import { DEFAULT_KEY } from "../../net/offload/index.js";
+import { DEFAULT_KEY, Packet } from "../../net/index.js";
 import { build, type Frame } from "../../net/testing/frames.js";
 import { ControlStatus, ControlType, ExtraType, HashAlgorithm, HashType, NetifStatus, RxFlag } from "./codec.js";
 import { MOST_GROUPS } from "./groups.js";
@@ -110,6 +109,17 @@ describe("the control ring", () => {
       ports: [2794, 1766],
     } as const;
     expect(deliver(front, build(v6))!.frame.extras).toMatchObject([{ hashType: HashType.IPV6_TCP, hash: 0x40207d3d }]);
+  });
+
+  it("spreads by a table of any size", () => {
+    const front = connected({ control: true, queues: QUEUES });
+    withKey(front, 0b1111);
+    front.ask(ControlType.SET_HASH_MAPPING_SIZE, 3);
+    front.ask(ControlType.SET_HASH_MAPPING, granted(front, [1, 2, 3]), 3, 0);
+    for (let port = 0; port < 20; port++) {
+      const { queue, frame } = deliver(front, flow(port))!;
+      expect(queue).toBe(1 + (frame.extras[0]!.hash! % 3));
+    }
   });
 
   it("hashes what its flags say and nothing else", () => {

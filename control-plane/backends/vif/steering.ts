@@ -2,7 +2,7 @@
  * Which queue a frame is given to: one flow always the same. The front end may say how over the control ring; otherwise all
  * queues are used alike. [XEN] io/netif.h "Hash types", "XEN_NETIF_CTRL_TYPE_*"
  */
-import { DEFAULT_KEY, type Headers, IpProtocol, TOEPLITZ_KEY_BYTES, Toeplitz } from "../../net/offload/index.js";
+import { DEFAULT_KEY, type Headers, IpProtocol, TOEPLITZ_KEY_BYTES, Toeplitz } from "../../net/index.js";
 import { ALL_HASH_FLAGS, HashAlgorithm, HashType } from "./codec.js";
 import type { SavedSteering } from "./saved.js";
 

@@ -274,6 +274,19 @@ describe("an allowance", () => {
     expect(front.wire.frames.length).toBe(1);
   });
 
+  it("may be another from one moment to the next, or none", () => {
+    const front = connected({ rateBytesPerSecond: 20_000 });
+    for (let i = 0; i < 40; i++) front.put(tcp(1000 - 66));
+    front.notify();
+    expect([front.wire.frames.length, front.world.timers]).toEqual([1, 1]);
+    front.backend.limit(200_000);
+    front.world.serve();
+    expect([front.wire.frames.length, front.world.timers]).toEqual([11, 1]);
+    front.backend.limit(null);
+    front.world.serve();
+    expect([front.wire.frames.length, front.world.timers]).toEqual([40, 0]);
+  });
+
   it("leaves no timer behind", () => {
     const front = connected({ rateBytesPerSecond: 1000 });
     front.send(tcp(4000));

@@ -3,8 +3,7 @@
  * when they have been. One that is refused stays in the ring until there is room for it.
  */
 import type { EventChannel } from "../../evtchn/index.js";
-import { GsoType, Packet, type Wire } from "../../net/index.js";
-import { Headers, isSegmentable, parseHeaders, pseudoSum } from "../../net/offload/index.js";
+import { GsoType, Headers, isSegmentable, Packet, parseHeaders, pseudoSum, type Wire } from "../../net/index.js";
 import type { BackRing } from "../../ring/index.js";
 import type { BackendIo } from "../backend.js";
 import { Chain, FATAL_PIECES } from "./chain.js";
@@ -22,8 +21,8 @@ export interface TxParts {
   readonly ring: BackRing;
   readonly counters: QueueCounters;
   readonly groups: Groups;
-  /** What all queues may send together; null without a limit. */
-  readonly credit: Credit | null;
+  /** What all queues may send together. */
+  readonly credit: Credit;
   readonly wire: () => Wire;
   /** The front end broke the ring. */
   readonly broken: (why: string) => void;
@@ -125,7 +124,7 @@ export class TxQueue {
   #send(): boolean {
     const { io, ring, counters, credit } = this.parts;
     const chain = this.#chain;
-    if (credit !== null && !credit.take(chain.size)) {
+    if (!credit.take(chain.size)) {
       counters.txLimited++;
       ring.untake(chain.taken);
       this.#step("spent");
@@ -135,6 +134,8 @@ export class TxQueue {
     const resumes = this.#resumes;
     const sent = wrong === null && this.parts.wire().send(this.#packet);
     for (let i = 0; i < chain.pieces; i++) if (this.#pages[i]! >= 0) io.unmapPage(chain.refs[i]!, true);
+    // Whoever got the frame may have had the device closed.
+    if (this.#state.stopped) return false;
     if (wrong !== null) {
       this.#refuse(wrong);
     } else if (sent) {
@@ -144,7 +145,7 @@ export class TxQueue {
       this.#answer(NetifStatus.OKAY);
     } else {
       counters.txHeld++;
-      credit?.giveBack(chain.size);
+      credit.giveBack(chain.size);
       ring.untake(chain.taken);
       this.#step("refused");
       // It may have said so while it was being asked.

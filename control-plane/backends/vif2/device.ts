@@ -3,17 +3,17 @@
  * introduces the guest to others of the network, with whom it then exchanges packets itself.
  */
 import type { MappedGrant } from "../../gnttab/index.js";
-import type { Packet, Station, Wire } from "../../net/index.js";
+import { DEFAULT_KEY, Headers, type Packet, parseHeaders, type Station, Toeplitz, type Wire } from "../../net/index.js";
 import { err, ok, type Result } from "../../util/index.js";
 import type { Backend, BackendIo } from "../backend.js";
 import type { Bypasses, BypassMember } from "./bypasses.js";
-import { Headers } from "./headers.js";
 import { MOST_QUEUES, type RingKeys, readFrontendKeys } from "./keys.js";
 import { Vif2Queue, type Vif2QueueParts } from "./queue.js";
 import { MessageRing } from "./ring.js";
 import { newCounters, restoreVif2, type SavedVif2, saveVif2 } from "./saved.js";
 
 const MOST_BYPASSES = 5;
+const FLOWS = new Toeplitz(DEFAULT_KEY);
 
 export interface Vif2Options {
   /** For people. */
@@ -128,8 +128,10 @@ export class Vif2Backend implements Backend<SavedVif2> {
   #receive(packet: Packet): boolean {
     const queues = this.#connection?.queues;
     if (queues === undefined) return true;
-    this.#headers.look(packet);
-    return queues[this.#headers.hash % queues.length]!.receive(packet);
+    const headers = this.#headers;
+    parseHeaders(packet, headers);
+    const hash = headers.family === 0 ? 0 : FLOWS.hash(packet.header, headers, true);
+    return queues[hash % queues.length]!.receive(packet);
   }
 
   #open(

@@ -3,7 +3,7 @@
  * what comes by the wire into the guest's ring, whole, from where the guest copies it.
  */
 import type { EventChannel } from "../../evtchn/index.js";
-import { GsoType, Packet, type Wire } from "../../net/index.js";
+import { completedChecksum, GsoType, Headers, Packet, parseHeaders, Segmenter, type Wire } from "../../net/index.js";
 import type { BackendIo } from "../backend.js";
 import {
   HEADER_BYTES,
@@ -13,6 +13,7 @@ import {
   MOST_INLINE,
   MOST_PACKET_HEAD,
   type Offload,
+  occupied,
   offloadMessage,
   PACKET_BYTES,
   PacketFlag,
@@ -25,7 +26,6 @@ import {
   writeNumber,
   writePacket,
 } from "./codec.js";
-import type { Headers } from "./headers.js";
 import type { MessageRing } from "./ring.js";
 import type { Vif2Counters } from "./saved.js";
 
@@ -69,6 +69,8 @@ export class Vif2Queue {
   #mostPackets = 0;
   #offload = NO_OFFLOAD;
   readonly #packet: Packet;
+  readonly #segmenter: Segmenter;
+  readonly #headers = new Headers();
   readonly #message = new PacketMessage();
   /** Fragments of the message that are mapped. */
   #mapped = 0;
@@ -87,6 +89,7 @@ export class Vif2Queue {
     private readonly ring: MessageRing,
   ) {
     this.#packet = new Packet(parts.io.memory);
+    this.#segmenter = new Segmenter(parts.io.memory);
   }
 
   set channel(channel: EventChannel) {
@@ -160,22 +163,19 @@ export class Vif2Queue {
     if (consumed || shown) this.#channel?.notify();
   }
 
-  /** A packet for the guest: false when there is no room for it now. */
+  /** A packet for the guest, whose headers are in the parts: false when there is no room for it now. */
   receive(packet: Packet): boolean {
-    const { counters } = this.parts;
-    if (this.#stopped || this.#mostPackets === 0 || packet.length > MOST_INLINE || !this.#fits(packet)) {
-      counters.rxDropped++;
-      return true;
-    }
-    const size = PACKET_BYTES + packet.length;
-    const room = this.#reserve(size, SPARE);
-    if (room === null) return true;
-    if (!room && !this.#findRoom(size)) return false;
-    this.#writeHead(packet);
-    this.#copy(packet);
-    this.ring.commit(size);
-    counters.rxPackets++;
-    counters.rxBytes += packet.length;
+    const segments = this.#stopped || this.#mostPackets === 0 ? 0 : this.#segments(packet);
+    if (segments === 0) return this.#drop();
+    const longest = segments > 1 ? this.#segmenter.longest : packet.length;
+    const size = PACKET_BYTES + longest;
+    // The first has room for all behind it, and for the padding that one of them may need.
+    const spare = SPARE + (segments > 1 ? segments * occupied(size) : 0);
+    if (size + spare > this.ring.outBytes / 2 + SPARE) return this.#drop();
+    const room = this.#reserve(size, spare);
+    if (room === null || (!room && !this.#findRoom(size, spare))) return room === null;
+    if (segments === 1) this.#give(packet);
+    for (let index = 0; segments > 1 && index < segments; index++) this.#give(this.#segmenter.at(index));
     return true;
   }
 
@@ -306,14 +306,45 @@ export class Vif2Queue {
     return this.#say(Message.FINISH_PACKET, this.#message.id) || this.#break("more packets than it may send");
   }
 
-  #fits(packet: Packet): boolean {
-    if (packet.partialChecksum && !this.#offload.csum) return false;
-    if (packet.gsoType === GsoType.TCPV4) return this.#offload.tcpv4;
-    return packet.gsoType === GsoType.NONE || this.#offload.tcpv6;
+  #drop(): true {
+    this.parts.counters.rxDropped++;
+    return true;
+  }
+
+  /** Into how many packets this one has to be cut for the guest; 0 when it cannot be. */
+  #segments(packet: Packet): number {
+    const { tcpv4, tcpv6 } = this.#offload;
+    const isTaken = packet.gsoType === GsoType.NONE || (packet.gsoType === GsoType.TCPV4 ? tcpv4 : tcpv6);
+    if (isTaken && packet.length <= MOST_INLINE) return 1;
+    return packet.gsoType === GsoType.NONE ? 0 : this.#segmenter.begin(packet);
+  }
+
+  /** Puts a packet into the ring, where there is room for it. */
+  #give(packet: Packet): void {
+    const { counters } = this.parts;
+    const size = PACKET_BYTES + packet.length;
+    if (this.#reserve(size, 0) !== true) return;
+    const field = packet.partialChecksum && !this.#offload.csum ? this.#checksumField(packet) : 0;
+    const sum = field > 0 ? packet.headerView.getUint16(field) : 0;
+    if (field > 0) packet.headerView.setUint16(field, completedChecksum(packet, this.#headers));
+    this.#writeHead(packet);
+    this.#copy(packet);
+    // The sender's packet goes to others too.
+    if (field > 0) packet.headerView.setUint16(field, sum);
+    this.ring.commit(size);
+    counters.rxPackets++;
+    counters.rxBytes += packet.length;
+  }
+
+  /** Where the checksum is that has to be filled in; a segment ends elsewhere than the whole. */
+  #checksumField(packet: Packet): number {
+    parseHeaders(packet, this.#headers);
+    return this.#headers.checksum;
   }
 
   #writeHead(packet: Packet): void {
     const message = this.#outMessage;
+    const { l4, checksum } = this.parts.headers;
     message.kind = PacketKind.SMALL;
     message.prefix = packet.length;
     message.mss = packet.gsoSize;
@@ -321,10 +352,10 @@ export class Vif2Queue {
     message.csumStart = 0;
     message.csumOffset = 0;
     message.flags = packet.dataValidated ? PacketFlag.DATA_VALIDATED : 0;
-    if (packet.partialChecksum) {
+    if (packet.partialChecksum && this.#offload.csum && l4 > 0) {
       message.flags = PacketFlag.CSUM_BLANK | PacketFlag.DATA_VALIDATED;
-      message.csumStart = this.parts.headers.transport;
-      message.csumOffset = this.parts.headers.checksum;
+      message.csumStart = l4;
+      message.csumOffset = checksum - l4;
     }
     writePacket(this.#outView, message);
     this.ring.write(this.#outHead, 0);
@@ -355,10 +386,10 @@ export class Vif2Queue {
   }
 
   /** The ring is full: asks for room, and looks again whether there is some. */
-  #findRoom(size: number): boolean {
+  #findRoom(size: number, spare: number): boolean {
     this.settle();
     this.ring.wantRoom();
-    this.#isFull = this.#reserve(size, SPARE) !== true;
+    this.#isFull = this.#reserve(size, spare) !== true;
     return !this.#isFull;
   }
 

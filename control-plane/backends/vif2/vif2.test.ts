@@ -1,6 +1,14 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { GsoType, Packet } from "../../net/index.js";
-import { Message, numberMessage, PacketFlag, PacketMessage, readPacket, Segmentation } from "./codec.js";
+import {
+  Message,
+  numberMessage,
+  offloadMessage,
+  PacketFlag,
+  PacketMessage,
+  readPacket,
+  Segmentation,
+} from "./codec.js";
 import { tcpFrame, Vif2Front, World } from "./testing/front.js";
 
 const FAR = Uint8Array.of(2, 0, 0, 0, 0, 9);
@@ -25,6 +33,15 @@ function packets(queue = 0): { readonly message: PacketMessage; readonly bytes: 
 
 const finished = (): number[] =>
   front.rings[0]!.take().flatMap((bytes) => (bytes[0] === Message.FINISH_PACKET ? [bytes[4]!] : []));
+
+/** The Internet checksum's sum, folded. [RFC 1071] */
+function onesSum(...parts: readonly Uint8Array[]): number {
+  let sum = 0;
+  for (const part of parts)
+    for (let index = 0; index < part.length; index++) sum += part[index]! << (index % 2 === 0 ? 8 : 0);
+  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >> 16);
+  return sum;
+}
 
 function wrapped(frame: Uint8Array): Packet {
   const packet = new Packet(null);
@@ -165,6 +182,47 @@ describe("packets for the guest", () => {
     const [got] = packets();
     expect(got!.bytes).toEqual(frame);
     expect(got!.message).toMatchObject({ csumStart: 34, csumOffset: 16, mss: 1400, segmentation: 1, flags: 3 });
+  });
+
+  it("are cut and summed for a guest that takes neither large ones nor blank checksums", () => {
+    front.start();
+    front.say(offloadMessage({ csum: false, tcpv4: false, tcpv6: false }));
+    const packet = wrapped(tcpFrame(front.macBytes, FAR, 54 + 3000));
+    packet.partialChecksum = true;
+    packet.gsoType = GsoType.TCPV4;
+    packet.gsoSize = 1400;
+    expect(world.stations[0]!.receive(packet)).toBe(true);
+    world.stations[0]!.settle();
+    const got = packets();
+    expect(got.map(({ bytes, message }) => [bytes.length, message.flags, message.mss])).toEqual([
+      [1454, 0, 0],
+      [1454, 0, 0],
+      [254, 0, 0],
+    ]);
+    for (const { bytes } of got) {
+      const pseudo = Uint8Array.of(
+        ...bytes.subarray(26, 34),
+        0,
+        6,
+        (bytes.length - 34) >> 8,
+        (bytes.length - 34) & 255,
+      );
+      expect(onesSum(bytes.subarray(34), pseudo)).toBe(0xffff);
+    }
+    expect(got.flatMap(({ bytes }) => [...bytes.subarray(54)])).toEqual([
+      ...tcpFrame(front.macBytes, FAR, 3054).subarray(54),
+    ]);
+  });
+
+  it("that fit into no message are cut even for a guest that takes large ones", () => {
+    front.start();
+    const packet = wrapped(tcpFrame(front.macBytes, FAR, 65_549));
+    packet.partialChecksum = true;
+    packet.gsoType = GsoType.TCPV4;
+    packet.gsoSize = 1448;
+    expect(world.stations[0]!.receive(packet)).toBe(true);
+    world.stations[0]!.settle();
+    expect(packets().reduce((sum, { bytes }) => sum + bytes.length - 54, 0)).toBe(65_549 - 54);
   });
 
   it("of one flow come by one queue, and many flows by all", () => {

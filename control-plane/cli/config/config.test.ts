@@ -69,6 +69,14 @@ describe("what settings mean", () => {
   });
 });
 
+it("root and extra that cmdline takes the place of are warned of", () => {
+  const text = `${MINIMAL}cmdline = "quiet"\nroot = "/dev/xvda"`;
+  expect(planDomain(parseCfg(text, "t.cfg"), "t.cfg", "/etc")).toMatchObject({
+    plan: { settings: { cmdline: "quiet" } },
+    warnings: ["t.cfg:4:8: root: cmdline takes its place: put it there, or rename cmdline to extra"],
+  });
+});
+
 describe("mistakes", () => {
   test.each<[string, string[]]>([
     [
@@ -174,6 +182,9 @@ describe("files", () => {
       kernelPath: "/k",
       ramdiskPath: "/r",
     });
+    expect(planFromOverrides(["root=/dev/xvda", "extra=ro"], defaults).settings.cmdline).toBe(
+      "console=hvc0 root=/dev/xvda ro",
+    );
     const own = planFromOverrides(["kernel=other"], defaults);
     expect(own.ramdiskPath).toBeUndefined();
     expect(own.settings.cmdline).toBeUndefined();

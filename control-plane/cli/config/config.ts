@@ -48,7 +48,7 @@ export interface ConfigDefaults {
 }
 
 export type ConfigResult =
-  | { readonly ok: true; readonly plan: DomainPlan }
+  | { readonly ok: true; readonly plan: DomainPlan; readonly warnings: readonly string[] }
   | { readonly ok: false; readonly problems: readonly string[] };
 
 const MEMORY_DEFAULT_MIB = 128;
@@ -64,7 +64,7 @@ export function planDomain(cfg: Cfg, source: string, folder: string, defaults: C
   const sizes = readSizes(reader, defaults);
   const serial = readSerial(cfg, reader);
   const uuid = readUuid(cfg, reader);
-  const cmdline = readCmdline(reader) ?? (reader.has("kernel") ? undefined : defaults.cmdline);
+  const cmdline = readCmdline(cfg, reader, reader.has("kernel") ? undefined : defaults.cmdline);
   const vifs = readVifs(cfg, reader) ?? (reader.has("kernel") ? undefined : defaults.vifs);
   const settings = {
     ...optional({ uuid, cmdline, disks: readDisks(cfg, reader), vifs, ...sizes.optional }),
@@ -80,7 +80,7 @@ export function planDomain(cfg: Cfg, source: string, folder: string, defaults: C
       pmTimer: reader.flag("pm_timer") ?? false,
     },
   };
-  const { problems } = reader;
+  const { problems, warnings } = reader;
   if (name === undefined && !cfg.has("name")) problems.push(`${source}: name: missing; expected name = "..."`);
   if (kernelPath === undefined && !cfg.has("kernel")) problems.push(`${source}: kernel: missing; ${KERNEL_EXPECTED}`);
   if (problems.length > 0 || name === undefined || kernelPath === undefined) return { ok: false, problems };
@@ -88,6 +88,7 @@ export function planDomain(cfg: Cfg, source: string, folder: string, defaults: C
   return {
     ok: true,
     plan: { settings: { name, ...settings }, kernelPath, ...optional({ ramdiskPath }), folder, console },
+    warnings,
   };
 }
 
@@ -131,14 +132,19 @@ function readUuid(cfg: Cfg, reader: SettingReader): string | undefined {
   return undefined;
 }
 
-/** cmdline, or else root and extra, as xl makes one of them. */
-function readCmdline(reader: SettingReader): string | undefined {
+/** cmdline, or else root and extra, as xl makes one of them; these two are added to what a default guest needs. */
+function readCmdline(cfg: Cfg, reader: SettingReader, byDefault: string | undefined): string | undefined {
   const root = reader.string("root");
   const extra = reader.string("extra");
   const cmdline = reader.string("cmdline");
-  if (cmdline !== undefined) return cmdline;
-  if (root === undefined) return extra;
-  return extra === undefined ? `root=${root}` : `root=${root} ${extra}`;
+  if (cmdline !== undefined) {
+    const unused = ["root", "extra"].flatMap((key) => cfg.get(key) ?? []);
+    for (const setting of unused)
+      reader.warn(setting, "cmdline takes its place: put it there, or rename cmdline to extra");
+    return cmdline;
+  }
+  const parts = [byDefault, root === undefined ? undefined : `root=${root}`, extra];
+  return parts.filter((part) => part !== undefined).join(" ") || undefined;
 }
 
 function readActions(reader: SettingReader): Pick<DomainConfig, "onPoweroff" | "onReboot" | "onCrash" | "onWatchdog"> {

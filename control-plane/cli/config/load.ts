@@ -5,6 +5,7 @@ import type { DomainConfig } from "../../api/index.js";
 import { applyOverrides, CfgSyntaxError, isOverride, parseCfg } from "../cfg/index.js";
 import { fileError, usageError } from "../errors.js";
 import { withPath } from "../image-paths.js";
+import { say } from "../output.js";
 import { type ConfigDefaults, type ConfigResult, type DomainPlan, planDomain } from "./config.js";
 
 /** The arguments of `run` and `create`, sorted. */
@@ -40,6 +41,7 @@ function planOf(work: () => ConfigResult): DomainPlan {
   try {
     const result = work();
     if (!result.ok) throw usageError(result.problems.join("\n"));
+    for (const warning of result.warnings) say(warning);
     return result.plan;
   } catch (error) {
     if (error instanceof CfgSyntaxError) throw usageError(error.message);

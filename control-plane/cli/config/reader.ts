@@ -13,6 +13,8 @@ export interface Range {
 
 export class SettingReader {
   readonly problems: string[] = [];
+  /** What is no mistake, and probably not meant. */
+  readonly warnings: string[] = [];
 
   constructor(private readonly cfg: Cfg) {}
 
@@ -22,6 +24,10 @@ export class SettingReader {
 
   complain(setting: Setting, problem: string): void {
     this.problems.push(`${formatPosition(setting.value.at)}: ${setting.key}: ${problem}`);
+  }
+
+  warn(setting: Setting, warning: string): void {
+    this.warnings.push(`${formatPosition(setting.value.at)}: ${setting.key}: ${warning}`);
   }
 
   string(key: string): string | undefined {

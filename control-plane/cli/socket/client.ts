@@ -6,7 +6,9 @@ import {
   type CaptureTarget,
   type ConsoleSession,
   type HostApi,
-  HostError,
+  hostErrorOf,
+  type Progress,
+  type TellProgress,
 } from "../../api/index.js";
 import { CliError, Exit } from "../errors.js";
 import { Connection } from "./connection.js";
@@ -112,15 +114,25 @@ class Caller {
 
   /** A call whose callback gets what the host sends. Returns the stream's number. */
   async callWithStream<T>(method: string, params: readonly unknown[], onValue: (value: T) => void): Promise<number> {
-    const stream = this.#nextId++;
-    this.#streams.set(stream, onValue as (value: unknown) => void);
+    const stream = this.openStream(onValue);
     try {
       await this.call(method, [stream, ...params]);
     } catch (error) {
-      this.#streams.delete(stream);
+      this.closeStream(stream);
       throw error;
     }
     return stream;
+  }
+
+  /** A stream that a call is to name. */
+  openStream<T>(onValue: (value: T) => void): number {
+    const stream = this.#nextId++;
+    this.#streams.set(stream, onValue as (value: unknown) => void);
+    return stream;
+  }
+
+  closeStream(stream: number): void {
+    this.#streams.delete(stream);
   }
 
   /** Tells the host something about a stream. */
@@ -141,7 +153,7 @@ class Caller {
     const waiting = this.#waiting.get(id ?? 0);
     if (!waiting) return;
     this.#waiting.delete(id!);
-    if (error) waiting.reject(new HostError(error.data ?? "internal", error.message));
+    if (error) waiting.reject(hostErrorOf(error.data?.code ?? "internal", error.message, error.data?.next));
     else waiting.resolve(result);
   }
 
@@ -196,8 +208,7 @@ function remoteHost(caller: Caller, pid: number): RemoteHost {
     networks: call("networks"),
     capture: (target, onData, options) => capture(caller, target, onData, options),
     image: ((name: string, ...params: unknown[]) => caller.call("image", [name, params])) as RemoteHost["image"],
-    // Nothing on this way carries progress.
-    imageJob: ((name: string, params: unknown[]) => caller.call("image", [name, params])) as RemoteHost["imageJob"],
+    imageJob: ((name, params, onProgress) => imageJob(caller, name, params, onProgress)) as RemoteHost["imageJob"],
     trigger: none("trigger"),
     dumpCore: (domid, onChunk) => dumpCore(caller, domid, onChunk),
     attachConsole: async (domid, kind, onData) =>
@@ -212,6 +223,24 @@ function remoteHost(caller: Caller, pid: number): RemoteHost {
     subscribe: async (listener) => ending(caller, await caller.callWithStream("subscribe", [], listener)),
     close: async () => caller.end(),
   };
+}
+
+/** The answer comes when the host is done; a "no" to its progress only asks it to give up. */
+async function imageJob(
+  caller: Caller,
+  name: string,
+  params: readonly unknown[],
+  onProgress: TellProgress,
+): Promise<void> {
+  const stream = caller.openStream<Progress>(async (progress) => {
+    const goesOn = await Promise.resolve(onProgress(progress)).catch(() => false);
+    if (!goesOn) caller.notify("end", stream);
+  });
+  try {
+    await caller.call("imageJob", [stream, name, params]);
+  } finally {
+    caller.closeStream(stream);
+  }
 }
 
 /** Chunks are handled one after the other; the call ends when the last has been. */

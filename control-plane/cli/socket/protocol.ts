@@ -6,7 +6,7 @@
  */
 import type { HostErrorShape } from "../../api/index.js";
 
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 
 export interface Request {
   readonly jsonrpc: "2.0";
@@ -31,8 +31,8 @@ export interface Response {
 export interface RpcError {
   readonly code: number;
   readonly message: string;
-  /** HostError's code. */
-  readonly data?: HostErrorShape["code"];
+  /** What makes it a HostError. */
+  readonly data?: { readonly code: HostErrorShape["code"]; readonly next?: string };
 }
 
 /** Answer to "hello". */
@@ -91,6 +91,7 @@ export const METHODS: Readonly<Record<string, readonly ParamKind[]>> = {
   xenstoreList: ["text"],
   xenstoreWrite: ["text", "text"],
   xenstoreRemove: ["text"],
+  imageJob: ["stream", "text", "list"],
   dumpCore: ["stream", "domid"],
   attachConsole: ["stream", "domid", "text"],
   capture: ["stream", "object", "object?"],

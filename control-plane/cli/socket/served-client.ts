@@ -14,6 +14,7 @@ import {
   type HostApi,
   HostError,
   type PinChange,
+  type Progress,
   type SchedulingChange,
   toHostError,
   type VifChange,
@@ -106,6 +107,7 @@ export class ServedClient {
   #streamCalls(): Record<string, Call> {
     const { host } = this;
     return {
+      imageJob: ([stream, call, params]) => this.#job(stream as number, call, params),
       dumpCore: ([stream, domid]) => host.dumpCore(domid as DomId, (chunk) => this.#toStream(stream as number, chunk)),
       attachConsole: ([stream, domid, kind]) =>
         this.#open(stream as number, async (send) => {
@@ -130,6 +132,30 @@ export class ServedClient {
     if (stop === undefined) throw new ProtocolError(RpcCode.INVALID_PARAMS, `stream ${stream} is no recording`);
     this.#streams.delete(stream);
     return stop();
+  }
+
+  /** A long operation on images: its stream is its progress, and ends it when the client does, or is gone. */
+  async #job(stream: number, call: unknown, params: unknown): Promise<unknown> {
+    if (this.#streams.has(stream)) throw new ProtocolError(RpcCode.INVALID_PARAMS, `stream ${stream} is open`);
+    let wanted = true;
+    const end = () => {
+      wanted = false;
+    };
+    this.#streams.set(stream, { end });
+    try {
+      const tell = async (progress: Progress): Promise<boolean> => {
+        if (wanted) await this.#toStream(stream, progress);
+        return wanted;
+      };
+      return await (this.host.imageJob as (...params: unknown[]) => Promise<unknown>).call(
+        this.host,
+        call,
+        params,
+        tell,
+      );
+    } finally {
+      this.#streams.delete(stream);
+    }
   }
 
   async #open(stream: number, start: (send: (value: unknown) => Promise<void>) => Promise<OpenStream>): Promise<void> {
@@ -219,8 +245,8 @@ class ProtocolError extends Error {
 
 function toRpcError(error: unknown): RpcError {
   if (error instanceof ProtocolError) return { code: error.rpcCode, message: error.message };
-  const { code, message } = toHostError(error);
-  return { code: RpcCode.HOST_ERROR, message, data: code };
+  const { code, message, next } = toHostError(error);
+  return { code: RpcCode.HOST_ERROR, message, data: { code, ...(next === undefined ? {} : { next }) } };
 }
 
 function oneOf<T extends string>(value: unknown, choices: readonly T[]): T {

@@ -5,7 +5,14 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type ConsoleSession, type DomainConfig, type DomId, type HostApi, HostError } from "../../api/index.js";
+import {
+  type ConsoleSession,
+  type DomainConfig,
+  type DomId,
+  type HostApi,
+  HostError,
+  type TellProgress,
+} from "../../api/index.js";
 import { encodeFrame, FrameReader } from "./frame.js";
 import { connectSocket, type HostServer, type RemoteHost, serveSocket, socketAddress } from "./index.js";
 import { checkSocketFolder } from "./path.js";
@@ -33,6 +40,17 @@ class FakeHost extends EventEmitter {
     },
     dmesg: async (clear: boolean) => `cleared: ${clear}`,
     waitShutdown: () => once(this, "shutdown").then(() => ({ reason: "poweroff" as const })),
+    /** Goes on until it is told to end. */
+    imageJob: async (call: string, params: unknown[], onProgress: TellProgress) => {
+      this.asked.push([call, params]);
+      for (let doneBytes = 0; ; doneBytes++) {
+        if (params[0] === "short" && doneBytes === 3) return;
+        if (!(await onProgress({ doneBytes, totalBytes: 100 }))) break;
+        await new Promise((resolve) => setTimeout(resolve, 1));
+      }
+      this.emit("cancelled");
+      throw new HostError("bad-config", "the merge was cancelled");
+    },
     dumpCore: async (_: DomId, onChunk: (chunk: Uint8Array) => void | Promise<void>) => {
       for (const part of ["one", "two", "three"]) await onChunk(bytes(part));
     },
@@ -170,6 +188,27 @@ describe("streams", () => {
     await host.close();
     await expect.poll(() => [fake.attached, fake.watches]).toEqual([0, 0]);
     expect(await (await client()).info()).toEqual({ version: "test" });
+  });
+
+  it("long operations tell how far they are, and end when their client says so or is gone", async () => {
+    const host = await client();
+    const told: number[] = [];
+    const tell = ({ doneBytes }: { readonly doneBytes: number }) => {
+      told.push(doneBytes);
+      return doneBytes < 5;
+    };
+    await host.imageJob("coalesce", ["short"], tell);
+    expect(told).toEqual([0, 1, 2]);
+    await expect(host.imageJob("coalesce", ["long"], tell)).rejects.toMatchObject({
+      message: "the merge was cancelled",
+    });
+    expect(told.slice(0, 9)).toEqual([0, 1, 2, 0, 1, 2, 3, 4, 5]);
+    const cancelled = once(fake, "cancelled");
+    void host.imageJob("convert", ["long", "b.vhd", { kind: "raw" }], () => true).catch(() => undefined);
+    await expect.poll(() => fake.asked.length).toBe(3);
+    await host.close();
+    await cancelled;
+    expect(fake.asked.at(-1)).toEqual(["convert", ["long", "b.vhd", { kind: "raw" }]]);
   });
 
   it("an unknown console is refused", async () => {

@@ -3,6 +3,7 @@ import { seconds, wholeNumber } from "./values.js";
 import type { Verb } from "./verb.js";
 
 const SNAPLEN_MAX = 262_144;
+const PORT_MAX = 65_535;
 
 export const NETWORK_VERBS: readonly Verb[] = [
   {
@@ -87,5 +88,24 @@ where there is one. Large segments, which guests pass to each other whole, are r
       ["network-capture --network nat out.pcapng", "all that goes out and comes in"],
     ],
     load: async () => (await import("../commands/network-capture.js")).networkCapture,
+  },
+  {
+    name: "relay",
+    summary: "open sockets for guests that run in a page",
+    details: `A page has no sockets; guests in it reach more than web servers that allow it through a relay (Wisp over WebSocket), until
+Ctrl-C. Only pages of this computer may use it, and nothing of its loopback can be reached by it, unless you say otherwise.`,
+    options: [
+      { flags: "--port <n>", text: "where to listen (default: 8081; 0 is any)", parse: wholeNumber(0, PORT_MAX) },
+      { flags: "--host <address>", text: "at which address (default: 127.0.0.1)" },
+      { flags: "--token <text>", text: "clients must know it: it is the path of the relay's address" },
+      { flags: "--origin <url...>", text: 'pages that may use it, as in https://example.org; "*" is all' },
+      { flags: "--allow-host-loopback", text: "guests reach servers of this computer's 127.0.0.1 at 10.0.2.2" },
+      { flags: "--no-private-networks", text: "guests reach no private networks (10.0.0.0/8 and the like)" },
+    ],
+    examples: [
+      ["relay", "then open the page with ?relay=ws://127.0.0.1:8081/"],
+      ["relay --origin https://example.org --no-private-networks", "for a page that others host"],
+    ],
+    load: async () => (await import("../commands/relay.js")).relay,
   },
 ];

@@ -73,8 +73,16 @@ export const VHD_VERBS: readonly Verb[] = [
     arguments: "<image> <snapshot>",
     summary: "keep what a disk holds now under another name, also while a guest uses it",
     details: `The image goes on under its own name, over the snapshot: configurations stay as they are. The snapshot is what a power
-cut at that moment would have left; "sync" in the guest first leaves less for its file system to repeat.`,
-    examples: [["vhd snapshot disk.vhd before-upgrade.vhd", "the guest waits for nothing"]],
+cut at that moment would have left. With --quiesce the guest freezes its file systems for that moment, so that none of them has
+anything to repeat; it needs Xenolith's freeze-agent for that, which the default guest has. Where it cannot, no snapshot is taken.`,
+    options: [
+      { flags: "--quiesce", text: "freeze the guest's file systems meanwhile, or fail" },
+      { flags: "--try-quiesce", text: "freeze them if that can be, and say so if not" },
+    ],
+    examples: [
+      ["vhd snapshot disk.vhd before-upgrade.vhd", "the guest waits for nothing"],
+      ["vhd snapshot --quiesce disk.vhd backup.vhd", "its file systems are clean"],
+    ],
     load: async () => (await commands()).snapshot,
   },
   {
@@ -124,6 +132,24 @@ clones stand on one parent, which may not be written to from then on.`,
       ["vhd convert -t raw disk.vhd disk.img", "a chain becomes one raw file"],
     ],
     load: async () => (await commands()).convert,
+  },
+  {
+    name: "rename",
+    alias: "mv",
+    arguments: "<image> <name>",
+    summary: "give an image another name; those that stand on it find it there",
+    details:
+      "Within its folder, and only while no guest uses it or what stands on it. The ending stays: it tells the format.",
+    examples: [["vhd rename monday.vhd golden.vhd", "its clones stand on golden.vhd"]],
+    load: async () => (await commands()).rename,
+  },
+  {
+    name: "set-parent",
+    arguments: "<image> <parent>",
+    summary: "say where the parent of an image is, after it was moved by other means",
+    details: "It must be the very parent that the image was made for.",
+    examples: [["vhd set-parent web1.vhd base/golden.vhd", "web1.vhd can be used again"]],
+    load: async () => (await commands()).setParent,
   },
   {
     name: "remove",

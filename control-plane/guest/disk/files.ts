@@ -1,6 +1,6 @@
 // What a disk's root file system has beside the packages' own files: where it is merged, init, and who there is.
 import { type ArchiveEntry, encodeUtf8, S_IFDIR, S_IFLNK, S_IFREG } from "../../formats/index.js";
-import { DHCP_SCRIPT, NETUP_SCRIPT } from "../rootfs/index.js";
+import { DHCP_SCRIPT, FREEZE_AGENT, NETUP_SCRIPT } from "../rootfs/index.js";
 
 /** Folders of the root that are links into /usr, as in every Debian since bookworm. */
 const MERGED = ["bin", "sbin", "lib", "lib64"];
@@ -20,6 +20,7 @@ const file = (path: string, text: string, mode = 0o644): ArchiveEntry => ({
 
 const INITTAB = `::sysinit:/etc/init.d/rcS
 ::respawn:-/bin/bash
+::once:/usr/sbin/freeze-agent
 ::ctrlaltdel:/sbin/reboot
 ::shutdown:/bin/umount -a -r
 `;
@@ -59,6 +60,7 @@ export function ownEntries(): ArchiveEntry[] {
     link("usr/bin/awk", "mawk"),
     link("etc/mtab", "../proc/self/mounts"),
     ...["reboot", "poweroff", "halt"].map((name) => link(`usr/sbin/${name}`, "../bin/busybox")),
+    file("usr/sbin/freeze-agent", FREEZE_AGENT, 0o755),
     file("etc/inittab", INITTAB),
     file("etc/init.d/rcS", RC_SYSINIT, 0o755),
     file("etc/netup", NETUP_SCRIPT, 0o755),

@@ -5,6 +5,8 @@
 
 /** How a line begins that reports the exit status of `xl.exec` or `xl.run`. */
 export const EXEC_STATUS_PREFIX = "xl.exec: exit status ";
+/** The command's status where its root could not be mounted: that of chroot(1) when it fails itself. */
+const NO_ROOT_STATUS = 125;
 
 /** /init: process 1 until it hands over to busybox init. */
 export const INIT_SCRIPT = `#!/bin/sh
@@ -13,7 +15,8 @@ export const INIT_SCRIPT = `#!/bin/sh
 #   xl.exec="COMMAND"   run COMMAND, print "${EXEC_STATUS_PREFIX}N", power off
 #   xl.run=BASE64       the same for a script in base64, which may hold any character
 #   xl.modules=A,B      load these modules too
-#   root=/dev/xvda      go on in the file system of that disk; rootfstype=, rootflags=, ro and init= as the kernel has them
+#   root=/dev/xvda      go on in the file system of that disk, or run the command there without its init;
+#                       rootfstype=, rootflags=, ro and init= as the kernel has them
 export PATH=/bin HOME=/root
 mount -a
 mkdir /dev/pts
@@ -25,14 +28,15 @@ read -r hostname </etc/hostname
 echo "$hostname" >/proc/sys/kernel/hostname
 tty=\${consoles##* }
 
-modules= network=
+modules= disks= network=
 while read -r module _; do
   case $module in '' | '#'*) ;; *) modules="$modules $module" ;; esac
 done </etc/modules
 for device in /sys/bus/xen/devices/*; do
   case \${device##*/} in
-    vbd-*) modules="$modules xen-blkfront" ;;
+    vbd-*) modules="$modules xen-blkfront" disks=1 ;;
     vif-*) modules="$modules xen-netfront" network=yes ;;
+    vif2-*) network=yes ;;
   esac
 done
 case " $cmdline" in *' xl.modules='*)
@@ -53,20 +57,6 @@ for word in $cmdline; do
   esac
 done
 [ -z "$modules" ] || modprobe -a $modules
-if [ -n "$root" ]; then
-  # The kernel may have it built in.
-  modprobe -q "$fstype"
-  tries=0
-  while [ ! -b "$root" ] && [ $((tries += 1)) -le 50 ]; do sleep 0.1; done
-  mkdir /newroot
-  if mount -t "$fstype" -o "$access$flags" "$root" /newroot; then
-    for folder in dev proc sys run; do mount --move /$folder /newroot/$folder; done
-    umount /tmp
-    exec switch_root /newroot "$next"
-  fi
-  echo "init: $root cannot be mounted as $fstype: a shell here instead"
-fi
-
 command=
 script=
 case " $cmdline" in
@@ -80,17 +70,51 @@ if [ -n "$script" ]; then
   echo "$script" | base64 -d >/run/xl.run
   command='. /run/xl.run'
 fi
+# Runs the command in front of which it stands, tells its status, and ends the guest.
+finish() {
+  "$@"
+  echo "${EXEC_STATUS_PREFIX}$?"
+  sync
+  # Nothing of the disk is to be repeated at the next mount, unless somebody still writes to it.
+  [ -z "$root" ] || mount -o remount,ro "$root" /newroot 2>/dev/null
+  poweroff -f
+}
+
+if [ -n "$root" ]; then
+  # The kernel may have it built in.
+  modprobe -q "$fstype"
+  tries=0
+  while [ ! -b "$root" ] && [ $((tries += 1)) -le 50 ]; do sleep 0.1; done
+  mkdir /newroot
+  if mount -t "$fstype" -o "$access$flags" "$root" /newroot; then
+    for folder in dev proc sys run tmp; do mount --move /$folder /newroot/$folder; done
+    if [ -n "$command" ]; then
+      read -r hostname </newroot/etc/hostname && echo "$hostname" >/newroot/proc/sys/kernel/hostname
+      export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+      [ -z "$network" ] || [ ! -x /newroot/etc/netup ] || chroot /newroot /etc/netup once
+      # With its path: of a bare "sh" busybox would take its own.
+      finish chroot /newroot /bin/sh -c "cd; $command"
+    fi
+    umount /newroot/tmp
+    exec switch_root /newroot "$next"
+  fi
+  if [ -n "$command" ]; then
+    echo "init: $root cannot be mounted as $fstype: the command is not run"
+    finish sh -c "exit ${NO_ROOT_STATUS}"
+  fi
+  echo "init: $root cannot be mounted as $fstype: a shell here instead"
+fi
 if [ -n "$command" ]; then
   [ -z "$network" ] || /etc/netup once
   cd /root
-  sh -c "$command"
-  echo "${EXEC_STATUS_PREFIX}$?"
-  poweroff -f
+  finish sh -c "$command"
 fi
 
 echo "$tty::respawn:-/bin/sh" >/etc/inittab
 echo "::ctrlaltdel:/bin/reboot" >>/etc/inittab
 echo "::respawn:/bin/uevent /etc/uevent" >>/etc/inittab
+# After the shell: nobody waits for it.
+[ -z "$disks" ] || echo "::once:/sbin/freeze-agent" >>/etc/inittab
 echo
 echo "Welcome to Xenolith: Debian's Linux $release with busybox on $tty."
 echo "Everything lives in memory. 'poweroff' stops the guest, 'busybox --list' shows its commands."
@@ -103,7 +127,10 @@ exec /bin/init
 export const UEVENT_SCRIPT = `#!/bin/sh
 case $ACTION:$SUBSYSTEM in
   # A disk or an interface that is attached while the guest runs.
-  add:xen) modprobe -q "$MODALIAS" ;;
+  add:xen)
+    modprobe -q "$MODALIAS"
+    [ "$MODALIAS" != xen:vbd ] || setsid /sbin/freeze-agent </dev/null >/dev/null 2>&1 &
+    ;;
   add:net) case $INTERFACE in eth*) /etc/netup "$INTERFACE" ;; esac ;;
   add:cpu) [ "$(cat "/sys$DEVPATH/online")" = 1 ] || echo 1 >"/sys$DEVPATH/online" ;;
 esac

@@ -8,7 +8,7 @@ keep=
 if [ "$1" = once ]; then keep=-nq; shift; fi
 busybox ip link set lo up
 if [ $# -eq 0 ]; then
-  for device in /sys/bus/xen/devices/vif-*; do
+  for device in /sys/bus/xen/devices/vif*-*; do
     # The driver makes the interface when the back end has answered.
     tries=0
     while [ ! -e "$device/net" ] && [ $((tries += 1)) -le 50 ]; do busybox sleep 0.1; done
@@ -27,8 +27,15 @@ done
 /** /etc/udhcpc.script: what DHCP found out becomes the interface's. */
 export const DHCP_SCRIPT = `#!/bin/sh
 case $1 in
-  deconfig) busybox ip -4 addr flush dev "$interface" ;;
+  deconfig)
+    # What somebody else gave the interface stays.
+    if [ -e "/run/dhcp.$interface" ]; then
+      busybox ip -4 addr flush dev "$interface"
+      busybox rm "/run/dhcp.$interface"
+    fi
+    ;;
   bound | renew)
+    : >"/run/dhcp.$interface"
     busybox ip addr replace "$ip/\${mask:-24}" broadcast + dev "$interface"
     [ -z "$mtu" ] || busybox ip link set "$interface" mtu "$mtu"
     # Of several ways out the first interface's is taken.

@@ -1,14 +1,14 @@
 /** What the parts of the network share: who is there, the way out to guests, and the counters. */
 import type { Clock } from "../../util/index.js";
 import { MOST_FRAME_BYTES, type Packet } from "../packet.js";
-import { icmpError, type Reason } from "./codec/icmp.js";
+import { icmpError, type Reason, readUnreachable } from "./codec/icmp.js";
 import type { DhcpServer } from "./dhcp-server.js";
 import type { DnsForwarder } from "./dns-forwarder.js";
 import type { Echo } from "./echo.js";
 import type { Forwards } from "./forwards.js";
 import type { GuestAddress, Guests } from "./guests.js";
 import type { Neighbours } from "./neighbours.js";
-import { GATEWAY, GATEWAY6 } from "./network.js";
+import { GATEWAY, GATEWAY6, sameAddress } from "./network.js";
 import type { Output } from "./output.js";
 import type { Reassembly } from "./reassembly.js";
 import type { TcpEngine } from "./tcp-engine.js";
@@ -54,6 +54,13 @@ export class Scratch {
     packet.copyTo(this.#bytes, 0, 0, packet.length);
     return this.#bytes.subarray(0, packet.length);
   }
+}
+
+/** A guest says that a packet of ours found nobody: it may say so of its own connections only. */
+export function unreachable(core: Core, sender: GuestAddress, message: Uint8Array): void {
+  const quoted = readUnreachable(sender.bytes.length === 4 ? 4 : 6, message);
+  if (quoted === null || !sameAddress(quoted.destination, sender.bytes)) return;
+  core.tcp.unreachable(sender.bytes, quoted.destinationPort, quoted.source, quoted.sourcePort);
 }
 
 /** Sends an error about `packet`, which begins with its IP header, to the guest that sent it. */

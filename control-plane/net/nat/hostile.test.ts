@@ -1,7 +1,7 @@
 /** Guests that send anything: the network never throws, stays within its bounds, and serves the next guest. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { sumBytes } from "./codec/checksum.js";
+import { sumBytes } from "../sum.js";
 import { putU16 } from "./codec/numbers.js";
 import { NAT_LIMITS, type NatLimits } from "./index.js";
 import { type Bench, bench, bytesOfHex, hexOf } from "./testing/fakes.js";
@@ -41,7 +41,7 @@ function mutate(name: keyof typeof FRAMES, changes: readonly Change[], isRepaire
   if (isRepaired && frame.length >= 34 && frame[12] === 8 && frame[13] === 0) {
     const bytes = Math.min(frame.length - 14, (frame[14]! & 15) * 4);
     putU16(frame, 24, 0);
-    putU16(frame, 24, ~sumBytes(frame, 14, bytes) & 0xffff);
+    putU16(frame, 24, ~sumBytes(frame, 14, 14 + bytes) & 0xffff);
   }
   return frame;
 }

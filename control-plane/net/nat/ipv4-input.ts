@@ -1,9 +1,11 @@
 /** Packets of IPv4 from guests. */
+
+import { ETHERNET_BYTES, IpProtocol } from "../offload/index.js";
 import { Packet } from "../packet.js";
 import { ICMP_BYTES, Icmp } from "./codec/icmp.js";
 import { Ipv4Header, writeIpv4 } from "./codec/ipv4.js";
-import { ETHERNET_BYTES, IPV4_BYTES, Protocol } from "./codec/numbers.js";
-import { type Core, sendError } from "./core.js";
+import { IPV4_BYTES } from "./codec/numbers.js";
+import { type Core, sendError, unreachable } from "./core.js";
 import { echoReply } from "./echo.js";
 import type { Guest, GuestAddress } from "./guests.js";
 import { ANY, isGuestAddress, isInside, isOutside, isRouter, sameAddress } from "./network.js";
@@ -34,7 +36,7 @@ export class Ipv4Input {
   /** Null for one that has no address yet, undefined for one that may not use the one that it uses. */
   #sender(guest: Guest): GuestAddress | null | undefined {
     const { source } = this.#ip;
-    if (sameAddress(source, ANY)) return this.#ip.protocol === Protocol.UDP ? null : undefined;
+    if (sameAddress(source, ANY)) return this.#ip.protocol === IpProtocol.UDP ? null : undefined;
     if (!isGuestAddress(source)) return undefined;
     const sender = this.core.guests.learn(guest, source);
     if (sender === null) return undefined;
@@ -61,7 +63,7 @@ export class Ipv4Input {
     const ip = this.#ip;
     const { destination, protocol } = ip;
     if (sender === null || isGroup(destination)) {
-      if (protocol === Protocol.UDP) udpInput(this.core, packet, ip, guest, sender);
+      if (protocol === IpProtocol.UDP) udpInput(this.core, packet, ip, guest, sender);
       return;
     }
     // Guests reach each other through the switch.
@@ -76,13 +78,13 @@ export class Ipv4Input {
       return;
     }
     switch (protocol) {
-      case Protocol.TCP:
+      case IpProtocol.TCP:
         this.#tcp(packet);
         return;
-      case Protocol.UDP:
+      case IpProtocol.UDP:
         udpInput(this.core, packet, ip, guest, sender);
         return;
-      case Protocol.ICMP:
+      case IpProtocol.ICMP:
         this.#icmp(packet, sender);
         return;
       default:
@@ -94,8 +96,7 @@ export class Ipv4Input {
   #tcp(packet: Packet): void {
     const { core } = this;
     const ip = this.#ip;
-    const isVouched = packet.partialChecksum || packet.dataValidated;
-    if (!isVouched && !isChecksumGood(packet, core.scratch.copy(packet), ip, Protocol.TCP, ip.end - ip.payload)) {
+    if (!isChecksumGood(packet, ip, IpProtocol.TCP)) {
       core.counters.badChecksum++;
       return;
     }
@@ -110,12 +111,13 @@ export class Ipv4Input {
       core.counters.malformed++;
       return;
     }
-    if (!isChecksumGood(packet, frame, ip, Protocol.ICMP, ip.end - ip.payload)) {
+    if (!isChecksumGood(packet, ip, IpProtocol.ICMP)) {
       core.counters.badChecksum++;
       return;
     }
-    if (frame[ip.payload] !== Icmp.ECHO || frame[ip.payload + 1] !== 0) return;
     const message = frame.slice(ip.payload, ip.end);
+    if (message[0] === Icmp.UNREACHABLE) unreachable(core, sender, message);
+    if (message[0] !== Icmp.ECHO || message[1] !== 0) return;
     if (isRouter(ip.destination)) {
       const route = { mac: sender.guest.mac, source: ip.destination, destination: sender.bytes };
       core.output.icmp(route, echoReply(message, 4));

@@ -1,9 +1,11 @@
 /** Packets of IPv6 from guests. */
+
+import { ETHERNET_BYTES, IpProtocol } from "../offload/index.js";
 import { Packet } from "../packet.js";
 import { ICMP_BYTES, Icmpv6, type Reason } from "./codec/icmp.js";
 import { Ipv6Header, writeIpv6 } from "./codec/ipv6.js";
-import { ETHERNET_BYTES, IPV6_BYTES, Protocol } from "./codec/numbers.js";
-import { type Core, sendError } from "./core.js";
+import { IPV6_BYTES } from "./codec/numbers.js";
+import { type Core, sendError, unreachable } from "./core.js";
 import { echoReply } from "./echo.js";
 import type { Guest, GuestAddress } from "./guests.js";
 import type { NdpInput } from "./ndp-input.js";
@@ -41,7 +43,7 @@ export class Ipv6Input {
   /** Null for one that has no address yet, undefined for one that may not use the one that it uses. */
   #sender(guest: Guest): GuestAddress | null | undefined {
     const { source } = this.#ip;
-    if (sameAddress(source, ANY6)) return this.#ip.protocol === Protocol.ICMPV6 ? null : undefined;
+    if (sameAddress(source, ANY6)) return this.#ip.protocol === IpProtocol.ICMPV6 ? null : undefined;
     if (!isGuestAddress(source)) return undefined;
     const sender = this.core.guests.learn(guest, source);
     if (sender === null) return undefined;
@@ -68,13 +70,13 @@ export class Ipv6Input {
   #deliver(packet: Packet, guest: Guest, sender: GuestAddress | null): void {
     const ip = this.#ip;
     const { destination, protocol } = ip;
-    if (protocol === Protocol.ICMPV6) {
+    if (protocol === IpProtocol.ICMPV6) {
       this.#icmp(packet, guest, sender);
       return;
     }
     if (sender === null) return;
     if (isGroup(destination)) {
-      if (protocol === Protocol.UDP) udpInput(this.core, packet, ip, guest, sender);
+      if (protocol === IpProtocol.UDP) udpInput(this.core, packet, ip, guest, sender);
       return;
     }
     // Guests reach each other through the switch.
@@ -88,13 +90,13 @@ export class Ipv6Input {
       return;
     }
     switch (protocol) {
-      case Protocol.TCP:
+      case IpProtocol.TCP:
         this.#tcp(packet);
         return;
-      case Protocol.UDP:
+      case IpProtocol.UDP:
         udpInput(this.core, packet, ip, guest, sender);
         return;
-      case Protocol.NONE:
+      case IpProtocol.NONE:
         return;
       default:
         this.#error(packet, sender, "protocol", NEXT_HEADER_AT);
@@ -111,8 +113,7 @@ export class Ipv6Input {
   #tcp(packet: Packet): void {
     const { core } = this;
     const ip = this.#ip;
-    const isVouched = packet.partialChecksum || packet.dataValidated;
-    if (!isVouched && !isChecksumGood(packet, core.scratch.copy(packet), ip, Protocol.TCP, ip.end - ip.payload)) {
+    if (!isChecksumGood(packet, ip, IpProtocol.TCP)) {
       core.counters.badChecksum++;
       return;
     }
@@ -127,11 +128,12 @@ export class Ipv6Input {
       core.counters.malformed++;
       return;
     }
-    if (!isChecksumGood(packet, frame, ip, Protocol.ICMPV6, ip.end - ip.payload)) {
+    if (!isChecksumGood(packet, ip, IpProtocol.ICMPV6)) {
       core.counters.badChecksum++;
       return;
     }
     const message = frame.slice(ip.payload, ip.end);
+    if (message[0] === Icmpv6.UNREACHABLE && sender !== null) unreachable(core, sender, message);
     if (message[0] !== Icmpv6.ECHO) {
       // What came through a router cannot be about neighbours: [RFC 4861] 7.1.
       if (ip.hopLimit === 255) this.ndp.input(guest, sender, ip.source, message);

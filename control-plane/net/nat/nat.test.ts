@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { parseIp, parseMac } from "../addresses.js";
 import { Packet } from "../packet.js";
+import { sumBytes } from "../sum.js";
 import { bench, bytesOfHex, FakeStream, hexOf } from "./testing/fakes.js";
 import { FRAMES } from "./testing/frames.js";
 
@@ -325,6 +326,27 @@ describe("TCP", () => {
     wire.isFull = false;
     nat.resume();
     expect(tcp.resumed).toBe(1);
+  });
+
+  it("hears when a guest says that nobody is at its end, of its own connections alone", () => {
+    const { send, tcp } = bench();
+    // What a guest's ICMP quotes is the segment that it got, behind the frame's header.
+    const segment = bytesOfHex(FRAMES.tcpSegment).subarray(14);
+    const error = (quoted: Uint8Array): Uint8Array => {
+      const frame = Uint8Array.of(...bytesOfHex(FRAMES.echo).subarray(0, 34), 3, 3, 0, 0, 0, 0, 0, 0, ...quoted);
+      frame.set([0, frame.length - 14], 16);
+      frame.fill(0, 24, 26);
+      const sum = ~sumBytes(frame, 14, 34) & 0xffff;
+      frame.set([sum >>> 8, sum & 255], 24);
+      return frame;
+    };
+    send(error(segment), true);
+    expect(tcp.forgotten).toEqual(["10.0.2.15 1000 192.0.2.1 80"]);
+    const foreign = segment.slice();
+    foreign[19] = 16;
+    send(error(foreign), true);
+    send(error(segment.subarray(0, 22)), true);
+    expect(tcp.forgotten.length).toBe(1);
   });
 
   it("asks for a MAC that it does not know", () => {

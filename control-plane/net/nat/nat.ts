@@ -5,23 +5,14 @@
  */
 import type { Clock, Random } from "../../util/index.js";
 import { formatIp, formatMac, parseIp } from "../addresses.js";
+import { ETHERNET_BYTES, EtherType, IpProtocol } from "../offload/index.js";
 import type { Listener, Outside, OutsideError } from "../outside/index.js";
 import type { Packet } from "../packet.js";
 import type { Station, Wire } from "../station.js";
 import type { Reason } from "./codec/icmp.js";
 import { writeIpv4 } from "./codec/ipv4.js";
 import { writeIpv6 } from "./codec/ipv6.js";
-import {
-  ETHERNET_BYTES,
-  EtherType,
-  holds,
-  IPV4_BYTES,
-  IPV6_BYTES,
-  Protocol,
-  putU16,
-  UDP_BYTES,
-  u16,
-} from "./codec/numbers.js";
+import { holds, IPV4_BYTES, IPV6_BYTES, putU16, UDP_BYTES, u16 } from "./codec/numbers.js";
 import { type Core, type NatCounters, Scratch, sendError } from "./core.js";
 import { DhcpServer } from "./dhcp-server.js";
 import { type Asker, DnsForwarder } from "./dns-forwarder.js";
@@ -39,7 +30,8 @@ import { BROADCAST, DNS, GATEWAY, GATEWAY6, isDns, isGateway, isOutside, MASK, R
 import { Output } from "./output.js";
 import { Reassembly } from "./reassembly.js";
 import { Router } from "./router.js";
-import type { TcpEngine, TcpParts } from "./tcp-engine.js";
+import type { TcpParts } from "./tcp/index.js";
+import type { TcpEngine } from "./tcp-engine.js";
 import { UdpFlows } from "./udp-flows.js";
 
 const SWEEP_MS = 5000;
@@ -404,7 +396,7 @@ function quotedDatagram(
   const isIpv4 = source.length === 4;
   const at = isIpv4 ? IPV4_BYTES : IPV6_BYTES;
   const packet = new Uint8Array(at + UDP_BYTES);
-  const fields = { source, destination, protocol: Protocol.UDP };
+  const fields = { source, destination, protocol: IpProtocol.UDP };
   if (isIpv4) writeIpv4(packet, 0, fields, UDP_BYTES);
   else writeIpv6(packet, 0, fields, UDP_BYTES);
   putU16(packet, at, port);

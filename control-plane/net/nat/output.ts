@@ -2,21 +2,15 @@
  * Frames for guests, built in one buffer that is used again for each: whoever receives one copies it during the call.
  * UDP's checksum is left to the receiver, as a large segment's cutting is, unless the datagram must be fragmented.
  */
+
+import { ETHERNET_BYTES, EtherType, IpProtocol } from "../offload/index.js";
 import { GsoType, MOST_FRAME_BYTES, Packet } from "../packet.js";
 import type { Wire } from "../station.js";
-import { checksumOf, sumBytes, sumPseudoHeader } from "./codec/checksum.js";
+import { sumBytes } from "../sum.js";
+import { checksumOf, sumPseudoHeader } from "./codec/checksum.js";
 import { writeIpv4 } from "./codec/ipv4.js";
 import { FRAGMENT_HEADER_BYTES, writeIpv6 } from "./codec/ipv6.js";
-import {
-  ETHERNET_BYTES,
-  EtherType,
-  IPV4_BYTES,
-  IPV6_BYTES,
-  Protocol,
-  putU16,
-  putU32,
-  UDP_BYTES,
-} from "./codec/numbers.js";
+import { IPV4_BYTES, IPV6_BYTES, putU16, putU32, UDP_BYTES } from "./codec/numbers.js";
 import { ROUTER_MAC } from "./network.js";
 
 /** Where checksums are in their headers. */
@@ -57,10 +51,10 @@ export class Output {
     const length = header.length + (payload?.length ?? 0);
     const isIpv4 = to.source.length === 4;
     if (length > MOST_IPV4_PAYLOAD) return true;
-    const at = this.#network(to, Protocol.TCP, length);
+    const at = this.#network(to, IpProtocol.TCP, length);
     this.#bytes.set(header, at);
     if (payload !== null) this.#bytes.set(payload, at + header.length);
-    putU16(this.#bytes, at + TCP_CHECKSUM_AT, sumPseudoHeader(to.source, to.destination, Protocol.TCP, length));
+    putU16(this.#bytes, at + TCP_CHECKSUM_AT, sumPseudoHeader(to.source, to.destination, IpProtocol.TCP, length));
     this.#packet.wrap(this.#cut(at + length));
     this.#packet.partialChecksum = true;
     if (payload !== null && gsoSize > 0 && payload.length > gsoSize) {
@@ -73,13 +67,13 @@ export class Output {
   udp(to: Route, sourcePort: number, destinationPort: number, payload: Uint8Array): void {
     const length = UDP_BYTES + payload.length;
     if (length > MOST_IPV4_PAYLOAD) return;
-    const at = this.#network(to, Protocol.UDP, length);
+    const at = this.#network(to, IpProtocol.UDP, length);
     putU16(this.#bytes, at, sourcePort);
     putU16(this.#bytes, at + 2, destinationPort);
     putU16(this.#bytes, at + 4, length);
     putU16(this.#bytes, at + 6, 0);
     this.#bytes.set(payload, at + UDP_BYTES);
-    const pseudo = sumPseudoHeader(to.source, to.destination, Protocol.UDP, length);
+    const pseudo = sumPseudoHeader(to.source, to.destination, IpProtocol.UDP, length);
     if (at - ETHERNET_BYTES + length <= this.mtu) {
       putU16(this.#bytes, at + UDP_CHECKSUM_AT, pseudo);
       this.#packet.wrap(this.#cut(at + length));
@@ -88,20 +82,20 @@ export class Output {
       return;
     }
     // 0 would say that there is none: [RFC 768].
-    putU16(this.#bytes, at + UDP_CHECKSUM_AT, checksumOf(sumBytes(this.#bytes, at, length, pseudo)) || 0xffff);
-    this.#fragments(to, Protocol.UDP, at, length);
+    putU16(this.#bytes, at + UDP_CHECKSUM_AT, checksumOf(pseudo + sumBytes(this.#bytes, at, at + length)) || 0xffff);
+    this.#fragments(to, IpProtocol.UDP, at, length);
   }
 
   /** A message of ICMP or ICMPv6, whose checksum is filled in here. */
   icmp(to: Route, message: Uint8Array, hopLimit = 64): void {
     const isIpv4 = to.source.length === 4;
-    const protocol = isIpv4 ? Protocol.ICMP : Protocol.ICMPV6;
+    const protocol = isIpv4 ? IpProtocol.ICMP : IpProtocol.ICMPV6;
     if (message.length > MOST_IPV4_PAYLOAD) return;
     const at = this.#network(to, protocol, message.length, hopLimit);
     this.#bytes.set(message, at);
     putU16(this.#bytes, at + ICMP_CHECKSUM_AT, 0);
     const pseudo = isIpv4 ? 0 : sumPseudoHeader(to.source, to.destination, protocol, message.length);
-    putU16(this.#bytes, at + ICMP_CHECKSUM_AT, checksumOf(sumBytes(this.#bytes, at, message.length, pseudo)));
+    putU16(this.#bytes, at + ICMP_CHECKSUM_AT, checksumOf(pseudo + sumBytes(this.#bytes, at, at + message.length)));
     if (at - ETHERNET_BYTES + message.length > this.mtu) {
       this.#fragments(to, protocol, at, message.length);
       return;
@@ -144,7 +138,7 @@ export class Output {
         writeIpv6(
           this.#bytes,
           ETHERNET_BYTES,
-          { ...fields, protocol: Protocol.FRAGMENT },
+          { ...fields, protocol: IpProtocol.FRAGMENT },
           FRAGMENT_HEADER_BYTES + count,
         );
         const head = ETHERNET_BYTES + IPV6_BYTES;

@@ -1,12 +1,14 @@
 /** Datagrams of guests: to the servers of the network, to the host, to the world. [RFC 768] */
 
 import { parseIp } from "../addresses.js";
+import { ETHERNET_BYTES, IpProtocol } from "../offload/index.js";
 import type { Packet } from "../packet.js";
-import { sumBytes, sumPseudoHeader } from "./codec/checksum.js";
+import { fold } from "../sum.js";
+import { sumPseudoHeader } from "./codec/checksum.js";
 import { DHCP_CLIENT_PORT, DHCP_SERVER_PORT } from "./codec/dhcp.js";
 import { DHCPV6_CLIENT_PORT, DHCPV6_SERVER_PORT, informationReply, readInformationRequest } from "./codec/dhcpv6.js";
 import { DNS_PORT } from "./codec/dns.js";
-import { ETHERNET_BYTES, Protocol, UDP_BYTES, u16 } from "./codec/numbers.js";
+import { UDP_BYTES, u16 } from "./codec/numbers.js";
 import { type Core, sendError } from "./core.js";
 import type { Guest, GuestAddress } from "./guests.js";
 import {
@@ -39,16 +41,10 @@ export interface Upper {
 }
 
 /** Whether the checksum in the transport header is right, or vouched for. */
-export function isChecksumGood(
-  packet: Packet,
-  frame: Uint8Array,
-  ip: Upper,
-  protocol: number,
-  length: number,
-): boolean {
+export function isChecksumGood(packet: Packet, ip: Upper, protocol: number, length = ip.end - ip.payload): boolean {
   if (packet.partialChecksum || packet.dataValidated) return true;
-  const pseudo = protocol === Protocol.ICMP ? 0 : sumPseudoHeader(ip.source, ip.destination, protocol, length);
-  return sumBytes(frame, ip.payload, length, pseudo) === 0xffff;
+  const pseudo = protocol === IpProtocol.ICMP ? 0 : sumPseudoHeader(ip.source, ip.destination, protocol, length);
+  return fold(pseudo + packet.sum(ip.payload, ip.payload + length)) === 0xffff;
 }
 
 /** Takes a datagram. `sender` is null while the guest has no address yet. */
@@ -62,7 +58,7 @@ export function udpInput(core: Core, packet: Packet, ip: Upper, guest: Guest, se
   }
   // IPv4 may do without: [RFC 768]; IPv6 not: [RFC 8200] 8.1.
   const isUnchecked = u16(frame, at + 6) === 0 && !packet.partialChecksum;
-  if (isUnchecked ? ip.source.length !== 4 : !isChecksumGood(packet, frame, ip, Protocol.UDP, length)) {
+  if (isUnchecked ? ip.source.length !== 4 : !isChecksumGood(packet, ip, IpProtocol.UDP, length)) {
     core.counters.badChecksum++;
     return;
   }

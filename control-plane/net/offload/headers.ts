@@ -10,6 +10,7 @@ export const IpProtocol = {
   ROUTING: 43,
   FRAGMENT: 44,
   ICMPV6: 58,
+  NONE: 59,
   DESTINATION: 60,
 } as const;
 

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { MachineMemory } from "../../core-link/index.js";
-import { GsoType, Packet } from "../packet.js";
+import { GsoType, MOST_FRAGMENTS, Packet } from "../packet.js";
 import { fold, sumBytes, sumView } from "../sum.js";
 import { be16, build, type Frame, hex, isWhole, slowSum } from "../testing/frames.js";
 import {
@@ -139,7 +139,7 @@ describe("a packet", () => {
   it("has an end: no more fragments, no more bytes than a frame may have", () => {
     const packet = new Packet(null);
     packet.begin();
-    for (let i = 0; i < 19; i++) expect(packet.add(0, 10)).toBe(true);
+    for (let i = 0; i < MOST_FRAGMENTS; i++) expect(packet.add(0, 10)).toBe(true);
     expect(packet.add(0, 1)).toBe(false);
     packet.begin();
     expect([packet.add(0, 65553), packet.add(0, 1)]).toEqual([true, false]);
@@ -301,6 +301,10 @@ describe("a large packet", () => {
     const other = large({ family: 6, payload: data(3000) }, 1000, null);
     other.gsoType = GsoType.TCPV4;
     expect([udp, other].map((packet) => new Segmenter(null).begin(packet))).toEqual([0, 0]);
+    const most = large({ family: 4, payload: data(2048 * 8) }, 8, null);
+    expect(new Segmenter(null).begin(most)).toBe(2048);
+    most.gsoSize = 7;
+    expect(new Segmenter(null).begin(most)).toBe(0);
   });
 });
 

@@ -15,6 +15,9 @@ const FLAG_CWR = 0x80;
 /** Flags that only the last segment has; the first alone has CWR. [RFC 3168] 6.1.2 */
 const LAST_FLAGS = FLAG_FIN | FLAG_PSH;
 
+/** A sender that asks for more has others work without end: no TCP cuts so small. */
+const MOST_SEGMENTS = 2048;
+
 /** Whether a packet that says to be large is one that can be cut: TCP of the family that it names. */
 export function isSegmentable(packet: Packet, headers: Headers): boolean {
   const family = packet.gsoType === GsoType.TCPV4 ? 4 : packet.gsoType === GsoType.TCPV6 ? 6 : -1;
@@ -31,13 +34,13 @@ export class Segmenter {
     this.#segment = new Packet(memory);
   }
 
-  /** Into how many segments the packet is cut; 0 when it cannot be. */
+  /** Into how many segments the packet is cut; 0 when it cannot be, or into too many. */
   begin(whole: Packet): number {
     this.#whole = whole;
     parseHeaders(whole, this.#headers);
     if (!isSegmentable(whole, this.#headers)) return 0;
     this.#count = Math.max(Math.ceil((this.#headers.end - this.#headers.payload) / whole.gsoSize), 1);
-    return this.#count;
+    return this.#count > MOST_SEGMENTS ? 0 : this.#count;
   }
 
   /** Bytes of the longest segment. */

@@ -1,6 +1,6 @@
 /**
  * The Toeplitz hash of a flow, by which receivers spread over queues: for each bit of the input that is set, the 32 bits of
- * the key that begin at its place are taken together by exclusive or. [MS-NDIS] "RSS Hashing Types"
+ * the key that begin at its place are taken together by exclusive or. [MS-RSS] "RSS Hashing Types"
  */
 import { addressBytes } from "./checksum.js";
 import type { Headers } from "./headers.js";

@@ -18,6 +18,8 @@ const ANSWERS: Readonly<Record<string, Resolution>> = {
   ENODATA: { kind: "none" },
   ENOTFOUND: NO_NAME,
   EBADNAME: NO_NAME,
+  // By `close`: nobody is to be asked any more.
+  ECANCELLED: FAILED,
 };
 
 /** Names that no server of the Internet knows: RFC 6761, RFC 6762, RFC 8375, and short ones. */
@@ -26,6 +28,11 @@ const LOCAL = /^[^.]+$|\.(localhost|local|lan|internal|localdomain|home\.arpa)$/
 export class NodeNames {
   readonly #resolver = new dns.promises.Resolver({ timeout: TRY_MS, tries: TRIES });
   #isAskingSystem = false;
+
+  /** `servers` other than the host's: "192.0.2.1:53". */
+  constructor(servers?: readonly string[]) {
+    if (servers !== undefined) this.#resolver.setServers(servers);
+  }
 
   async resolve(name: string, family: 4 | 6): Promise<Resolution> {
     if (LOCAL.test(name)) return await this.#askSystem(name, family);

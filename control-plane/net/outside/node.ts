@@ -234,7 +234,7 @@ export class NodeOutside implements Outside {
   }
 
   ping(address: string): Promise<boolean | null> {
-    return Promise.resolve(isIn(LOOPBACK, address) ? true : null);
+    return Promise.resolve(net.isIP(address) !== 0 && isIn(LOOPBACK, address) ? true : null);
   }
 
   listen(

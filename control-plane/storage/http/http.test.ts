@@ -57,7 +57,7 @@ class TestServer {
 }
 
 let server: TestServer;
-afterEach(() => server.stop());
+afterEach(() => server?.stop());
 
 const waits: number[] = [];
 const quick: HttpFileOptions = {
@@ -70,6 +70,57 @@ async function readAll(file: HttpFile, at: number, length: number): Promise<Uint
   await file.read(at, [bytes.subarray(0, 100), bytes.subarray(100)]);
   return bytes;
 }
+
+describe("a server of another origin than the page's", () => {
+  const PAGE = "https://page.example";
+  const URL_THERE = "https://images.example/disk.raw";
+  /** A browser that keeps answers from the page, as `allowed` says by request. */
+  const browser =
+    (allowed: (init: RequestInit) => Response | null, isThere: boolean) => async (_: string, init: RequestInit) => {
+      if (init.mode === "no-cors") {
+        if (!isThere) throw new TypeError("Failed to fetch");
+        return new Response(null);
+      }
+      const response = allowed(init);
+      if (response === null) throw new TypeError("Failed to fetch");
+      return response;
+    };
+  const refused = (allowed: (init: RequestInit) => Response | null, isThere = true, url = URL_THERE) =>
+    failure(() => HttpFile.open(url, { ...quick, page: PAGE, fetch: browser(allowed, isThere) }));
+
+  it("must allow it, and the failure says how, at once where that is certain", async () => {
+    waits.length = 0;
+    const { code, message } = await refused(() => null);
+    expect(code).toBe("network");
+    expect(message).toBe(
+      `${URL_THERE}: the server does not let pages of ${PAGE} read this (CORS); have it send ` +
+        `"Access-Control-Allow-Origin: ${PAGE}" (or *), "Access-Control-Allow-Headers: Range" and ` +
+        '"Access-Control-Expose-Headers: Content-Range, ETag", or put the image on this page\'s own server, or import it',
+    );
+    expect(waits).toEqual([]);
+    const unknown = await refused(() => null, false);
+    expect(unknown.message).toMatch(
+      /tried 5 times: Failed to fetch; check the connection .*, and have it send "Access-/,
+    );
+    expect((await refused(() => null, true, "http://images.example/a.raw")).message).toContain(
+      "use an https:// address",
+    );
+    expect((await refused(() => null, true, "http://127.0.0.1:8/a.raw")).message).toContain("does not let pages");
+  });
+
+  it("must show the size, in one header or the other", async () => {
+    const hidden = await refused(({ method }) => new Response(null, { status: method === "HEAD" ? 405 : 206 }));
+    expect(hidden.message).toContain(
+      `let pages of ${PAGE} see the size of the file (CORS); have it send "Access-Control-Exp`,
+    );
+    const file = await HttpFile.open(URL_THERE, {
+      ...quick,
+      page: PAGE,
+      fetch: browser(() => new Response(null, { headers: { "content-length": "512" } }), true),
+    });
+    expect(file.size).toBe(512);
+  });
+});
 
 describe("a file of a web server", () => {
   it("is read in chunks, each once", async () => {

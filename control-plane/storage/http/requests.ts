@@ -1,5 +1,6 @@
 /** Ranges of one file of a web server: tries again what may succeed later, and notices when the file is another one. */
 import { StorageError } from "../errors.js";
+import { allowNext, exposeNext, foreignPage, isMixed, ownOrigin } from "./origins.js";
 
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
@@ -10,6 +11,8 @@ export interface HttpOptions {
   /** Tries of each request; five unless told. */
   readonly tries?: number;
   readonly timeoutMs?: number;
+  /** Origin of the page that asks; null for programs that are none. The page's own unless told. */
+  readonly page?: string | null;
 }
 
 /** What tells one version of the file from another; both may be hidden from a page of another origin. */
@@ -45,6 +48,8 @@ export class HttpRequests {
   readonly #sleep: (ms: number) => Promise<void>;
   readonly #tries: number;
   readonly #timeoutMs: number;
+  /** The page's origin, when the server is of another. */
+  readonly #foreign: string | null;
 
   constructor(
     readonly url: string,
@@ -54,6 +59,7 @@ export class HttpRequests {
     this.#sleep = options.sleep ?? defaultSleep;
     this.#tries = options.tries ?? 5;
     this.#timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
+    this.#foreign = foreignPage(url, options.page === undefined ? ownOrigin() : options.page);
   }
 
   /** Size and version of the file. */
@@ -68,7 +74,7 @@ export class HttpRequests {
       await first.body?.cancel();
       if (!first.ok) throw this.#refusal(first);
       const total = first.status === 206 ? totalOf(first) : numberOf(first.headers.get("content-length"));
-      if (total === null) throw this.#fault("network", "the server does not tell the size of the file");
+      if (total === null) throw this.#noSize();
       return { size: total, ...versionOf(first) };
     });
   }
@@ -111,8 +117,33 @@ export class HttpRequests {
     try {
       return await this.#fetch(this.url, { ...init, cache: "no-store", signal: AbortSignal.timeout(this.#timeoutMs) });
     } catch (error) {
+      if (this.#foreign !== null && error instanceof TypeError) await this.#refuseForeign(this.#foreign);
       throw new Transient(error instanceof Error ? error.message : String(error));
     }
+  }
+
+  /** Throws when it is certain that the browser keeps the answer from the page: trying again would not help. */
+  async #refuseForeign(page: string): Promise<void> {
+    if (isMixed(this.url, page)) {
+      const next = "use an https:// address, or import the image";
+      throw this.#fault("network", "a page that came by https:// cannot read from http:// addresses", { next });
+    }
+    // An answer that nobody may look at says that there is one. In isolated pages there may be none even so.
+    const init: RequestInit = { method: "HEAD", mode: "no-cors", cache: "no-store" };
+    const isThere = await this.#fetch(this.url, { ...init, signal: AbortSignal.timeout(this.#timeoutMs) }).then(
+      () => true,
+      () => false,
+    );
+    if (!isThere) return;
+    throw this.#fault("network", `the server does not let pages of ${page} read this (CORS)`, {
+      next: allowNext(page),
+    });
+  }
+
+  #noSize(): StorageError {
+    if (this.#foreign === null) return this.#fault("network", "the server does not tell the size of the file");
+    const what = `the server does not let pages of ${this.#foreign} see the size of the file (CORS)`;
+    return this.#fault("network", what, { next: exposeNext() });
   }
 
   async #persist<T>(what: string, work: () => Promise<T>): Promise<T> {
@@ -123,7 +154,8 @@ export class HttpRequests {
         if (error instanceof StorageError) throw error;
         const reason = error instanceof Error ? error.message : String(error);
         if (attempt >= this.#tries) {
-          const next = "check the connection and the address";
+          const check = "check the connection and the address";
+          const next = this.#foreign === null ? check : `${check}, and ${allowNext(this.#foreign)}`;
           throw this.#fault("network", `${what} cannot be read, tried ${attempt} times: ${reason}`, { next });
         }
         const told = error instanceof Transient ? error.waitMs : null;

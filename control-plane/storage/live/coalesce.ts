@@ -114,7 +114,7 @@ async function merge(live: LiveDisk, pair: Pair, options: LongOptions): Promise<
   const { child, parent, above } = pair;
   const mirror: Mirror = { disk: parent, end: 0, failure: null };
   if (above === null) live.setMirror(mirror);
-  await copyDown(child, mirror, options);
+  await copyDown(live, child, mirror, options);
   // Most of the waiting, before anybody has to.
   await parent.flush();
   await child.flush();
@@ -126,12 +126,18 @@ async function merge(live: LiveDisk, pair: Pair, options: LongOptions): Promise<
   });
 }
 
-async function copyDown(child: SparseDisk, mirror: Mirror, { onProgress, signal }: LongOptions): Promise<void> {
+async function copyDown(
+  live: LiveDisk,
+  child: SparseDisk,
+  mirror: Mirror,
+  { onProgress, signal }: LongOptions,
+): Promise<void> {
   const buffer = new Uint8Array(STEP_SECTORS * SECTOR_BYTES);
   const totalBytes = child.sectors * SECTOR_BYTES;
   const { sectorsPerBlock } = child.shape;
   while (mirror.end < child.sectors) {
     if (signal?.aborted) throw new StorageError("cancelled", "the merge was cancelled", { file: child.file.name });
+    if (live.closing) throw new StorageError("cancelled", "the merge ended with the guest", { file: child.file.name });
     if (mirror.failure !== null) throw mirror.failure;
     const block = Math.floor(mirror.end / sectorsPerBlock);
     const bits = child.heldSectors(block);

@@ -37,8 +37,8 @@ export class LiveDisk implements Disk {
   #mirror: Mirror | null = null;
   /** While it is there, requests wait for it. */
   #gate: Promise<void> | null = null;
-  #operation: string | null = null;
-  #closed = false;
+  #operation: { readonly what: string; readonly done: Promise<void> } | null = null;
+  #closing = false;
   readonly #onResize = new Set<() => void>();
   readonly #onClose = new Set<() => void>();
 
@@ -131,11 +131,16 @@ export class LiveDisk implements Disk {
     return names;
   }
 
-  /** Flushes and closes the chain. Waits for no operation: end those first. */
+  /** Whether an operation that takes long should give up: somebody waits for its end to close the disk. */
+  get closing(): boolean {
+    return this.#closing;
+  }
+
+  /** Flushes and closes the chain, after the operation that is under way. */
   async close(): Promise<void> {
-    if (this.#closed) return;
-    if (this.#operation !== null) throw busy(this.name, this.#operation);
-    this.#closed = true;
+    if (this.#closing) return;
+    this.#closing = true;
+    await this.#operation?.done;
     try {
       await this.settle();
     } finally {
@@ -146,13 +151,18 @@ export class LiveDisk implements Disk {
 
   /** Runs something that changes the chain; one at a time. */
   async operate<T>(what: string, work: () => Promise<T>): Promise<T> {
-    if (this.#closed) throw new StorageError("closed", "the disk is closed", { file: this.description });
-    if (this.#operation !== null) throw busy(this.name, this.#operation);
-    this.#operation = what;
+    if (this.#closing) throw new StorageError("closed", "the disk is closed", { file: this.description });
+    if (this.#operation !== null) throw busy(this.name, this.#operation.what);
+    let end = (): void => {};
+    const done = new Promise<void>((resolve) => {
+      end = resolve;
+    });
+    this.#operation = { what, done };
     try {
       return await work();
     } finally {
       this.#operation = null;
+      end();
     }
   }
 

@@ -123,7 +123,7 @@ export function fillTable(file: ImageFile, at: number, length: number): void {
   }
 }
 
-interface PlacedLocators {
+export interface PlacedLocators {
   readonly locators: readonly LocatorEntry[];
   readonly data: readonly { readonly at: number; readonly bytes: Uint8Array }[];
   /** Behind them, in bytes. */
@@ -131,7 +131,7 @@ interface PlacedLocators {
 }
 
 /** The locators of a parent, each with whole sectors of its own from `start` on. */
-function placeLocators(parent: ParentReference | undefined, start: number): PlacedLocators {
+export function placeLocators(parent: ParentReference | undefined, start: number): PlacedLocators {
   const none: LocatorEntry = { platformCode: PlatformCode.NONE, dataSpace: 0, dataLength: 0, dataOffset: 0n };
   const locators: LocatorEntry[] = [];
   const data: { at: number; bytes: Uint8Array }[] = [];

@@ -50,6 +50,16 @@ export const interrupts = longProgram(
       "count=1 current=0 ran",
     ),
     check(
+      "HLT directly behind STI, with nothing waiting yet, ends with the timer's interrupt",
+      `mov dword ptr [count], 0; mov dword ptr [apic + 0x320], 0x40; mov dword ptr [apic + 0x380], 1000; sti; hlt; cli; ${show}`,
+      "count=1 ran",
+    ),
+    check(
+      "STI and CLI side by side let nothing in, however often",
+      `mov dword ptr [count], 0; mov dword ptr [apic + 0x380], 1000; mov ecx, 200000\n7:  sti; cli; dec ecx; jnz 7b; ${show}; sti; nop; cli; mov eax, [count]; show "later"`,
+      "count=0 later=1 ran",
+    ),
+    check(
       "periodic timer goes on",
       `mov dword ptr [count], 0; mov dword ptr [apic + 0x320], 0x20040; mov dword ptr [apic + 0x380], 1000; sti; ${wait}; cli; mov dword ptr [apic + 0x380], 0; sti; nop; nop; cli; cmp dword ptr [count], 5; seta al; movzx eax, al; show "many"`,
       "many=1 ran",

@@ -2,7 +2,7 @@
  * Software interrupts, BOUND, the interrupt flag, PUSHF and POPF, HLT. What IOPL, CR4.VME and CR4.PVI allow follows the
  * tables of [SDM] vol. 2, "CLI", "STI", "PUSHF", "POPF" and vol. 3B, 20.3.
  */
-import { EventBit, Status, Vcpu } from "../gen/layout";
+import { EventBit, RECORD_BYTES, Status, Vcpu } from "../gen/layout";
 import { Cr4 } from "../cpu/control-bits";
 import { raise, raiseError, Vector } from "../cpu/faults";
 import { Flag, overflow, readFlags } from "../cpu/flags";
@@ -10,9 +10,11 @@ import { iopl, isReal, isVm86 } from "../cpu/modes";
 import { getReg } from "../cpu/regs";
 import { nextRip, Rec } from "../decode/record";
 import { memR } from "../mmu/access";
+import { codeCache } from "../mmu/code-cache";
 import {
   deliverIcebp,
   EventKind,
+  interruptWaits,
   raiseEvent,
   setFlags,
   softwareInterrupt,
@@ -68,7 +70,10 @@ export function cli(cpu: Vcpu, rec: Rec): i32 {
   return Status.NEXT;
 }
 
-/** STI: interrupts stay off for one more instruction when they were off. */
+/**
+ * STI: interrupts stay off for one more instruction when they were off. With none waiting, and that instruction in the same
+ * block, there is nothing to do for it: events are looked at between blocks, and kernels set IF all the time.
+ */
 export function sti(cpu: Vcpu, rec: Rec): i32 {
   const flag = interruptFlag(cpu);
   if (flag == 0 || (flag == Flag.VIF && cpu.eflags & Flag.VIP)) return raiseError(cpu, Vector.GP, 0);
@@ -77,9 +82,16 @@ export function sti(cpu: Vcpu, rec: Rec): i32 {
     return Status.NEXT;
   }
   cpu.eflags |= Flag.IF;
+  if (!interruptWaits(cpu) && !isLast(rec)) return Status.NEXT;
   shadow(cpu);
   raiseEvent(cpu, EventBit.INTERRUPT);
   return Status.END;
+}
+
+/** Whether the block ends behind the instruction of `rec`. */
+@inline
+function isLast(rec: Rec): bool {
+  return changetype<Rec>(changetype<usize>(rec) + RECORD_BYTES).fn == <u16>codeCache().endFn;
 }
 
 /** Holds interrupts until the next instruction is done. */

@@ -3,8 +3,9 @@
  * that the processor's other files import no hypervisor part.
  */
 import { EventBit, ExitReason, MachineOff, Vcpu, VcpuOff } from "../gen/layout";
+import { lapicPending } from "../irq/lapic";
 import { machine } from "../util/host";
-import { xenOf } from "../xen/evtchn/upcall";
+import { xenOf, xenPendingVector } from "../xen/evtchn/upcall";
 
 @external("env", "hostNap") declare function hostNap(): void;
 
@@ -22,9 +23,14 @@ export function raiseEvent(cpu: Vcpu, bits: u32): void {
   atomic.or<u32>(changetype<usize>(cpu) + VcpuOff.events, bits);
 }
 
+/** Whether an interrupt would be taken with IF set. One that comes after this look sets the event bit itself. */
+export function interruptWaits(cpu: Vcpu): bool {
+  return xenPendingVector(cpu) >= 0 || lapicPending(cpu) >= 0;
+}
+
 /** EFLAGS.IF went from 0 to 1: an interrupt that was held may be deliverable. */
 export function interruptFlagRose(cpu: Vcpu): void {
-  raiseEvent(cpu, EventBit.INTERRUPT);
+  if (interruptWaits(cpu)) raiseEvent(cpu, EventBit.INTERRUPT);
 }
 
 /** Windows of PAUSE in a row after which a vCPU that spins lets the host's processor go. */

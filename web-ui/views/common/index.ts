@@ -5,5 +5,6 @@ export * from "./context.js";
 export * from "./dom.js";
 export * from "./icons.js";
 export * from "./menu.js";
+export * from "./snapshot.js";
 export * from "./vdev.js";
 export * from "./view.js";

@@ -6,10 +6,9 @@ import {
   imageFailure,
   type LaunchDisk,
   type LaunchRequest,
-  nameProblem,
   suggestVdev,
 } from "../../state/index.js";
-import { type AppContext, askForm, confirmAction, type MenuItem, vdevProblem } from "../common/index.js";
+import { type AppContext, askForm, askSnapshot, confirmAction, type MenuItem, vdevProblem } from "../common/index.js";
 import type { GuestRef } from "./guest-ref.js";
 
 export class GuestDiskActions {
@@ -107,18 +106,9 @@ export class GuestDiskActions {
   }
 
   private async snapshot(image: string): Promise<void> {
-    const { shelf, host } = this.context;
-    await shelf.look();
-    const answers = await askForm({
-      title: `Snapshot of ${image}`,
-      detail: "Keeps what the disk holds now. The guest goes on, over the snapshot.",
-      fields: [{ name: "snapshot", label: "Name of the snapshot", value: derivedName(image, "snapshot", shelf.names) }],
-      action: "Take the snapshot",
-      check: ({ snapshot = "" }) => nameProblem(snapshot, shelf.names),
-    });
-    if (answers === null) return;
-    const snapshot = answers.snapshot!;
-    await this.do(`The snapshot of ${image}`, `${snapshot} taken`, () => host.image("snapshot", image, snapshot));
+    await this.context.shelf.look();
+    const asked = await askSnapshot(this.context, image);
+    if (asked !== null) await this.do(`The snapshot of ${image}`, `${asked.snapshot} taken`, asked.take);
   }
 
   /** Another domain like this one, on a clone of what the disk holds now. */

@@ -1,6 +1,7 @@
 /** What can be done to images. Each action asks what it must, reports its own failure, and says what it did. */
 import type { ImageNode } from "../../../control-plane/api/index.js";
 import {
+  allImages,
   ancestorsOf,
   dependentsOf,
   derivedName,
@@ -9,7 +10,7 @@ import {
   nameProblem,
   parseSize,
 } from "../../state/index.js";
-import { type AppContext, askForm, confirmAction } from "../common/index.js";
+import { type AppContext, askForm, askSnapshot, confirmAction } from "../common/index.js";
 import { checkAction } from "./check-action.js";
 import { exportAction } from "./transfer-actions.js";
 
@@ -36,6 +37,7 @@ export class ImageActions {
     const { shelf } = this.context;
     const uses = shelf.usesOf(name);
     const isTop = children.length === 0;
+    const isIdle = [name, ...dependentsOf(shelf.trees, name)].every((image) => shelf.usesOf(image).length === 0);
     const isChanged = isTop && info.format !== "qcow2";
     const ancestors = ancestorsOf(shelf.trees, name);
     const parent = ancestors[0];
@@ -50,6 +52,8 @@ export class ImageActions {
       isTop &&
         ancestors.length > 0 &&
         uses.length === 0 && { label: "Go back", run: () => this.revert(name, ancestors) },
+      info.parent?.name === null && { label: "Find its parent", run: () => this.setParent(name, info.parent!.told) },
+      isIdle && { label: "Rename", run: () => this.rename(name) },
       only && { label: "Merge down", run: () => this.coalesce(name, parent) },
       check,
       remove,
@@ -116,19 +120,10 @@ export class ImageActions {
   }
 
   async snapshot(name: string): Promise<void> {
-    const { shelf, host } = this.context;
-    const answers = await askForm({
-      title: `Snapshot of ${name}`,
-      detail: "Keeps what the disk holds now. A guest that uses it goes on, over the snapshot.",
-      fields: [{ name: "snapshot", label: "Name of the snapshot", value: derivedName(name, "snapshot", shelf.names) }],
-      action: "Take the snapshot",
-      check: ({ snapshot = "" }) => nameProblem(snapshot, shelf.names),
-    });
-    if (answers === null) return;
-    const snapshot = answers.snapshot!;
-    await this.do(`The snapshot of ${name}`, `${snapshot} taken`, snapshot, () =>
-      host.image("snapshot", name, snapshot),
-    );
+    const asked = await askSnapshot(this.context, name);
+    if (asked === null) return;
+    const { snapshot, take } = asked;
+    await this.do(`The snapshot of ${name}`, `${snapshot} taken`, snapshot, take);
   }
 
   async clone(name: string): Promise<void> {
@@ -151,6 +146,40 @@ export class ImageActions {
       if (snapshot !== null) await host.image("snapshot", name, snapshot);
       await host.image("clone", snapshot ?? name, clone);
     });
+  }
+
+  private async rename(name: string): Promise<void> {
+    const { shelf, host } = this.context;
+    const answers = await askForm({
+      title: `Rename ${name}`,
+      detail: "Images that stand on it find it under its new name.",
+      fields: [{ name: "to", label: "New name", value: name, hint: "Its ending stays: it tells the format." }],
+      action: "Rename",
+      check: ({ to = "" }) => nameProblem(to, shelf.names),
+    });
+    if (answers === null) return;
+    const to = answers.to!;
+    await this.do(`Renaming ${name}`, `${name} is ${to} now`, to, () => host.image("rename", name, to));
+  }
+
+  /** For an image whose parent came here under another name. */
+  private async setParent(name: string, told: string): Promise<void> {
+    const { shelf, host } = this.context;
+    const others = allImages(shelf.trees).filter((other) => other.name !== name);
+    const answers = await askForm({
+      title: `The parent of ${name}`,
+      detail: `It stands on ${told}, which is not here. Choose the image that this is: no other will do.`,
+      fields: [
+        { name: "parent", label: "Parent", choices: others.map(({ name: value }) => ({ value, label: value })) },
+      ],
+      action: "Use it",
+      check: ({ parent = "" }) => (parent === "" ? "There is no other image: import the parent first." : null),
+    });
+    if (answers === null) return;
+    const parent = answers.parent!;
+    await this.do(`The parent of ${name}`, `${name} stands on ${parent}`, name, () =>
+      host.image("setParent", name, parent),
+    );
   }
 
   private async revert(name: string, ancestors: readonly string[]): Promise<void> {

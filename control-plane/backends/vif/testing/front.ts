@@ -37,6 +37,7 @@ import {
 import { VifBackend, type VifOptions } from "../device.js";
 
 const PAGES = 4096;
+const RING_SLOTS_OFFSET = 64;
 const NS_PER_MS = 1e6;
 
 /** What all front ends of a test share, with a clock and timers that it holds in its hand. */
@@ -200,6 +201,7 @@ export class VifFront {
   control: { readonly ring: FrontRing; readonly port: number } | null = null;
   /** Pages that are granted and not in use. */
   readonly #spare: SharedPage[] = [];
+  readonly #ringPages = new Map<FrontRing, Uint8Array>();
   #nextGfn = 16;
   #nextRef = 8;
   #nextId = 0;
@@ -286,6 +288,11 @@ export class VifFront {
     this.world.serve();
   }
 
+  /** What stands in the slots of a ring. */
+  ringBytes(ring: "tx" | "rx", queue = 0): Uint8Array {
+    return this.#ringPages.get(this.queues[queue]![ring])!.slice(RING_SLOTS_OFFSET);
+  }
+
   /** Puts a frame into pages and requests into the ring; answers the id of the first. */
   send(frame: Uint8Array, options: SendOptions = {}, queue = 0): number {
     const id = this.put(frame, options, queue);
@@ -349,8 +356,8 @@ export class VifFront {
     return found;
   }
 
-  /** Gives buffers to the back end, and notifies when it asked for that. */
-  post(count: number, queue = 0): void {
+  /** Gives buffers to the back end, and notifies when it asked for that, unless that is to be late. */
+  post(count: number, queue = 0, isTold = true): void {
     const { rx, rxPort, buffers } = this.queues[queue]!;
     const slots = Array.from({ length: count }, () => {
       const page = this.#spare.pop() ?? this.shared();
@@ -361,7 +368,7 @@ export class VifFront {
       writeRxRequest(new DataView(slot.buffer), Object.assign(new RxRequest(), { id, ref }));
       return slot;
     });
-    if (rx.pushRequests(slots)) this.world.core.guestNotify(this.domid, rxPort);
+    if (rx.pushRequests(slots) && isTold) this.world.core.guestNotify(this.domid, rxPort);
     this.world.serve();
   }
 
@@ -443,9 +450,10 @@ export class VifFront {
   }
 
   #makeRing(key: string, slotBytes: number): FrontRing {
-    const { ref, address } = this.shared();
+    const { ref, address, bytes } = this.shared();
     const ring = new FrontRing({ memory: this.world.core.memory, address, bytes: PAGE_BYTES, slotBytes });
     ring.initialise();
+    this.#ringPages.set(ring, bytes);
     this.write(key, String(ref));
     return ring;
   }

@@ -287,14 +287,14 @@ export class Vif2Front {
   }
 }
 
-/** A frame of a TCP segment, to an address and from one. */
+/** A TCP segment of IPv4, to an address and from one, with whatever else in it. */
 export function tcpFrame(to: Uint8Array, from: Uint8Array, length: number, port = 1000): Uint8Array {
   const frame = Uint8Array.from({ length }, (_, index) => (index * 7) & 0xff);
+  const total = length - 14;
   frame.set(to, 0);
   frame.set(from, 6);
-  frame.set([0x08, 0x00, 0x45], 12);
-  frame.set([0, 0], 20);
-  frame.set([6], 23);
+  frame.set([0x08, 0x00, 0x45, 0, total >> 8, total & 0xff, 0, 1, 0, 0, 64, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2], 12);
   frame.set([port >> 8, port & 0xff, 0, 80], 34);
+  frame.set([0x50, 0x10], 46);
   return frame;
 }

@@ -2,7 +2,7 @@
 import type { ImageApi } from "../../../api/index.js";
 import { usageError } from "../../errors.js";
 import { imagePath } from "../../image-paths.js";
-import { print } from "../../output.js";
+import { print, say } from "../../output.js";
 import { formatFinding, formatInfo, formatTree } from "./format.js";
 import { withImages } from "./images.js";
 import { progressLine } from "./progress.js";
@@ -62,8 +62,18 @@ export function repair([image]: readonly string[], { giveUpBlocks = false }: { r
   });
 }
 
-export const snapshot = ([image, name]: readonly string[]) =>
-  on([image!, name!], (images, path, target) => images.snapshot(path!, target!));
+interface SnapshotFlags {
+  readonly quiesce?: boolean;
+  readonly tryQuiesce?: boolean;
+}
+
+export function snapshot([image, name]: readonly string[], { quiesce, tryQuiesce }: SnapshotFlags) {
+  if (quiesce && tryQuiesce) throw usageError("give --quiesce or --try-quiesce, not both");
+  return on([image!, name!], async (images, path, target) => {
+    const { reason } = await images.snapshot(path!, target!, { quiesce: tryQuiesce ? "try" : (quiesce ?? false) });
+    if (reason !== null) say(`the snapshot is what a power cut would have left: ${reason}`);
+  });
+}
 
 export const clone = ([parent, image]: readonly string[]) =>
   on([parent!, image!], (images, path, target) => images.clone(path!, target!));
@@ -84,6 +94,12 @@ export function convert([source, target]: readonly string[], { type = "dynamic" 
     progressLine((onProgress) => images.convert(from!, to!, { kind: type, onProgress })),
   );
 }
+
+export const rename = ([image, name]: readonly string[]) =>
+  on([image!, name!], (images, path, target) => images.rename(path!, target!));
+
+export const setParent = ([image, parent]: readonly string[]) =>
+  on([image!, parent!], (images, path, target) => images.setParent(path!, target!));
 
 export function remove(names: readonly string[]) {
   return on(names, async (images, ...paths) => {

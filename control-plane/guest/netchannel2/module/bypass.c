@@ -13,7 +13,7 @@
 
 #include "nc2.h"
 
-/* Errands that wait; Domain0 never has so many. */
+/* Bytes of the longest message that is one. */
 #define NC2_MAX_ERRAND	1024
 /* How long what is under way may take when a bypass ends. */
 #define NC2_DRAIN_MS	200
@@ -27,7 +27,7 @@ void nc2_errand(struct nc2_queue *queue, const u8 *message, u16 size)
 
 	if (size > NC2_MAX_ERRAND)
 		return;
-	errand = kmalloc(struct_size(errand, message, NC2_MAX_ERRAND), GFP_ATOMIC | __GFP_ZERO);
+	errand = kzalloc(struct_size(errand, message, NC2_MAX_ERRAND), GFP_ATOMIC);
 	if (!errand)
 		return;
 	errand->size = size;

@@ -15,7 +15,8 @@
 
 #define NC2_FEATURES	(NETIF_F_SG | NETIF_F_IP_CSUM | NETIF_F_IPV6_CSUM | \
 			 NETIF_F_TSO | NETIF_F_TSO6)
-#define NC2_WATCHDOG	(2 * HZ)
+/* Domain0 may be stopped for a while; another guest that is has lost its bypass. */
+#define NC2_WATCHDOG	(5 * HZ)
 
 static unsigned int max_queues = NC2_MAX_QUEUES;
 module_param(max_queues, uint, 0444);
@@ -41,7 +42,7 @@ static int nc2_poll(struct napi_struct *napi, int budget)
 	}
 	if (work < budget && napi_complete_done(napi, work)) {
 		for (i = 0; i < nr; i++) {
-			nc2_ring_eoi(rings[i], false);
+			nc2_ring_eoi(rings[i]);
 			more |= nc2_ring_sleep(rings[i]);
 		}
 		if (more)
@@ -332,7 +333,6 @@ static int nc2_probe(struct xenbus_device *xdev, const struct xenbus_device_id *
 				    min_t(unsigned int, num_online_cpus(), NC2_MAX_QUEUES));
 	struct net_device *dev = alloc_etherdev_mq(sizeof(struct nc2_device), most);
 	struct nc2_device *nc2;
-	u8 mac[ETH_ALEN];
 	int err;
 
 	if (!dev)
@@ -354,10 +354,10 @@ static int nc2_probe(struct xenbus_device *xdev, const struct xenbus_device_id *
 	dev->sysfs_groups[0] = &nc2_group;
 	SET_NETDEV_DEV(dev, &xdev->dev);
 	dev->tstats = netdev_alloc_pcpu_stats(struct pcpu_sw_netstats);
-	err = dev->tstats ? nc2_read_mac(xdev, mac) : -ENOMEM;
+	err = dev->tstats ? nc2_read_mac(xdev, nc2->mac) : -ENOMEM;
 	if (err)
 		goto fail;
-	eth_hw_addr_set(dev, mac);
+	eth_hw_addr_set(dev, nc2->mac);
 	netif_carrier_off(dev);
 	dev_set_drvdata(&xdev->dev, nc2);
 	err = register_netdev(dev);

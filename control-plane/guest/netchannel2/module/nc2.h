@@ -188,6 +188,8 @@ struct nc2_ring {
 	u32 in_size;
 	u32 in_cons;
 	u64 received;
+	/* The last interrupt was for something. */
+	bool busy;
 
 	/* What goes out. */
 	spinlock_t lock;
@@ -233,6 +235,8 @@ struct nc2_queue {
 struct nc2_device {
 	struct net_device *netdev;
 	struct xenbus_device *xdev;
+	/* The address that Domain0 has given the interface. */
+	u8 mac[ETH_ALEN];
 	unsigned int nr_queues;
 	struct nc2_queue *queues;
 	struct work_struct settle;
@@ -253,7 +257,7 @@ void nc2_ring_kick(struct nc2_ring *ring);
 void nc2_ring_break(struct nc2_ring *ring, const char *why);
 int nc2_ring_poll(struct nc2_ring *ring, int budget);
 bool nc2_ring_sleep(struct nc2_ring *ring);
-void nc2_ring_eoi(struct nc2_ring *ring, bool idle);
+void nc2_ring_eoi(struct nc2_ring *ring);
 void nc2_ring_wake(struct nc2_ring *ring, bool anyway);
 void nc2_ring_want_room(struct nc2_ring *ring);
 

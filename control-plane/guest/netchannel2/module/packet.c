@@ -175,6 +175,9 @@ static struct nc2_ring *nc2_bypass_to(struct nc2_queue *queue,
 	const struct ethhdr *eth = (const void *)skb->data;
 	int i;
 
+	/* By a bypass nobody takes packets but of the address that Domain0 knows. */
+	if (!ether_addr_equal(eth->h_source, queue->nc2->mac))
+		return NULL;
 	for (i = 0; i < NC2_BYPASSES; i++) {
 		struct nc2_ring *ring = rcu_dereference_bh(queue->bypasses[i]);
 

@@ -338,6 +338,7 @@ void nc2_ring_wake(struct nc2_ring *ring, bool anyway)
 
 	if (bitmap_empty(ring->waiting, NC2_MAX_QUEUES))
 		return;
+	ring->busy = true;
 	spin_lock_bh(&ring->lock);
 	if (!anyway && !nc2_ring_has_room(ring)) {
 		nc2_ring_want_room(ring);
@@ -448,6 +449,7 @@ int nc2_ring_poll(struct nc2_ring *ring, int budget)
 	}
 	if (ring->in_cons == old)
 		return packets;
+	ring->busy = true;
 	virt_store_release(&ring->in->cons, ring->in_cons);
 	spin_lock(&ring->lock);
 	nc2_ring_kick(ring);
@@ -469,8 +471,10 @@ bool nc2_ring_sleep(struct nc2_ring *ring)
 }
 
 /* Lets the next interrupt come; later when the last one was for nothing. */
-void nc2_ring_eoi(struct nc2_ring *ring, bool idle)
+void nc2_ring_eoi(struct nc2_ring *ring)
 {
-	if (ring->irq && test_and_clear_bit(0, &ring->eoi_due))
-		xen_irq_lateeoi(ring->irq, idle ? XEN_EOI_FLAG_SPURIOUS : 0);
+	if (!ring->irq || !test_and_clear_bit(0, &ring->eoi_due))
+		return;
+	xen_irq_lateeoi(ring->irq, ring->busy ? 0 : XEN_EOI_FLAG_SPURIOUS);
+	ring->busy = false;
 }

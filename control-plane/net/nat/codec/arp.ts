@@ -1,5 +1,6 @@
 /** Address resolution for IPv4 over Ethernet. [RFC 826] */
-import { ETHERNET_BYTES, EtherType, holds, putU16, u16 } from "./numbers.js";
+import { ETHERNET_BYTES, EtherType } from "../../offload/index.js";
+import { holds, putU16, u16 } from "./numbers.js";
 
 export const ARP_BYTES = 28;
 export const ArpOperation = { REQUEST: 1, REPLY: 2 } as const;

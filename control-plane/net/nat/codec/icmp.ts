@@ -1,5 +1,6 @@
 /** Messages of ICMP and ICMPv6 other than those of neighbour discovery. [RFC 792], [RFC 4443] */
-import { putU16, putU32 } from "./numbers.js";
+import { IpProtocol } from "../../offload/index.js";
+import { IPV4_BYTES, IPV6_BYTES, putU16, putU32, u16 } from "./numbers.js";
 
 export const Icmp = { ECHO_REPLY: 0, UNREACHABLE: 3, ECHO: 8, TIME_EXCEEDED: 11 } as const;
 export const Icmpv6 = {
@@ -53,7 +54,27 @@ export function icmpError(family: 4 | 6, reason: Reason, quoted: Uint8Array, det
   return message;
 }
 
-/** Whether a message is about another: none is ever sent because of such a one. */
-export function isIcmpError(family: 4 | 6, type: number): boolean {
-  return family === 6 ? type < 128 : type === 3 || type === 4 || type === 5 || type === 11 || type === 12;
+/** The connection that "unreachable" is about: addresses and ports of the packet that it quotes. */
+export interface Quoted {
+  readonly source: Uint8Array;
+  readonly sourcePort: number;
+  readonly destination: Uint8Array;
+  readonly destinationPort: number;
+}
+
+/** What an "unreachable" quotes, when that is TCP without fragments; else null. */
+export function readUnreachable(family: 4 | 6, message: Uint8Array): Quoted | null {
+  const isUnreachable = message[0] === (family === 4 ? Icmp.UNREACHABLE : Icmpv6.UNREACHABLE);
+  const quoted = message.subarray(ICMP_BYTES);
+  const at = family === 4 ? (quoted[0]! & 15) * 4 : IPV6_BYTES;
+  const isThere = at >= IPV4_BYTES && at + 4 <= quoted.length;
+  if (!isUnreachable || !isThere || quoted[0]! >>> 4 !== family) return null;
+  if (quoted[family === 4 ? 9 : 6] !== IpProtocol.TCP) return null;
+  const [addresses, length] = family === 4 ? [12, 4] : [8, 16];
+  return {
+    source: quoted.slice(addresses, addresses + length),
+    sourcePort: u16(quoted, at),
+    destination: quoted.slice(addresses + length, addresses + 2 * length),
+    destinationPort: u16(quoted, at + 2),
+  };
 }

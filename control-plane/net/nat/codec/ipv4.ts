@@ -1,5 +1,6 @@
 /** The header of IPv4. [RFC 791] 3.1 */
-import { checksumOf, sumBytes } from "./checksum.js";
+import { sumBytes } from "../../sum.js";
+import { checksumOf } from "./checksum.js";
 import { IPV4_BYTES, putU16, u16 } from "./numbers.js";
 
 const MORE_FRAGMENTS = 0x2000;
@@ -34,7 +35,7 @@ export class Ipv4Header {
     const headerBytes = (bytes[at]! & 15) * 4;
     const total = u16(bytes, at + 2);
     if (headerBytes < IPV4_BYTES || at + headerBytes > known || total < headerBytes || at + total > end) return false;
-    if (sumBytes(bytes, at, headerBytes) !== 0xffff) return false;
+    if (sumBytes(bytes, at, at + headerBytes) !== 0xffff) return false;
     this.at = at;
     this.payload = at + headerBytes;
     this.end = at + total;
@@ -90,5 +91,5 @@ export function writeIpv4(
   putU16(target, at + 10, 0);
   target.set(fields.source, at + 12);
   target.set(fields.destination, at + 16);
-  putU16(target, at + 10, checksumOf(sumBytes(target, at, IPV4_BYTES)));
+  putU16(target, at + 10, checksumOf(sumBytes(target, at, at + IPV4_BYTES)));
 }

@@ -1,5 +1,6 @@
 /** The header of IPv6 and the extension headers. [RFC 8200] 3 and 4 */
-import { IPV6_BYTES, Protocol, putU16, u16, u32 } from "./numbers.js";
+import { IpProtocol } from "../../offload/index.js";
+import { IPV6_BYTES, putU16, u16, u32 } from "./numbers.js";
 
 /** More of them than any sender has use for. */
 const MOST_EXTENSIONS = 8;
@@ -43,14 +44,14 @@ export class Ipv6Header {
     let next = bytes[this.at + 6]!;
     for (let count = 0; count < MOST_EXTENSIONS; count++) {
       const isFirst = at === this.at + IPV6_BYTES;
-      if (next !== Protocol.FRAGMENT && !isExtension(next)) {
+      if (next !== IpProtocol.FRAGMENT && !isExtension(next)) {
         this.protocol = next;
         this.payload = at;
         return at <= this.end;
       }
-      if (at + 8 > known || (next === Protocol.HOP_BY_HOP && !isFirst)) return false;
-      if (next === Protocol.FRAGMENT) return this.#readFragment(bytes, at);
-      if (next === Protocol.ROUTING && bytes[at + 3] !== 0) return false;
+      if (at + 8 > known || (next === IpProtocol.HOP_BY_HOP && !isFirst)) return false;
+      if (next === IpProtocol.FRAGMENT) return this.#readFragment(bytes, at);
+      if (next === IpProtocol.ROUTING && bytes[at + 3] !== 0) return false;
       next = bytes[at]!;
       at += 8 * (bytes[at + 1]! + 1);
     }
@@ -70,7 +71,7 @@ export class Ipv6Header {
 }
 
 function isExtension(next: number): boolean {
-  return next === Protocol.HOP_BY_HOP || next === Protocol.ROUTING || next === Protocol.DESTINATION;
+  return next === IpProtocol.HOP_BY_HOP || next === IpProtocol.ROUTING || next === IpProtocol.DESTINATION;
 }
 
 /** A header without extensions in front of `payloadBytes`. */

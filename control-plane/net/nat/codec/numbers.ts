@@ -1,20 +1,5 @@
 /** Numbers that the protocols of the user-mode network share. */
 
-export const EtherType = { IPV4: 0x0800, ARP: 0x0806, IPV6: 0x86dd } as const;
-/** Protocol of IPv4, next header of IPv6. */
-export const Protocol = {
-  HOP_BY_HOP: 0,
-  ICMP: 1,
-  TCP: 6,
-  UDP: 17,
-  ROUTING: 43,
-  FRAGMENT: 44,
-  ICMPV6: 58,
-  NONE: 59,
-  DESTINATION: 60,
-} as const;
-/** Bytes of destination, source and type. */
-export const ETHERNET_BYTES = 14;
 export const IPV4_BYTES = 20;
 export const IPV6_BYTES = 40;
 export const UDP_BYTES = 8;

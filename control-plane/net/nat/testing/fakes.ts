@@ -11,7 +11,8 @@ import type {
 } from "../../outside/index.js";
 import { MOST_FRAME_BYTES, Packet } from "../../packet.js";
 import type { Station, Wire } from "../../station.js";
-import { checksumOf, sumBytes } from "../codec/checksum.js";
+import { sumBytes } from "../../sum.js";
+import { checksumOf } from "../codec/checksum.js";
 import { putU16 } from "../codec/numbers.js";
 import { Nat, type NatOptions, type TcpEngine, type TcpParts } from "../index.js";
 
@@ -84,7 +85,7 @@ function complete(frame: Uint8Array): void {
   const isIpv4 = frame[12] === 8;
   const at = isIpv4 ? 34 : 54;
   const field = at + ((isIpv4 ? frame[23] : frame[20]) === 17 ? 6 : 16);
-  putU16(frame, field, checksumOf(sumBytes(frame, at, frame.length - at)));
+  putU16(frame, field, checksumOf(sumBytes(frame, at, frame.length)));
 }
 
 export class FakeDatagrams implements OutsideDatagrams {
@@ -222,6 +223,10 @@ export class FakeTcp implements TcpEngine {
     this.forgotten.push(guest.join("."));
   }
 
+  unreachable(guest: Uint8Array, guestPort: number, remote: Uint8Array, remotePort: number): void {
+    this.forgotten.push(`${guest.join(".")} ${guestPort} ${remote.join(".")} ${remotePort}`);
+  }
+
   resume(): void {
     this.resumed++;
   }
@@ -245,7 +250,8 @@ export interface Bench {
   later(): Promise<Uint8Array[]>;
 }
 
-export function bench(options: NatOptions = {}): Bench {
+/** `makeOther` when it is to be another than the fake. */
+export function bench(options: NatOptions = {}, makeOther?: (parts: TcpParts) => TcpEngine): Bench {
   const timers = new ManualTimers();
   const wire = new FakeWire();
   const outside = new FakeOutside();
@@ -253,7 +259,7 @@ export function bench(options: NatOptions = {}): Bench {
   const plug = (_station: Station): Wire => wire;
   const makeTcp = (parts: TcpParts): TcpEngine => {
     tcp = new FakeTcp(parts);
-    return tcp;
+    return makeOther?.(parts) ?? tcp;
   };
   const { clock, timer } = timers;
   const nat = new Nat({ plug, clock, timer, random: new SeededRandom(1), outside, tcp: makeTcp }, options);

@@ -1,0 +1,38 @@
+/** `xl relay`: sockets of this computer for guests of pages, over a WebSocket. */
+import { CliError, Exit } from "../errors.js";
+import { say } from "../output.js";
+
+interface RelayVerbOptions {
+  readonly host?: string;
+  readonly port?: number;
+  readonly token?: string;
+  readonly origin?: readonly string[];
+  readonly allowHostLoopback?: boolean;
+  /** False with --no-private-networks. */
+  readonly privateNetworks?: boolean;
+}
+
+const DEFAULT_HOST = "127.0.0.1";
+const DEFAULT_PORT = 8081;
+
+export async function relay(_: readonly string[], options: RelayVerbOptions): Promise<number> {
+  const { host = DEFAULT_HOST, port = DEFAULT_PORT, token, origin } = options;
+  const { startRelay } = await import("../../api/relay-node.js");
+  const started = await startRelay({
+    host,
+    port,
+    hostLoopback: options.allowHostLoopback === true,
+    privateNetworks: options.privateNetworks !== false,
+    log: say,
+    ...(token === undefined ? {} : { token }),
+    ...(origin === undefined ? {} : { origins: origin }),
+  }).catch((error: unknown) => {
+    throw new CliError(Exit.HOST, (error as Error).message);
+  });
+  say(`the relay is ready; open the page with ?relay=${started.url}`);
+  await new Promise<void>((resolve) => {
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve());
+  });
+  await started.close();
+  return Exit.OK;
+}

@@ -1,0 +1,77 @@
+import * as dgram from "node:dgram";
+import { afterEach, expect, it } from "vitest";
+import { NodeNames } from "./node-names.js";
+
+const closers: (() => void)[] = [];
+afterEach(() => {
+  for (const close of closers.splice(0)) close();
+});
+
+const RESPONSE = 0x81;
+const NO_NAME = 3;
+
+/** A name server that answers every question by `make`, given the question's bytes; null is silence. */
+async function namesFrom(make: (query: Buffer) => Buffer | null): Promise<NodeNames> {
+  const socket = dgram.createSocket("udp4");
+  socket.on("message", (query, from) => {
+    const answer = make(query);
+    if (answer !== null) socket.send(answer, from.port, from.address);
+  });
+  await new Promise<void>((done) => socket.bind(0, "127.0.0.1", done));
+  const names = new NodeNames([`127.0.0.1:${socket.address().port}`]);
+  closers.push(() => {
+    names.close();
+    socket.close();
+  });
+  return names;
+}
+
+/** The query as a response with `code`, and records of data with their times to live. */
+function response(
+  query: Buffer,
+  code: number,
+  type: number,
+  records: readonly [ttl: number, data: readonly number[]][],
+): Buffer {
+  const question = query.subarray(12, query.indexOf(0, 12) + 5);
+  const head = Buffer.from([query[0]!, query[1]!, RESPONSE, 0x80 | code, 0, 1, 0, records.length, 0, 0, 0, 0]);
+  const answers = records.map(([ttl, data]) =>
+    Buffer.from([0xc0, 12, 0, type, 0, 1, 0, 0, ttl >>> 8, ttl & 255, 0, data.length, ...data]),
+  );
+  return Buffer.concat([head, question, ...answers]);
+}
+
+it("tells addresses with the least time to live", async () => {
+  const names = await namesFrom((query) =>
+    response(query, 0, 1, [
+      [600, [192, 0, 2, 7]],
+      [60, [192, 0, 2, 8]],
+    ]),
+  );
+  expect(await names.resolve("www.example.org", 4)).toEqual({
+    kind: "addresses",
+    addresses: ["192.0.2.7", "192.0.2.8"],
+    ttlSeconds: 60,
+  });
+});
+
+it("tells a name that is not there from one without such a record", async () => {
+  const names = await namesFrom((query) => response(query, query.includes("gone") ? NO_NAME : 0, 28, []));
+  expect(await names.resolve("gone.example.org", 6)).toEqual({ kind: "no-such-name" });
+  expect(await names.resolve("here.example.org", 6)).toEqual({ kind: "none" });
+});
+
+it("finds names of addresses", async () => {
+  const host = [3, ...Buffer.from("www"), 7, ...Buffer.from("example"), 3, ...Buffer.from("org"), 0];
+  const names = await namesFrom((query) => response(query, 0, 12, [[60, host]]));
+  expect(await names.reverse("192.0.2.7")).toBe("www.example.org");
+  const none = await namesFrom((query) => response(query, NO_NAME, 12, []));
+  expect(await none.reverse("192.0.2.7")).toBeNull();
+});
+
+it("is done with a server that is silent when it is closed", async () => {
+  const names = await namesFrom(() => null);
+  const asked = names.reverse("192.0.2.7");
+  names.close();
+  expect(await asked).toBeNull();
+});

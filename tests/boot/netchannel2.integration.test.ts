@@ -1,0 +1,226 @@
+/**
+ * Netchannel2 between guests of Debian's kernel with our front end: by Domain0, and past it; and what a guest does that means
+ * harm to another with which it has a bypass.
+ */
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { writeCpio } from "../../control-plane/formats/index.js";
+import { buildModule, NETCHANNEL2, NETCHANNEL2_SOURCES, prepareGuest } from "../../control-plane/guest/index.js";
+import { unwrap } from "../../control-plane/util/index.js";
+import { BOOT_MS, Debian, type DebianOptions } from "./debian.js";
+import { MACHINES } from "./machines.js";
+import { macOf, type Netchannel2Machine, netchannel2Machine } from "./netchannel2-machine.js";
+
+const SCRIBBLE = fileURLToPath(new URL("../guests/netchannel2/", import.meta.url));
+const FOLLOW_MS = 60_000;
+/** Enough for rings to go round many times. */
+const BYTES = 8 * 2 ** 20;
+/** A driver that has a device keeps its module. */
+const REMOVE = "echo vif2-0 >/sys/bus/xen/drivers/vif2/unbind && rmmod netchannel2";
+
+/** The guest that carries our module, and one that misuses it. */
+async function ramdisk(): Promise<Uint8Array> {
+  const image = unwrap(await prepareGuest({ flavour: "cloud", modules: [NETCHANNEL2] }));
+  const { release } = image.manifest;
+  const scribble = await buildModule({ release, sources: [NETCHANNEL2_SOURCES, SCRIBBLE], name: "scribble" });
+  const extra = writeCpio([{ path: "lib/scribble.ko", mode: 0o100644, data: unwrap(scribble) }]);
+  const base = readFileSync(image.initramfs);
+  const whole = new Uint8Array(((base.length + 3) & ~3) + extra.length);
+  whole.set(base);
+  whole.set(extra, whole.length - extra.length);
+  return whole;
+}
+
+const addressOf = (debian: Debian): string => `10.0.0.${debian.domid}`;
+
+async function join(machine: Netchannel2Machine, options: DebianOptions): Promise<Debian> {
+  const debian = await Debian.boot(machine.host, options);
+  await debian.output(`head -c ${BYTES} /dev/urandom >/tmp/file`);
+  await up(debian);
+  return debian;
+}
+
+async function up(debian: Debian): Promise<void> {
+  await debian.output("until [ -e /sys/class/net/eth0 ]; do sleep 0.1; done");
+  await debian.output(`ip addr add ${addressOf(debian)}/24 dev eth0; ip link set eth0 up`);
+  await debian.output('until [ "$(cat /sys/class/net/eth0/carrier)" = 1 ]; do sleep 0.1; done');
+}
+
+async function ping(from: Debian, to: Debian, options = "-c 3"): Promise<void> {
+  expect(await from.output(`ping ${options} ${addressOf(to)}`)).toContain(" 0% packet loss");
+}
+
+/** Lines about bypasses with another guest: queue, address, packets received and sent. */
+async function bypasses(of: Debian, other: Debian): Promise<string[]> {
+  const lines = (await of.output("cat /sys/class/net/eth0/netchannel2/bypasses")).split("\n");
+  return lines.filter((line) => line.includes(macOf(other.domid)));
+}
+
+/** Lets two guests talk until they have a bypass. */
+async function acquaint(a: Debian, b: Debian, queues: number): Promise<void> {
+  await ping(a, b, "-c 40 -i 0.02");
+  for (const [one, other] of [
+    [a, b],
+    [b, a],
+  ] as const) {
+    await expect.poll(() => bypasses(one, other), { timeout: FOLLOW_MS }).toHaveLength(queues);
+  }
+}
+
+/** Sends a file and compares what arrives. */
+async function send(from: Debian, to: Debian, port: number, meanwhile: () => void = () => {}): Promise<void> {
+  await to.output(`rm -f /tmp/sum; (nc -l -p ${port} | sha256sum >/tmp/part; mv /tmp/part /tmp/sum) & sleep 0.2`);
+  const sending = from.output(`nc ${addressOf(to)} ${port} </tmp/file`, BOOT_MS);
+  setTimeout(meanwhile, 100);
+  await sending;
+  const got = await to.output("until [ -e /tmp/sum ]; do sleep 0.1; done; cut -c -64 /tmp/sum");
+  expect(got).toBe(await from.output("sha256sum /tmp/file | cut -c -64"));
+}
+
+const complaints = (debian: Debian): Promise<string> =>
+  debian.output("dmesg | grep -E 'BUG|WARNING|Call Trace|Oops| stalls|timed out' || true");
+
+describe.each(MACHINES)("netchannel2 in $name", ({ machine: options }) => {
+  let machine: Netchannel2Machine;
+  let image: Uint8Array;
+  let a: Debian;
+  let b: Debian;
+
+  beforeAll(async () => {
+    image = await ramdisk();
+    machine = await netchannel2Machine(options);
+    machine.bypasses.allowed = false;
+    a = await join(machine, { name: "a", ramdisk: image, vcpus: 2 });
+    b = await join(machine, { name: "b", ramdisk: image, vcpus: 2 });
+  }, 3 * BOOT_MS);
+
+  afterAll(async () => {
+    await machine?.host.close();
+  });
+
+  it("has a queue for each vCPU, and what the cards of today do", async () => {
+    expect(await a.output("ls /sys/class/net/eth0/queues | sort | tr '\\n' ' '; cat /sys/class/net/eth0/address")).toBe(
+      `rx-0 rx-1 tx-0 tx-1 ${macOf(a.domid)}`,
+    );
+    expect(machine.backends.get(a.domid)!.stats()).toMatchObject({ queues: 2 });
+  });
+
+  it("carries packets by Domain0, small, large and many", { timeout: BOOT_MS }, async () => {
+    await ping(a, b);
+    await ping(b, a, "-c 3 -s 20000");
+    const before = machine.cable.bytes;
+    await send(a, b, 5001);
+    await send(b, a, 5002);
+    expect(machine.cable.bytes - before).toBeGreaterThan(2 * BYTES);
+    expect(machine.cable.largest).toBeGreaterThan(1514);
+    for (const backend of machine.backends.values())
+      expect(backend.stats()).toMatchObject({ txErrors: 0, bypasses: 0 });
+  });
+
+  it("carries them past Domain0 by bypasses, a ring for each queue", { timeout: BOOT_MS }, async () => {
+    machine.bypasses.allowed = true;
+    await acquaint(a, b, 2);
+    expect(machine.bypasses.live).toBe(2);
+    const { bytes } = machine.cable;
+    const counters = () => [...machine.backends.values()].map((backend) => backend.stats());
+    const before = counters().map(({ txBytes }) => txBytes!);
+    await ping(a, b, "-c 3 -s 20000");
+    await send(a, b, 5003);
+    await send(b, a, 5004);
+    // What is for everybody still goes by Domain0: ARP and the like.
+    expect(machine.cable.bytes - bytes).toBeLessThan(5000);
+    counters().forEach(({ txBytes }, index) => {
+      expect(txBytes! - before[index]!).toBeLessThan(5000);
+    });
+    const received = (await bypasses(b, a)).map((line) => Number(line.split(" ")[2]));
+    expect(received.reduce((sum, count) => sum + count)).toBeGreaterThan(BYTES / 65536);
+  });
+
+  it("goes on by Domain0 when bypasses are forbidden under load, and past it again", {
+    timeout: 2 * BOOT_MS,
+  }, async () => {
+    const before = machine.cable.bytes;
+    await send(a, b, 5005, () => {
+      machine.bypasses.allowed = false;
+    });
+    expect(await bypasses(a, b)).toEqual([]);
+    expect(machine.cable.bytes).toBeGreaterThan(before);
+    await send(b, a, 5006, () => {
+      machine.bypasses.allowed = true;
+    });
+    await acquaint(a, b, 2);
+  });
+
+  it("has as many queues past Domain0 as both have, and lets go of who is destroyed", {
+    timeout: 2 * BOOT_MS,
+  }, async () => {
+    const c = await join(machine, { name: "c", ramdisk: image });
+    await acquaint(c, a, 1);
+    await acquaint(b, c, 1);
+    await send(c, a, 5007);
+    await send(b, c, 5008);
+    await machine.host.destroy(c.domid);
+    for (const debian of [a, b]) await expect.poll(() => bypasses(debian, c), { timeout: FOLLOW_MS }).toEqual([]);
+    await send(a, b, 5009);
+  });
+
+  it("comes back after its module was taken away", { timeout: BOOT_MS }, async () => {
+    machine.bypasses.allowed = true;
+    await b.output(REMOVE);
+    await expect.poll(() => bypasses(a, b), { timeout: FOLLOW_MS }).toEqual([]);
+    await b.output("modprobe netchannel2");
+    await up(b);
+    await acquaint(a, b, 2);
+    await send(b, a, 5010);
+  });
+
+  // What each deed makes the other guest say; nothing where only the packet is lost.
+  it.each([
+    ["index", "more messages than the ring holds"],
+    ["consumed", "consumed more than there was"],
+    ["size", "a message of no possible size"],
+    ["prefix", "a packet that cannot be"],
+    ["kind", "a packet that cannot be"],
+    ["finish", "finished a packet that it was not given"],
+    ["noise", "domain"],
+    ["grants", null],
+    ["source", null],
+  ])("a guest whose %s is nonsense only loses its bypass", { timeout: BOOT_MS }, async (deed, why) => {
+    machine.bypasses.allowed = true;
+    await b.output(`${REMOVE} && modprobe netchannel2`);
+    await up(b);
+    await acquaint(a, b, 2);
+    await a.output("dmesg -c >/dev/null");
+    await b.output(`insmod /lib/scribble.ko deed=${deed}`);
+    await b.run(`ping -c 3 -W 1 -s 3000 ${addressOf(a)}; ping -c 3 -W 1 -s 100 ${addressOf(a)}`);
+    if (why !== null) {
+      await expect
+        .poll(() => a.output("dmesg | grep 'queue [0-9], domain' || true"), { timeout: FOLLOW_MS })
+        .toContain(why);
+    }
+    await b.output("rmmod scribble");
+    await ping(a, b, "-c 3 -s 3000");
+    expect(await complaints(a)).toBe("");
+  });
+
+  it("a guest that reads nothing loses its bypass, and holds up nobody", { timeout: BOOT_MS }, async () => {
+    machine.bypasses.allowed = true;
+    await b.output(`${REMOVE} && modprobe netchannel2`);
+    await up(b);
+    await acquaint(a, b, 2);
+    await b.output("insmod /lib/scribble.ko deed=deaf");
+    const flood = `ping -q -s 8000 -c 40 -i 0.02 -W 1 ${addressOf(b)} >/dev/null &`;
+    await a.output(`for i in 1 2 3 4 5 6 7 8 9 10 11 12; do ${flood} done; wait`);
+    await expect.poll(() => bypasses(a, b), { timeout: FOLLOW_MS }).toEqual([]);
+    await b.output("rmmod scribble");
+    await ping(a, b);
+    // The kernel says once that a transmit queue stood still, which is so.
+    await a.output("dmesg -c >/dev/null");
+  });
+
+  it("leaves no complaints behind", async () => {
+    expect([await complaints(a), await complaints(b)]).toEqual(["", ""]);
+    expect(machine.log.text()).not.toMatch(/trapped|worker failed/);
+  });
+});

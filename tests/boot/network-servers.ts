@@ -1,0 +1,54 @@
+/** Servers of the test's own process, for guests to talk to: bytes by HTTP, and the hash of whatever is sent. */
+import { createHash, randomBytes } from "node:crypto";
+import { createServer as createHttp } from "node:http";
+import { type AddressInfo, createServer, type Server } from "node:net";
+
+const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
+
+async function listen(server: Server, host: string): Promise<number> {
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(0, host, resolve);
+  });
+  return (server.address() as AddressInfo).port;
+}
+
+export interface TestServers {
+  /** Random bytes at /big, a word at any other path. */
+  readonly http: number;
+  readonly http6: number;
+  readonly bigSha256: string;
+  /** Answers the hash of all bytes when the sender has ended. */
+  readonly hash: number;
+  close(): void;
+}
+
+export async function testServers(bigBytes: number): Promise<TestServers> {
+  const big = randomBytes(bigBytes);
+  const answer = () =>
+    createHttp((request, response) => {
+      response.end(request.url === "/big" ? big : `hello from ${request.url}\n`);
+    });
+  const hash = createServer({ allowHalfOpen: true }, (socket) => {
+    const sum = createHash("sha256");
+    socket.on("data", (data) => sum.update(data));
+    socket.on("end", () => socket.end(`${sum.digest("hex")}\n`));
+    // A guest that is taken away in the middle is no failure of ours.
+    socket.on("error", () => socket.destroy());
+  });
+  const servers = [answer(), answer(), hash];
+  const [http, http6, hashPort] = await Promise.all([
+    listen(servers[0]!, "127.0.0.1"),
+    listen(servers[1]!, "::1"),
+    listen(hash, "127.0.0.1"),
+  ]);
+  return {
+    http,
+    http6,
+    hash: hashPort,
+    bigSha256: sha256(big),
+    close: () => {
+      for (const server of servers) server.close();
+    },
+  };
+}

@@ -1,0 +1,66 @@
+/** An isolated site whose one page does nothing, with the worker that disks.e2e.ts and firefox.e2e.ts give work to. */
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { build } from "esbuild";
+
+export interface DisksSite {
+  readonly url: string;
+  close(): void;
+}
+
+export async function startDisksSite(): Promise<DisksSite> {
+  const bundle = await build({
+    entryPoints: [join(import.meta.dirname, "disks-worker.ts")],
+    bundle: true,
+    format: "esm",
+    target: "es2022",
+    write: false,
+  });
+  const script = bundle.outputFiles[0]!.text;
+  const server = createServer((request, response) => {
+    const isScript = request.url === "/worker.js";
+    response.writeHead(200, {
+      "content-type": isScript ? "text/javascript" : "text/html",
+      "cross-origin-opener-policy": "same-origin",
+      "cross-origin-embedder-policy": "require-corp",
+    });
+    response.end(isScript ? script : "<title>disks</title>");
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
+    close: () => {
+      server.close();
+      server.closeAllConnections();
+    },
+  };
+}
+
+/** In the page: has a new worker do something, and gives what came of it. */
+export function askWorker(deed: string): Promise<never> {
+  return new Promise<never>((resolve, reject) => {
+    const worker = new Worker("/worker.js", { type: "module" });
+    worker.onerror = (event) => reject(new Error(event.message));
+    worker.onmessage = ({ data }) => {
+      worker.terminate();
+      if ("failed" in data) reject(new Error(data.failed));
+      else resolve(data.done as never);
+    };
+    worker.postMessage(deed);
+  });
+}
+
+/** In the page: has a worker write, and ends it when it has flushed so many times; gives how many. */
+export function writeUntilKilled(times: number): Promise<number> {
+  return new Promise<number>((resolve, reject) => {
+    const worker = new Worker("/worker.js", { type: "module" });
+    worker.onmessage = ({ data }) => {
+      if ("failed" in data) reject(new Error(data.failed));
+      if (data.flushed < times) return;
+      worker.terminate();
+      resolve(data.flushed);
+    };
+    worker.postMessage("writeUntilKilled");
+  });
+}
