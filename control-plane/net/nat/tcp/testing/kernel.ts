@@ -212,7 +212,7 @@ export class KernelGuest {
       if (this.#input.length < at + 4 + length) break;
       const packet = Uint8Array.prototype.slice.call(this.#input, at + 4 + VNET_BYTES, at + 4 + length);
       at += 4 + length;
-      this.#badly(packet.length, () => this.#toEngine(packet));
+      this.#badly(() => this.#toEngine(packet));
     }
     this.#input = this.#input.subarray(at);
   }
@@ -283,7 +283,7 @@ export class KernelGuest {
     packet.set(header, at);
     packet.set(payload, at + header.length);
     view.setUint16(at + 16, sum(packet, at - 2 * source.length, at, TCP + length));
-    this.#badly(length, () => this.#write(out));
+    this.#badly(() => this.#write(out));
   }
 
   #write(out: Uint8Array): void {
@@ -297,7 +297,7 @@ export class KernelGuest {
   }
 
   /** Does it, or does it late, twice or never. */
-  #badly(_length: number, work: () => void): void {
+  #badly(work: () => void): void {
     const { loss, duplicate, reorder } = this.bad;
     const chance = (p: number): boolean => p > 0 && this.#random.u32() / 2 ** 32 < p;
     if (chance(loss)) return;
