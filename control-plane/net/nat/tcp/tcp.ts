@@ -1,256 +1,235 @@
 /** All TCP connections of the user-mode network: finds the one that a segment is of, and makes new ones. */
 import type { OutsideStream, StreamEvents } from "../../outside/index.js";
 import type { Packet } from "../../packet.js";
-import { Connection, type Surroundings } from "./connection.js";
-import { Flag, HeaderWriter, type Outgoing, Segment } from "./header.js";
+import { Connection } from "./connection.js";
+import { Context } from "./context.js";
 import { TCP_LIMITS, type TcpLimits } from "./limits.js";
-import { plus } from "./sequence.js";
+import { Machine, type Registry } from "./machine.js";
+import { Output } from "./output.js";
+import { Receiver } from "./receiver.js";
+import { Flag, Segment } from "./segment.js";
+import { Sender } from "./sender.js";
+import { Shares } from "./shares.js";
+import { Table } from "./table.js";
 import { Timers } from "./timers.js";
-import type { Ends, TcpConnectionInfo, TcpParts } from "./types.js";
-
-const NS_PER_MS = 1e6;
-const SCRATCH_BYTES = 65_536;
-
-const same = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && a.every((byte, n) => byte === b[n]);
-
-/** FNV-1a over the four ends of a connection. */
-function hashOf(guest: Uint8Array, guestPort: number, remote: Uint8Array, remotePort: number): number {
-  let hash = 0x811c9dc5;
-  for (const bytes of [guest, remote])
-    for (let n = 0; n < bytes.length; n++) hash = Math.imul(hash ^ bytes[n]!, 0x01000193);
-  return Math.imul(Math.imul(hash ^ guestPort, 0x01000193) ^ remotePort, 0x01000193) >>> 0;
-}
+import { type Endpoint, type Ends, State, type TcpConnectionInfo, type TcpParts } from "./types.js";
 
 export class Tcp {
-  readonly #limits: TcpLimits;
-  readonly #chains = new Map<number, Connection>();
+  readonly #context: Context;
+  readonly #output: Output;
+  readonly #machine: Machine;
+  readonly #table: Table<Connection>;
   readonly #timers: Timers<Connection>;
   readonly #segment = new Segment();
-  readonly #writer = new HeaderWriter();
-  /** Those that found no room. */
-  readonly #waiting = new Set<Connection>();
-  readonly #around: Surroundings;
-  readonly #counters = {
-    segments: 0,
-    malformed: 0,
-    opened: 0,
-    refused: 0,
-    resets: 0,
-    retransmissions: 0,
-    timeouts: 0,
-    outOfOrder: 0,
-    challenges: 0,
-  };
-  #count = 0;
-  #held = 0;
+  /** Those in TIME-WAIT, the oldest first. */
+  readonly #timeWaits = new Set<Connection>();
+  #isBusy = false;
+  #isClosed = false;
 
-  constructor(
-    private readonly parts: TcpParts,
-    limits: Partial<TcpLimits> = {},
-  ) {
-    this.#limits = { ...TCP_LIMITS, ...limits };
-    const nowMs = () => parts.clock.now() / NS_PER_MS;
-    this.#timers = new Timers(nowMs, (ms, work) => parts.timer(ms, work));
-    this.#around = {
-      limits: this.#limits,
-      nowMs,
-      random: () => parts.random.u32(),
-      send: (connection, out, payload, gso) => this.#send(connection, out, payload, gso),
-      scratch: new Uint8Array(SCRATCH_BYTES),
-      schedule: (connection) => this.#timers.schedule(connection),
-      gone: (connection) => this.#forgetConnection(connection),
-      held: (bytes) => {
-        this.#held += bytes;
-      },
-      share: () => this.#share(),
-      counters: this.#counters,
+  constructor(parts: TcpParts, limits: Partial<TcpLimits> = {}) {
+    const all = { ...TCP_LIMITS, ...limits };
+    const context = new Context(parts, all, new Shares(all));
+    this.#context = context;
+    this.#table = new Table(parts.random);
+    this.#timers = new Timers(
+      () => context.nowMs(),
+      (ms, work) => parts.timer(ms, work),
+    );
+    this.#output = new Output(context);
+    const registry: Registry = {
+      schedule: (c) => this.#timers.schedule(c),
+      remove: (c) => this.#remove(c),
+      timeWait: (c) => this.#timeWait(c),
     };
+    const sender = new Sender(context, this.#output);
+    const receiver = new Receiver(context, this.#output);
+    this.#machine = new Machine(context, this.#output, sender, receiver, registry);
   }
 
   get connections(): number {
-    return this.#count;
+    return this.#table.count;
   }
 
-  /** Bytes that wait for guests, or for what goes before them. */
+  /** Bytes that wait for guests, for the world, or for what goes before them. */
   get heldBytes(): number {
-    return this.#held;
+    return this.#context.shares.bytes;
   }
 
-  /** Timers that run. */
+  /** Connections that wait for a time. */
   get timers(): number {
     return this.#timers.count;
   }
 
-  /** A segment from a guest, in `[at, end)` of a packet; its checksum holds. */
+  /**
+   * A segment from a guest, in `[at, end)` of a packet; its checksum holds. One that comes while another is at work, out
+   * of a `send` of ours, is dropped like one that was lost on its way.
+   */
   input(source: Uint8Array, destination: Uint8Array, packet: Packet, at: number, end: number): void {
-    const segment = this.#segment;
-    this.#counters.segments++;
-    if (!segment.read(packet, at, end)) {
-      this.#counters.malformed++;
-      return;
+    if (this.#isBusy || this.#isClosed) return;
+    this.#isBusy = true;
+    try {
+      this.#input(source, destination, packet, at, end);
+    } finally {
+      this.#isBusy = false;
     }
-    const known = this.#find(source, segment.sourcePort, destination, segment.destinationPort);
-    if (known !== null && !this.#isNew(known, segment)) known.input(segment, packet);
-    else if (segment.has(Flag.SYN) && !segment.has(Flag.ACK) && !segment.has(Flag.RST))
-      this.#accept(source, destination);
-    else this.#refuse(source, destination);
   }
 
   /** A connection of the host to a forwarded port, which `stream` is; answers who hears of the stream. */
-  openToGuest(source: Ends["remote"], guest: Ends["guest"], stream: OutsideStream): StreamEvents {
-    const ends: Ends = {
-      guest: { address: guest.address.slice(), port: guest.port },
-      remote: { address: source.address.slice(), port: source.port },
-    };
-    const connection = new Connection(ends, "in", this.#around);
-    connection.stream = stream;
-    if (this.#count >= this.#limits.connections || this.#find(guest.address, guest.port, source.address, source.port)) {
-      connection.state = "closed";
+  openToGuest(source: Endpoint, guest: Endpoint, stream: OutsideStream): StreamEvents {
+    const known = this.#table.find(guest.address, guest.port, source.address, source.port);
+    if (known?.state === State.TIME_WAIT) this.#machine.leave(known);
+    const c = this.#make(guest.address, guest.port, source.address, source.port, false);
+    c.stream = stream;
+    if (this.#isClosed || this.#isCrowded(c) || (known !== null && !known.isOver)) {
+      c.state = State.CLOSED;
+      this.#context.shares.release(c.guest);
+      this.#context.counters.crowded++;
       stream.abort();
-      return connection;
+      return c;
     }
-    this.#add(connection);
-    connection.connect();
-    this.#timers.schedule(connection);
-    return connection;
+    this.#add(c);
+    this.#machine.connect(c);
+    return c;
   }
 
-  /** The guest of that address is gone: its connections are reset. */
+  /** The guest of that address is gone: its connections are over. */
   forget(guest: Uint8Array): void {
-    for (const connection of this.#all()) if (same(connection.ends.guest.address, guest)) connection.reset();
+    for (const c of this.#table.all())
+      if (c.ends.guest.address.length === guest.length && c.ends.guest.address.every((byte, n) => byte === guest[n]))
+        this.#machine.abort(c);
   }
 
-  /** ICMP said that nobody is at that end. */
+  /** ICMP said that nobody is at that end. Of a connection that stands it may be a lie, or pass. [RFC 5927] 4 */
   unreachable(guest: Uint8Array, guestPort: number, remote: Uint8Array, remotePort: number): void {
-    const connection = this.#find(guest, guestPort, remote, remotePort);
-    // Of a connection that stands it may be a lie, or pass. [RFC 5927]
-    if (connection?.state === "syn-sent") connection.reset();
+    const c = this.#table.find(guest, guestPort, remote, remotePort);
+    if (c?.state === State.SYN_SENT) this.#machine.abort(c);
   }
 
-  /** The network has room again. */
+  /** There is room again where there was none. */
   resume(): void {
-    const waiting = [...this.#waiting];
-    this.#waiting.clear();
-    for (const connection of waiting) connection.resume();
+    for (const guest of [...this.#context.shares.all()]) {
+      guest.isBlocked = false;
+      const waiting = [...guest.waiting];
+      guest.waiting.clear();
+      // Those that come too late for the room wait again, before the others: they were first.
+      for (const c of waiting) {
+        if (guest.isBlocked) guest.waiting.add(c);
+        else this.#machine.flush(c);
+      }
+    }
   }
 
   list(): TcpConnectionInfo[] {
-    return [...this.#all()].map(({ info }) => info);
+    return this.#table.all().map(({ info }) => info);
   }
 
   stats(): Readonly<Record<string, number>> {
-    return { ...this.#counters, connections: this.#count, heldBytes: this.#held };
+    return {
+      ...this.#context.counters,
+      connections: this.#table.count,
+      timeWaits: this.#timeWaits.size,
+      heldBytes: this.heldBytes,
+    };
   }
 
+  /** Ends everything; guests get resets. */
   close(): void {
-    for (const connection of [...this.#all()]) connection.reset();
+    for (const c of this.#table.all()) this.#machine.reset(c);
     this.#timers.close();
+    this.#isClosed = true;
   }
 
-  /** Whether a SYN begins a new connection where an old one waits for its end. [RFC 9293] 3.10.7.4 */
-  #isNew(connection: Connection, segment: Segment): boolean {
-    if (connection.state !== "time-wait" || segment.flags !== Flag.SYN) return false;
-    connection.reset();
-    return true;
+  #input(source: Uint8Array, destination: Uint8Array, packet: Packet, at: number, end: number): void {
+    const segment = this.#segment;
+    const { counters } = this.#context;
+    counters.segments++;
+    if (!segment.read(packet, at, end)) {
+      counters.malformed++;
+      return;
+    }
+    const known = this.#table.find(source, segment.sourcePort, destination, segment.destinationPort);
+    if (known !== null && !this.#machine.mayBegin(known, segment)) {
+      this.#machine.input(known, segment, packet);
+      return;
+    }
+    if (known !== null) this.#machine.leave(known);
+    const isSyn = (segment.flags & (Flag.SYN | Flag.ACK | Flag.RST | Flag.FIN)) === Flag.SYN;
+    if (isSyn) this.#accept(source, destination);
+    else this.#output.refuse(source, destination, segment);
   }
 
   #accept(source: Uint8Array, destination: Uint8Array): void {
     const segment = this.#segment;
-    const address = this.parts.outsideAddress(destination);
+    const { sourcePort, destinationPort } = segment;
+    const address = this.#context.parts.outsideAddress(destination);
     if (address === null) {
-      this.#refuse(source, destination);
+      this.#output.refuse(source, destination, segment);
       return;
     }
+    const c = this.#make(source, sourcePort, destination, destinationPort, true);
     // Not answered: a guest tries again, and others may have ended by then.
-    if (this.#count >= this.#limits.connections) {
-      this.#counters.refused++;
+    if (this.#isCrowded(c)) {
+      this.#context.shares.release(c.guest);
+      this.#context.counters.crowded++;
       return;
     }
+    c.isHalfOpen = true;
+    c.guest.halfOpen++;
+    this.#add(c);
+    this.#machine.listen(c, segment);
+    c.stream = this.#context.parts.outside.openStream(address, destinationPort, c);
+  }
+
+  #make(
+    guest: Uint8Array,
+    guestPort: number,
+    remote: Uint8Array,
+    remotePort: number,
+    isFromGuest: boolean,
+  ): Connection {
+    const context = this.#context;
     const ends: Ends = {
-      guest: { address: source.slice(), port: segment.sourcePort },
-      remote: { address: destination.slice(), port: segment.destinationPort },
+      guest: { address: guest.slice(), port: guestPort },
+      remote: { address: remote.slice(), port: remotePort },
     };
-    const connection = new Connection(ends, "out", this.#around);
-    connection.listen(segment);
-    this.#add(connection);
-    connection.stream = this.parts.outside.openStream(address, segment.destinationPort, connection);
+    const iss = context.parts.random.u32() | 0;
+    const share = context.shares.of(guest);
+    return new Connection(this.#machine, share, ends, isFromGuest, iss, context.mssOf(guest), context.nowMs());
   }
 
-  /** To a segment of no connection. [RFC 9293] 3.10.7.1 */
-  #refuse(source: Uint8Array, destination: Uint8Array): void {
-    const segment = this.#segment;
-    if (segment.has(Flag.RST)) return;
-    this.#counters.refused++;
-    const hasAck = segment.has(Flag.ACK);
-    const out: Outgoing = {
-      sourcePort: segment.destinationPort,
-      destinationPort: segment.sourcePort,
-      seq: hasAck ? segment.ack : 0,
-      ack: hasAck ? 0 : plus(segment.seq, segment.span),
-      flags: Flag.RST | (hasAck ? 0 : Flag.ACK),
-      window: 0,
-    };
-    this.parts.send(destination, source, this.#writer.write(out), null, 0);
-  }
-
-  #send(connection: Connection, out: Outgoing, payload: Uint8Array | null, gsoSize: number): boolean {
-    const { guest, remote } = connection.ends;
-    if ((out.flags & Flag.RST) !== 0) this.#counters.resets++;
-    const isSent = this.parts.send(remote.address, guest.address, this.#writer.write(out), payload, gsoSize);
-    if (!isSent) this.#waiting.add(connection);
-    return isSent;
-  }
-
-  #share(): number {
-    if (this.#held < this.#limits.totalBytes) return Number.POSITIVE_INFINITY;
-    return Math.max(this.#limits.fairBytes, Math.floor(this.#limits.totalBytes / Math.max(1, this.#count)));
-  }
-
-  // --- the table: chains by a hash of the four ends
-
-  #find(guest: Uint8Array, guestPort: number, remote: Uint8Array, remotePort: number): Connection | null {
-    let at = this.#chains.get(hashOf(guest, guestPort, remote, remotePort)) ?? null;
-    for (; at !== null; at = at.next) {
-      const { ends } = at;
-      if (ends.guest.port !== guestPort || ends.remote.port !== remotePort) continue;
-      if (same(ends.guest.address, guest) && same(ends.remote.address, remote)) return at;
+  /** Whether there is no place for one more; what waits in TIME-WAIT makes place. */
+  #isCrowded({ guest, isFromGuest }: Connection): boolean {
+    const { limits } = this.#context;
+    if (isFromGuest && guest.halfOpen >= limits.halfOpenOfGuest) return true;
+    for (const c of this.#timeWaits) {
+      const isFull = this.#table.count >= limits.connections;
+      if (!isFull && guest.connections < limits.connectionsOfGuest) return false;
+      if (isFull || c.guest === guest) this.#machine.leave(c);
     }
-    return null;
+    return this.#table.count >= limits.connections || guest.connections >= limits.connectionsOfGuest;
   }
 
-  #hashOf({ ends: { guest, remote } }: Connection): number {
-    return hashOf(guest.address, guest.port, remote.address, remote.port);
+  #add(c: Connection): void {
+    this.#table.add(c);
+    c.guest.connections++;
+    this.#context.counters.opened++;
   }
 
-  #add(connection: Connection): void {
-    const hash = this.#hashOf(connection);
-    connection.next = this.#chains.get(hash) ?? null;
-    this.#chains.set(hash, connection);
-    this.#count++;
-    this.#counters.opened++;
+  #remove(c: Connection): void {
+    this.#table.remove(c);
+    this.#timers.forget(c);
+    this.#timeWaits.delete(c);
+    c.guest.waiting.delete(c);
+    c.guest.connections--;
+    this.#context.shares.release(c.guest);
   }
 
-  #forgetConnection(connection: Connection): void {
-    const hash = this.#hashOf(connection);
-    let at = this.#chains.get(hash) ?? null;
-    if (at === connection) {
-      if (connection.next === null) this.#chains.delete(hash);
-      else this.#chains.set(hash, connection.next);
-    }
-    for (; at !== null && at !== connection; at = at.next) if (at.next === connection) at.next = connection.next;
-    connection.next = null;
-    this.#timers.forget(connection);
-    this.#waiting.delete(connection);
-    this.#count--;
-  }
-
-  *#all(): Iterable<Connection> {
-    for (const first of [...this.#chains.values()]) {
-      for (let at: Connection | null = first; at !== null; ) {
-        const { next }: Connection = at;
-        yield at;
-        at = next;
-      }
+  #timeWait(c: Connection): void {
+    this.#timeWaits.add(c);
+    if (this.#timeWaits.size <= this.#context.limits.timeWaits) return;
+    for (const oldest of this.#timeWaits) {
+      this.#machine.leave(oldest);
+      break;
     }
   }
 }

@@ -1,18 +1,24 @@
-/** When connections want to be looked at: one timer of the host for all of them, in steps of a few milliseconds. */
+/**
+ * When connections want to be looked at: one heap for all of them and one timer of the host. What is wanted later than
+ * before stays where it is, and is found not to be due when its old time comes: an ACK that moves a timeout costs nothing.
+ */
 
 export interface Timed {
   /** When it wants to be looked at, ms; infinite when it does not. */
   readonly dueMs: number;
+  /** Its place in the heap, and the time it is there for: of the heap alone. */
+  heapAt: number;
+  heapMs: number;
   onTime(nowMs: number): void;
 }
 
-const STEP_MS = 10;
+/** What is so little later is done with what is due now. */
+const SLACK_MS = 1;
 
 export class Timers<T extends Timed> {
-  readonly #slots = new Map<number, Set<T>>();
-  readonly #slotOf = new Map<T, number>();
+  readonly #heap: T[] = [];
   #cancel: (() => void) | null = null;
-  #wokenAt = Number.POSITIVE_INFINITY;
+  #wakeMs = Number.POSITIVE_INFINITY;
 
   constructor(
     private readonly nowMs: () => number,
@@ -20,63 +26,112 @@ export class Timers<T extends Timed> {
   ) {}
 
   get count(): number {
-    return this.#slotOf.size;
+    return this.#heap.length;
   }
 
-  /** To be called when `dueMs` has changed. */
+  /** To be called when `dueMs` may have changed. */
   schedule(item: T): void {
-    const slot = Math.ceil(item.dueMs / STEP_MS);
-    const known = this.#slotOf.get(item);
-    if (known === slot) return;
-    if (known !== undefined) this.#leave(item, known);
-    if (slot === Number.POSITIVE_INFINITY) return;
-    this.#slotOf.set(item, slot);
-    const items = this.#slots.get(slot);
-    if (items === undefined) this.#slots.set(slot, new Set([item]));
-    else items.add(item);
-    this.#wake(slot);
+    const due = item.dueMs;
+    if (item.heapAt >= 0) {
+      if (due >= item.heapMs) return;
+      item.heapMs = due;
+      this.#up(item.heapAt);
+    } else {
+      if (due === Number.POSITIVE_INFINITY) return;
+      item.heapMs = due;
+      item.heapAt = this.#heap.length;
+      this.#heap.push(item);
+      this.#up(item.heapAt);
+    }
+    this.#wake();
   }
 
   forget(item: T): void {
-    const slot = this.#slotOf.get(item);
-    if (slot !== undefined) this.#leave(item, slot);
+    if (item.heapAt < 0) return;
+    this.#remove(item);
+    if (this.#heap.length === 0) this.close();
   }
 
   close(): void {
     this.#cancel?.();
     this.#cancel = null;
-    this.#slots.clear();
-    this.#slotOf.clear();
+    this.#wakeMs = Number.POSITIVE_INFINITY;
+    for (const item of this.#heap) item.heapAt = -1;
+    this.#heap.length = 0;
   }
 
-  #leave(item: T, slot: number): void {
-    this.#slotOf.delete(item);
-    const items = this.#slots.get(slot)!;
-    items.delete(item);
-    if (items.size === 0) this.#slots.delete(slot);
-  }
-
-  #wake(slot: number): void {
-    if (slot >= this.#wokenAt) return;
+  #wake(): void {
+    const first = this.#heap[0]!.heapMs;
+    if (first >= this.#wakeMs) return;
     this.#cancel?.();
-    this.#wokenAt = slot;
-    const ms = Math.max(0, slot * STEP_MS - this.nowMs());
-    this.#cancel = this.timer(ms, () => this.#run());
+    this.#wakeMs = first;
+    this.#cancel = this.timer(Math.max(0, Math.ceil(first - this.nowMs())), this.#run);
   }
 
-  #run(): void {
+  readonly #run = (): void => {
     this.#cancel = null;
-    this.#wokenAt = Number.POSITIVE_INFINITY;
+    this.#wakeMs = Number.POSITIVE_INFINITY;
     const now = this.nowMs();
-    const due = [...this.#slots.keys()].filter((slot) => slot * STEP_MS <= now).sort((a, b) => a - b);
-    for (const slot of due) {
-      for (const item of [...(this.#slots.get(slot) ?? [])]) {
-        this.#leave(item, slot);
-        item.onTime(now);
-      }
+    // As many as there are: what is due again at once waits for the next turn.
+    for (let left = this.#heap.length; left > 0; left--) {
+      const item = this.#heap[0];
+      if (item === undefined || item.heapMs > now + SLACK_MS) break;
+      this.#remove(item);
+      if (item.dueMs <= now + SLACK_MS) item.onTime(now + SLACK_MS);
+      if (item.heapAt < 0 && item.dueMs !== Number.POSITIVE_INFINITY) this.#put(item);
     }
-    let next = Number.POSITIVE_INFINITY;
-    for (const slot of this.#slots.keys()) next = Math.min(next, slot);
-    if (next !== Number.POSITIVE_INFINITY) this.#wake(next);
+    if (this.#heap.length > 0) this.#wake();
+  };
+
+  #put(item: T): void {
+    item.heapMs = item.dueMs;
+    item.heapAt = this.#heap.length;
+    this.#heap.push(item);
+    this.#up(item.heapAt);
+  }
+
+  #remove(item: T): void {
+    const at = item.heapAt;
+    const last = this.#heap.pop()!;
+    item.heapAt = -1;
+    if (last === item) return;
+    this.#heap[at] = last;
+    last.heapAt = at;
+    this.#up(at);
+    this.#down(last.heapAt);
+  }
+
+  #up(start: number): void {
+    const heap = this.#heap;
+    const item = heap[start]!;
+    let at = start;
+    while (at > 0) {
+      const above = (at - 1) >> 1;
+      const other = heap[above]!;
+      if (other.heapMs <= item.heapMs) break;
+      heap[at] = other;
+      other.heapAt = at;
+      at = above;
+    }
+    heap[at] = item;
+    item.heapAt = at;
+  }
+
+  #down(start: number): void {
+    const heap = this.#heap;
+    const item = heap[start]!;
+    let at = start;
+    for (;;) {
+      let below = 2 * at + 1;
+      if (below >= heap.length) break;
+      if (below + 1 < heap.length && heap[below + 1]!.heapMs < heap[below]!.heapMs) below++;
+      const other = heap[below]!;
+      if (other.heapMs >= item.heapMs) break;
+      heap[at] = other;
+      other.heapAt = at;
+      at = below;
+    }
+    heap[at] = item;
+    item.heapAt = at;
   }
 }

@@ -2,7 +2,7 @@
 import { ManualClock, SeededRandom } from "../../../../util/index.js";
 import { Packet } from "../../../index.js";
 import type { Outside, OutsideStream, StreamEvents } from "../../../outside/index.js";
-import { Tcp, type TcpLimits } from "../index.js";
+import { Tcp, type TcpLimits, type TcpParts } from "../index.js";
 
 export const GUEST = Uint8Array.of(10, 0, 2, 15);
 export const SERVER = Uint8Array.of(192, 0, 2, 1);
@@ -134,7 +134,10 @@ export class Rig {
     return true;
   };
   refuses = false;
+  /** A stream was asked for. */
+  onStream: (stream: FarStream) => void = () => {};
   readonly tcp: Tcp;
+  readonly parts: TcpParts;
   readonly #packet = new Packet(null);
 
   constructor(limits: Partial<TcpLimits> = {}) {
@@ -142,26 +145,25 @@ export class Rig {
       openStream: (address: string, port: number, events: StreamEvents) => {
         const stream = new FarStream(address, port, events);
         this.streams.push(stream);
+        this.onStream(stream);
         return stream;
       },
     } as unknown as Outside;
     const { time } = this;
-    this.tcp = new Tcp(
-      {
-        clock: time.clock,
-        random: new SeededRandom(3),
-        timer: (ms, work) => time.at(ms, work),
-        outside,
-        outsideAddress: (address) => (this.refuses ? null : address.join(".")),
-        send: (_source, _destination, header, payload, gsoSize) => {
-          const bytes = new Uint8Array(header.length + (payload?.length ?? 0));
-          bytes.set(header);
-          if (payload !== null) bytes.set(payload, header.length);
-          return this.toGuest(bytes, gsoSize);
-        },
+    this.parts = {
+      clock: time.clock,
+      random: new SeededRandom(3),
+      timer: (ms, work) => time.at(ms, work),
+      outside,
+      outsideAddress: (address) => (this.refuses ? null : address.join(".")),
+      send: (_source, _destination, header, payload, gsoSize) => {
+        const bytes = new Uint8Array(header.length + (payload?.length ?? 0));
+        bytes.set(header);
+        if (payload !== null) bytes.set(payload, header.length);
+        return this.toGuest(bytes, gsoSize);
       },
-      limits,
-    );
+    };
+    this.tcp = new Tcp(this.parts, limits);
   }
 
   input(bytes: Uint8Array): void {
@@ -238,7 +240,7 @@ export class PlainGuest {
       // A SYN of ours that came late began something that nobody wants.
       if (flags & SYN) this.send(segment({ seq: ackOf(bytes), flags: RST }));
       // Its last ACK was lost.
-      else if (flags & FIN) this.#ack();
+      else if (flags & FIN || payloadOf(bytes).length > 0) this.#ack();
       return;
     }
     if (flags & RST) {
