@@ -1,7 +1,7 @@
 /** Servers of the test's own process, for guests to talk to: bytes by HTTP, and the hash of whatever is sent. */
 import { createHash, randomBytes } from "node:crypto";
 import { createServer as createHttp } from "node:http";
-import { type AddressInfo, createServer, type Server } from "node:net";
+import { createServer, type Server } from "node:net";
 
 const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
 
