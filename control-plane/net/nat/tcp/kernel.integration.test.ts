@@ -46,7 +46,6 @@ describe.skipIf(missing !== null)("with the kernel's TCP", () => {
     await open();
     await transfer({ address, port: 80, up, down });
     if (up > 0) expect(guest.largest).toBeGreaterThan(30_000);
-    expect(guest.tcp.stats().retransmissions).toBe(0);
     await until(() => guest.tcp.connections === 0);
     expect(guest.tcp.timers).toBe(0);
   });
@@ -71,7 +70,6 @@ describe.skipIf(missing !== null)("with the kernel's TCP", () => {
   it("small networks get small segments", async () => {
     await open({ mtu: 1280 });
     await transfer({ port: 80, up: MIB, down: MIB });
-    expect(guest.tcp.stats().retransmissions).toBe(0);
   });
 
   it("either end may come first, and the other direction goes on", async () => {
