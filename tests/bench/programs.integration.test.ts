@@ -5,12 +5,13 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { cpuMs } from "./process.js";
 import { CLOCK, filesFor, makePrograms, TIMED } from "./programs.js";
-import { type Task, tasksOf, WORKLOADS } from "./workloads.js";
+import { NEIGHBOUR, type Task, tasksOf, WORKLOADS } from "./workloads.js";
 
 const folder = mkdtempSync(join(tmpdir(), "xenolith-programs-"));
-/** Those that need no busybox and no guest's disk, each with its smallest count. */
-const tasks = tasksOf(WORKLOADS, [64, 32], 1e-12).filter(
-  ({ command, workload }) => !command.includes("busybox") && workload.group !== "disk",
+const all = tasksOf(WORKLOADS, [64, 32], 1e-12);
+/** Those that need no busybox, no guest's disk and no neighbour, each with its smallest count. */
+const tasks = all.filter(
+  ({ command, workload, server }) => !command.includes("busybox") && workload.group !== "disk" && server === undefined,
 );
 
 /** The generated program alone takes a compiler many seconds. */
@@ -22,6 +23,16 @@ const output = ({ command }: Task): string =>
   execFileSync("sh", ["-c", command], { env: { ...process.env, B: folder }, encoding: "utf8" });
 
 describe("the programs of the bench", () => {
+  it("for two guests talk to each other over the loopback", () => {
+    for (const { key, command, server } of all) {
+      if (server === undefined) continue;
+      const alone = command.replace(NEIGHBOUR, "127.0.0.1");
+      expect(output({ command: `${server} >/dev/null & ${alone}; wait` } as Task), key).toMatch(
+        /^checksum [0-9a-f]{8}$/m,
+      );
+    }
+  });
+
   it("run on this processor and print a checksum", () => {
     for (const task of tasks) expect(output(task), task.key).toMatch(/^(latency \d+ \d+\n)?checksum [0-9a-f]{8}\n$/);
   });
