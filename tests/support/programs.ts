@@ -3,6 +3,8 @@ import { spawnSync } from "node:child_process";
 
 export interface Program {
   readonly commands: readonly string[];
+  /** What people call it, where that is not the first command. */
+  readonly name?: string;
   /** Debian's package. */
   readonly package: string;
   /** Arguments that succeed when it is there; else it is enough that it runs. */
@@ -21,6 +23,14 @@ const PROGRAMS: readonly Program[] = [
   { commands: ["tar"], package: "tar" },
   { commands: ["gzip"], package: "gzip" },
   { commands: ["gcc"], package: "gcc" },
+  { commands: ["make"], package: "make" },
+  // objtool, which checks a kernel module that is built, is linked with it.
+  {
+    commands: ["sh"],
+    name: "libelf",
+    package: "libelf1",
+    probe: ["-c", "/sbin/ldconfig -p | grep -q 'libelf\\.so\\.1 '"],
+  },
   { commands: ["mke2fs"], package: "e2fsprogs" },
   { commands: ["qemu-img"], package: "qemu-utils" },
   { commands: ["vhdiinfo"], package: "libvhdi-utils" },
@@ -52,7 +62,7 @@ export async function requirePrograms(programs: readonly Program[] = PROGRAMS): 
     lacking = missing(programs);
     if (lacking.length === 0) return;
   }
-  const names = lacking.map((p) => `${p.commands[0]} (Debian package ${p.package})`).join(", ");
+  const names = lacking.map((p) => `${p.name ?? p.commands[0]} (Debian package ${p.package})`).join(", ");
   process.stderr.write(
     `The tests compare with programs that this machine lacks: ${names}.\nInstall them and run this again.\n`,
   );
