@@ -9,7 +9,6 @@ export const Lapic = struct("Lapic", "One local APIC.", {
   irr: u32("Interrupt request register, bit v & 31 of word v >> 5 for vector v", 8),
   isr: u32("In-service register", 8),
   tmr: u32("Trigger mode register, 1 = level", 8),
-  id: u32("xAPIC id register, id in bits 31:24; in x2APIC mode the whole word is the id"),
   tpr: u32("Task priority register, 8 bits"),
   ldr: u32("Logical destination register"),
   dfr: u32("Destination format register, xAPIC mode only"),
@@ -21,8 +20,10 @@ export const Lapic = struct("Lapic", "One local APIC.", {
   lvt: u32("Local vector table: timer, thermal, performance, LINT0, LINT1, error, CMCI", 7),
   initialCount: u32("Timer initial count"),
   divideConfig: u32("Timer divide configuration, bits 3, 1 and 0"),
-  sipiVector: u32("Vector of the start-up IPI that EventBit.SIPI announces"),
   timerDeadline: u64("Machine time at which the count reaches zero, all ones while the timer stands still"),
   tscDeadline: u64("IA32_TSC_DEADLINE, 0 when disarmed"),
   latched: u32("Vector to request once the APIC is software-enabled, 0 when none"),
+  // What INIT keeps stands from here on: others read and write it while a processor takes its INIT.
+  id: u32("xAPIC id register, id in bits 31:24; in x2APIC mode the whole word is the id"),
+  sipiVector: u32("Vector of the start-up IPI that EventBit.SIPI announces"),
 });

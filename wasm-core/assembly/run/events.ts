@@ -35,8 +35,6 @@ export function takeEvents(cpu: Vcpu): i32 {
     cpu.exitReason = ExitReason.BUDGET;
     return reason == ExitReason.TRIPLE_FAULT ? <i32>reason : <i32>ExitReason.STOP;
   }
-  // INIT and the start-up IPI after it may be taken together: the vector must outlive the reset.
-  const sipiVector = lapicSipiVector(cpu);
   if (events & EventBit.INIT) {
     clear(cpu, EventBit.INIT);
     vcpuInit(cpu);
@@ -48,7 +46,7 @@ export function takeEvents(cpu: Vcpu): i32 {
   }
   if (events & EventBit.SIPI) {
     clear(cpu, EventBit.SIPI);
-    if (cpu.waitForSipi) vcpuStartup(cpu, sipiVector);
+    if (cpu.waitForSipi) vcpuStartup(cpu, lapicSipiVector(cpu));
   }
   if (cpu.waitForSipi) return ExitReason.HALT;
   if (events & EventBit.MCE) {

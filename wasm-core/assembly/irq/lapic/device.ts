@@ -3,7 +3,7 @@
  * The same functions serve the register page and the x2APIC MSRs; msr.ts adds what only the MSRs check.
  * Left out on purpose: ExtINT and SMI (no 8259, no SMM) and the remote read register.
  */
-import { Lapic, Lapic_SIZE, LapicOff, Vcpu } from "../../gen/layout";
+import { Lapic, LapicOff, Vcpu } from "../../gen/layout";
 import { domainOfVcpu, domainVcpu } from "../../mem/domains";
 import { ioapicEoi } from "../ioapic";
 import {
@@ -42,9 +42,8 @@ import { readCurrentCount, stopTimer, writeDivideConfig, writeInitialCount, writ
 /** What INIT does to the registers: all but the id and the mode. [SDM] 3A 11.4.7.3 */
 export function lapicInitReset(cpu: Vcpu): void {
   const apic = lapicOf(cpu);
-  const id = apic.id;
-  memory.fill(changetype<usize>(apic), 0, Lapic_SIZE);
-  apic.id = id;
+  // The start-up IPI after an INIT may come now, from another pCPU: it must find the id, and its vector must stay.
+  memory.fill(changetype<usize>(apic), 0, LapicOff.id);
   apic.dfr = Dfr.RESET;
   apic.svr = Svr.RESET;
   for (let i: u32 = 0; i < LvtIndex.COUNT; i++) setLvt(apic, i, Lvt.RESET);

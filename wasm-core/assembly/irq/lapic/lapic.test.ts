@@ -157,6 +157,13 @@ describe("registers", () => {
     expect(core.lapicRead(cpu, 0xe0)).toBe(0x0fffffff);
   });
 
+  it("keeps the vector of a start-up IPI that comes while INIT resets", async () => {
+    const { m, core } = await one();
+    core.lapicWrite(m.cpu(0), 0x300, 0x469a);
+    core.lapicInitReset(m.cpu(0));
+    expect(m.lapicField(0, "sipiVector")).toBe(0x9a);
+  });
+
   it("resets all but the id on INIT", async () => {
     const { m, core } = await one();
     const cpu = m.cpu(0);
