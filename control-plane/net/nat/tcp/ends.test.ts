@@ -1,9 +1,9 @@
 /** How connections begin and end, with segments by hand. */
 import { describe, expect, it } from "vitest";
+import { FarStream } from "../../outside/testing/far-stream.js";
 import {
   ACK,
   ackOf,
-  FarStream,
   FIN,
   flagsOf,
   GUEST,
