@@ -5,10 +5,11 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { askWorker, type DisksSite, startDisksSite, writeUntilKilled } from "./disks-site.js";
+import { askWorker, startDisksSite, writeUntilKilled } from "./disks-site.js";
 import { ENTER, Firefox } from "./firefox.js";
 import { ImageServer } from "./image-server.js";
-import { type PlainSite, startPlainSite } from "./plain-site.js";
+import type { LoopbackSite } from "./loopback.js";
+import { startPlainSite } from "./plain-site.js";
 import { type Playground, PREPARE_MS, startPlayground } from "./playground.js";
 
 const BOOT_MS = 300_000;
@@ -22,7 +23,7 @@ const ALERTS = `[...document.querySelectorAll("[role=alert]")].map((alert) => al
 
 let firefox: Firefox;
 let playground: Playground;
-let plainSite: PlainSite;
+let plainSite: LoopbackSite;
 
 before(async () => {
   playground = await startPlayground();
@@ -74,7 +75,7 @@ describe("Debian in a tab of Firefox", () => {
 
 describe("images in Firefox's origin private file system", () => {
   const images = new ImageServer();
-  let site: DisksSite;
+  let site: LoopbackSite;
   before(async () => {
     site = await startDisksSite();
     await images.start();

@@ -6,7 +6,8 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import type { Browser, Page } from "playwright-core";
 import { launchBrowser } from "./browser.js";
-import { type PlainSite, startPlainSite } from "./plain-site.js";
+import type { LoopbackSite } from "./loopback.js";
+import { startPlainSite } from "./plain-site.js";
 import { type Playground, PREPARE_MS, startPlayground } from "./playground.js";
 
 const BOOT_MS = 300_000;
@@ -14,7 +15,7 @@ const STEP_MS = 60_000;
 
 let browser: Browser;
 let playground: Playground;
-let plainSite: PlainSite;
+let plainSite: LoopbackSite;
 
 before(async () => {
   playground = await startPlayground();
