@@ -10,7 +10,8 @@ import { ENTER, Firefox } from "./firefox.js";
 import { ImageServer } from "./image-server.js";
 import type { LoopbackSite } from "./loopback.js";
 import { startPlainSite } from "./plain-site.js";
-import { type Playground, PREPARE_MS, startPlayground } from "./playground.js";
+import { PREPARE_MS, startPlayground } from "./playground.js";
+import type { Program } from "./program.js";
 
 const BOOT_MS = 300_000;
 const STEP_MS = 60_000;
@@ -22,7 +23,7 @@ const PAGE = "document.body.innerText";
 const ALERTS = `[...document.querySelectorAll("[role=alert]")].map((alert) => alert.textContent).join("")`;
 
 let firefox: Firefox;
-let playground: Playground;
+let playground: Program;
 let plainSite: LoopbackSite;
 
 before(async () => {
