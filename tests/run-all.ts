@@ -13,5 +13,6 @@ await run("the page's disks, simulated host", "npx", ["tsx", "--test", "tests/e2
 await run("the page's networks, simulated host", "npx", ["tsx", "--test", "tests/e2e/page-networks.e2e.ts"]);
 await run("the page, real guests", "npx", ["tsx", "--test", "tests/e2e/real.e2e.ts"]);
 await run("the page's disks, a real guest", "npx", ["tsx", "--test", "tests/e2e/real-disks.e2e.ts"]);
+await run("the page's way out, real guests", "npx", ["tsx", "--test", "tests/e2e/real-networks.e2e.ts"]);
 await run("images in the browser", "npx", ["tsx", "--test", "tests/e2e/disks.e2e.ts"]);
 await run("the page in Firefox, a real guest", "npx", ["tsx", "--test", "tests/e2e/firefox.e2e.ts"]);

@@ -57,6 +57,7 @@ export interface VifChange {
   readonly linkUp?: boolean;
   /** 0 is no limit. */
   readonly rateBytesPerSecond?: number;
+  readonly rateWindowUs?: number;
   /** Of what the guest sends, and of what it gets; an empty object is a perfect line. */
   readonly fromGuest?: LineImpairment;
   readonly toGuest?: LineImpairment;

@@ -115,14 +115,18 @@ describe("a line's words", () => {
     [["out.loss=1%", "in.jitter=100us"], { fromGuest: { loss: 0.01 }, toGuest: { delayMs: 3, jitterMs: 0.1 } }],
     [["perfect", "rate=none"], { fromGuest: {}, toGuest: {}, rateBytesPerSecond: 0 }],
     [["in.perfect", "in.rate=8Kb/s"], { fromGuest: { loss: 0.5 }, toGuest: { rateBytesPerSecond: 1000 } }],
+    [["rate=1MB/s@20ms"], { ...vif, rateBytesPerSecond: 1_000_000, rateWindowUs: 20_000 }],
     [["link=up"], { ...vif, linkUp: true }],
   ])("%j", (words, expected) => {
     expect(readChange(words, vif)).toEqual(expected);
   });
 
-  it.each(["loss=101%", "loss=1", "delay=20", "in.link=down", "rate=fast", "constructor=1%", ""])("not %s", (word) => {
-    expect(() => readChange([word], vif)).toThrow(/expected/);
-  });
+  it.each(["loss=101%", "loss=1", "delay=20", "in.link=down", "rate=fast", "in.rate=1Mb/s@20ms", "constructor=1%", ""])(
+    "not %s",
+    (word) => {
+      expect(() => readChange([word], vif)).toThrow(/expected/);
+    },
+  );
 });
 
 it.each([

@@ -1,5 +1,6 @@
 /** A question with a few answers to fill in, in the browser's own modal dialog. */
 import { h, setText, uniqueId } from "./dom.js";
+import { buildTextField } from "./field.js";
 
 export interface Choice {
   readonly value: string;
@@ -80,24 +81,22 @@ export function askForm(form: Form): Promise<Answers | null> {
 }
 
 function buildControl(field: Field): Control {
+  if (field.kind !== "switch" && field.choices === undefined) {
+    const { element, input } = buildTextField(field);
+    return { element, input, read: () => input.value.trim() };
+  }
   const id = uniqueId("field");
   const hintId = uniqueId("hint");
   const described = field.hint === undefined ? {} : { "aria-describedby": hintId };
   const hint = field.hint === undefined ? [] : [h("p", { id: hintId, class: "hint" }, field.hint)];
-  if (field.kind === "switch") {
+  if (field.choices === undefined) {
     const box = h("input", { id, type: "checkbox", checked: field.value === "on", ...described });
     const line = h("label", { class: "switch" }, box, h("span", {}, field.label));
     return { element: h("div", { class: "field" }, line, ...hint), input: box, read: () => (box.checked ? "on" : "") };
   }
-  const input =
-    field.choices === undefined ? textInput(id, field, described) : list(id, field.choices, field, described);
+  const input = list(id, field.choices, field, described);
   const element = h("div", { class: "field" }, h("label", { for: id }, field.label), input, ...hint);
   return { element, input, read: () => input.value.trim() };
-}
-
-function textInput(id: string, { value = "" }: Field, described: object): HTMLInputElement {
-  const plain = { spellcheck: "false", autocapitalize: "off", autocomplete: "off" };
-  return h("input", { id, type: "text", value, ...plain, ...described });
 }
 
 function list(id: string, choices: readonly Choice[], { value }: Field, described: object): HTMLSelectElement {

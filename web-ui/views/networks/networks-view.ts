@@ -1,5 +1,5 @@
 /** The networks: a picture of each, who talks to whom and how fast, and what can be done to what is plugged in. */
-import type { NetworkInfo, NetworkPort } from "../../../control-plane/api/index.js";
+import type { DomId, NetworkInfo, NetworkPort } from "../../../control-plane/api/index.js";
 import { type NetworkSnapshot, NetworkWatch, type PortRates } from "../../state/index.js";
 import { type AppContext, h, setText, View } from "../common/index.js";
 import { NetworkPicture } from "./network-picture.js";
@@ -93,7 +93,7 @@ export class NetworksView extends View {
 
   private async toggleLink({ domid, devid, linkUp, name }: NetworkPort): Promise<void> {
     try {
-      await this.context.host.setVif(domid as never, devid!, { linkUp: !linkUp });
+      await this.context.host.setVif(domid as DomId, devid!, { linkUp: !linkUp });
       this.context.announce(`${name} is ${linkUp ? "unplugged" : "plugged in"}`);
       (document.activeElement as HTMLElement | null)?.blur();
       await this.watch.look();
