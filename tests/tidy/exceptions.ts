@@ -16,6 +16,7 @@ export const SIDE_DOORS: Readonly<Record<string, string>> = {
   "control-plane/api -> control-plane/net/outside/node.ts": "for Node alone",
   "control-plane/api -> control-plane/net/relay/relay-node.ts": "as above",
   "control-plane/worker -> control-plane/net/outside/node.ts": "as above",
+  "control-plane/worker -> control-plane/net/link/link-node.ts": "as above",
   "control-plane/worker -> control-plane/net/browser/index.ts": "for the browser alone",
   "control-plane/worker -> control-plane/net/relay/index.ts": "as above",
   "web-ui/link -> control-plane/api/connect-browser.ts": "a front door for the browser alone",
