@@ -119,7 +119,12 @@ export class Links {
       refuse: (peer: Hello) => this.#refuse(end, peer, id),
       plug: (station: Station) => network.plugLink(station, { name: `link${id}.${plugged++}`, ...onVlan(vlan) }),
     };
-    const asked = { host, port, name, log: (line: string) => this.parts.log.write(`${network.name}: ${line}`) };
+    const asked = {
+      host,
+      port,
+      name,
+      log: (line: string) => this.parts.log.writeLimited("link", `${network.name}: ${line}`),
+    };
     const secret = { ...(token === undefined ? {} : { token }), ...(origins === undefined ? {} : { origins }) };
     const server = await serve({ ...asked, ...secret }, { timer: this.parts.timer, networkAt: () => joined });
     this.#add(id, {
