@@ -115,6 +115,7 @@ export class Links {
     const end = endOf(network, vlan);
     let plugged = 0;
     const joined = {
+      name: network.name,
       id: end,
       refuse: (peer: Hello) => this.#refuse(end, peer, id),
       plug: (station: Station) => network.plugLink(station, { name: `link${id}.${plugged++}`, ...onVlan(vlan) }),
@@ -123,7 +124,7 @@ export class Links {
       host,
       port,
       name,
-      log: (line: string) => this.parts.log.writeLimited("link", `${network.name}: ${line}`),
+      log: (line: string) => this.parts.log.writeLimited("link", line),
     };
     const secret = { ...(token === undefined ? {} : { token }), ...(origins === undefined ? {} : { origins }) };
     const server = await serve({ ...asked, ...secret }, { timer: this.parts.timer, networkAt: () => joined });

@@ -125,6 +125,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "control-plane/util",
   ],
   "control-plane/api/relay-node.ts": ["control-plane/net", "control-plane/net/outside"],
+  "control-plane/api/switch-node.ts": ["control-plane/net", "control-plane/net/link"],
   // Starts the workers: the bundlers follow the URL.
   "control-plane/api/connect-browser.ts": ["control-plane/api", "control-plane/api/types.ts", "control-plane/worker"],
   "control-plane/guest/embedded": [ABI, "wasm-core/isa"],
@@ -137,7 +138,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "control-plane/cli": [
     "control-plane/api",
     "control-plane/api/relay-node.ts",
-    "control-plane/api/relay-node.ts",
+    "control-plane/api/switch-node.ts",
     "control-plane/api/types.ts",
     "control-plane/guest",
     "control-plane/storage",

@@ -57,6 +57,7 @@ class Host {
           path === "/none"
             ? "there is none"
             : {
+                name: "lab",
                 id: this.sw.name,
                 refuse: ({ name }) => (name === "nobody" ? "nobody is not wanted" : null),
                 plug: (s) => this.sw.plug(s),
@@ -112,7 +113,7 @@ describe.each([
     expect(a.sw.list().map((p) => p.name)).toEqual(["guest", "link-host2"]);
     link.close();
     await until(() => a.sw.list().length === 1);
-    expect(server.lines.at(-1)).toBe("host2 (127.0.0.1) is gone: closed by the other side");
+    expect(server.lines.at(-1)).toBe("lab: host2 (127.0.0.1) is gone: closed by the other side");
   });
 
   it("keep large segments whole, of 64 KiB", async () => {
@@ -247,7 +248,7 @@ describe("a link", () => {
     link.close();
     await until(() => server.peers().length === 1);
     open("same");
-    await until(() => server.lines.includes("x (127.0.0.1) is gone: it has connected anew"));
+    await until(() => server.lines.includes("lab: x (127.0.0.1) is gone: it has connected anew"));
     expect(a.sw.list().length).toBe(2);
   });
 });

@@ -89,6 +89,7 @@ class Room {
     const guest: Guest = { address, counters: newCounters(), network: this.parts.networkAt(path), wire: null };
     const { name, large = true } = this.options;
     const network = typeof guest.network === "string" ? "" : guest.network.id;
+    const where = typeof guest.network === "string" ? "" : `${guest.network.name}: `;
     const connection = new LinkConnection(linkSocket(ws), {
       timer: this.parts.timer,
       counters: guest.counters,
@@ -97,14 +98,14 @@ class Room {
       refuse: (peer) => this.#refuse(peer, guest),
       ready: (peer, ready) => {
         this.#replace(peer, ready);
-        this.log(`${peer.name} (${address}) is connected`);
+        this.log(`${where}${peer.name} (${address}) is connected`);
         // One without a network was refused.
         guest.wire = (guest.network as LinkNetwork).plug(ready);
         return guest.wire;
       },
       over: (reason) => {
         this.#guests.delete(connection);
-        this.log(`${connection.peer?.name ?? "somebody"} (${address}) is gone: ${reason}`);
+        this.log(`${where}${connection.peer?.name ?? "somebody"} (${address}) is gone: ${reason}`);
         guest.wire?.unplug();
       },
     });

@@ -29,6 +29,8 @@ export type NamedWire = Wire & { readonly name: string };
 
 /** What somebody who comes is plugged into. */
 export interface LinkNetwork {
+  /** For people. */
+  readonly name: string;
   /** As in hellos. */
   readonly id: string;
   /** A sentence that says why this peer is not wanted, or null. */
