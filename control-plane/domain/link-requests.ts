@@ -31,7 +31,7 @@ export function joinNetwork(toolstack: Toolstack, name: string, options: JoinOpt
   const network = networks.hold(name);
   if (networks.links.hasJoined(network, url, options.vlan)) {
     network.release();
-    return err("name-taken", `"${name}" has joined ${url} already`, "leave it first");
+    return err("bad-state", `"${name}" has joined ${url} already`, "leave it first");
   }
   return ok(networks.links.join(host.value, network, { ...options, url }));
 }

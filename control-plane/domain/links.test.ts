@@ -136,7 +136,7 @@ describe("a loop", () => {
     expect(await error(a, await a.joinNetwork("lab", { url }))).toBe("a network cannot join itself");
     const first = await b.joinNetwork("lab", { url });
     await isUp(b, first);
-    await expect(b.joinNetwork("lab", { url: url.slice(0, -1) })).rejects.toMatchObject({ code: "name-taken" });
+    await expect(b.joinNetwork("lab", { url: url.slice(0, -1) })).rejects.toMatchObject({ code: "bad-state" });
     const again = await b.joinNetwork("lab", { url: `ws://localhost:${port}/` });
     expect(await error(b, again)).toBe("these two networks are joined already");
     const back = await b.serveNetwork("lab", { port: 0 });

@@ -11,8 +11,8 @@ export interface Field {
   readonly label: string;
   readonly hint?: string;
   readonly value?: string;
-  /** With choices a list to pick from, "switch" a box to tick, else a line of text. */
-  readonly kind?: "text" | "switch";
+  /** With choices a list to pick from, "switch" a box to tick, "secret" text that is not shown, else a line of text. */
+  readonly kind?: "text" | "secret" | "switch";
   readonly choices?: readonly Choice[];
 }
 
@@ -95,9 +95,9 @@ function buildControl(field: Field): Control {
   return { element, input, read: () => input.value.trim() };
 }
 
-function textInput(id: string, { value = "" }: Field, described: object): HTMLInputElement {
+function textInput(id: string, { value = "", kind = "text" }: Field, described: object): HTMLInputElement {
   const plain = { spellcheck: "false", autocapitalize: "off", autocomplete: "off" };
-  return h("input", { id, type: "text", value, ...plain, ...described });
+  return h("input", { id, type: kind === "secret" ? "password" : "text", value, ...plain, ...described });
 }
 
 function list(id: string, choices: readonly Choice[], { value }: Field, described: object): HTMLSelectElement {
