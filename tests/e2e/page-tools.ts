@@ -32,3 +32,20 @@ export async function dropFile(page: Page, name: string, bytes: Uint8Array): Pro
     { name, base64: Buffer.from(bytes).toString("base64") },
   );
 }
+
+/** Waits until the console in sight shows a text; fails at once when the page tells of a failure. */
+export async function waitForText(page: Page, text: string, timeoutMs: number): Promise<void> {
+  const read = () =>
+    page.evaluate(() => {
+      const rows = document.querySelectorAll(".console-panel:not([hidden]) .screen:not([hidden]) .xterm-rows > div");
+      return [...rows].map((row) => row.textContent?.trimEnd() ?? "").join("\n");
+    });
+  const deadline = Date.now() + timeoutMs;
+  for (;;) {
+    const screen = await read();
+    if (screen.includes(text)) return;
+    const alert = await page.getByRole("alert").allTextContents();
+    assert.ok(Date.now() < deadline && alert.length === 0, `no "${text}"; alerts: ${alert.join("; ")}\n${screen}`);
+    await page.waitForTimeout(200);
+  }
+}

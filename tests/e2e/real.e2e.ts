@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import type { Browser, Page } from "playwright-core";
 import { launchBrowser } from "./browser.js";
+import { waitForText } from "./page-tools.js";
 import { type PlainSite, startPlainSite } from "./plain-site.js";
 import { type Playground, PREPARE_MS, startPlayground } from "./playground.js";
 
@@ -27,22 +28,6 @@ after(async () => {
   plainSite?.close();
   await playground?.close();
 });
-
-async function waitForText(page: Page, text: string, timeoutMs: number): Promise<void> {
-  const read = () =>
-    page.evaluate(() => {
-      const rows = document.querySelectorAll(".console-panel:not([hidden]) .screen:not([hidden]) .xterm-rows > div");
-      return [...rows].map((row) => row.textContent?.trimEnd() ?? "").join("\n");
-    });
-  const deadline = Date.now() + timeoutMs;
-  for (;;) {
-    const screen = await read();
-    if (screen.includes(text)) return;
-    const alert = await page.getByRole("alert").allTextContents();
-    assert.ok(Date.now() < deadline && alert.length === 0, `no "${text}"; alerts: ${alert.join("; ")}\n${screen}`);
-    await page.waitForTimeout(200);
-  }
-}
 
 interface Life {
   readonly name: string;
