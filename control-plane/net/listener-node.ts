@@ -39,7 +39,14 @@ export function isSame(a: string, b: string): boolean {
   return x.length === y.length && timingSafeEqual(x, y);
 }
 
-/** Answers a request for a WebSocket with an HTTP status. */
+/** Answers a request for a WebSocket with an HTTP status, and does not wait for the other side to close. */
 export function turnAway(socket: Duplex, status: string): void {
-  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`);
+  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`, () => socket.destroy());
+}
+
+/** Ends a server, whatever those who are connected think of it. */
+export async function stopListening(http: Server): Promise<void> {
+  const stopped = new Promise((resolve) => http.close(resolve));
+  http.closeAllConnections();
+  await stopped;
 }

@@ -406,6 +406,12 @@ describe("a link that breaks", () => {
     expect(link.status()).toMatchObject({ state: "connecting", connects: 7, peer: null });
   });
 
+  it("tells the reason of the other side without what is not for terminals", () => {
+    const { link, last } = client();
+    last().events.closed(`go\u001b[2J away\n${"x".repeat(300)}`);
+    expect(link.status().error).toMatch(/^go\?\[2J away\?x{188}$/);
+  });
+
   it("leads neither to where it begins nor to who is not wanted", () => {
     const { sw, link, last, comeUp, retry } = client();
     for (const [network, error] of [

@@ -280,6 +280,32 @@ describe("a server", () => {
     expect((await a.serve({ host: "0.0.0.0", token: "t" })).port).toBeGreaterThan(0);
   });
 
+  it("ends at once, though somebody has only half asked", async () => {
+    const server = await new Host(1).serve();
+    const half = connect(server.port, "127.0.0.1");
+    half.on("error", () => {});
+    const isClosed = new Promise((resolve) => half.once("close", resolve));
+    await new Promise<void>((resolve) => half.write("GET / HTTP/1.1\r\n", () => resolve()));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    await server.close();
+    await isClosed;
+  });
+
+  it("does not wait for those who were turned away", async () => {
+    const { port, lines } = await new Host(1).serve();
+    const page = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
+    const upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: x";
+    page.write(`GET / HTTP/1.1\r\nHost: x\r\n${upgrade}\r\nOrigin: http://\x9bx\r\n\r\n`, "latin1");
+    page.resume();
+    await new Promise((resolve) => page.once("end", resolve));
+    expect(lines).toEqual(["refused 127.0.0.1, a page of http://?x: 403 Forbidden"]);
+    // Had it been closed one way only, this would be taken.
+    const isRefused = new Promise((resolve) => page.once("error", resolve));
+    const more = setInterval(() => page.write("more"), 5);
+    expect(await isRefused).toMatchObject({ code: expect.stringMatching(/EPIPE|ECONNRESET/) });
+    clearInterval(more);
+  });
+
   it("says why it cannot listen", async () => {
     const a = new Host(1);
     const { port } = await a.serve();

@@ -1,9 +1,9 @@
 /** Links in Node: the server's end, and WebSockets for the client's, both of `ws`. */
 import { createServer, type IncomingMessage } from "node:http";
 import { type RawData, WebSocket, WebSocketServer } from "ws";
-import { addressOf, isListed, isSame, listen, turnAway } from "../listener-node.js";
+import { addressOf, isListed, isSame, listen, stopListening, turnAway } from "../listener-node.js";
 import { CloseCode, LinkConnection, type LinkCounters, newCounters } from "./connection.js";
-import { type Hello, MOST_MESSAGE_BYTES } from "./protocol.js";
+import { type Hello, MOST_MESSAGE_BYTES, printable } from "./protocol.js";
 import {
   LESS_OPEN,
   type LinkNetwork,
@@ -40,7 +40,7 @@ export const serveLink: ServeLink = async (options, parts) => {
       return;
     }
     const { origin } = request.headers;
-    log(`refused ${remoteAddress}${origin === undefined ? "" : `, a page of ${JSON.stringify(origin)}`}: ${status}`);
+    log(`refused ${remoteAddress}${origin === undefined ? "" : `, a page of ${printable(origin)}`}: ${status}`);
     turnAway(socket, status);
   });
   const taken = await listen(http, host, port);
@@ -51,7 +51,7 @@ export const serveLink: ServeLink = async (options, parts) => {
     close: async () => {
       room.close();
       for (const client of sockets.clients) client.terminate();
-      await new Promise((resolve) => http.close(resolve));
+      await stopListening(http);
     },
   };
 };

@@ -19,6 +19,8 @@ export const VERSION = 1;
 const MOST_HELLO = 4096;
 const MOST_NAME = 64;
 const MOST_ID = 64;
+/** Of anything else that they say. */
+const MOST_TEXT = 200;
 
 export interface Hello {
   /** For people. */
@@ -46,10 +48,11 @@ export function readHello(text: string): Result<Hello> {
   if (typeof name !== "string" || !isId(id) || !isId(network) || typeof large !== "boolean")
     return err("garbage", "its hello lacks something");
   if (token !== null && typeof token !== "string") return err("garbage", "its hello lacks something");
-  // Printable, since it gets into lists and logs.
-  const printable = name.slice(0, MOST_NAME).replace(/[^\p{L}\p{N}\p{P}\p{S} ]/gu, "?");
-  return ok({ name: printable, id, network, large, token });
+  return ok({ name: printable(name.slice(0, MOST_NAME)), id, network, large, token });
 }
+
+/** What others say, for lists and logs. */
+export const printable = (text: string): string => text.slice(0, MOST_TEXT).replace(/[^\p{L}\p{N}\p{P}\p{S} ]/gu, "?");
 
 const isId = (value: unknown): value is string => typeof value === "string" && value.length <= MOST_ID;
 

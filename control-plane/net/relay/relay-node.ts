@@ -1,7 +1,7 @@
 /** A relay in Node: an HTTP server whose WebSockets speak Wisp, each with its own streams to the world outside. */
 import { createServer, type IncomingMessage } from "node:http";
 import { type WebSocket, WebSocketServer } from "ws";
-import { addressOf, isListed, isSame, listen, turnAway } from "../listener-node.js";
+import { addressOf, isListed, isSame, listen, stopListening, turnAway } from "../listener-node.js";
 import type { Outside } from "../outside/index.js";
 import type { MessageSocket } from "./message-socket.js";
 import { WISP_LIMITS, type WispLimits, WispServer } from "./wisp-server.js";
@@ -60,7 +60,7 @@ export async function serveRelay(options: RelayOptions, outside: () => Outside):
     clients: () => sockets.clients.size,
     close: async () => {
       for (const client of sockets.clients) client.terminate();
-      await new Promise((resolve) => http.close(resolve));
+      await stopListening(http);
     },
   };
 }
