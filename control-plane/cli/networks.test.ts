@@ -128,6 +128,9 @@ describe("links between networks", () => {
     expect(out).toMatch(
       new RegExp(`\nfar: 0 interfaces, 1 link\n.*\n  2     hall at ${url}  0 B {7}0 B   0        up, VLAN 7\n`),
     );
+    expect((await xl("network-serve", "lab", "--port", new URL(url!).port)).err).toMatch(
+      / is taken: choose another\n$/,
+    );
     expect(await xl("network-leave", "link1")).toEqual({ status: 0, out: "", err: "" });
     await expect.poll(async () => (await xl("network", "far")).out).toMatch(/ws:.* waiting: .+, VLAN 7\n/);
     expect((await xl("network-leave", "2")).status).toBe(0);

@@ -65,7 +65,7 @@ export async function serveNetwork(
     return ok(await networks.links.serve(serve, network, options.name ?? host.value.name, options));
   } catch (error) {
     network.release();
-    return err("bad-state", (error as Error).message);
+    return err("denied", (error as Error).message);
   }
 }
 

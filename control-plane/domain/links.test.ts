@@ -193,7 +193,7 @@ describe("what cannot be", () => {
   it("is a port that is taken, and a link that is not there", async () => {
     const { port } = await a.serveNetwork("lab", { port: 0 });
     await expect(b.serveNetwork("lab", { port })).rejects.toMatchObject({
-      code: "bad-state",
+      code: "denied",
       message: expect.stringContaining("is taken"),
     });
     expect(await b.networks()).toEqual([]);

@@ -11,7 +11,7 @@ const LISTENER: readonly VerbOption[] = [
   { flags: "--port <n>", text: "where to listen (default: 8082; 0 is any)", parse: wholeNumber(0, PORT_MAX) },
   {
     flags: "--address <address>",
-    text: "at which address (default: 127.0.0.1); others than of the loopback need a token",
+    text: "at which address (default: 127.0.0.1); one that others reach needs a token",
   },
   { flags: "--token <text>", text: "others must know it" },
   {
