@@ -25,7 +25,7 @@ import { DomainQueues, runAll, runPlan } from "./run.js";
 import { servicePass } from "./service.js";
 import { writeDomain0Tree, writeName } from "./xenstore-tree.js";
 
-export type ToolstackError = BuildError | DiskError | "no-such-domain" | "name-taken" | "bad-state";
+export type ToolstackError = BuildError | DiskError | "no-such-domain" | "name-taken" | "bad-state" | "denied";
 export type ToolstackResult<T> = Result<T, ToolstackError>;
 
 export interface ToolstackParts {
