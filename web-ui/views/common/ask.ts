@@ -12,8 +12,8 @@ export interface Field {
   readonly label: string;
   readonly hint?: string;
   readonly value?: string;
-  /** With choices a list to pick from, "switch" a box to tick, else a line of text. */
-  readonly kind?: "text" | "switch";
+  /** With choices a list to pick from, "switch" a box to tick, "secret" text that is not shown, else a line of text. */
+  readonly kind?: "text" | "secret" | "switch";
   readonly choices?: readonly Choice[];
 }
 
@@ -81,8 +81,9 @@ export function askForm(form: Form): Promise<Answers | null> {
 }
 
 function buildControl(field: Field): Control {
-  if (field.kind !== "switch" && field.choices === undefined) {
-    const { element, input } = buildTextField(field);
+  const { kind, choices, ...text } = field;
+  if (kind !== "switch" && choices === undefined) {
+    const { element, input } = buildTextField({ ...text, ...(kind === undefined ? {} : { kind }) });
     return { element, input, read: () => input.value.trim() };
   }
   const id = uniqueId("field");

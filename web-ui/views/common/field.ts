@@ -7,10 +7,12 @@ export interface TextField {
   readonly value?: string;
   readonly placeholder?: string;
   readonly class?: string;
+  /** "secret" is not shown. */
+  readonly kind?: "text" | "secret";
 }
 
 /** What is typed is not prose: nothing of it is corrected. */
-export function buildTextField({ label, hint, value = "", placeholder, class: className }: TextField): {
+export function buildTextField({ label, hint, value = "", placeholder, class: className, kind }: TextField): {
   readonly element: HTMLElement;
   readonly input: HTMLInputElement;
 } {
@@ -18,7 +20,7 @@ export function buildTextField({ label, hint, value = "", placeholder, class: cl
   const hintId = hint === undefined ? undefined : uniqueId("hint");
   const input = h("input", {
     id,
-    type: "text",
+    type: kind === "secret" ? "password" : "text",
     class: className,
     spellcheck: "false",
     autocapitalize: "off",
