@@ -290,6 +290,39 @@ describe("versions and sizes", () => {
     expect(a.core.view().getUint32(shared + 8 + 4, true)).toBe(3);
   });
 
+  it("has a record of every reference after a change to version 1, which has twice as many to a frame", async () => {
+    const [a, b] = await pair();
+    expect(a.call(20, 8, a.struct([[4, 2]]), 1)).toBe(0);
+    expect(mapTable(a, 3n)).toBe(0);
+    expect(a.call(20, 8, a.struct([[4, 1]]), 1)).toBe(0);
+    const shared = a.core.u32(a.dom + Domain.off.gntShared + 2 * 4);
+    const view = a.core.view();
+    // Of reference 1324 the record would lie at 0x12c0, in the Machine struct, if its block's address were 0.
+    view.setUint32(shared + 300 * 8 + 4, 5, true);
+    view.setUint32(shared + 300 * 8, PERMIT | (b.domid << 16), true);
+    const before = new Uint8Array(a.core.memory.buffer, 0x12c0, 16).slice();
+    expect(map(b, a.domid, 1324, 0x7000n).status).toBe(0);
+    expect(new Uint8Array(a.core.memory.buffer, 0x12c0, 16).slice()).toEqual(before);
+    for (let block = 0; block < 4; block++)
+      expect(a.core.u32(a.dom + Domain.off.gntActive + block * 4), `block ${block}`).not.toBe(0);
+  });
+
+  it("says of a reserved entry in both versions whether it is in use", async () => {
+    const [a] = await pair();
+    const status = () => a.core.u32(a.dom + Domain.off.gntStatus) + 2;
+    const word = (at: number) => a.core.view().getUint16(at, true);
+    grant(a, 1, 0, 3);
+    expect(a.core.call.grantMap(a.domid, 1, 0) >>> 0).toBeLessThan(0xffffff00);
+    expect(a.call(20, 8, a.struct([[4, 2]]), 1)).toBe(0);
+    expect(word(status())).toBe(READING | WRITING);
+    expect(a.call(20, 8, a.struct([[4, 1]]), 1)).toBe(0);
+    expect(flags(a, 1)).toBe(PERMIT | READING | WRITING);
+    expect(a.call(20, 8, a.struct([[4, 2]]), 1)).toBe(0);
+    expect(a.core.call.grantUnmap(a.domid, 1, 0)).toBe(0);
+    expect(a.call(20, 8, a.struct([[4, 1]]), 1)).toBe(0);
+    expect(flags(a, 1)).toBe(PERMIT);
+  });
+
   it("transfers a page into a place that was offered", async () => {
     const [a, b] = await pair();
     b.put(0x6000, 4, 4242);

@@ -9,6 +9,7 @@ import {
   FrameType,
   GrantActive,
   GrantActive_SIZE,
+  GrantFlag,
   GRANTS_PER_PAGE_V1,
   GRANTS_PER_PAGE_V2,
   STATUS_PER_PAGE,
@@ -20,6 +21,8 @@ import { spinLock, spinUnlock } from "../../util/atomics";
 export const MAX_GRANT_FRAMES: u32 = 64;
 /** Entries that keep their contents over a change of version. */
 const RESERVED_ENTRIES: u32 = 8;
+/** Bits of an entry that the hypervisor sets; in version 2 they stand in the status frames. */
+const IN_USE: u32 = GrantFlag.READING | GrantFlag.WRITING;
 /** References to a block of GrantActive. */
 const ACTIVE_PER_BLOCK: u32 = 512;
 export const ACTIVE_ORDER: u32 = 1;
@@ -103,14 +106,23 @@ export function growGrants(dom: Domain, frames: u32): bool {
   if (frames > dom.gntMaxFrames) return false;
   while (dom.gntFrames < frames) {
     const next = dom.gntFrames;
-    const last = (next + 1) * <u32>(dom.gntVersion == 2 ? GRANTS_PER_PAGE_V2 : GRANTS_PER_PAGE_V1) - 1;
-    const active = slot(dom, DomainOff.gntActive, last / ACTIVE_PER_BLOCK);
-    if (load<u32>(active) == 0) store<u32>(active, <u32>heapPages(ACTIVE_ORDER));
-    if (load<u32>(active) == 0 || (dom.gntVersion == 2 && !growStatus(dom, next + 1))) return false;
+    if (!growActive(dom, dom.gntVersion, next + 1)) return false;
+    if (dom.gntVersion == 2 && !growStatus(dom, next + 1)) return false;
     const page = xenPage(dom);
     if (page == 0) return false;
     store<u32>(slot(dom, DomainOff.gntShared, next), <u32>page);
     dom.gntFrames = next + 1;
+  }
+  return true;
+}
+
+/** Makes the records of all references that `frames` shared frames have room for in a version. */
+function growActive(dom: Domain, version: u32, frames: u32): bool {
+  const refs = frames * <u32>(version == 2 ? GRANTS_PER_PAGE_V2 : GRANTS_PER_PAGE_V1);
+  for (let i: u32 = 0; i * ACTIVE_PER_BLOCK < refs; i++) {
+    const at = slot(dom, DomainOff.gntActive, i);
+    if (load<u32>(at) == 0) store<u32>(at, <u32>heapPages(ACTIVE_ORDER));
+    if (load<u32>(at) == 0) return false;
   }
   return true;
 }
@@ -135,12 +147,14 @@ export function setVersion(dom: Domain, version: u32): i32 {
     const a = activeOf(dom, ref);
     if ((a.readers | a.writers) != 0) return -Errno.EBUSY;
   }
+  // Frames have twice as many references in version 1.
+  if (!growActive(dom, version, dom.gntFrames)) return -Errno.ENOMEM;
   if (version == 2 && !growStatus(dom, dom.gntFrames)) return -Errno.ENOMEM;
   convert(dom, version);
   return 0;
 }
 
-/** Rewrites the reserved entries in the other version's form and clears all others. */
+/** Rewrites the reserved entries, which may be in use, in the other version's form and clears all others. */
 function convert(dom: Domain, version: u32): void {
   const first = sharedFrame(dom, 0);
   for (let i = 0; i < <i32>RESERVED_ENTRIES; i++) {
@@ -151,11 +165,11 @@ function convert(dom: Domain, version: u32): void {
     const head = load<u32>(from);
     const frame = version == 2 ? load<u32>(from, 4) : load<u32>(from, 8);
     if (version == 2) {
-      store<u64>(to, head);
+      store<u64>(to, head & ~IN_USE);
       store<u64>(to, frame, 8);
-      store<u16>(statusFrame(dom, 0) + (ref << 1), <u16>(head & 24));
+      store<u16>(statusFrame(dom, 0) + (ref << 1), <u16>(head & IN_USE));
     } else {
-      store<u32>(to, head);
+      store<u32>(to, head | ((<u32>load<u16>(statusFrame(dom, 0) + (ref << 1))) & IN_USE));
       store<u32>(to, frame, 4);
     }
   }
