@@ -36,6 +36,7 @@ import {
   enqueue,
   enterRunstate,
   GIVING_WAY,
+  hasParked,
   lockSched,
   mayRun,
   unlockSched,
@@ -102,7 +103,8 @@ function take(p: Pcpu, now: u64): Vcpu {
   if (changetype<usize>(cpu) == 0) {
     p.priority = PRIORITY_NONE;
     setIdle(m, p.id, true);
-    if (m.timekeeper < 0) m.timekeeper = p.id;
+    // With somebody waiting for credit the keeper may sleep for too long: it does not know of that.
+    if (m.timekeeper < 0 || hasParked(m)) m.timekeeper = p.id;
   } else {
     setIdle(m, p.id, false);
     if (m.timekeeper == <i32>p.id) m.timekeeper = -1;

@@ -99,6 +99,35 @@ describe("a cap", () => {
     expect(exit).toBe(IDLE);
     expect(core.call.pcpuIdleNs(0)).toBeLessThanOrEqual(30 * MS);
   });
+
+  it("is looked after in time whichever pCPU kept the time, when all have become idle", async () => {
+    const [core, a] = (await ticking(1, 2)) as [TestCore, Guest];
+    expect(core.call.pcpuRun(1)).toBe(IDLE);
+    expect(core.call.pcpuIdleNs(1)).toBe(Infinity);
+    set(a, "cap", 10);
+    pin(a, 0, 0b01);
+    start(a);
+    const bell = doorbell(core, 1);
+    let exit = 0;
+    for (let i = 0; i < 100 && exit !== IDLE; i++) exit = core.call.pcpuRun(0);
+    expect(exit).toBe(IDLE);
+    const wakes = [core.call.pcpuIdleNs(0), doorbell(core, 1) === bell ? Infinity : core.call.pcpuIdleNs(1)];
+    expect(Math.min(...wakes)).toBeLessThanOrEqual(30 * MS);
+  });
+
+  it("of a domain that waited does not keep it from its credit once something happens", async () => {
+    const [core, a] = (await spinning(1)) as [TestCore, Guest];
+    behave(a, 1);
+    let exit = 0;
+    for (let i = 0; i < 100 && exit !== IDLE; i++) exit = core.call.pcpuRun(0);
+    expect(exit).toBe(IDLE);
+    expect(core.call.pcpuIdleNs(0)).toBe(Infinity);
+    core.view().setUint8(a.vcpu() + Vcpu.off.parked, 1);
+    const bell = doorbell(core, 0);
+    core.call.vcpuTrigger(a.domid, 0, 4);
+    expect(doorbell(core, 0)).toBe(bell + 1);
+    expect(core.call.pcpuIdleNs(0)).toBeLessThanOrEqual(30 * MS);
+  });
 });
 
 describe("affinity", () => {

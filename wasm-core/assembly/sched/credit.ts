@@ -39,7 +39,7 @@ function account(m: Machine, now: u64): void {
   atomic.store<u64>(changetype<usize>(m), now + <u64>PERIOD, MachineOff.accountAt);
   share(m);
   let d = changetype<Domain>(<usize>m.domainList);
-  for (; changetype<usize>(d) != 0; d = changetype<Domain>(<usize>d.next)) if (d.sharers != 0) giveOut(m, d);
+  for (; changetype<usize>(d) != 0; d = changetype<Domain>(<usize>d.next)) if (d.sharers != 0) giveOut(d);
   sortQueues(m);
   for (let i: u32 = 0; i < m.pcpus; i++) {
     const p = pcpuOf(i);
@@ -96,7 +96,7 @@ function countSharers(d: Domain): u32 {
 }
 
 /** Gives each vCPU of a domain its part of what the domain has, and decides what it is from now on. */
-function giveOut(m: Machine, d: Domain): void {
+function giveOut(d: Domain): void {
   const part = (d.grant + collect(d)) / <i64>d.sharers;
   const debt = d.cap == 0 ? i64.MAX_VALUE : capPerPeriod(d) / <i64>d.sharers;
   for (let i: u32 = 0; i < d.maxVcpus; i++) {
@@ -105,7 +105,7 @@ function giveOut(m: Machine, d: Domain): void {
     const credit = atomic.add<i64>(changetype<usize>(cpu), part, VcpuOff.credit) + part;
     if (credit < 0) {
       cpu.priority = Priority.OVER;
-      if (credit < -debt) park(m, cpu);
+      if (credit < -debt) park(cpu);
       else if (d.cap == 0) cpu.parked = 0;
       // No debt without end: a vCPU that had the pCPUs for itself is not to pay for it for long.
       if (d.cap == 0 && credit < -PERIOD) cpu.credit = -PERIOD;
@@ -132,10 +132,9 @@ function collect(d: Domain): i64 {
 }
 
 /** Lets the vCPU run no more until it has credit again. */
-function park(m: Machine, cpu: Vcpu): void {
+function park(cpu: Vcpu): void {
   cpu.parked = 1;
   if (cpu.runState == VcpuRunState.RUNNING) atomic.or<u32>(changetype<usize>(cpu), EventBit.STOP, VcpuOff.events);
-  m.nextWake = min(m.nextWake, m.accountAt);
 }
 
 /** A vCPU that waited is woken. */

@@ -192,6 +192,8 @@ function takeList(m: Machine, list: u32): Vcpu {
 
 function link(m: Machine, cpu: Vcpu, place: u32): void {
   const list = cpu.parked ? PARKED_LIST : cpu.priority;
+  // Whoever keeps the time has to give out credits, when all pCPUs are idle.
+  if (cpu.parked) atomic.store<u64>(changetype<usize>(m), min(m.nextWake, m.accountAt), MachineOff.nextWake);
   if (place == AT_FRONT) insertAfter(m, list, 0, cpu);
   else append(m, place == GIVING_WAY && !cpu.parked ? Priority.OVER : list, cpu);
 }

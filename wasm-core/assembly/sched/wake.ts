@@ -77,7 +77,8 @@ export function vcpuWake(cpu: Vcpu): void {
   if (cpu.runState == VcpuRunState.BLOCKED && mayRun(changetype<Domain>(<usize>cpu.domain))) {
     boost(cpu);
     enqueue(m, cpu, AT_END, machineTime());
-    idle = findPcpu(m, cpu);
+    // Who waits for credit needs no pCPU but whoever keeps the time.
+    idle = cpu.parked ? m.timekeeper : findPcpu(m, cpu);
   }
   unlockSched(m);
   if (idle >= 0) ringPcpu(<u32>idle);
@@ -116,7 +117,7 @@ export function isQuiescent(dom: Domain): bool {
 /** Wakes the blocked vCPUs whose timers are due and finds the next deadline. `self` is the caller's pCPU. */
 export function wakeDue(now: u64, self: u32): void {
   const m = lockSched();
-  let next = hasParked(m) ? m.accountAt : NEVER;
+  let next = NEVER;
   let d = changetype<Domain>(<usize>m.domainList);
   for (; changetype<usize>(d) != 0; d = changetype<Domain>(<usize>d.next)) {
     if (!mayRun(d)) continue;
@@ -134,6 +135,7 @@ export function wakeDue(now: u64, self: u32): void {
       }
     }
   }
+  if (hasParked(m)) next = min(next, m.accountAt);
   atomic.store<u64>(changetype<usize>(m), next, MachineOff.nextWake);
   unlockSched(m);
 }
