@@ -20,10 +20,13 @@ export function isMemory(entry: u32): bool {
   return kind == P2mKind.RAM || kind == P2mKind.COW || kind == P2mKind.GRANT;
 }
 
-/** Machine address of the page that holds the paging structure at `gpa`, 0 when there is no memory. */
+/**
+ * Machine address of the page that holds the paging structure at `gpa`, 0 when there is no memory. A page that may not be
+ * written counts as none: a walk sets accessed and dirty flags, and it may be another domain's, granted for reading.
+ */
 export function frameAddress(cpu: Vcpu, gpa: u64): usize {
   const entry = resolve(cpu, gpa, 1);
-  return isMemory(entry) ? (<usize>(entry & ENTRY_MFN)) << 12 : 0;
+  return isMemory(entry) && (entry & ENTRY_W) != 0 ? (<usize>(entry & ENTRY_MFN)) << 12 : 0;
 }
 
 /** Machine address of `size` bytes at `gpa` inside one page, 0 when there is no memory. */

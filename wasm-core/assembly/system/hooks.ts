@@ -11,6 +11,7 @@ import { xenOf, xenPendingVector } from "../xen/evtchn/upcall";
 
 export { hypercall } from "../xen/hypercall";
 export { writeHypercallPage } from "../xen/hypercall-page";
+export { updateTime } from "../xen/time";
 
 /** An exception could not be delivered at all: the processor shuts down. */
 export function tripleFault(cpu: Vcpu): void {

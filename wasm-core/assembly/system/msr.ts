@@ -16,7 +16,7 @@ import {
 import { isCanonical } from "../mmu/canonical";
 import { machineTime } from "../util/host";
 import { setEfer } from "./control-regs";
-import { writeHypercallPage } from "./hooks";
+import { updateTime, writeHypercallPage } from "./hooks";
 import { readMachineCheck, writeMachineCheck } from "./machine-check";
 import { readMtrr, writeMtrr } from "./mtrr";
 
@@ -197,10 +197,11 @@ function setBase(cpu: Vcpu, seg: u32, value: u64): bool {
   return true;
 }
 
-/** A write to the counter shows in IA32_TSC_ADJUST and the other way round. */
+/** A write to the counter shows in IA32_TSC_ADJUST and the other way round, and in what turns the counter into time. */
 function moveTsc(cpu: Vcpu, delta: u64): bool {
   cpu.tscOffset += delta;
   cpu.tscAdjust += delta;
+  updateTime(cpu, cpu);
   return true;
 }
 

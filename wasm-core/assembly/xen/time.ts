@@ -2,16 +2,7 @@
  * Time as a guest sees it: the pvclock record of each vCPU and the wall clock in shared_info. The guest's TSC runs at
  * 1 GHz and is machine time plus an offset, so a record is written once and whenever that offset changes. [XEN] xen.h
  */
-import {
-  Domain,
-  SharedInfo32Off,
-  SharedInfoOff,
-  Vcpu,
-  VcpuInfoOff,
-  VcpuTime,
-  VcpuTime_SIZE,
-  XenVcpu,
-} from "../gen/layout";
+import { Domain, SharedInfo32Off, SharedInfoOff, Vcpu, VcpuInfoOff, VcpuTime, VcpuTime_SIZE } from "../gen/layout";
 import { copyToGuest } from "../mmu/access";
 import { wallClockBase } from "../util/host";
 import { xenOf } from "./evtchn/upcall";
@@ -29,21 +20,19 @@ function fill(t: VcpuTime, cpu: Vcpu): void {
   t.flags = TSC_STABLE;
 }
 
-/** Writes the vCPU's time record into vcpu_info and the registered time area. On the vCPU itself, or while it waits. */
-export function updateTime(cpu: Vcpu): void {
+/**
+ * Writes the vCPU's time record into vcpu_info and the registered time area, the latter in the address space of `by`: the
+ * vCPU on whose pCPU this is, whoever the record is for.
+ */
+export function updateTime(cpu: Vcpu, by: Vcpu): void {
   const x = xenOf(cpu);
   const t = changetype<VcpuTime>(<usize>x.info + VcpuInfoOff.time);
   const version = t.version | 1;
   atomic.store<u32>(changetype<usize>(t), version);
   fill(t, cpu);
   atomic.store<u32>(changetype<usize>(t), version + 1);
-  if (x.timeSet) writeTimeArea(cpu, x);
-}
-
-/** Copies the record to the registered area. False when the guest's address does not take it. */
-export function writeTimeArea(cpu: Vcpu, x: XenVcpu): bool {
-  const record = <usize>x.info + VcpuInfoOff.time;
-  return copyToGuest(cpu, x.timeGva, record, <u32>VcpuTime_SIZE);
+  // An address that does not take it is the guest's mistake.
+  if (x.timeSet) copyToGuest(by, x.timeGva, changetype<usize>(t), <u32>VcpuTime_SIZE);
 }
 
 /** Writes the wall clock at system time 0 into shared_info: version, seconds, nanoseconds; high seconds apart. */

@@ -133,7 +133,7 @@ function registerTime(cpu: Vcpu, x: XenVcpu, target: Vcpu): i64 {
   const tx = xenOf(target);
   tx.timeGva = x.wide ? load<u64>(op) : <u64>load<u32>(op);
   tx.timeSet = tx.timeGva != 0 ? 1 : 0;
-  updateTime(cpu);
+  updateTime(target, cpu);
   return 0;
 }
 
@@ -151,7 +151,7 @@ function registerInfo(cpu: Vcpu, x: XenVcpu, target: Vcpu): i64 {
     framePut(mfn);
     return -Errno.EINVAL;
   }
-  updateTime(target);
+  updateTime(target, cpu);
   const tx = xenOf(target);
   if (tx.upcallVector != 0 || dom.callbackVia != 0) assertUpcall(target);
   return 0;
