@@ -52,19 +52,54 @@ export function takeFresh(m: Machine, count: u32): u32 {
   return first;
 }
 
+/** The first frame of the free list, or 0. Call with the frame lock held. */
+function takeListed(m: Machine): u32 {
+  const mfn = m.freeHead;
+  if (mfn == 0) return 0;
+  m.freeHead = frameOf(mfn).refs;
+  m.freeFrames -= 1;
+  return mfn;
+}
+
+/**
+ * `count` free frames in a row, taken out of the free list, or 0: for when the fresh end of memory is used up. Call with
+ * the frame lock held.
+ */
+export function takeRun(m: Machine, count: u32): u32 {
+  if (m.freeHead == 0 || count == 1) return takeListed(m);
+  let run: u32 = 0;
+  for (let mfn = m.firstFrame; mfn < m.freshFrame; mfn++) {
+    run = frameOf(mfn).type == <u8>FrameType.FREE ? run + 1 : 0;
+    if (run != count) continue;
+    const first = mfn + 1 - count;
+    unlist(m, first, count);
+    return first;
+  }
+  return 0;
+}
+
+/** Takes the frames from `first` on out of the free list. */
+function unlist(m: Machine, first: u32, count: u32): void {
+  let link = changetype<usize>(m) + MachineOff.freeHead;
+  while (load<u32>(link) != 0) {
+    const at = load<u32>(link);
+    const next = changetype<usize>(frameOf(at)) + FrameOff.refs;
+    if (at - first < count) store<u32>(link, load<u32>(next));
+    else link = next;
+  }
+  m.freeFrames -= count;
+}
+
 /** A zeroed frame with one reference, or 0 when the machine is full. */
 export function frameAlloc(owner: u32): u32 {
   const m = machine();
   const lock = changetype<usize>(m) + MachineOff.frameLock;
   spinLock(lock);
-  let mfn = m.freeHead;
+  let mfn = takeListed(m);
   const recycled = mfn != 0;
-  if (recycled) {
-    m.freeHead = frameOf(mfn).refs;
-    m.freeFrames -= 1;
-  } else {
-    mfn = takeFresh(m, 1);
-  }
+  if (!recycled) mfn = takeFresh(m, 1);
+  // With the lock: takeRun looks at the type.
+  if (mfn != 0) frameOf(mfn).type = <u8>FrameType.GUEST;
   spinUnlock(lock);
   if (mfn == 0) {
     trace(TraceCode.OUT_OF_FRAMES, owner, m.freeFrames);
@@ -73,7 +108,6 @@ export function frameAlloc(owner: u32): u32 {
   if (recycled) memory.fill(frameAddress(mfn), 0, 4096);
   const f = frameOf(mfn);
   f.owner = <u16>owner;
-  f.type = <u8>FrameType.GUEST;
   f.flags = 0;
   atomic.store<u32>(changetype<usize>(f), 1, FrameOff.refs);
   return mfn;

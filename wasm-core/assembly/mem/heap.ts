@@ -1,12 +1,13 @@
 /**
  * Memory for the hypervisor's own structures: blocks of 2^n frames, and objects of 64 to 2048 bytes cut from frames.
- * Blocks come back to a list of their order; when plain frames run out nothing is taken from those lists, because what
+ * Blocks come back to a list of their order. They are taken from there, from the fresh end of memory, and when that is used
+ * up from frames in a row that guests have given back; when plain frames run out nothing is taken from those lists, because what
  * is freed here (vCPUs, code caches) is asked for again in the same sizes.
  */
 import { Domid, FrameType, HEAP_ORDERS, MachineOff } from "../gen/layout";
 import { spinLock, spinUnlock } from "../util/atomics";
 import { machine } from "../util/host";
-import { frameAddress, frameAlloc, frameOf, takeFresh } from "./frames";
+import { frameAddress, frameOf, takeFresh, takeRun } from "./frames";
 
 const SLAB_MIN_SHIFT: u32 = 6;
 const SLAB_MAX: u32 = 2048;
@@ -27,10 +28,13 @@ export function heapPages(order: u32): usize {
     memory.fill(block, 0, bytes);
     return block;
   }
-  const mfn = takeFresh(m, 1 << order);
+  const count: u32 = 1 << order;
+  let mfn = takeFresh(m, count);
+  const recycled = mfn == 0;
+  if (recycled) mfn = takeRun(m, count);
+  for (let i: u32 = 0; mfn != 0 && i < count; i++) claim(mfn + i);
   spinUnlock(lock);
-  if (mfn == 0) return order == 0 ? recycledPage() : 0;
-  for (let i: u32 = 0; i < <u32>(1 << order); i++) claim(mfn + i);
+  if (mfn != 0 && recycled) memory.fill(frameAddress(mfn), 0, bytes);
   return frameAddress(mfn);
 }
 
@@ -39,12 +43,6 @@ function claim(mfn: u32): void {
   f.owner = <u16>Domid.XEN;
   f.type = <u8>FrameType.HEAP;
   f.refs = 1;
-}
-
-function recycledPage(): usize {
-  const mfn = frameAlloc(Domid.XEN);
-  if (mfn != 0) frameOf(mfn).type = <u8>FrameType.HEAP;
-  return frameAddress(mfn);
 }
 
 /** Smallest order of heapPages that holds `bytes`. */

@@ -83,6 +83,39 @@ describe("frame allocator", () => {
   });
 });
 
+describe("the heap", () => {
+  it("has blocks of what guests gave back when memory was used up once, and gives none of them out twice", async () => {
+    const core = await testCore(ENTRY, 600);
+    core.call.start(65536);
+    const kept = core.call.heapPages(3);
+    const got: number[] = [];
+    for (let mfn = core.call.frameAlloc(1); mfn !== 0; mfn = core.call.frameAlloc(1)) got.push(mfn);
+    expect(core.call.heapPages(3)).toBe(0);
+    // Every other one of the first hundred: no two of them in a row; then a hundred in a row.
+    for (let i = 0; i < 100; i += 2) core.call.framePut(got[i]);
+    expect(core.call.heapPages(3)).toBe(0);
+    for (let i = 200; i < 300; i++) core.call.framePut(got[i]);
+    new Uint8Array(core.memory.buffer).fill(7, got[200]! << 12, (got[299]! + 1) << 12);
+    const free = core.call.freeFrames();
+    expect(free).toBe(150);
+    const frames = new Set<number>();
+    for (let blocks = 0; blocks < 12; blocks++) {
+      const block = core.call.heapPages(3) >>> 0;
+      expect(new Uint8Array(core.memory.buffer, block, 8 * 4096).every((x) => x === 0)).toBe(true);
+      for (let i = 0; i < 8; i++) frames.add((block >>> 12) + i);
+    }
+    expect(core.call.freeFrames()).toBe(free - 96);
+    expect(core.call.heapPages(3)).toBe(0);
+    for (let mfn = core.call.frameAlloc(1); mfn !== 0; mfn = core.call.frameAlloc(1)) frames.add(mfn);
+    expect(frames.size).toBe(150);
+    expect(frames.has(kept >>> 12)).toBe(false);
+    expect(core.call.freeFrames()).toBe(0);
+    // A page of its own is any of them.
+    core.call.framePut(got[250]);
+    expect(core.call.heapPages(0) >>> 12).toBe(got[250]);
+  });
+});
+
 describe("locks", () => {
   it("keep threads apart: no increment and no frame is lost", async () => {
     const core = await started();
@@ -127,6 +160,17 @@ describe("p2m", () => {
     expect(core.u32(dom + Domain.off.totPages)).toBe(3);
     expect(core.call.resolve(dom, 10n, 0)).toBe(0);
     expect(core.u32(dom + Domain.off.shutdown)).toBe(1);
+  });
+
+  it("of a domain that is gone has nothing for one that comes late, and blames it for nothing", async () => {
+    const core = await started();
+    const dom = core.call.makeDomain(5, 100, 100);
+    core.call.resolve(dom, 3n, 1);
+    core.call.destroy(dom);
+    const free = core.call.freeFrames();
+    expect(KIND(core.call.resolve(dom, 3n, 1))).toBe(0);
+    expect(core.u32(dom + Domain.off.shutdown)).toBe(0);
+    expect(core.call.freeFrames()).toBe(free);
   });
 
   it("keeps a hole in RAM a hole until it is populated again", async () => {

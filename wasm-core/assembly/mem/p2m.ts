@@ -114,6 +114,7 @@ function populateOnDemand(dom: Domain, gfn: u32): u32 {
   const lock = changetype<usize>(dom) + DomainOff.p2mLock;
   spinLock(lock);
   let entry = p2mGet(dom, gfn);
+  if (dom.p2mRoot == 0) entry = 0;
   if (p2mKind(entry) == P2mKind.POD) {
     const slot = make(dom, gfn);
     const mfn = slot != 0 && dom.totPages < dom.maxPages ? frameAlloc(dom.domid) : 0;
@@ -254,9 +255,16 @@ export function p2mInit(dom: Domain): bool {
   return dom.p2mRoot != 0;
 }
 
-/** Frees every frame and every node. Nothing of the domain runs any more. */
+/**
+ * Frees every frame and every node. Nothing of the domain runs any more, but another domain that it has granted pages to
+ * may be about to populate or to pin one: from the first step on there is nothing to be found.
+ */
 export function p2mDestroy(dom: Domain): void {
+  const lock = changetype<usize>(dom) + DomainOff.p2mLock;
+  spinLock(lock);
   const top = <usize>dom.p2mRoot;
+  dom.p2mRoot = 0;
+  spinUnlock(lock);
   if (top == 0) return;
   for (let i: usize = 0; i < 4096; i += 4) {
     const mid = <usize>load<u32>(top + i);
@@ -270,7 +278,6 @@ export function p2mDestroy(dom: Domain): void {
     heapFreePages(mid, 0);
   }
   heapFreePages(top, 0);
-  dom.p2mRoot = 0;
   dom.p2mNodes = 0;
   dom.totPages = 0;
 }
