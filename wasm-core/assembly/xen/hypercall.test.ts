@@ -185,6 +185,23 @@ describe("vcpu_op", () => {
     expect(g.call(24, 77, 0)).toBe(ENOSYS);
   });
 
+  it("writes the time area that is registered for another vCPU", async () => {
+    const g = await one(2);
+    g.core.view().setBigUint64(g.vcpu(1) + Vcpu.off.tscOffset, 77n, true);
+    expect(g.call(24, 13, 1, g.struct([[8, LIST]]))).toBe(0);
+    expect(g.get(LIST + 24n, 4)).toBe(0x80000000n);
+    expect(g.get(LIST + 8n, 8)).toBe(77n);
+  });
+
+  it("tells no time beyond the last change of runstate when another pCPU's clock was ahead", async () => {
+    const g = await one(2);
+    const ahead = BigInt(g.core.call.machineNow()) + 1_000n;
+    g.core.view().setBigUint64(g.xen(1) + XenVcpu.off.runstateEntry, ahead, true);
+    expect(g.call(24, 4, 1, LIST)).toBe(0);
+    const times = [16n, 24n, 32n, 40n].map((at) => g.get(LIST + at, 8));
+    expect(times.reduce((sum, t) => sum + t)).toBeLessThan(1n << 40n);
+  });
+
   it("refuses timers of other vCPUs, short periods and deadlines that must not have passed", async () => {
     const g = await one(2);
     g.core.clock.ns += 5_000_000;

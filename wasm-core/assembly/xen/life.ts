@@ -90,11 +90,26 @@ function newStruct(): Domain {
   const spare = changetype<Domain>(<usize>m.domainSpare);
   if (changetype<usize>(spare) == 0) return changetype<Domain>(heapPages(orderOf(Domain_SIZE)));
   m.domainSpare = spare.next;
-  // The locks stay as they are: somebody late may still be about to take and release one.
-  const evt = spare.evtLock;
-  memory.fill(changetype<usize>(spare), 0, Domain_SIZE);
-  spare.evtLock = evt;
+  clearStruct(changetype<usize>(spare));
   return spare;
+}
+
+/** Zeroes a spare struct but for its locks: somebody late may hold one, or take and release it at this moment. */
+function clearStruct(dom: usize): void {
+  let from = clearBetween(dom, 0, DomainOff.lock);
+  from = clearBetween(dom, from, DomainOff.p2mLock);
+  from = clearBetween(dom, from, DomainOff.evtLock);
+  from = clearBetween(dom, from, DomainOff.gntLock);
+  from = clearBetween(dom, from, DomainOff.mapLock);
+  from = clearBetween(dom, from, DomainOff.ioLock);
+  from = clearBetween(dom, from, DomainOff.monitorLock);
+  memory.fill(dom + from, 0, Domain_SIZE - from);
+}
+
+/** Zeroes what lies between `from` and a lock; the offset behind that. */
+function clearBetween(dom: usize, from: usize, lock: usize): usize {
+  memory.fill(dom + from, 0, lock - from);
+  return lock + 4;
 }
 
 function publish(dom: Domain, slot: usize): void {
@@ -164,7 +179,7 @@ function createVcpu(dom: Domain, id: u32): bool {
   lapicReset(cpu);
   cpu.online = id == 0 ? 1 : 0;
   cpu.waitForSipi = id == 0 ? 0 : 1;
-  updateTime(cpu);
+  updateTime(cpu, cpu);
   store<u32>(changetype<usize>(dom) + DomainOff.vcpus + ((<usize>id) << 2), <u32>block);
   return true;
 }

@@ -25,7 +25,9 @@ export function fillRunstate(cpu: Vcpu, at: usize): void {
   store<u64>(at, x.runstateEntry, 8);
   memory.copy(at + 16, changetype<usize>(x) + XenVcpuOff.runstateTime, 32);
   const slot = at + 16 + ((<usize>x.runstate) << 3);
-  store<u64>(slot, load<u64>(slot) + (machineTime() - x.runstateEntry));
+  // The change may have been made by a pCPU whose clock is ahead of this one's.
+  const now = machineTime();
+  if (now > x.runstateEntry) store<u64>(slot, load<u64>(slot) + (now - x.runstateEntry));
 }
 
 /** Turns the record at `at` into that of a 32-bit guest. */
