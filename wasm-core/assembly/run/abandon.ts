@@ -7,19 +7,8 @@
  * except the run queue, which is made anew from the states of the vCPUs. What a lock of a domain protects may be half
  * done: that domain is crashed, as is the one whose vCPU ran.
  */
-import {
-  CodeCacheOff,
-  CrashReason,
-  Domain,
-  DomainOff,
-  Machine,
-  MachineOff,
-  PRIORITY_NONE,
-  Vcpu,
-  VcpuOff,
-  VcpuRunState,
-} from "../gen/layout";
-import { domainCrash, domainOfVcpu, firstVcpu, lockDomains, nextVcpu, unlockDomains } from "../mem/domains";
+import { CodeCacheOff, CrashReason, Domain, DomainOff, Machine, MachineOff, PRIORITY_NONE, Vcpu } from "../gen/layout";
+import { domainCrash, domainOfVcpu, lockDomains, unlockDomains } from "../mem/domains";
 import { pcpuOf } from "../mem/machine";
 import { codeCache } from "../mmu/code-cache";
 import { block, lockSched, rebuildQueue, unlockSched } from "../sched/queue";
@@ -73,18 +62,16 @@ function abandonVcpu(cpu: Vcpu): void {
 
 export function pcpuAbandon(id: u32): void {
   const m = machine();
-  const all = changetype<Domain>(0);
+  const p = pcpuOf(id);
   releaseMachine(m);
-  pcpuOf(id).current = 0;
-  pcpuOf(id).priority = PRIORITY_NONE;
+  // Before a wait for the lock of domains: who holds it may be waiting for this vCPU to leave its block.
+  if (p.current != 0) abandonVcpu(changetype<Vcpu>(<usize>p.current));
+  p.current = 0;
+  p.priority = PRIORITY_NONE;
   lockDomains();
   for (let dom = changetype<Domain>(<usize>m.domainList); changetype<usize>(dom) != 0;) {
     if (releaseDomain(dom) && dom.domid != 0) domainCrash(dom, CrashReason.INTERNAL);
     dom = changetype<Domain>(<usize>dom.next);
-  }
-  for (let cpu = firstVcpu(all); changetype<usize>(cpu) != 0; cpu = nextVcpu(cpu, all)) {
-    const state = atomic.load<u32>(changetype<usize>(cpu), VcpuOff.runState);
-    if (state == VcpuRunState.RUNNING && cpu.pcpu == id) abandonVcpu(cpu);
   }
   unlockDomains();
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { CrashReason, Domain } from "../../abi/structs/domain.js";
 import { Machine, MACHINE_BASE, Pcpu, PCPU_BASE } from "../../abi/structs/machine.js";
-import { Priority } from "../../abi/structs/sched.js";
+import { Priority, VcpuRunState } from "../../abi/structs/sched.js";
 import { Vcpu } from "../../abi/structs/vcpu.js";
 import { XenVcpu } from "../../abi/structs/xen.js";
 import { type Guest, LIST, machineWith, STRUCT } from "../xen/testing/guests.js";
@@ -12,6 +12,19 @@ const IDLE = 1;
 const RBX = 24;
 const R15 = 120;
 const MS = 1_000_000;
+
+/** What the harness's instance writes into its locks. */
+const ME = 1;
+const [BLOCKED, RUNNABLE] = [Number(VcpuRunState.values.BLOCKED), Number(VcpuRunState.values.RUNNABLE)];
+
+/** One more instance of the core over the same memory. `waits` is called where its thread would sleep for a lock. */
+// biome-ignore lint/suspicious/noExplicitAny: as the harness's
+async function another(core: TestCore, waits: () => void): Promise<Record<string, any>> {
+  const nothing = () => 0;
+  const env = { memory: core.memory, lockOwner: ME + 2, hostNow: () => core.clock.ns, hostWallClock: nothing };
+  const rest = { hostRandom: nothing, hostWait: waits, hostNap: nothing, hostTrace: nothing, abort: nothing };
+  return (await WebAssembly.instantiate(core.module, { env: { ...env, ...rest } })).exports;
+}
 
 /** Makes the stand-in guest halt at once (1), spin (0), triple fault (3) or poll before it spins (4). */
 const behave = (g: Guest, how: number, n = 0) => g.core.view().setBigUint64(g.vcpu(n) + RBX, BigInt(how), true);
@@ -211,6 +224,34 @@ describe("the scheduler", () => {
     expect(core.call.pcpuRun(0)).toBe(IDLE);
   });
 
+  it("runs a domain that is unpaused while a pCPU, which saw it paused, takes its vCPU out of the queue", async () => {
+    const [core, a] = await machineWith([[1, 64]]);
+    const g = a as Guest;
+    ticking(core);
+    start(g, 0);
+    const put = (at: number, value: number) => core.view().setUint32(at, value, true);
+    const word = (at: number) => core.u32(MACHINE_BASE + at);
+    const list = 4 * Number(Priority.values.BOOST);
+    expect(word(Machine.off.runHead + list)).toBe(g.vcpu());
+    // A pCPU put it into the queue just after it was paused; another holds the lock to take the next one.
+    put(g.dom + Domain.off.pauseCount, 1);
+    put(MACHINE_BASE + Machine.off.schedLock, ME + 1);
+    let waited = false;
+    const takeOut = () => {
+      waited = true;
+      for (const at of [Machine.off.runHead + list, Machine.off.runTail + list, Machine.off.runMask])
+        put(MACHINE_BASE + at, 0);
+      put(MACHINE_BASE + Machine.off.runCount, 0);
+      put(g.vcpu() + Vcpu.off.runState, BLOCKED);
+      put(MACHINE_BASE + Machine.off.schedLock, 0);
+    };
+    const { domainUnpause } = await another(core, takeOut);
+    expect(domainUnpause(1)).toBe(0);
+    if (!waited) takeOut();
+    expect(core.u32(g.vcpu() + Vcpu.off.runState)).toBe(RUNNABLE);
+    expect(core.call.pcpuRun(0)).toBe(AGAIN);
+  });
+
   it("leaves a vCPU alone until SIPI, and starts it then", async () => {
     const [core, a] = await machineWith([[2, 64]]);
     const g = a as Guest;
@@ -269,8 +310,6 @@ describe("the scheduler", () => {
   });
 });
 
-/** What the harness's instance writes into its locks. */
-const ME = 1;
 const DOMAIN_LOCKS = ["lock", "evtLock", "gntLock", "mapLock", "p2mLock", "ioLock", "monitorLock"] as const;
 const MACHINE_LOCKS = ["domainLock", "schedLock", "heapLock", "frameLock", "logLock"] as const;
 
@@ -305,6 +344,18 @@ describe("after a trap", () => {
     expect(core.u32(dead.vcpu() + Vcpu.off.runState)).toBe(0);
     expect(core.u32(other.dom + Domain.off.shutdown)).toBe(0);
     expect(core.u32(PCPU_BASE + Pcpu.off.current)).toBe(0);
+  });
+
+  it("does not keep those waiting who hold the domains still until its vCPU has left its block", async () => {
+    const { core, dead, put } = await two();
+    put(MACHINE_BASE + Machine.off.domainLock, ME + 1);
+    let state = -1;
+    const { pcpuAbandon } = await another(core, () => {
+      state = core.u32(dead.vcpu() + Vcpu.off.runState);
+      put(MACHINE_BASE + Machine.off.domainLock, 0);
+    });
+    pcpuAbandon(0);
+    expect(state).toBe(BLOCKED);
   });
 
   it("a domain in whose locks it died is crashed too", async () => {

@@ -71,7 +71,10 @@ function preempt(m: Machine, cpu: Vcpu): void {
 
 /** Makes the vCPU run if it waits. Event bits must be set before. */
 export function vcpuWake(cpu: Vcpu): void {
-  if (runStateOf(cpu) != VcpuRunState.BLOCKED) return;
+  if (runStateOf(cpu) == VcpuRunState.BLOCKED) wakeBlocked(cpu);
+}
+
+function wakeBlocked(cpu: Vcpu): void {
   const m = lockSched();
   let idle = -1;
   if (cpu.runState == VcpuRunState.BLOCKED && mayRun(changetype<Domain>(<usize>cpu.domain))) {
@@ -94,7 +97,8 @@ export function vcpuKick(cpu: Vcpu, bits: u32): void {
 export function wakeDomain(dom: Domain): void {
   for (let i: u32 = 0; i < dom.maxVcpus; i++) {
     const cpu = domainVcpu(dom, i);
-    if (changetype<usize>(cpu) != 0) vcpuWake(cpu);
+    // With the lock, whatever the vCPU's state: a pCPU that still saw the domain paused may be about to block it.
+    if (changetype<usize>(cpu) != 0) wakeBlocked(cpu);
   }
 }
 
