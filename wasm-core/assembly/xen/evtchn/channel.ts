@@ -72,8 +72,11 @@ function clearPort(dom: Domain, port: u32, e: Evtchn): void {
   if (dom.domid == 0) {
     const slot = changetype<usize>(machine()) + MachineOff.dom0Pending + ((port >> 6) << 3);
     atomic.and<u64>(slot, ~((<u64>1) << (port & 63)));
-  } else if (dom.evtFifo) clearFifo(dom, port, e);
-  else clear2l(dom, port);
+    return;
+  }
+  if (dom.evtFifo) clearFifo(dom, port, e);
+  // Also what was pending when the guest changed to the FIFO ABI: after a reset it may be back here.
+  clear2l(dom, port);
 }
 
 /** A new port of `dom` that `remote` may bind. Port or negative errno. */

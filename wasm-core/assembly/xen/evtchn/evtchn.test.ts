@@ -204,6 +204,23 @@ describe("FIFO event channels", () => {
     expect(a.upcallPending()).toBe(true);
   });
 
+  it("leaves nothing pending in shared_info for the ports that come after a reset", async () => {
+    const [a, b] = await pair();
+    const [before, far] = connect(a, b);
+    b.send(far);
+    expect(a.pending(before)).toBe(true);
+    enable(a);
+    expect(a.evtchn(10, [[2, 0x7ff0]])).toBe(0);
+    a.clearUpcall();
+    const [after, sender] = connect(a, b);
+    expect(after).toBe(before);
+    expect(a.pending(after)).toBe(false);
+    a.unmask(after);
+    b.send(sender);
+    expect(a.pending(after)).toBe(true);
+    expect(a.upcallPending()).toBe(true);
+  });
+
   it("starts a new queue after the guest consumed the tail", async () => {
     const [a, b] = await pair();
     enable(a);
