@@ -97,11 +97,16 @@ export function notifyDomain0(): void {
   ring(m + MachineOff.doorbell);
 }
 
-/** Shuts the domain down with a ShutdownReason; the first reason stands. Its vCPUs run no more. */
+/**
+ * Shuts the domain down with a ShutdownReason; the first reason stands. Its vCPUs run no more. Whoever finds it shut down
+ * finds the reason too: Domain0 may look at any moment.
+ */
 export function domainShutdown(dom: Domain, reason: u32): void {
-  if (atomic.cmpxchg<u32>(changetype<usize>(dom) + DomainOff.shutdown, 0, 1) != 0) return;
-  dom.shutdownReason = reason;
+  const at = changetype<usize>(dom);
+  const none = <u32>ShutdownReason.NONE;
+  if (atomic.cmpxchg<u32>(at, none, reason, DomainOff.shutdownReason) != none) return;
   if (reason == ShutdownReason.CRASH && dom.crashReason == CrashReason.NONE) dom.crashReason = CrashReason.GUEST;
+  atomic.store<u32>(at, 1, DomainOff.shutdown);
   trace(TraceCode.SHUTDOWN, dom.domid, reason);
   stopVcpus(dom);
   notifyDomain0();
@@ -109,7 +114,7 @@ export function domainShutdown(dom: Domain, reason: u32): void {
 
 /** Crashes the domain for a CrashReason. Safe from any layer and with any lock held. */
 export function domainCrash(dom: Domain, reason: u32): void {
-  if (atomic.load<u32>(changetype<usize>(dom) + DomainOff.shutdown) != 0) return;
+  if (atomic.load<u32>(changetype<usize>(dom), DomainOff.shutdownReason) != <u32>ShutdownReason.NONE) return;
   dom.crashReason = reason;
   trace(TraceCode.CRASH, dom.domid, reason);
   domainShutdown(dom, ShutdownReason.CRASH);

@@ -1,5 +1,5 @@
 /** What the tests of mem/ drive. Compiled by them alone. */
-import { Domain, Domain_SIZE, DomainOff } from "../gen/layout";
+import { Domain, Domain_SIZE, DomainOff, ShutdownReason } from "../gen/layout";
 import { domainOf } from "./domains";
 import { frameAlloc, frameGet, frameOf, framePut, frameRetire, freeFrames } from "./frames";
 import { heapAlloc, heapFree, heapFreePages, heapPages } from "./heap";
@@ -40,6 +40,7 @@ export function retire(mfn: u32): void {
 export function makeDomain(domid: u32, count: u32, maxPages: u32): Domain {
   const dom = changetype<Domain>(heapPages(2));
   dom.domid = domid;
+  dom.shutdownReason = <u32>ShutdownReason.NONE;
   dom.maxPages = maxPages;
   dom.p2mMaxNodes = 64;
   dom.ramRanges = 1;

@@ -3,6 +3,26 @@ import { describe, expect, it } from "vitest";
 import { Domain } from "../../abi/structs/domain.js";
 import { Guest, machineWith } from "./testing/guests.js";
 
+describe("a domain that shuts down", () => {
+  it("has its reason before it counts as shut down, and keeps the first", async () => {
+    const [core, a] = await machineWith([[1, 64]]);
+    const { dom } = a as Guest;
+    const [POWEROFF, REBOOT, SUSPEND, NONE] = [0, 1, 2, 0xffffffff];
+    const said = () => [core.u32(dom + Domain.off.shutdown), core.u32(dom + Domain.off.shutdownReason)];
+    // Another pCPU is about to shut it down: it has said why.
+    core.view().setUint32(dom + Domain.off.shutdownReason, POWEROFF, true);
+    expect(core.call.domainShutdown(1, REBOOT)).toBe(0);
+    expect(said()).toEqual([0, POWEROFF]);
+    core.view().setUint32(dom + Domain.off.shutdownReason, NONE, true);
+    for (const reason of [SUSPEND, REBOOT]) expect(core.call.domainShutdown(1, reason)).toBe(0);
+    expect(said()).toEqual([1, SUSPEND]);
+    expect(core.call.domainResume(1)).toBe(0);
+    expect(said()).toEqual([0, NONE]);
+    expect(core.call.domainShutdown(1, REBOOT)).toBe(0);
+    expect(said()).toEqual([1, REBOOT]);
+  });
+});
+
 describe("a domain that is gone", () => {
   it("leaves its memory to one with more vCPUs, also when it had used up the machine", async () => {
     const [core, a] = await machineWith([[1, 32768]]);

@@ -218,8 +218,8 @@ export function unpauseDomain(dom: Domain): i32 {
 /** A domain that shut down to suspend goes on. */
 export function resumeDomain(dom: Domain): i32 {
   if (dom.shutdown == 0 || dom.shutdownReason != ShutdownReason.SUSPEND) return -Errno.EINVAL;
-  dom.shutdownReason = <u32>ShutdownReason.NONE;
-  atomic.store<u32>(changetype<usize>(dom) + DomainOff.shutdown, 0);
+  atomic.store<u32>(changetype<usize>(dom), 0, DomainOff.shutdown);
+  atomic.store<u32>(changetype<usize>(dom), <u32>ShutdownReason.NONE, DomainOff.shutdownReason);
   wakeDomain(dom);
   return 0;
 }

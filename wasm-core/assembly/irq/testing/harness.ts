@@ -142,6 +142,7 @@ export class IrqMachine {
     this.put32(DOMAIN + Domain.off.platformState, PLATFORM);
     this.put32(DOMAIN + Domain.off.maxVcpus, vcpus);
     this.put32(DOMAIN + Domain.off.exitStatus, 0xffffffff);
+    this.put32(DOMAIN + Domain.off.shutdownReason, 0xffffffff);
     for (let i = 0; i < vcpus; i++) {
       const cpu = this.cpu(i);
       this.put32(DOMAIN + Domain.off.vcpus + 4 * i, cpu);
