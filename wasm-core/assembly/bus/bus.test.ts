@@ -6,6 +6,7 @@ import { ALL_DEVICES, IrqMachine } from "../irq/testing/harness.js";
 
 const POWEROFF = Number(ShutdownReason.values.POWEROFF);
 const REBOOT = Number(ShutdownReason.values.REBOOT);
+const NONE = 0xffffffff;
 
 /** How the domain ended, or "runs". */
 function end(m: IrqMachine): string {
@@ -124,7 +125,9 @@ describe("power", () => {
     const m = await IrqMachine.create(1, 0);
     m.outb(port, value);
     expect(end(m)).toBe(expected);
-    expect(m.domainField("shutdownReason")).toBe(expected === "runs" ? 0 : expected === "reboot" ? REBOOT : POWEROFF);
+    expect(m.domainField("shutdownReason")).toBe(
+      expected === "runs" ? NONE : expected === "reboot" ? REBOOT : POWEROFF,
+    );
   });
 
   it("leaves 0xcf9 alone when the PCI address register is written", async () => {
