@@ -10,6 +10,7 @@ import type { TestCore } from "../xen/testing/harness.js";
 const AGAIN = 0;
 const IDLE = 1;
 const RBX = 24;
+const R13 = 104;
 const R15 = 120;
 const MS = 1_000_000;
 
@@ -285,6 +286,17 @@ describe("the scheduler", () => {
     expect(core.u32(g.dom + Domain.off.shutdownReason)).toBe(1);
     expect(core.call.domainResume(1)).toBe(-22);
     expect(g.get(STRUCT, 4)).toBe(1n);
+  });
+
+  it("says that it knows no deadline while it asks the devices for theirs, which another pCPU may be setting", async () => {
+    const [core, a] = await machineWith([[1, 64]]);
+    const g = a as Guest;
+    start(g, 1);
+    g.call(24, 6, 0, g.struct([[8, 5 * MS]]));
+    for (let i = 0; i < 3; i++) expect(core.call.pcpuRun(0)).toBe(IDLE);
+    expect(core.call.pcpuIdleNs(0)).toBe(5 * MS);
+    // Whoever sets one compares it with this, and makes the vCPU look again when it is earlier.
+    expect(core.view().getBigUint64(g.vcpu() + R13, true)).toBe((1n << 64n) - 1n);
   });
 
   it("in deterministic mode makes time of instructions, and jumps over idle time", async () => {

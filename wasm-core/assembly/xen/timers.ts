@@ -2,7 +2,7 @@
  * The timers of a vCPU: one-shot and periodic of vcpu_op and set_timer_op, the end of a poll, the local APIC's. They
  * fire on the pCPU that has the vCPU; a vCPU that waits is woken at cpu.wakeTime for them.
  */
-import { BlockMode, Domain, DomainStat, DomainOff, Vcpu, Virq } from "../gen/layout";
+import { BlockMode, Domain, DomainStat, DomainOff, Vcpu, VcpuOff, Virq } from "../gen/layout";
 import { lapicTimerDeadline, lapicTimerFire } from "../irq/lapic";
 import { count, domainOfVcpu } from "../mem/domains";
 import { machineTime, NEVER } from "../util/host";
@@ -22,7 +22,11 @@ export function nextDeadline(cpu: Vcpu): u64 {
   let at = min(x.singleshot, x.pollDeadline);
   if (x.periodic != 0) at = min(at, x.periodicNext);
   at = min(at, lapicTimerDeadline(cpu));
-  if (cpu.id == 0) at = min(at, domainDeadline(domainOfVcpu(cpu)));
+  if (cpu.id == 0) {
+    // A device that is set on another pCPU from here on makes this vCPU look again; one set before is found now.
+    atomic.store<u64>(changetype<usize>(cpu), NEVER, VcpuOff.wakeTime);
+    at = min(at, domainDeadline(domainOfVcpu(cpu)));
+  }
   cpu.wakeTime = at;
   return at;
 }
