@@ -26,6 +26,8 @@ const LOCK_STALE_MS = 180_000;
 export interface TestExports extends CoreExports, RegionDoors {
   testRefresh(cpu: number): void;
   testFlush(cpu: number): void;
+  testCarry(cpu: number, host: number, word: number, rounds: number): number;
+  testProtect(cpu: number, host: number, word: number, rounds: number): void;
   testRun(cpu: number, instructions: number): number;
   testDecode(at: number, avail: number, mode: number): number;
   testHandler(variant: number): number;
@@ -35,6 +37,8 @@ export interface TestExports extends CoreExports, RegionDoors {
 export interface TestCore {
   readonly memory: WebAssembly.Memory;
   readonly call: TestExports;
+  /** For more instances over the same memory, in other threads. */
+  readonly module: WebAssembly.Module;
 }
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
@@ -105,7 +109,8 @@ export async function makeTestCore(hostNow = (): number => 1e9): Promise<TestCor
       throw new Error("the core aborted");
     },
   };
-  const { exports } = await WebAssembly.instantiate(await compiled, { env });
+  const module = await compiled;
+  const { exports } = await WebAssembly.instantiate(module, { env });
   (exports[INIT_DATA] as () => void)();
-  return { memory, call: exports as unknown as TestExports };
+  return { memory, call: exports as unknown as TestExports, module };
 }

@@ -178,6 +178,9 @@ export const Vcpu = struct("Vcpu", "One virtual processor.", {
   lastPcpu: u32("pCPU that ran it last"),
   spins: u32("Windows of PAUSE instructions in a row, while nobody else wanted the pCPU"),
   spinAt: u64("Instructions retired at the end of the last of them"),
+  protects: u32(
+    "Other pCPUs that are taking write rights out of its TLB, in the low half, and above how often that was done",
+  ),
 });
 
 export const SegmentReg = struct("SegmentReg", "A segment register with its hidden part. [SDM] 3A 3.4.3", {

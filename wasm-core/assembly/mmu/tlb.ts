@@ -120,9 +120,31 @@ function retag(at: usize, from: u32, to: u32): void {
   if (((<u32>tag) & 0xfff) == from) store<u64>(at, (tag & ~0xfff) | (<u64>to));
 }
 
-/** Global pages are in every address space: their entries go along from one to the next. [SDM] vol. 3A, 4.10.2.4 */
+/** Scans of tlbProtectFrame that are under way, in the low half of Vcpu.protects, and those done above. */
+const SCANS_ACTIVE: u32 = 0xffff;
+const SCAN_DONE: u32 = 0x10000;
+
+/**
+ * Global pages are in every address space: their entries go along from one to the next. [SDM] vol. 3A, 4.10.2.4
+ * If another pCPU takes a write right away between the load of its tag and the store, the store brings it back: after a
+ * scan that was not over before or has begun meanwhile, all global pages lose theirs.
+ */
 function carryGlobals(cpu: Vcpu, from: u32, to: u32): void {
   if (from == to) return;
+  const at = changetype<usize>(cpu) + VcpuOff.protects;
+  const scans = atomic.load<u32>(at);
+  retagGlobals(cpu, from, to);
+  // An addition of nothing is a barrier too: who scans from here on finds what was stored.
+  if ((scans & SCANS_ACTIVE) != 0 || atomic.add<u32>(at, 0) != scans) forgetGlobalWrites(cpu);
+}
+
+/** Supervisor pages that are global can be written by none without a look. */
+function forgetGlobalWrites(cpu: Vcpu): void {
+  for (let at = tables(cpu); at < tables(cpu) + (TLB_BYTES >> 1); at += 32)
+    if (changetype<TlbEntry>(at).isGlobal) store<u64>(at, EMPTY_TAG, TlbEntryOff.tagW);
+}
+
+function retagGlobals(cpu: Vcpu, from: u32, to: u32): void {
   for (let word: u32 = 0; word < <u32>TLB_ENTRIES / 64; word++) {
     const at = changetype<usize>(cpu) + VcpuOff.globalSlots + ((<usize>word) << 3);
     for (let bits = load<u64>(at); bits != 0; bits &= bits - 1) {
@@ -297,10 +319,13 @@ export function clacEvict(cpu: Vcpu): void {
 /** Drops the write right to machine frame `host` from both tables: its writes must be seen from now on. */
 function tlbProtectFrame(cpu: Vcpu, host: u32): void {
   const base = tables(cpu);
+  const scans = changetype<usize>(cpu) + VcpuOff.protects;
+  atomic.add<u32>(scans, 1);
   for (let at = base; at < base + TLB_BYTES; at += 32) {
     const tag = load<u64>(at, TlbEntryOff.tagW);
     if (load<u32>(at, TlbEntryOff.delta) + ((<u32>tag) & ~0xfff) == host) store<u64>(at, EMPTY_TAG, TlbEntryOff.tagW);
   }
+  atomic.add<u32>(scans, SCAN_DONE - 1);
 }
 
 /** As tlbProtectFrame for every vCPU that can write the frame: those of the domain of `cpu`, or when it is `shared` all. */

@@ -1,8 +1,19 @@
 /** The core with what its tests need besides: one vCPU driven in the caller's thread, without a scheduler. */
-import { Vcpu } from "../gen/layout";
+import { TLB_ENTRIES, TlbEntry, Vcpu } from "../gen/layout";
 import { updateFpuBlocked } from "../cpu/fpu-state";
 import { updateModeKey } from "../cpu/modes";
-import { emptyJumpCache, tlbFlushAll, tlbReset, tlbUpdateContext } from "../mmu/tlb";
+import {
+  EMPTY_TAG,
+  emptyJumpCache,
+  noteGlobal,
+  tlbFlushAll,
+  tlbProtectEverywhere,
+  tlbReset,
+  tlbSetCr3,
+  tlbSlot,
+  tlbTable,
+  tlbUpdateContext,
+} from "../mmu/tlb";
 import { runVcpu } from "../run";
 import { materialize } from "../cpu/flags";
 import { Decode, DecodeState, decodeOne, handlerIndex } from "../decode/decode";
@@ -51,4 +62,41 @@ export const testUndefined: i32 = Decode.UNDEFINED;
 /** What Rec.fn holds for a handler, by the number of its variant. */
 export function testHandler(variant: u32): u32 {
   return handlerIndex(variant);
+}
+
+/**
+ * `rounds` times: enters the frame at `host` as a global, writable page everywhere in the supervisor TLB, and changes the
+ * address space until another thread, told so at `word`, has taken the write right away (testProtect). How often it has
+ * some of it still.
+ */
+export function testCarry(cpu: Vcpu, host: u32, word: usize, rounds: u32): u32 {
+  let kept: u32 = 0;
+  for (let round: u32 = 1; round <= rounds; round++) {
+    for (let page: u64 = 0; page < TLB_ENTRIES; page++) enterGlobal(cpu, page << 12, host);
+    atomic.store<u32>(word, round);
+    while (atomic.load<u32>(word, 4) != round) tlbSetCr3(cpu, cpu.cr3, false);
+    let left = false;
+    for (let page: u64 = 0; page < TLB_ENTRIES; page++)
+      if (tlbSlot(tlbTable(cpu, false), page << 12).tagW != EMPTY_TAG) left = true;
+    if (left) kept++;
+  }
+  return kept;
+}
+
+function enterGlobal(cpu: Vcpu, lin: u64, host: u32): void {
+  const e = tlbSlot(tlbTable(cpu, false), lin);
+  e.delta = host - <u32>lin;
+  e.isGlobal = 1;
+  noteGlobal(cpu, e);
+  e.tagR = lin | cpu.ctx;
+  e.tagW = lin | cpu.ctx;
+}
+
+/** The other thread of testCarry. */
+export function testProtect(cpu: Vcpu, host: u32, word: usize, rounds: u32): void {
+  for (let round: u32 = 1; round <= rounds; round++) {
+    while (atomic.load<u32>(word) != round) {}
+    tlbProtectEverywhere(cpu, host, false);
+    atomic.store<u32>(word, round, 4);
+  }
 }
