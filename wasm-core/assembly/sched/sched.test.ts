@@ -5,7 +5,7 @@ import { Priority, VcpuRunState } from "../../abi/structs/sched.js";
 import { Vcpu } from "../../abi/structs/vcpu.js";
 import { XenVcpu } from "../../abi/structs/xen.js";
 import { type Guest, LIST, machineWith, STRUCT } from "../xen/testing/guests.js";
-import type { TestCore } from "../xen/testing/harness.js";
+import { anotherInstance, type TestCore } from "../xen/testing/harness.js";
 
 const AGAIN = 0;
 const IDLE = 1;
@@ -17,15 +17,6 @@ const MS = 1_000_000;
 /** What the harness's instance writes into its locks. */
 const ME = 1;
 const [BLOCKED, RUNNABLE] = [Number(VcpuRunState.values.BLOCKED), Number(VcpuRunState.values.RUNNABLE)];
-
-/** One more instance of the core over the same memory. `waits` is called where its thread would sleep for a lock. */
-// biome-ignore lint/suspicious/noExplicitAny: as the harness's
-async function another(core: TestCore, waits: () => void): Promise<Record<string, any>> {
-  const nothing = () => 0;
-  const env = { memory: core.memory, lockOwner: ME + 2, hostNow: () => core.clock.ns, hostWallClock: nothing };
-  const rest = { hostRandom: nothing, hostWait: waits, hostNap: nothing, hostTrace: nothing, abort: nothing };
-  return (await WebAssembly.instantiate(core.module, { env: { ...env, ...rest } })).exports;
-}
 
 /** Makes the stand-in guest halt at once (1), spin (0), triple fault (3) or poll before it spins (4). */
 const behave = (g: Guest, how: number, n = 0) => g.core.view().setBigUint64(g.vcpu(n) + RBX, BigInt(how), true);
@@ -246,7 +237,7 @@ describe("the scheduler", () => {
       put(g.vcpu() + Vcpu.off.runState, BLOCKED);
       put(MACHINE_BASE + Machine.off.schedLock, 0);
     };
-    const { domainUnpause } = await another(core, takeOut);
+    const { domainUnpause } = await anotherInstance(core, takeOut);
     expect(domainUnpause(1)).toBe(0);
     if (!waited) takeOut();
     expect(core.u32(g.vcpu() + Vcpu.off.runState)).toBe(RUNNABLE);
@@ -362,7 +353,7 @@ describe("after a trap", () => {
     const { core, dead, put } = await two();
     put(MACHINE_BASE + Machine.off.domainLock, ME + 1);
     let state = -1;
-    const { pcpuAbandon } = await another(core, () => {
+    const { pcpuAbandon } = await anotherInstance(core, () => {
       state = core.u32(dead.vcpu() + Vcpu.off.runState);
       put(MACHINE_BASE + Machine.off.domainLock, 0);
     });

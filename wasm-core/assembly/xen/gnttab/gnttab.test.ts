@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { Domain } from "../../../abi/structs/domain.js";
+import { anotherInstance } from "../testing/harness.js";
 import { type Guest, LIST, machineWith, STRUCT } from "../testing/guests.js";
 
 const TABLE = 0x100;
@@ -351,6 +352,36 @@ describe("versions and sizes", () => {
     expect(a.get(0x2000000, 4)).toBe(4242n);
     expect(b.core.call.domainPeek(b.domid, 6)).toBe(0);
     expect(flags(a, 8)).toBe(2 | 4 | 8);
+  });
+});
+
+describe("a transfer", () => {
+  it("of a page that somebody takes into use at the last moment does not happen", async () => {
+    const [a, b] = await pair();
+    const { core } = a;
+    b.put(0x6000, 4, 4242);
+    grant(b, 8, 0, 6);
+    core.view().setUint32(entry(a, 8) + 4, 0x2000, true);
+    core.view().setUint32(entry(a, 8), 2 | (b.domid << 16), true);
+    b.struct([
+      [8, 6],
+      [2, a.domid],
+      [4, 8],
+      [2, 9],
+    ]);
+    // The page was looked at; now the offer is, and that takes a while: its lock is held.
+    const lock = a.dom + Domain.off.gntLock;
+    let mapped = 0;
+    core.view().setUint32(lock, 99, true);
+    const { call } = await anotherInstance(core, () => {
+      if (mapped === 0) mapped = core.call.grantMap(b.domid, 8, 0) >>> 0;
+      core.view().setUint32(lock, 0, true);
+    });
+    expect(call(b.vcpu(), 20, 4n, STRUCT, 1n, 0n, 0n)).toBe(0n);
+    expect(core.view().getUint32(mapped, true)).toBe(4242);
+    expect(BigInt.asIntN(16, b.get(STRUCT + 16n, 2))).toBe(-9n);
+    expect(b.get(0x6000, 4)).toBe(4242n);
+    expect(core.call.domainPeek(a.domid, 0x2000)).toBe(0);
   });
 });
 

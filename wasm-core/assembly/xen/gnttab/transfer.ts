@@ -3,7 +3,17 @@ import { Access, Domain, GrantFlag, GrantStatus, P2m, P2mKind, Vcpu } from "../.
 import { flushDomainTlb } from "../../mem/shootdown";
 import { domainOf, domainOfVcpu, isLive } from "../../mem/domains";
 import { frameOf, framePut } from "../../mem/frames";
-import { P2M_FAILED, p2mEntry, p2mKind, p2mMfn, p2mRelease, p2mReplace, p2mResolve, p2mSet } from "../../mem/p2m";
+import {
+  P2M_FAILED,
+  p2mEntry,
+  p2mHasFrame,
+  p2mKind,
+  p2mMfn,
+  p2mRelease,
+  p2mReplace,
+  p2mResolve,
+  p2mSet,
+} from "../../mem/p2m";
 import { grantEntry, grantRefs, lockGrants, unlockGrants } from "./table";
 
 /** transfer: gfn 0, domid 8, ref 12, status 16. */
@@ -20,6 +30,10 @@ export function transfer(cpu: Vcpu, op: usize): i32 {
   if (p2mReplace(dom, <u32>gfn, entry, 0) != entry) return GrantStatus.BAD_PAGE;
   flushDomainTlb(dom);
   const mfn = p2mMfn(entry);
+  if (frameOf(mfn).refs != 1) {
+    putBack(dom, <u32>gfn, entry);
+    return GrantStatus.BAD_PAGE;
+  }
   frameOf(mfn).owner = <u16>remote.domid;
   const old = p2mSet(remote, <u32>target, p2mEntry(mfn, P2mKind.RAM, P2m.RWX));
   if (old == P2M_FAILED) {
@@ -32,6 +46,14 @@ export function transfer(cpu: Vcpu, op: usize): i32 {
   }
   finishTransfer(remote, ref);
   return GrantStatus.OKAY;
+}
+
+/** Somebody took a reference to the page before its entry was gone: it stays. */
+function putBack(dom: Domain, gfn: u32, entry: u32): void {
+  const old = p2mSet(dom, gfn, entry);
+  if (!p2mHasFrame(old)) return;
+  flushDomainTlb(dom);
+  p2mRelease(old);
 }
 
 /** Commits an accept_transfer entry to the transfer: the gfn it names, or a negative GrantStatus. */

@@ -81,6 +81,14 @@ async function compile(entry: string): Promise<WebAssembly.Module> {
   return WebAssembly.compile(binary as Uint8Array<ArrayBuffer>);
 }
 
+/** One more instance over the same memory. `waits` is called where its thread would sleep for a lock. */
+export async function anotherInstance(core: TestCore, waits: () => void): Promise<TestCore["call"]> {
+  const nothing = () => 0;
+  const env = { memory: core.memory, lockOwner: 3, hostNow: () => core.clock.ns, hostWallClock: nothing };
+  const rest = { hostRandom: nothing, hostWait: waits, hostNap: nothing, hostTrace: nothing, abort: nothing };
+  return (await WebAssembly.instantiate(core.module, { env: { ...env, ...rest } })).exports;
+}
+
 /** A core made of `entry` (a path below assembly/), over `initial`..`maximum` wasm pages. */
 export async function testCore(entry: string, maximum = 8192): Promise<TestCore> {
   let module = compiled.get(entry);
