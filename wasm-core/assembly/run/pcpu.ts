@@ -188,7 +188,9 @@ function tick(p: Pcpu, cpu: Vcpu, now: u64): u64 {
   cpu.budget = <i32>min(max(instructions, MIN_BUDGET), MAX_BUDGET);
   const before = cpu.icount + cpu.repeats;
   p.sliceWork = before;
-  cpu.exitReason = runVcpu(cpu);
+  const reason = runVcpu(cpu);
+  // A processor that shut down with the last of its budget says so here.
+  if (cpu.exitReason != ExitReason.TRIPLE_FAULT) cpu.exitReason = reason;
   const retired = cpu.icount + cpu.repeats - before;
   if (m.deterministic) m.virtualNs += retired * NS_PER_INSTRUCTION;
   p.sliceWork = before + retired;

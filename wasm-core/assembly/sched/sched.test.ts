@@ -244,6 +244,15 @@ describe("the scheduler", () => {
     expect(core.call.pcpuRun(0)).toBe(AGAIN);
   });
 
+  it("sees that a processor shut down with the last instruction of its budget", async () => {
+    const [core, a] = await machineWith([[1, 64]]);
+    const g = a as Guest;
+    ticking(core);
+    start(g, 6);
+    expect(core.call.pcpuRun(0)).toBe(IDLE);
+    expect(core.u32(g.dom + Domain.off.crashReason)).toBe(CrashReason.values.TRIPLE_FAULT);
+  });
+
   it("leaves a vCPU alone until SIPI, and starts it then", async () => {
     const [core, a] = await machineWith([[2, 64]]);
     const g = a as Guest;

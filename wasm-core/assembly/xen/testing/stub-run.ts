@@ -1,7 +1,7 @@
 /**
  * Stand-in for run: a guest that spends its whole budget, or that halts at once when bit 0 of RBX is set, or polls first
- * when RBX is 4, and has an interrupt raised before it has left the run loop. Pending
- * upcalls are taken (upcall_pending cleared) when interrupts are on, and counted in R15.
+ * when RBX is 4, and has an interrupt raised before it has left the run loop. When RBX is 6 it shuts down with the last
+ * of its budget. Pending upcalls are taken (upcall_pending cleared) when interrupts are on, and counted in R15.
  */
 import { EventBit, ExitReason, Vcpu, VcpuInfoOff, VcpuOff, XenVcpu } from "../gen/layout";
 import { NEVER } from "../util/host";
@@ -36,6 +36,11 @@ export function runVcpu(cpu: Vcpu): u32 {
     return ExitReason.STOP;
   }
   if (load<u64>(self + RBX) == 3) return ExitReason.TRIPLE_FAULT;
+  if (load<u64>(self + RBX) == 6) {
+    cpu.exitReason = ExitReason.TRIPLE_FAULT;
+    atomic.or<u32>(self, EventBit.STOP, VcpuOff.events);
+    return ExitReason.BUDGET;
+  }
   if ((load<u64>(self + RBX) & 1) != 0) {
     cpu.icount += 10;
     cpu.halted = 1;
