@@ -1,5 +1,6 @@
 /** This project: `xl host`, whose socket gives the console and, at each mark, what the guest has executed. */
 import { mkdtempSync, readFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { DomainInfo, DomId, HostApi, VifConfig } from "../../../control-plane/api/index.js";
@@ -47,13 +48,13 @@ export function xenolith(guest: GuestImage, programs: string, scratch: string, j
     async run(tasks, processors) {
       const socket = join(mkdtempSync(join(scratch, "host-")), "host.sock");
       const startedMs = performance.now();
-      // A neighbour has processors of its own, as it has with QEMU.
+      // A neighbour has processors of its own, as it has with QEMU; more pCPUs than the host has only get into each other's way.
       const guests = wantNeighbour(tasks) ? 2 : 1;
       const argv = [
         join(ROOT, "dist/xl.js"),
         "host",
         "--pcpus",
-        String(guests * processors),
+        String(Math.min(guests * processors, availableParallelism())),
         ...(jit ? [] : ["--no-jit"]),
       ];
       const env = { ...process.env, XENOLITH_SOCKET: socket };
