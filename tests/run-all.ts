@@ -12,6 +12,8 @@ await run("the page, simulated host", "npx", ["tsx", "--test", "tests/e2e/page.e
 await run("the page's disks, simulated host", "npx", ["tsx", "--test", "tests/e2e/page-disks.e2e.ts"]);
 await run("the page's networks, simulated host", "npx", ["tsx", "--test", "tests/e2e/page-networks.e2e.ts"]);
 await run("the page, real guests", "npx", ["tsx", "--test", "tests/e2e/real.e2e.ts"]);
+await run("two pages on one network, real guests", "npx", ["tsx", "--test", "tests/e2e/links.e2e.ts"]);
 await run("the page's disks, a real guest", "npx", ["tsx", "--test", "tests/e2e/real-disks.e2e.ts"]);
+await run("the page's way out, real guests", "npx", ["tsx", "--test", "tests/e2e/real-networks.e2e.ts"]);
 await run("images in the browser", "npx", ["tsx", "--test", "tests/e2e/disks.e2e.ts"]);
 await run("the page in Firefox, a real guest", "npx", ["tsx", "--test", "tests/e2e/firefox.e2e.ts"]);

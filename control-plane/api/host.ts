@@ -15,8 +15,11 @@ import {
   detachDisk,
   detachVif,
   dumpCore,
+  joinNetwork,
+  leaveNetwork,
   quiesce,
   requestShutdown,
+  serveNetwork,
   setAffinity,
   setScheduling,
   setVif,
@@ -47,10 +50,14 @@ import type {
   HostErrorShape,
   HostEvent,
   HostInfo,
+  JoinOptions,
+  LinkId,
   NetworkInfo,
   PinChange,
   RegionInfo,
   SchedulingChange,
+  ServedNetwork,
+  ServeOptions,
   ShutdownReason,
   TellProgress,
   VifChange,
@@ -255,6 +262,18 @@ export class Host implements HostApi {
 
   async networks(): Promise<NetworkInfo[]> {
     return this.parts.toolstack.context.vifs.networks.list();
+  }
+
+  async joinNetwork(network: string, options: JoinOptions): Promise<LinkId> {
+    return expect(joinNetwork(this.parts.toolstack, network, options));
+  }
+
+  async serveNetwork(network: string, options: ServeOptions): Promise<ServedNetwork> {
+    return expect(await serveNetwork(this.parts.toolstack, network, options));
+  }
+
+  async leaveNetwork(id: LinkId): Promise<void> {
+    expect(await leaveNetwork(this.parts.toolstack, id));
   }
 
   async capture(

@@ -31,6 +31,10 @@ export const PORT_MAX = 65535;
 export const MAC_ADDRESS = /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i;
 /** Names of switches and of interfaces. */
 export const NETWORK_NAME = /^[A-Za-z0-9_.:-]{1,64}$/;
+/** Of links between networks: characters of a secret, of a name for people, and of an address. */
+export const LINK_TOKEN_MAX = 256;
+export const LINK_NAME_MAX = 64;
+export const LINK_URL_MAX = 2048;
 /** The network that leads out. */
 export const USER_NETWORK = "nat";
 
@@ -52,3 +56,12 @@ function isIpv6(text: string): boolean {
 
 /** Whether a text is an IP address. */
 export const isAddress = (text: string): boolean => isIpv4(text) || isIpv6(text);
+
+/** What is wrong with the address of a link, or null. */
+export function linkUrlProblem(text: string): string | null {
+  const isGiven = text.length <= LINK_URL_MAX && /^wss?:\/\/[^/]/i.test(text) && URL.canParse(text);
+  if (!isGiven) return `"${text.slice(0, 100)}" is not an address as in ws://host:8082/lab or wss://host/lab`;
+  const { username, password, hash } = new URL(text);
+  if (username !== "" || password !== "") return "the address has a name or a password in it: give a token instead";
+  return hash === "" ? null : `the address has a "#" in it`;
+}

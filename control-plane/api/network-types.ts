@@ -57,6 +57,7 @@ export interface VifChange {
   readonly linkUp?: boolean;
   /** 0 is no limit. */
   readonly rateBytesPerSecond?: number;
+  readonly rateWindowUs?: number;
   /** Of what the guest sends, and of what it gets; an empty object is a perfect line. */
   readonly fromGuest?: LineImpairment;
   readonly toGuest?: LineImpairment;
@@ -165,9 +166,93 @@ export interface NatInfo {
   readonly counters: Counters;
 }
 
+/** Names a link as long as it is there. */
+export type LinkId = number & { readonly __brand: "LinkId" };
+
+/** How a network here joins one elsewhere. */
+export interface JoinOptions {
+  /** "ws://host:port/" or "wss://..."; behind `xl switch` the path names the network there. */
+  readonly url: string;
+  /** The secret that the other side wants, if it wants one. */
+  readonly token?: string;
+  /** What the other side calls us; the host's own name when absent. */
+  readonly name?: string;
+  /** The VLAN here that is joined, 1 to 4094; what is in none when absent. */
+  readonly vlan?: number;
+}
+
+/** How networks elsewhere may join one here. */
+export interface ServeOptions {
+  /** Where to listen; 127.0.0.1 when absent. Another than of the loopback needs a token. */
+  readonly address?: string;
+  /** 0 is any that is free. */
+  readonly port: number;
+  /** Others must know it. */
+  readonly token?: string;
+  /**
+   * Pages of these origins may join, "*" is all. When absent, any page that knows the token, or those of this computer where
+   * there is none.
+   */
+  readonly origins?: readonly string[];
+  /** What the others call us; the host's own name when absent. */
+  readonly name?: string;
+  /** The VLAN here that they join, 1 to 4094; what is in none when absent. */
+  readonly vlan?: number;
+}
+
+export interface ServedNetwork {
+  readonly id: LinkId;
+  /** The one that was given when 0 was asked for. */
+  readonly port: number;
+  readonly url: string;
+}
+
+/** A network elsewhere that this one has joined. */
+export interface JoinedLink {
+  readonly kind: "joined";
+  readonly id: LinkId;
+  readonly url: string;
+  readonly vlan?: number;
+  /** Of the network's ports, the one that leads there. */
+  readonly port: string;
+  /** Waiting: it cannot be reached, and is tried again in a while. */
+  readonly state: "connecting" | "up" | "waiting";
+  /** The other side's name for itself, while it is there. */
+  readonly peer: string | null;
+  /** Why it was last disconnected, or could not be reached; null while it is up. */
+  readonly error: string | null;
+  /** How often it has come up. */
+  readonly connects: number;
+  /** In is from there. */
+  readonly counters: Counters;
+}
+
+/** Where networks elsewhere may join this one. */
+export interface ServedLink {
+  readonly kind: "served";
+  readonly id: LinkId;
+  readonly url: string;
+  readonly vlan?: number;
+  readonly peers: readonly LinkPeer[];
+}
+
+/** Somebody who has joined. */
+export interface LinkPeer {
+  readonly name: string;
+  readonly address: string;
+  /** Of the network's ports, the one that leads there. */
+  readonly port: string;
+  /** In is from there. */
+  readonly counters: Counters;
+}
+
+export type NetworkLink = JoinedLink | ServedLink;
+
 export interface NetworkInfo {
   readonly name: string;
   readonly ports: readonly NetworkPort[];
+  /** To networks elsewhere. */
+  readonly links: readonly NetworkLink[];
   readonly counters: Counters;
   readonly macs: readonly LearnedMac[];
   /** The latest first. */

@@ -8,7 +8,7 @@ import { byteString, bytesOf, LogRing, SeededRandom } from "../util/index.js";
 import { connectClient } from "./client.js";
 import { Host } from "./host.js";
 import { serveHost } from "./serve.js";
-import type { HostApi, HostEvent } from "./types.js";
+import type { HostApi, HostEvent, LinkId } from "./types.js";
 
 /** Domain0 over a fake core at one end of a port, a client at the other. */
 function makeClient(): { host: HostApi; core: FakeCore; toolstack: Toolstack; fail: (error: Error) => void } {
@@ -58,6 +58,16 @@ describe("the API across a port", () => {
     await expect(host.create({ name: "guest", kernel: makeElf(), memoryMiB: 16, vcpus: 1 })).rejects.toMatchObject({
       code: "name-taken",
     });
+  });
+
+  it("asks for links between networks, and says what to do where there are none", async () => {
+    const { host } = start();
+    await expect(host.joinNetwork("nat", { url: "ws://there/" })).rejects.toMatchObject({
+      code: "bad-config",
+      next: "join with a network of another name",
+    });
+    await expect(host.serveNetwork("lab", { port: 0 })).rejects.toMatchObject({ code: "unsupported" });
+    await expect(host.leaveNetwork(1 as LinkId)).rejects.toMatchObject({ code: "not-found" });
   });
 
   it("carries callbacks, sessions and subscriptions, and ends them", async () => {

@@ -9,7 +9,11 @@ import type {
   CaptureOptions,
   CaptureStats,
   CaptureTarget,
+  JoinOptions,
+  LinkId,
   NetworkInfo,
+  ServedNetwork,
+  ServeOptions,
   VifChange,
   VifConfig,
   VifInfo,
@@ -305,6 +309,15 @@ export interface HostApi {
   setVif(domid: DomId, devid: number, change: VifChange): Promise<void>;
   /** Every network that is in use, with who talks to whom. */
   networks(): Promise<NetworkInfo[]>;
+  /**
+   * Makes one network of a network here and one elsewhere. Resolves at once: `networks` tells how far it is. It is tried
+   * again until `leaveNetwork`, whatever comes between. A network with a link is in use.
+   */
+  joinNetwork(network: string, options: JoinOptions): Promise<LinkId>;
+  /** Lets networks elsewhere join one here; a page cannot. */
+  serveNetwork(network: string, options: ServeOptions): Promise<ServedNetwork>;
+  /** Ends either. */
+  leaveNetwork(id: LinkId): Promise<void>;
   /**
    * Records frames as a pcapng file, piece by piece. Where `onData` answers a promise, no more pieces come than it keeps up
    * with. The returned function ends the recording, and resolves when all of it has been handed over.

@@ -7,6 +7,7 @@ import { didYouMean } from "./suggest.js";
 const DIRECTIONS = ["out", "in"] as const;
 type Direction = (typeof DIRECTIONS)[number];
 
+type Rate = { readonly rateBytesPerSecond: number; readonly rateWindowUs?: number };
 type Read = (text: string, word: string) => number;
 
 const KEYS: Readonly<Record<string, readonly [keyof LineImpairment, Read]>> = {
@@ -28,8 +29,8 @@ export function readChange(words: readonly string[], vif: Pick<VifInfo, "fromGue
     const both = direction === undefined ? DIRECTIONS : [direction as Direction];
     if (key === "perfect" && value === undefined) for (const each of both) lines[each] = {};
     else if (key === "link" && direction === undefined) change = { ...change, linkUp: readLink(value, word) };
-    else if (key === "rate" && direction !== "in") change = { ...change, rateBytesPerSecond: readRate(value, word) };
-    else if (key === "rate") lines.in = { ...lines.in, rateBytesPerSecond: readRate(value, word) };
+    else if (key === "rate" && direction !== "in") change = { ...change, ...readRate(value, word) };
+    else if (key === "rate") lines.in = { ...lines.in, rateBytesPerSecond: readLineRate(value, word) };
     else if (key !== undefined && value !== undefined && Object.hasOwn(KEYS, key)) {
       const [name, read] = KEYS[key]!;
       for (const each of both) lines[each] = { ...lines[each], [name]: read(value, word) };
@@ -44,11 +45,21 @@ function readLink(text: string | undefined, word: string): boolean {
   throw usageError(`"${word}": expected link=up or link=down`);
 }
 
-function readRate(text: string | undefined, word: string): number {
-  if (text === "none") return 0;
+function readRate(text: string | undefined, word: string): Rate {
+  if (text === "none") return { rateBytesPerSecond: 0 };
   const result = parseVifSpec(`rate=${text ?? ""}`);
-  if (result.ok) return result.vif.rateBytesPerSecond!;
+  if (result.ok) {
+    const { rateBytesPerSecond, rateWindowUs } = result.vif;
+    return { rateBytesPerSecond: rateBytesPerSecond!, ...(rateWindowUs === undefined ? {} : { rateWindowUs }) };
+  }
   throw usageError(`"${word}": ${result.fault.message}; "rate=none" takes the limit away`);
+}
+
+/** Of a line, which lets frames through one after the other. */
+function readLineRate(text: string | undefined, word: string): number {
+  const { rateBytesPerSecond, rateWindowUs } = readRate(text, word);
+  if (rateWindowUs === undefined) return rateBytesPerSecond;
+  throw usageError(`"${word}": expected no window: only what the guest sends is counted in windows`);
 }
 
 function readTime(text: string, word: string): number {

@@ -8,6 +8,8 @@ import type { DomId } from "../api/index.js";
 import { FakeCore } from "../core-link/fake.js";
 import { makeElf } from "../domain/testing/kernels.js";
 import { Toolstack } from "../domain/toolstack.js";
+import { nowhere } from "../net/index.js";
+import { openNodeSocket, serveLink } from "../net/link/link-node.js";
 import { LogRing, SeededRandom } from "../util/index.js";
 import { formatBytes } from "./commands/network-show.js";
 import { readChange } from "./line-words.js";
@@ -26,7 +28,9 @@ beforeEach(async () => {
   const clock = { now: () => 0 };
   const log = new LogRing(clock);
   const later = (work: () => void) => void setTimeout(work);
-  const toolstack = new Toolstack({ core, clock, random: new SeededRandom(1), log, coreSink: null, later });
+  const links = { name: "here", open: openNodeSocket, serve: serveLink };
+  const network = { outside: nowhere("nothing is outside"), hostLoopback: true, epochMs: 0, links };
+  const toolstack = new Toolstack({ core, clock, random: new SeededRandom(1), log, coreSink: null, later, network });
   host = new Host({ core, toolstack, log, clock, pcpus: 1, close: async () => {} });
   server = await serveSocket(host, process.env.XENOLITH_SOCKET!);
   writeFileSync(path("kernel"), makeElf());
@@ -35,6 +39,7 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   await server.close();
+  await host.close();
   delete process.env.XENOLITH_SOCKET;
 });
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -108,6 +113,65 @@ describe("networks", () => {
   });
 });
 
+describe("links between networks", () => {
+  it("are made, shown and ended", async () => {
+    const served = await xl("network-serve", "lab", "--port", "0", "--token", "s3cret", "--name", "hall");
+    const [, url] = /^link 1: lab is served at (ws:\/\/127\.0\.0\.1:\d+\/)\n$/.exec(served.out)!;
+    expect((await xl("network-join", "far", url!, "--token", "s3cret", "--vlan", "7")).out).toBe(
+      "link 2: far is joined to hall\n",
+    );
+    const { out } = await xl("network");
+    expect(out).toMatch(/^lab: 1 interface, 1 link\n/);
+    expect(out).toContain("  Link  With                 Received  Sent  Dropped  State\n");
+    expect(out).toContain(`  1     who joins            -         -     -        served at ${url}\n`);
+    expect(out).toContain("        here from 127.0.0.1  0 B       0 B   0        up\n");
+    expect(out).toMatch(
+      new RegExp(`\nfar: 0 interfaces, 1 link\n.*\n  2     hall at ${url}  0 B {7}0 B   0        up, VLAN 7\n`),
+    );
+    expect((await xl("network-serve", "lab", "--port", new URL(url!).port)).err).toMatch(
+      / is taken: choose another\n$/,
+    );
+    expect(await xl("network-leave", "link1")).toEqual({ status: 0, out: "", err: "" });
+    await expect.poll(async () => (await xl("network", "far")).out).toMatch(/ws:.* waiting: .+, VLAN 7\n/);
+    expect((await xl("network-leave", "2")).status).toBe(0);
+    expect((await host.networks()).map(({ name, links }) => [name, links])).toEqual([["lab", []]]);
+  });
+
+  it("that are not up yet say why", async () => {
+    const said = await xl("network-join", "far", "ws://127.0.0.1:1/");
+    expect(said).toMatchObject({ status: 0, out: "link 1\n" });
+    expect(said.err).toMatch(/not up yet: .*ECONNREFUSED.*; it is tried again until "xl network-leave 1"/);
+  });
+
+  it.each([
+    [["network-join", "nat", "ws://x/"], /join with a network of another name/],
+    [["network-join", "lab", "x"], /"x" is not an address as in ws:\/\/host:8082\/lab/],
+    [["network-join", "lab", "ws://x/", "--vlan", "5000"], /from 1 to 4094/],
+    [["network-serve", "lab", "--address", "0.0.0.0"], /give a token that others must know/],
+    [["network-serve", "nat"], /start the machine with --no-host-loopback/],
+    [["network-leave", "x"], /"x" is not the number of a link: "xl network" shows them/],
+    [["network-leave", "4"], /there is no link 4: there is none/],
+  ])("are refused in words: %j", async (args, message) => {
+    const said = await xl(...args);
+    expect([said.status, said.err]).toEqual([1, expect.stringMatching(message)]);
+  });
+
+  it("meet at a switch that needs no host", async () => {
+    const before = process.listenerCount("SIGTERM");
+    const said = xl("switch", "--port", "0", "--origin", "https://a.example", "https://b.example");
+    await expect.poll(() => process.listenerCount("SIGTERM")).toBe(before + 1);
+    (process.listeners("SIGTERM").at(-1) as () => void)();
+    expect(await said).toMatchObject({
+      status: 0,
+      err: expect.stringMatching(/ready; "xl network-join lab ws:\/\/127\.0\.0\.1:\d+\/lab" joins it, or a page with/),
+    });
+    expect(await xl("switch", "--address", "0.0.0.0")).toMatchObject({
+      status: 2,
+      err: expect.stringContaining("whoever reaches 0.0.0.0 could join; give a token"),
+    });
+  });
+});
+
 describe("a line's words", () => {
   const vif = { fromGuest: { loss: 0.5 }, toGuest: { delayMs: 3 } };
   it.each([
@@ -115,14 +179,18 @@ describe("a line's words", () => {
     [["out.loss=1%", "in.jitter=100us"], { fromGuest: { loss: 0.01 }, toGuest: { delayMs: 3, jitterMs: 0.1 } }],
     [["perfect", "rate=none"], { fromGuest: {}, toGuest: {}, rateBytesPerSecond: 0 }],
     [["in.perfect", "in.rate=8Kb/s"], { fromGuest: { loss: 0.5 }, toGuest: { rateBytesPerSecond: 1000 } }],
+    [["rate=1MB/s@20ms"], { ...vif, rateBytesPerSecond: 1_000_000, rateWindowUs: 20_000 }],
     [["link=up"], { ...vif, linkUp: true }],
   ])("%j", (words, expected) => {
     expect(readChange(words, vif)).toEqual(expected);
   });
 
-  it.each(["loss=101%", "loss=1", "delay=20", "in.link=down", "rate=fast", "constructor=1%", ""])("not %s", (word) => {
-    expect(() => readChange([word], vif)).toThrow(/expected/);
-  });
+  it.each(["loss=101%", "loss=1", "delay=20", "in.link=down", "rate=fast", "in.rate=1Mb/s@20ms", "constructor=1%", ""])(
+    "not %s",
+    (word) => {
+      expect(() => readChange([word], vif)).toThrow(/expected/);
+    },
+  );
 });
 
 it.each([

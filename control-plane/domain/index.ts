@@ -6,6 +6,8 @@ export { attachDisk, changeMedium, detachDisk } from "./disk-requests.js";
 export { diskFailure, type OpenDisk } from "./disks.js";
 export { describeDomain } from "./info.js";
 export { unpackKernel } from "./kernel/index.js";
+export { joinNetwork, leaveNetwork, serveNetwork } from "./link-requests.js";
+export type { LinkHost } from "./links.js";
 export { quiesce } from "./quiesce.js";
 export type { Outcome } from "./record.js";
 export { setAffinity, setScheduling } from "./scheduling.js";

@@ -1,6 +1,6 @@
 /**
- * The networks of a machine, by name: a switch each, made when the first interface is plugged in and dropped when nothing
- * is plugged in any more. The one that is called "nat" leads out, and stays: what it has open outlives a guest's reboot.
+ * The networks of a machine, by name: a switch each, made when the first interface or link is plugged in and dropped when
+ * nothing is plugged in any more. The one that is called "nat" leads out, and stays: what it has open outlives a guest's reboot.
  */
 import { USER_NETWORK } from "../api/limits.js";
 import type { NetworkInfo, NetworkPort } from "../api/types.js";
@@ -16,6 +16,7 @@ import {
   type Timer,
 } from "../net/index.js";
 import type { Clock, LogRing, Random } from "../util/index.js";
+import { type LinkHost, Links } from "./links.js";
 import type { UserNetwork } from "./user-network.js";
 
 /** Plugs the way out into the switch that is to lead there. */
@@ -31,6 +32,8 @@ export interface NetworkParts {
   readonly hostLoopback: boolean;
   /** What the host's clock said, in milliseconds since 1970, when the machine's said 0. */
   readonly epochMs: number;
+  /** Absent: no links to networks elsewhere. */
+  readonly links?: LinkHost;
 }
 
 /** A recording; `end` is called when it is over. */
@@ -47,8 +50,16 @@ export interface PortOwner {
 
 export class Networks {
   readonly #networks = new Map<string, Network>();
+  readonly links: Links;
 
-  constructor(private readonly parts: NetworkParts) {}
+  constructor(private readonly parts: NetworkParts) {
+    this.links = new Links(parts, parts.links ?? null);
+  }
+
+  /** Whether guests of a network reach the host's loopback. */
+  leadsToLoopback(name: string): boolean {
+    return name === USER_NETWORK && this.parts.hostLoopback;
+  }
 
   /** The network of that name, which lives until as many `release` it as have held it. */
   hold(name: string): Network {
@@ -62,10 +73,11 @@ export class Networks {
   }
 
   list(): NetworkInfo[] {
-    return [...this.#networks.values()].map((network) => network.info());
+    return [...this.#networks.values()].map((network) => ({ ...network.info(), links: this.links.of(network) }));
   }
 
-  close(): void {
+  async close(): Promise<void> {
+    await this.links.close();
     for (const network of this.#networks.values()) network.close();
     this.#networks.clear();
   }
@@ -79,6 +91,7 @@ export class Network {
   /** By VLAN. */
   readonly #bypasses = new Map<number, Bypasses>();
   #restraints = 0;
+  #id: string | null = null;
 
   constructor(
     readonly name: string,
@@ -105,6 +118,18 @@ export class Network {
   unplug(port: Port): void {
     port.unplug();
     this.#owners.delete(port);
+  }
+
+  /** Plugs a link to a network elsewhere in. */
+  plugLink(station: Station, options: PortOptions): Port {
+    return this.#switch.plug(station, options);
+  }
+
+  /** What links call this network: a word that no other has. */
+  get id(): string {
+    const word = () => this.parts.random.u32().toString(16).padStart(8, "0");
+    this.#id ??= Array.from({ length: 4 }, word).join("");
+    return this.#id;
   }
 
   /** Records all of it. */
@@ -148,7 +173,7 @@ export class Network {
     for (const bypasses of this.#bypasses.values()) bypasses.allowed = this.#restraints === 0;
   }
 
-  info(): NetworkInfo {
+  info(): Omit<NetworkInfo, "links"> {
     const { clock, hostLoopback } = this.parts;
     const now = clock.now();
     const seconds = (ns: number): number => (now - ns) / 1e9;

@@ -15,6 +15,7 @@ import type { BuildError } from "./builder.js";
 import { type CheckedConfig, checkConfig, checkName } from "./config.js";
 import type { DiskError, OpenDisk } from "./disks.js";
 import { HypervisorLog } from "./hypervisor-log.js";
+import type { LinkHost } from "./links.js";
 import { natNetwork } from "./nat.js";
 import { Networks } from "./networks.js";
 import { planAftermath, planRequest } from "./plan.js";
@@ -24,7 +25,7 @@ import { DomainQueues, runAll, runPlan } from "./run.js";
 import { servicePass } from "./service.js";
 import { writeDomain0Tree, writeName } from "./xenstore-tree.js";
 
-export type ToolstackError = BuildError | DiskError | "no-such-domain" | "name-taken" | "bad-state";
+export type ToolstackError = BuildError | DiskError | "no-such-domain" | "name-taken" | "bad-state" | "denied";
 export type ToolstackResult<T> = Result<T, ToolstackError>;
 
 export interface ToolstackParts {
@@ -47,6 +48,8 @@ export interface NetworkHost {
   readonly hostLoopback: boolean;
   /** What the host's clock says when the machine's says 0, milliseconds since 1970. */
   readonly epochMs: number;
+  /** Absent: no links to networks elsewhere. */
+  readonly links?: LinkHost;
 }
 
 const NO_NETWORK_HOST: NetworkHost = {
@@ -82,10 +85,9 @@ export class Toolstack {
     const { clock, later, random, openDisk = null, network = NO_NETWORK_HOST } = parts;
     const io = { core, channels: this.channels, store: this.store.local, clock, log, later };
     const disks = { ...io, openDisk };
-    const { epochMs, hostLoopback } = network;
     const makeUserNetwork = natNetwork({ clock, random, timer, ...network });
-    const networks = new Networks({ clock, random, timer, log, makeUserNetwork, hostLoopback, epochMs });
-    const vifs = { ...io, networks, random, timer, epochMs };
+    const networks = new Networks({ clock, random, timer, log, makeUserNetwork, ...network });
+    const vifs = { ...io, networks, random, timer, epochMs: network.epochMs };
     const { channels, store } = this;
     this.#context = { core, channels, store, log, serviceSoon, until, coreSink, disks, vifs };
     writeDomain0Tree(this.store.local);
@@ -195,7 +197,7 @@ export class Toolstack {
       this.#queues.enqueue(record.domid, () => runAll(this.#context, record, end)),
     );
     await Promise.all(stopped);
-    this.#context.vifs.networks.close();
+    await this.#context.vifs.networks.close();
   }
 
   async waitShutdown(domid: DomId): Promise<ToolstackResult<Outcome>> {

@@ -20,8 +20,8 @@ export interface MadeVifBackend {
   readonly backend: Backend;
   /** What both ends find before the handshake. */
   readonly keys: { readonly frontend: Record<string, string>; readonly backend: Record<string, string> };
-  /** Holds the guest to so many bytes a second; null where the line has to do that. */
-  readonly limit: ((bytesPerSecond: number | null) => void) | null;
+  /** Holds the guest to so many bytes a second, counted over windows; null where the line has to do that, which needs none. */
+  readonly limit: ((bytesPerSecond: number | null, windowUs?: number) => void) | null;
 }
 
 export function makeVifBackend(parts: VifBackendParts): MadeVifBackend {
@@ -31,7 +31,7 @@ export function makeVifBackend(parts: VifBackendParts): MadeVifBackend {
 function netif({ name, config, vcpus, timer, plug }: VifBackendParts): MadeVifBackend {
   const { mac, mtu, devid, queues = vcpus } = config;
   const backend = new VifBackend({ name, mac, queues, timer, plug, ...(mtu === undefined ? {} : { mtu }) });
-  return { backend, keys: backend.keys(devid), limit: (bytesPerSecond) => backend.limit(bytesPerSecond) };
+  return { backend, keys: backend.keys(devid), limit: (...rate) => backend.limit(...rate) };
 }
 
 function netchannel2({ name, config, vcpus, plug, bypasses }: VifBackendParts): MadeVifBackend {

@@ -17,6 +17,8 @@ import type { Random } from "../util/index.js";
 /** An interface with its number and its address. */
 export type FullVif = VifConfig & { readonly devid: number; readonly mac: string };
 
+/** [XEN] libxlu_vif.c: 32 bits. */
+const RATE_WINDOW_US_MAX = 2 ** 32 - 1;
 /** Of the Xen project. */
 const OUI = "00:16:3e";
 
@@ -61,7 +63,7 @@ function checkNumbers(vif: VifConfig): string | null {
     ["queues", vif.queues, 1, VIF_QUEUES_MAX],
     ["mtu", vif.mtu, MTU_MIN, MTU_MAX],
     ["vlan", vif.vlan, 1, VLAN_MAX],
-    ["rate window", vif.rateWindowUs, 1, 2 ** 32 - 1],
+    ["rate window", vif.rateWindowUs, 1, RATE_WINDOW_US_MAX],
   ];
   for (const [name, value, min, max] of ranges) {
     if (value !== undefined && !isWhole(value, min, max)) return `vif: ${name} ${value} is not from ${min} to ${max}`;
@@ -69,6 +71,9 @@ function checkNumbers(vif: VifConfig): string | null {
   const { rateBytesPerSecond: rate } = vif;
   return rate === undefined || (Number.isFinite(rate) && rate > 0) ? null : `vif: rate ${rate} is not above 0`;
 }
+
+/** Whether a rate may be counted over windows of so many microseconds. */
+export const isRateWindow = (us: unknown): boolean => isWhole(us, 1, RATE_WINDOW_US_MAX);
 
 const isWhole = (value: unknown, min: number, max: number): boolean =>
   Number.isInteger(value) && (value as number) >= min && (value as number) <= max;

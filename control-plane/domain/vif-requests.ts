@@ -3,7 +3,7 @@ import type { DomId, LineImpairment, VifChange, VifConfig } from "../api/types.j
 import { err, ok } from "../util/index.js";
 import type { DomainRecord } from "./record.js";
 import type { Toolstack, ToolstackResult } from "./toolstack.js";
-import { checkVif } from "./vif-checks.js";
+import { checkVif, isRateWindow } from "./vif-checks.js";
 import { DomainVif } from "./vifs.js";
 
 /** The answer is the number of the interface. */
@@ -83,8 +83,10 @@ export function findVif(
 
 const LONGEST_DELAY_MS = 60_000;
 
-function checkChange({ rateBytesPerSecond: rate, fromGuest = {}, toGuest = {} }: VifChange): string | null {
+function checkChange(change: VifChange): string | null {
+  const { rateBytesPerSecond: rate, rateWindowUs: us, fromGuest = {}, toGuest = {} } = change;
   if (rate !== undefined && !(rate >= 0 && Number.isFinite(rate))) return `rate: ${rate} is not a number from 0`;
+  if (us !== undefined && !isRateWindow(us)) return `rate: windows of ${us} microseconds cannot be`;
   return checkLine(fromGuest) ?? checkLine(toGuest);
 }
 

@@ -2,6 +2,7 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { Host } from "../api/host.js";
 import type { DomainConfig, DomId, VifConfig } from "../api/types.js";
+import { VifBackend } from "../backends/vif/index.js";
 import { FakeCore } from "../core-link/fake.js";
 import { nowhere, type Outside } from "../net/index.js";
 import { LogRing, SeededRandom } from "../util/index.js";
@@ -77,6 +78,33 @@ describe("a domain's interfaces", () => {
       { devid: 0, mac: "00:16:3e:00:00:07", network: "lab", name: `vif${domid}.0`, linkUp: true },
       { devid: 1, mac: expect.stringMatching(MAC), network: "nat", name: "second" },
     ]);
+  });
+
+  it("have their guests held to their rates and windows, at first, when they change, and after a reboot", async () => {
+    const limit = vi.spyOn(VifBackend.prototype, "limit");
+    const rates = (): unknown[] => limit.mock.calls.splice(0);
+    const domid = await rig.create([{ rateBytesPerSecond: 1_000_000, rateWindowUs: 20_000 }, {}]);
+    expect(rates()).toEqual([
+      [1_000_000, 20_000],
+      [null, undefined],
+    ]);
+    await rig.host.setVif(domid, 0, { rateBytesPerSecond: 2000 });
+    await rig.host.setVif(domid, 0, { rateWindowUs: 1000 });
+    expect(rates()).toEqual([
+      [2000, 20_000],
+      [2000, 1000],
+    ]);
+    rig.core.guestShutdown(domid, REBOOT);
+    await rig.settle();
+    expect(rates()).toContainEqual([2000, 1000]);
+    const [successor] = await rig.host.list();
+    await rig.host.setVif(successor!.domid, 0, { rateBytesPerSecond: 0 });
+    await rig.host.setVif(successor!.domid, 0, { rateBytesPerSecond: 3000 });
+    expect(rates()).toEqual([
+      [null, undefined],
+      [3000, undefined],
+    ]);
+    limit.mockRestore();
   });
 
   it("get their addresses from the machine's chance, so that a seed gives them again", async () => {
@@ -181,6 +209,8 @@ describe("a domain's interfaces", () => {
     [{ fromGuest: { loss: 2 } }, /loss: 2 is not from 0 to 1/],
     [{ toGuest: { delayMs: -1 } }, /delayMs/],
     [{ rateBytesPerSecond: Number.NaN }, /rate/],
+    [{ rateWindowUs: 0 }, /windows of 0 microseconds/],
+    [{ rateWindowUs: 0.5 }, /windows of 0.5 microseconds/],
   ])("refuse lines that there are not: %j", async (change, message) => {
     const domid = await rig.create([{}]);
     await expect(rig.host.setVif(domid, 0, change)).rejects.toMatchObject({ message: expect.stringMatching(message) });

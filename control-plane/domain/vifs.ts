@@ -3,6 +3,7 @@
  * with the domain, attached and detached while the guest runs, and closed with it.
  */
 import type { LineImpairment, PortForward, VifChange, VifConfig, VifInfo } from "../api/types.js";
+import { DEFAULT_RATE_WINDOW_US } from "../backends/vif/index.js";
 import type { CaptureListener, CaptureOptions, Port, Timer } from "../net/index.js";
 import { err, ok, type Random, type Result } from "../util/index.js";
 import { type DevicePaths, XenbusDevice } from "../xenbus/index.js";
@@ -40,7 +41,6 @@ export interface VifPlan {
 
 /** Of Xen's hotplug scripts, which do here what is done already. */
 const HOTPLUG_STATUS = "connected";
-const DEFAULT_RATE_WINDOW_US = 50_000;
 
 /** One interface of a domain. */
 export class DomainVif {
@@ -161,11 +161,8 @@ export class DomainVif {
     this.parts.store.remove(this.#paths.frontend);
   }
 
-  change({ linkUp, rateBytesPerSecond: rate, fromGuest, toGuest }: VifChange): void {
-    if (rate !== undefined) {
-      const { rateBytesPerSecond: _, ...rest } = this.#config;
-      this.#config = rate === 0 ? rest : { ...rest, rateBytesPerSecond: rate };
-    }
+  change({ linkUp, rateBytesPerSecond, rateWindowUs, fromGuest, toGuest }: VifChange): void {
+    this.#config = withRate(this.#config, rateBytesPerSecond, rateWindowUs);
     this.#setLine({
       isUp: linkUp ?? this.#station.isUp,
       fromGuest: fromGuest ?? this.#fromGuest,
@@ -231,8 +228,8 @@ export class DomainVif {
   }
 
   #applyLine(): void {
-    const { rateBytesPerSecond: rate = null, ip } = this.#config;
-    this.#made.limit?.(rate);
+    const { rateBytesPerSecond: rate = null, rateWindowUs, ip } = this.#config;
+    this.#made.limit?.(rate, rateWindowUs);
     const onLine = this.#made.limit === null ? rate : null;
     const fromGuest = perfectIsNull(slower(this.#fromGuest, onLine));
     const toGuest = perfectIsNull(this.#toGuest);
@@ -243,6 +240,17 @@ export class DomainVif {
       this.#endRestraint = null;
     } else this.#endRestraint ??= this.network.restrain();
   }
+}
+
+/** The configuration with another rate, and none when that is 0; what is undefined stays. */
+function withRate(config: FullVif, rate?: number, windowUs?: number): FullVif {
+  const { rateBytesPerSecond: _, rateWindowUs: __, ...rest } = config;
+  if (rate === 0) return rest;
+  return {
+    ...config,
+    ...(rate === undefined ? {} : { rateBytesPerSecond: rate }),
+    ...(windowUs === undefined ? {} : { rateWindowUs: windowUs }),
+  };
 }
 
 /** The line with a limit to its rate. */

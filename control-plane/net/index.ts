@@ -1,16 +1,26 @@
 export { formatIp, formatMac, parseIp, parseMac } from "./addresses.js";
 export { Capture, type CaptureListener, type CaptureOptions, type CaptureStats, type Timer } from "./capture/index.js";
 export {
+  type Hello,
+  LESS_OPEN,
   type LinkCounters,
+  type LinkNetwork,
   type LinkOptions,
   type LinkParts,
+  type LinkPeer,
+  type LinkServer,
+  type LinkServerOptions,
+  type LinkServerParts,
   type LinkSocket,
   type LinkSocketEvents,
   LinkStation,
   type LinkStatus,
   type LinkWire,
+  type NamedWire,
   type OpenLinkSocket,
   openWebSocket,
+  type ServeLink,
+  whyTooOpen,
 } from "./link/index.js";
 export {
   type ForwardSpec,

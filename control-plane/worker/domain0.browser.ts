@@ -1,6 +1,7 @@
 /** Entry of Domain0 in a browser: a dedicated worker that is started by one message. */
 import type { Domain0Start, MachineOptions } from "../api/machine-options.js";
 import { spawnBrowserWorker } from "../core-link/spawn-browser.js";
+import { openWebSocket } from "../net/index.js";
 import { type ImageSources, ImageStore, OpfsFolder, oneStore, openHttp, StorageError } from "../storage/index.js";
 import { startDomain0 } from "./domain0.js";
 import { browserOutside } from "./outside.browser.js";
@@ -36,13 +37,16 @@ const images = (sources: ImageSources) =>
     return ImageStore.open({ folder, sources, openRemote: openHttp({ cache: { folder, sources } }) });
   });
 
+/** Nothing can be listened at here. */
+const links = { name: "a page", open: openWebSocket, serve: null };
+
 const outside = ({ relayUrl }: MachineOptions) => browserOutside(relayUrl);
 
 globalThis.addEventListener(
   "message",
   (event) => {
     const start = (event as MessageEvent<Domain0Start>).data;
-    const host = { spawn: spawnBrowserWorker, soon: makeSoon(), readCore, coreSink: null, images, outside };
+    const host = { spawn: spawnBrowserWorker, soon: makeSoon(), readCore, coreSink: null, images, outside, links };
     startDomain0(start, host).catch((error: unknown) => {
       // Thrown outside the promise it reaches the page as the worker's error event.
       setTimeout(() => {

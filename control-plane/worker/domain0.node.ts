@@ -1,9 +1,11 @@
 /** Entry of Domain0 in Node: a worker thread that is started by one message. */
 import { readFile } from "node:fs/promises";
+import { hostname } from "node:os";
 import { parentPort } from "node:worker_threads";
 import { useBranchHints } from "../../wasm-core/worker/branch-hints.node.js";
 import type { Domain0Start, MachineOptions } from "../api/machine-options.js";
 import { spawnNodeWorker } from "../core-link/spawn-node.js";
+import { openNodeSocket, serveLink } from "../net/link/link-node.js";
 import { NodeOutside } from "../net/outside/node.js";
 import { nodeFinder } from "../storage/folders/finder-node.js";
 import type { ImageSources } from "../storage/index.js";
@@ -22,5 +24,6 @@ parentPort?.once("message", async (start: Domain0Start) => {
   const coreSink = start.coreDumpDirectory === undefined ? null : dumpFiles(start.coreDumpDirectory);
   const images = (sources: ImageSources) => nodeFinder({ sources, folders: start.imageFolders ?? [] });
   const outside = ({ hostLoopback = true }: MachineOptions) => new NodeOutside({ hostLoopback });
-  await startDomain0(start, { spawn: spawnNodeWorker, soon, readCore, coreSink, images, outside });
+  const links = { name: hostname(), open: openNodeSocket, serve: serveLink };
+  await startDomain0(start, { spawn: spawnNodeWorker, soon, readCore, coreSink, images, outside, links });
 });

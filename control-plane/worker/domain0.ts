@@ -9,7 +9,7 @@ import type { Domain0Start, MachineOptions } from "../api/machine-options.js";
 import { serveHost } from "../api/serve.js";
 import { RealCore } from "../core-link/real.js";
 import type { SpawnCoreWorker } from "../core-link/workers.js";
-import { Toolstack, type ToolstackParts } from "../domain/index.js";
+import { type LinkHost, Toolstack, type ToolstackParts } from "../domain/index.js";
 import type { Outside } from "../net/index.js";
 import { type ImageFinder, ImageLibrary, type ImageSources } from "../storage/index.js";
 import { type Clock, LogRing, type Random, SeededRandom } from "../util/index.js";
@@ -25,6 +25,8 @@ export interface Domain0Host {
   readonly images: (sources: ImageSources) => ImageFinder;
   /** What guests may reach of the world. */
   readonly outside: (options: MachineOptions) => Outside;
+  /** How its networks get to networks elsewhere. */
+  readonly links: LinkHost;
 }
 
 const FRAMES_PER_MIB = 256;
@@ -60,6 +62,7 @@ export async function startDomain0(start: Domain0Start, host: Domain0Host): Prom
     outside: host.outside(options),
     hostLoopback: options.hostLoopback ?? true,
     epochMs: deterministic ? 0 : Date.now() - clock.now() / 1e6,
+    links: host.links,
   };
   const parts = { core, clock, random, log, coreSink: host.coreSink, later: host.soon, openDisk, network };
   const toolstack = new Toolstack(parts);

@@ -131,6 +131,19 @@ export class Debian {
     return debian;
   }
 
+  /** Reboots: the domain that is this guest from then on, on the same console, at its shell. */
+  async reboot(): Promise<Debian> {
+    const { host, domid, console } = this;
+    const reborn = new Promise<DomId>((resolve) => {
+      void host.subscribe((event) => {
+        if (event.kind === "domain-created" && event.restartOf === domid) resolve(event.domid);
+      });
+    });
+    const from = console.text.length;
+    console.type("reboot -f\n");
+    return Debian.atShell(host, await reborn, console, from);
+  }
+
   /** Types a command; its output (both streams) and exit status. */
   async run(command: string, ms = COMMAND_MS): Promise<Ran> {
     if (command.includes("\n") || command.length > LINE_LIMIT) throw new Error("a command is one line of a terminal");

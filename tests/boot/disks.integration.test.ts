@@ -9,7 +9,7 @@ import { connectNode } from "../../control-plane/api/connect-node.js";
 import type { HostApi } from "../../control-plane/api/index.js";
 import { makeDisk } from "../../control-plane/guest/index.js";
 import { unwrap } from "../../control-plane/util/index.js";
-import { BOOT_MS, Console, Debian } from "./debian.js";
+import { BOOT_MS, Debian } from "./debian.js";
 import { MACHINES } from "./machines.js";
 
 const MIB = 2 ** 20;
@@ -117,17 +117,9 @@ describe.each(MACHINES)("disks in $name", ({ machine }) => {
   });
 
   it("survive a reboot of their guest, and are closed with it", { timeout: BOOT_MS }, async () => {
-    const reborn = new Promise<number>((resolve) => {
-      void host.subscribe((event) => {
-        if (event.kind === "domain-created" && event.restartOf === debian.domid) resolve(event.domid);
-      });
-    });
-    const from = debian.console.text.length;
-    debian.console.type("reboot -f\n");
-    const domid = (await reborn) as typeof debian.domid;
-    debian = await Debian.atShell(host, domid, await Console.of(host, domid), from);
+    debian = await debian.reboot();
     await debian.output("mount -t ext4 /dev/xvda /mnt && ls /mnt/bin/busybox && umount /mnt");
-    await host.destroy(domid);
+    await host.destroy(debian.domid);
     await host.image("revert", "a.vhd", "s1.vhd");
     await host.image("remove", "a.vhd");
   });

@@ -9,7 +9,7 @@ import { connectNode } from "../../control-plane/api/connect-node.js";
 import type { HostApi } from "../../control-plane/api/index.js";
 import { makeDisk, NETCHANNEL2, prepareGuest } from "../../control-plane/guest/index.js";
 import { unwrap } from "../../control-plane/util/index.js";
-import { BOOT_MS, Console, Debian } from "./debian.js";
+import { BOOT_MS, Debian } from "./debian.js";
 import { unexpectedMessages } from "./kernel-messages.js";
 import { MACHINES } from "./machines.js";
 import { type TestServers, testServers } from "./network-servers.js";
@@ -165,15 +165,7 @@ describe.each(MACHINES)("the way out in $name", ({ machine }) => {
 
   it("is the same after a reboot", { timeout: 2 * BOOT_MS }, async () => {
     const before = await vif();
-    const reborn = new Promise<number>((resolve) => {
-      void host.subscribe((event) => {
-        if (event.kind === "domain-created" && event.restartOf === debian.domid) resolve(event.domid);
-      });
-    });
-    const from = debian.console.text.length;
-    debian.console.type("reboot -f\n");
-    const domid = (await reborn) as typeof debian.domid;
-    debian = await Debian.atShell(host, domid, await Console.of(host, domid), from);
+    debian = await debian.reboot();
     await hasAddress(debian);
     expect(await debian.output("cat /sys/class/net/eth0/address")).toBe(before.mac);
     expect((await vif()).addresses[0]).toBe(before.addresses[0]);

@@ -16,8 +16,9 @@ const FLAGS = [
   "--disable-sync",
 ];
 
-export async function launchBrowser(): Promise<Browser> {
-  return chromium.launch(options());
+/** @param flags of Chromium's, besides those that it always gets */
+export async function launchBrowser(flags: readonly string[] = []): Promise<Browser> {
+  return chromium.launch(options(flags));
 }
 
 /** A browser that keeps what pages store in a folder, as a person's does. */
@@ -25,12 +26,12 @@ export async function launchProfile(folder: string): Promise<BrowserContext> {
   return chromium.launchPersistentContext(folder, options());
 }
 
-function options() {
+function options(flags: readonly string[] = []) {
   const executablePath = process.env.CHROMIUM ?? CANDIDATES.find((path) => existsSync(path));
   if (!executablePath) {
     throw new Error("no Chromium: install Debian's (apt-get install chromium) or name one in the variable CHROMIUM");
   }
   // Chromium's sandbox refuses to run as root, as which containers run.
   const asRoot = process.getuid?.() === 0;
-  return { executablePath, headless: true, args: asRoot ? [...FLAGS, "--no-sandbox"] : FLAGS };
+  return { executablePath, headless: true, args: [...FLAGS, ...flags, ...(asRoot ? ["--no-sandbox"] : [])] };
 }

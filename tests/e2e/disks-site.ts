@@ -1,15 +1,10 @@
 /** An isolated site whose one page does nothing, with the worker that disks.e2e.ts and firefox.e2e.ts give work to. */
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { build } from "esbuild";
+import { type LoopbackSite, startLoopback } from "./loopback.js";
 
-export interface DisksSite {
-  readonly url: string;
-  close(): void;
-}
-
-export async function startDisksSite(): Promise<DisksSite> {
+export async function startDisksSite(): Promise<LoopbackSite> {
   const bundle = await build({
     entryPoints: [join(import.meta.dirname, "disks-worker.ts")],
     bundle: true,
@@ -27,14 +22,7 @@ export async function startDisksSite(): Promise<DisksSite> {
     });
     response.end(isScript ? script : "<title>disks</title>");
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
-    close: () => {
-      server.close();
-      server.closeAllConnections();
-    },
-  };
+  return startLoopback(server);
 }
 
 /** In the page: has a new worker do something, and gives what came of it. */

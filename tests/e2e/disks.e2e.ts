@@ -9,10 +9,11 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import type { BrowserContext, Page } from "playwright-core";
 import { launchProfile } from "./browser.js";
-import { askWorker, type DisksSite, startDisksSite, writeUntilKilled } from "./disks-site.js";
+import { askWorker, startDisksSite, writeUntilKilled } from "./disks-site.js";
 import { ImageServer } from "./image-server.js";
+import type { LoopbackSite } from "./loopback.js";
 
-let site: DisksSite;
+let site: LoopbackSite;
 let profile: string;
 let context: BrowserContext;
 

@@ -4,13 +4,13 @@
  */
 import { existsSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "vite";
 import type { GuestManifest } from "../../control-plane/guest/index.js";
-import { createPlaygroundServer, GuestShelf, listen } from "../../web-ui/server/index.js";
+import { createPlaygroundServer, GuestShelf } from "../../web-ui/server/index.js";
+import { startLoopback } from "./loopback.js";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const WEB_ROOT = join(ROOT, "dist", "web-e2e");
@@ -41,13 +41,11 @@ export async function startFakeSite(): Promise<FakeSite> {
     onProgress: () => {},
     onSettled: () => {},
   });
-  const server = createPlaygroundServer(WEB_ROOT, shelf);
-  await listen(server, "127.0.0.1", 0, true);
+  const { url, close } = await startLoopback(createPlaygroundServer(WEB_ROOT, shelf));
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
+    url,
     close: async () => {
-      server.closeAllConnections();
-      server.close();
+      close();
       await rm(folder, { recursive: true });
     },
   };

@@ -5,11 +5,13 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { askWorker, type DisksSite, startDisksSite, writeUntilKilled } from "./disks-site.js";
+import { askWorker, startDisksSite, writeUntilKilled } from "./disks-site.js";
 import { ENTER, Firefox } from "./firefox.js";
 import { ImageServer } from "./image-server.js";
-import { type PlainSite, startPlainSite } from "./plain-site.js";
-import { type Playground, PREPARE_MS, startPlayground } from "./playground.js";
+import type { LoopbackSite } from "./loopback.js";
+import { startPlainSite } from "./plain-site.js";
+import { PREPARE_MS, startPlayground } from "./playground.js";
+import type { Program } from "./program.js";
 
 const BOOT_MS = 300_000;
 const STEP_MS = 60_000;
@@ -21,8 +23,8 @@ const PAGE = "document.body.innerText";
 const ALERTS = `[...document.querySelectorAll("[role=alert]")].map((alert) => alert.textContent).join("")`;
 
 let firefox: Firefox;
-let playground: Playground;
-let plainSite: PlainSite;
+let playground: Program;
+let plainSite: LoopbackSite;
 
 before(async () => {
   playground = await startPlayground();
@@ -74,7 +76,7 @@ describe("Debian in a tab of Firefox", () => {
 
 describe("images in Firefox's origin private file system", () => {
   const images = new ImageServer();
-  let site: DisksSite;
+  let site: LoopbackSite;
   before(async () => {
     site = await startDisksSite();
     await images.start();

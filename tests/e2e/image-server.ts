@@ -1,6 +1,6 @@
 /** A web server with one raw image of 64 MiB, that lets other origins' pages see what the test says. */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type LoopbackSite, startLoopback } from "./loopback.js";
 
 const MIB = 2 ** 20;
 const IMAGE_MIB = 64;
@@ -13,19 +13,18 @@ export class ImageServer {
   readonly #bytes = Buffer.alloc(IMAGE_MIB * MIB)
     .fill(1, 0, MIB)
     .fill(2, (IMAGE_MIB - 1) * MIB);
-  readonly #server = createServer((request, response) => this.#answer(request, response));
+  #site: LoopbackSite | null = null;
 
   async start(): Promise<void> {
-    await new Promise<void>((resolve) => this.#server.listen(0, "127.0.0.1", resolve));
+    this.#site = await startLoopback(createServer((request, response) => this.#answer(request, response)));
   }
 
   stop(): void {
-    this.#server.close();
-    this.#server.closeAllConnections();
+    this.#site?.close();
   }
 
   get url(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/disk.raw`;
+    return `${this.#site!.url}disk.raw`;
   }
 
   #answer({ method = "", headers }: IncomingMessage, response: ServerResponse): void {

@@ -79,11 +79,50 @@ describe("the networks screen", () => {
       await page.getByRole("region", { name: "Network lab" }).waitFor();
     }));
 
+  it("joins a network elsewhere and leaves it, by keyboard alone", () =>
+    withPage({}, async (page) => {
+      await show(page);
+      await page.getByRole("button", { name: "Join a network elsewhere" }).focus();
+      await page.keyboard.press("Enter");
+      const dialog = page.getByRole("dialog", { name: "Join a network elsewhere" });
+      await dialog.getByLabel("Network here").waitFor();
+      await page.keyboard.press("Tab");
+      await page.keyboard.type("there");
+      await page.keyboard.press("Enter");
+      await dialog.getByRole("alert").getByText('"there" is not an address').waitFor();
+      await dialog.getByLabel("Address").fill("ws://there:8082/lab");
+      await page.keyboard.press("Tab");
+      assert.equal(await dialog.getByLabel("Secret").getAttribute("type"), "password");
+      await page.keyboard.type("s3cret");
+      await page.keyboard.press("Enter");
+      await dialog.waitFor({ state: "detached" });
+      const table = page.getByRole("region", { name: "Network lab" }).getByRole("table", { name: /^Joined with/ });
+      await table.getByRole("row", { name: "1 a switch, ws://there:8082/lab up 4 KiB 1 KiB" }).waitFor();
+      await page.getByRole("button", { name: "Leave link 1 of lab" }).focus();
+      await page.keyboard.press("Enter");
+      await page.getByText("No guest has a network interface.").waitFor();
+      assert.equal(await page.evaluate(() => document.activeElement?.textContent), "Join a network elsewhere");
+    }));
+
+  it("joins what the link says, and puts its guest there", () =>
+    withPage({ query: "&join=lab@ws://nobody:1/x&autostart=1" }, async (page) => {
+      await page.getByText("Network lab is shared").waitFor();
+      await page.locator("xl-consoles .xterm").first().waitFor();
+      await show(page);
+      const section = page.getByRole("region", { name: "Network lab" });
+      await section.getByRole("img", { name: /^Network lab: vif1\.0, link1;/ }).waitFor();
+      await section.getByRole("cell", { name: "tried again soon: it cannot be reached" }).waitFor();
+      await picture(page, "network-link");
+      await assertAccessible(page, "a network with a link");
+    }));
+
   for (const colorScheme of ["light", "dark"] as const) {
     it(`has no axe-core violation, ${colorScheme}`, () =>
       onNetworks({ colorScheme }, async (page) => {
         await page.getByRole("region", { name: "Network nat" }).waitFor();
         await assertAccessible(page, "networks");
+        await page.getByRole("button", { name: "Join a network elsewhere" }).click();
+        await assertAccessible(page, "joining a network");
       }));
   }
 });

@@ -12,14 +12,14 @@ import { after, before, describe, it } from "node:test";
 import type { Browser, Page } from "playwright-core";
 import { launchBrowser } from "./browser.js";
 import { assertAccessible, dropFile, picture } from "./page-tools.js";
-import { type Playground, PREPARE_MS, startPlayground } from "./playground.js";
+import { PREPARE_MS, startPlayground } from "./playground.js";
+import type { Program } from "./program.js";
+import { BOOT_MS, bootDebian, STEP_MS, waitForText } from "./real-page.js";
 
-const BOOT_MS = 300_000;
-const STEP_MS = 60_000;
 const SECTOR_BYTES = 512;
 
 let browser: Browser;
-let playground: Playground;
+let playground: Program;
 let folder: string;
 
 before(async () => {
@@ -73,24 +73,6 @@ async function exportTo(page: Page, image: string, path: string): Promise<string
   return path;
 }
 
-function screenText(page: Page): Promise<string> {
-  return page.evaluate(() => {
-    const rows = document.querySelectorAll(".console-panel:not([hidden]) .screen:not([hidden]) .xterm-rows > div");
-    return [...rows].map((row) => row.textContent?.trimEnd() ?? "").join("\n");
-  });
-}
-
-async function waitForText(page: Page, text: string, timeoutMs: number): Promise<void> {
-  const deadline = Date.now() + timeoutMs;
-  for (;;) {
-    const screen = await screenText(page);
-    if (screen.includes(text)) return;
-    const alerts = await page.getByRole("alert").allTextContents();
-    assert.ok(Date.now() < deadline && alerts.join("") === "", `no "${text}"; alerts: ${alerts.join("; ")}\n${screen}`);
-    await page.waitForTimeout(200);
-  }
-}
-
 /** Has the guest write a word to a sector of its disk, durably. */
 async function write(page: Page, word: string, sector: number): Promise<void> {
   await page.locator(".console-panel:not([hidden]) .screen:not([hidden])").focus();
@@ -98,7 +80,7 @@ async function write(page: Page, word: string, sector: number): Promise<void> {
   await page.keyboard.type(
     `echo ${word} | dd of=/dev/xvda bs=512 seek=${sector} conv=sync,fsync && echo wrote-$((${sector}+0))-it\r`,
   );
-  await waitForText(page, `\nwrote-${sector}-it`, STEP_MS);
+  await waitForText(page, `\nwrote-${sector}-it`);
 }
 
 describe("a disk in a tab", () => {
@@ -124,11 +106,9 @@ describe("a disk in a tab", () => {
     await act(page, "disk.vhd", "Use in a new domain");
     await page.getByRole("navigation").getByRole("button", { name: "Disks" }).click();
     await act(page, "server-layer-1.vhd", "Use in a new domain");
-    await page.getByRole("button", { name: "Boot Debian" }).click();
-    await page.getByRole("tab", { name: "debian-cloud" }).waitFor({ timeout: PREPARE_MS });
-    await waitForText(page, "xenolith:", BOOT_MS);
+    await bootDebian(page);
     await page.keyboard.type("echo a-$(dd if=/dev/xvdb bs=1 skip=1 count=3 2>/dev/null)-from-there\r");
-    await waitForText(page, "\na-asm-from-there", STEP_MS);
+    await waitForText(page, "\na-asm-from-there");
     await write(page, "before", 0);
 
     await page.locator(".console-toolbar").getByRole("button", { name: "Disks" }).click();

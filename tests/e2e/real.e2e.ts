@@ -6,15 +6,15 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import type { Browser, Page } from "playwright-core";
 import { launchBrowser } from "./browser.js";
-import { type PlainSite, startPlainSite } from "./plain-site.js";
-import { type Playground, PREPARE_MS, startPlayground } from "./playground.js";
-
-const BOOT_MS = 300_000;
-const STEP_MS = 60_000;
+import type { LoopbackSite } from "./loopback.js";
+import { startPlainSite } from "./plain-site.js";
+import { PREPARE_MS, startPlayground } from "./playground.js";
+import type { Program } from "./program.js";
+import { BOOT_MS, bootDebian, STEP_MS, waitForText } from "./real-page.js";
 
 let browser: Browser;
-let playground: Playground;
-let plainSite: PlainSite;
+let playground: Program;
+let plainSite: LoopbackSite;
 
 before(async () => {
   playground = await startPlayground();
@@ -28,22 +28,6 @@ after(async () => {
   await playground?.close();
 });
 
-async function waitForText(page: Page, text: string, timeoutMs: number): Promise<void> {
-  const read = () =>
-    page.evaluate(() => {
-      const rows = document.querySelectorAll(".console-panel:not([hidden]) .screen:not([hidden]) .xterm-rows > div");
-      return [...rows].map((row) => row.textContent?.trimEnd() ?? "").join("\n");
-    });
-  const deadline = Date.now() + timeoutMs;
-  for (;;) {
-    const screen = await read();
-    if (screen.includes(text)) return;
-    const alert = await page.getByRole("alert").allTextContents();
-    assert.ok(Date.now() < deadline && alert.length === 0, `no "${text}"; alerts: ${alert.join("; ")}\n${screen}`);
-    await page.waitForTimeout(200);
-  }
-}
-
 interface Life {
   readonly name: string;
   readonly vcpus: number;
@@ -53,11 +37,9 @@ interface Life {
 
 /** Boots Debian in a page that was just opened, types at its shell, pauses it, and has it power off. */
 async function liveThrough(page: Page, { name, vcpus, threads }: Life): Promise<void> {
-  await page.getByRole("button", { name: "Boot Debian" }).click();
-  await page.getByRole("tab", { name }).waitFor({ timeout: PREPARE_MS });
-  await waitForText(page, "xenolith:", BOOT_MS);
+  await bootDebian(page, name);
   await page.keyboard.type("echo cpus=$(nproc) on $(uname -m)\r");
-  await waitForText(page, `cpus=${vcpus} on x86_64`, STEP_MS);
+  await waitForText(page, `cpus=${vcpus} on x86_64`);
   await page.getByText(threads, { exact: true }).waitFor({ timeout: STEP_MS });
   await page.getByRole("button", { name: `Pause ${name}` }).click();
   await page.locator(".state", { hasText: "paused" }).waitFor({ timeout: STEP_MS });

@@ -26,6 +26,17 @@ start:  mov rax, [rsi + rdi * 8]
         int3`,
   },
   {
+    name: "flags-put-off",
+    source: `
+start:  ror eax, 5
+        add eax, [rsi + rdi * 4]
+        inc rdi
+        mov [rsi], eax
+        cmp rdi, 8
+        jb start
+        int3`,
+  },
+  {
     name: "pointer-chase",
     source: `
 start:  mov rsi, [rsi + 8]

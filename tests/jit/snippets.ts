@@ -51,6 +51,29 @@ const KEEPERS = [
   "sahf",
 ];
 
+/** Whose flags are put off when soon all are set anew, though what lies between may fault: alone, and two of them. */
+const PUT_OFF = [
+  "inc G",
+  "dec E",
+  "rol E, 3",
+  "ror G, 1",
+  "rol G, cl",
+  "bsf Gv, Ev",
+  "bsr Gv, Gv",
+  "tzcnt Gv, Ev",
+  "lzcnt Gv, Gv",
+];
+const MAY_FAULT = [
+  "mov G, M",
+  "mov M, G",
+  "mov G, [rbx + 7000]",
+  "pop rdx",
+  "cmp G, M",
+  "shl E, cl",
+  "lea rsp, [rbx + 7800]; push rcx",
+  "shl Gv, cl; movzx ebp, dl; bt Mv, Bv",
+];
+
 /**
  * Patterns by semantic. Operand sizes: of E, G, M and I together 8 to 64 bits, of Ev 16 to 64, of Ey 32 or 64. E is a
  * register or memory, G a register, M memory, I an immediate, b an immediate byte.
@@ -84,6 +107,10 @@ export const PATTERNS: Readonly<Record<string, readonly string[]>> = {
   unknown: KEPT_FROM.flatMap((set) =>
     ["inc E", "dec G", "adc E, G", "sbb G, M", "rcl G, 1"].map((next) => `${set}; jz OUT; js 1f; 1: ${next}`),
   ),
+  putOff: PUT_OFF.flatMap((first) => [
+    ...MAY_FAULT.map((between) => `js 1f; 1: ${first}; ${between}; sub G, G`),
+    ...PUT_OFF.map((second) => `sub G, G; jz OUT; ${first}; mov G, M; ${second}; mov G, [rbx + 7000]; and E, G`),
+  ]),
   string: ["mov rdi, rbx; stosN", "mov rsi, rbx; lodsN", "lea rsi, [rbx + 32]; mov rdi, rbx; movsN"],
   move: ["mov G, E", "mov E, G", "lea Gv, [rbx + 8*rcx + 5]", "movzx Gv, al", "movsx Gv, cx", "nop", "bswap Gy"],
   condition: CONDITIONS.flatMap((cc) => [`set${cc} al`, `set${cc} byte ptr [rbx]`, `cmov${cc} Gv, Ev`, `j${cc} OUT`]),

@@ -33,6 +33,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "control-plane/xenbus": ["control-plane/backends/backend.ts", "control-plane/util", "control-plane/xenstore"],
   "control-plane/net/addresses.ts": [],
   "control-plane/net/sum.ts": [],
+  "control-plane/net/listener-node.ts": [],
   "control-plane/net/packet.ts": ["control-plane/core-link", "control-plane/net/sum.ts"],
   "control-plane/net/station.ts": ["control-plane/net/packet.ts"],
   "control-plane/net/outside": ["control-plane/util"],
@@ -48,6 +49,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   "control-plane/net/link": [
     "control-plane/net/capture",
+    "control-plane/net/listener-node.ts",
     "control-plane/net/offload",
     "control-plane/net/packet.ts",
     "control-plane/net/station.ts",
@@ -58,6 +60,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "control-plane/net/addresses.ts",
     "control-plane/net/capture",
     "control-plane/net/link",
+    "control-plane/net/listener-node.ts",
     "control-plane/net/offload",
     "control-plane/net/outside",
     "control-plane/net/packet.ts",
@@ -105,6 +108,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "control-plane/core-link",
     "control-plane/domain",
     "control-plane/net",
+    "control-plane/net/link",
     "control-plane/net/outside",
     "control-plane/storage",
     "control-plane/util",
@@ -121,6 +125,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "control-plane/util",
   ],
   "control-plane/api/relay-node.ts": ["control-plane/net", "control-plane/net/outside"],
+  "control-plane/api/switch-node.ts": ["control-plane/net", "control-plane/net/link"],
   // Starts the workers: the bundlers follow the URL.
   "control-plane/api/connect-browser.ts": ["control-plane/api", "control-plane/api/types.ts", "control-plane/worker"],
   "control-plane/guest/embedded": [ABI, "wasm-core/isa"],
@@ -133,7 +138,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "control-plane/cli": [
     "control-plane/api",
     "control-plane/api/relay-node.ts",
-    "control-plane/api/relay-node.ts",
+    "control-plane/api/switch-node.ts",
     "control-plane/api/types.ts",
     "control-plane/guest",
     "control-plane/storage",

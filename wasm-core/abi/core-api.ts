@@ -107,6 +107,7 @@ export interface RegionDoors {
   regionCondition(cpu: number, cc: number): number;
   regionEnd(cpu: number, status: number, rip: bigint, next: bigint): number;
   regionFlags(cpu: number): number;
+  regionPutOff(cpu: number, value: bigint, code: number): number;
   regionX87(cpu: number, op: number, a: bigint, b: bigint, ends: number, fcw: number): number;
   regionNone(cpu: number): number;
   /** Handlers, and behind them the regions' functions. */

@@ -40,7 +40,16 @@ export {
   virqRaise,
 } from "./xen/domain0";
 export { pcpuAbandon, pcpuIdleNs, pcpuRun } from "./run";
-export { regionCode, regionCondition, regionEnd, regionFlags, regionNone, regionRead, regionWrite } from "./jit/doors";
+export {
+  regionCode,
+  regionCondition,
+  regionEnd,
+  regionFlags,
+  regionNone,
+  regionPutOff,
+  regionRead,
+  regionWrite,
+} from "./jit/doors";
 export { jitStart } from "./jit/regions";
 export { regionX87 } from "./jit/x87";
 

@@ -7,9 +7,11 @@ import type { Operand } from "../isa/row.js";
 import { bitsOf } from "../isa/variants.js";
 import { Addresses } from "./addresses.js";
 import { registersOf } from "./effects.js";
+import type { FlagLife } from "./liveness.js";
 import { L } from "./locals.js";
 import { Memory } from "./memory.js";
 import { memoryOperand } from "./operands.js";
+import { PutOffFlags, type PutOffName } from "./put-off.js";
 import type { Insn } from "./region/machine-view.js";
 import { pushIsSpecial } from "./segments.js";
 import { type Cc, ccOp, type KnownFlags, loadOf, type Size, type Value } from "./values.js";
@@ -47,6 +49,7 @@ export class Emitter {
   #unretired = 0;
   /** Whether nobody can see the flags that the instruction leaves. */
   flagsDead = false;
+  readonly putOffFlags = new PutOffFlags(this.code);
   /** Where faults and instructions for the interpreter go; where the region is left. */
   faultLabel: Label = 0;
   exitLabel: Label = 0;
@@ -70,9 +73,10 @@ export class Emitter {
     this.x87 = plan && new X87(this, plan);
   }
 
-  begin(insn: Insn, unretired: number, flagsDead = false): void {
+  begin(insn: Insn, unretired: number, life: FlagLife = "live"): void {
     this.insn = insn;
-    this.flagsDead = flagsDead;
+    this.flagsDead = life === "dead";
+    this.putOffFlags.life = life;
     this.#unretired = unretired;
   }
 
@@ -82,6 +86,7 @@ export class Emitter {
    */
   beginNode(before: Known | undefined, fast: boolean): void {
     this.flags = before?.flags;
+    this.putOffFlags.end();
     this.addresses.begin(before?.addresses);
     this.fast = fast;
     this.memory.begin(before?.pages, fast);
@@ -352,13 +357,23 @@ export class Emitter {
   nameFlags(op: Cc, size: Size, hasA = false): void {
     this.code.i32(ccOp(op, size)).set(L.CC_OP);
     this.flags = { op, size, hasA };
+    this.putOffFlags.end();
   }
 
-  storeFlags(): void {
+  /** Puts off the flags of an instruction with this result, when that can be: false when they must be set now. */
+  putOff(what: PutOffName, size: Size, result: Value): boolean {
+    if (!this.putOffFlags.begin(what, size, () => this.push64(result))) return false;
+    this.flags = undefined;
+    return true;
+  }
+
+  /** Stores the flags, also those that are put off; `atExit` is where the ways out of the region meet. */
+  storeFlags(atExit = false): void {
     const c = this.code;
     c.get(L.CPU).get(L.CC_OP).mem("i32.store", Vcpu.off.ccOp);
     c.get(L.CPU).get(L.CC_SRC).mem("i64.store", Vcpu.off.ccSrc);
     c.get(L.CPU).get(L.CC_DST).mem("i64.store", Vcpu.off.ccDst);
+    this.putOffFlags.settle(atExit);
   }
 
   loadFlags(): void {
@@ -367,6 +382,7 @@ export class Emitter {
     c.get(L.CPU).mem("i64.load", Vcpu.off.ccSrc).set(L.CC_SRC);
     c.get(L.CPU).mem("i64.load", Vcpu.off.ccDst).set(L.CC_DST);
     this.flags = undefined;
+    this.putOffFlags.end();
   }
 
   // --- handlers
@@ -464,7 +480,7 @@ export class Emitter {
     const { handlers } = this;
     const blockRip = this.#blockRip === this.insn.block ? this.#blockRip : undefined;
     this.code.get(L.HANDLERS).i32(1).op("i32.add").set(L.HANDLERS);
-    this.handler();
+    this.putOffFlags.sometimes(() => this.handler());
     this.handlers = handlers;
     this.#blockRip = blockRip;
   }

@@ -2,7 +2,7 @@
  * Changing some of the flags and keeping the rest: what assembly/cpu/flags.ts does through setSome. Where the form in
  * which the flags are known has room for the change they stay lazy, else they go to Vcpu.eflags.
  */
-import { CcOp, Vcpu } from "../abi/structs/vcpu.js";
+import { Vcpu } from "../abi/structs/vcpu.js";
 import { FLAG, pushFlag } from "./conditions.js";
 import { type Emitter, Import, L, type Size, type Value } from "./emitter.js";
 
@@ -14,10 +14,7 @@ const AT = Vcpu.off.eflags;
 /** A flag that is set anew: its name, and what pushes it as 0 or 1. */
 export type NewFlag = readonly [FlagName, () => void];
 
-function inEflags(e: Emitter): void {
-  e.code.i32(Number(CcOp.values.EFLAGS)).set(L.CC_OP);
-  e.flags = { op: "EFLAGS", size: 8, hasA: false };
-}
+const inEflags = (e: Emitter): void => e.nameFlags("EFLAGS", 8);
 
 function pushBit(e: Emitter, flag: FlagName, push: () => void): void {
   push();

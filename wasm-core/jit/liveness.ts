@@ -1,7 +1,8 @@
 /**
  * Which instructions of a node leave flags that nobody can see: all six are set again, before anything that reads them
- * or may leave the region. What a row calls undefined counts for nothing here, the interpreter often keeps those flags;
- * the semantics that set all six are listed, and those between which the region cannot be left.
+ * or may leave the region; and which leave flags that only such a way out would need. What a row calls undefined counts
+ * for nothing here, the interpreter often keeps those flags; the semantics that set all six are listed, and those between
+ * which the region cannot be left when they touch no memory.
  */
 import type { Operand } from "../isa/row.js";
 import { memoryOperand } from "./operands.js";
@@ -16,7 +17,7 @@ const SETS_ALL = new Set(
 );
 /** Set all six flags when the count is not zero. */
 const SHIFTS = new Set(["shl", "shr", "sar", "shld", "shrd"]);
-/** With registers alone these only go on to the next instruction. */
+/** With registers alone these only go on to the next instruction; with memory they do that or leave the region. */
 const PLAIN = new Set(
   (
     "mov movzxByte movzxWord movsxByte movsxWord movsxd lea bswapReg convertAccumulator signExtendIntoDx xchg " +
@@ -44,18 +45,29 @@ function setsAll(i: Insn): boolean {
   return SETS_ALL.has(semantic) || (SHIFTS.has(semantic) && constantCount(row.operands.at(-1), i));
 }
 
+/** Stack accesses: in memory, whatever their operands. */
+const STACK = new Set(["pushValue", "popReg"]);
+
 const isPlain = ({ v }: Insn): boolean =>
   PLAIN.has(v.semantic) || SETS_ALL.has(v.semantic) || SHIFTS.has(v.semantic) || /^(cmov|set)[A-Z]/.test(v.semantic);
 
-/** By instruction of the node: whether the flags that it leaves are dead. */
-export function deadFlags(node: Node): boolean[] {
-  const out: boolean[] = new Array(node.insns.length).fill(false);
-  let dead = false;
-  for (let k = node.insns.length - 1; k >= 0; k--) {
-    const insn = node.insns[k]!;
-    out[k] = dead;
-    if (!inRegisters(insn) || !isPlain(insn) || reads(insn)) dead = false;
-    else if (setsAll(insn)) dead = true;
+/** Whether it goes on to the next instruction or leaves the region, with nothing of it done. */
+const mayLeave = (i: Insn): boolean => !i.v.lock && i.v.rep === 0 && (isPlain(i) || STACK.has(i.v.semantic));
+
+/** Who sees the flags that an instruction leaves: nobody, nobody but who leaves the region before they are set again, or others. */
+export type FlagLife = "dead" | "exits" | "live";
+
+/** By instruction of the node. */
+export function flagLives({ insns }: Node): FlagLife[] {
+  const out: FlagLife[] = new Array(insns.length).fill("live");
+  let life: FlagLife = "live";
+  for (let k = insns.length - 1; k >= 0; k--) {
+    const insn = insns[k]!;
+    out[k] = life;
+    const staysIn = inRegisters(insn) && isPlain(insn);
+    if (reads(insn) || !mayLeave(insn)) life = "live";
+    else if (setsAll(insn)) life = staysIn ? "dead" : "exits";
+    else if (life === "dead" && !staysIn) life = "exits";
   }
   return out;
 }

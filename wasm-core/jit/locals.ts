@@ -18,60 +18,62 @@ export const L = {
   Z: 25,
   LIN: 26,
   COUNT: 27,
-  CC_OP: 28,
+  /** result of the instruction whose flags are put off */
+  PUT_OFF: 28,
+  CC_OP: 29,
   /** instructions left */
-  LEFT: 29,
-  LEFT_AT_ENTRY: 30,
-  HANDLERS: 31,
-  SITE: 32,
-  STATUS: 33,
-  P: 34,
-  E: 35,
-  TLB: 36,
-  I: 37,
-  J: 38,
-  K: 39,
-  V: 40,
-  W: 41,
-  R: 42,
+  LEFT: 30,
+  LEFT_AT_ENTRY: 31,
+  HANDLERS: 32,
+  SITE: 33,
+  STATUS: 34,
+  P: 35,
+  E: 36,
+  TLB: 37,
+  I: 38,
+  J: 39,
+  K: 40,
+  V: 41,
+  W: 42,
+  R: 43,
   /** f64 and f32 temporaries: operands and result */
-  D: 43,
-  F: 46,
+  D: 44,
+  F: 47,
   /** the vector registers */
-  XMM: 49,
+  XMM: 50,
   /** machine addresses of accesses that were made */
-  PAGE: 65,
+  PAGE: 66,
   /** delta of the last pointer that was followed */
-  DELTA: 71,
+  DELTA: 72,
   /** x87: control, status and tag words and FOP as they lie in the vCPU, and FIP */
-  FW: 72,
-  FIP: 73,
+  FW: 73,
+  FIP: 74,
   /** significands of the physical registers; temporaries */
-  SIG: 74,
-  A: 82,
-  B: 83,
-  HIGH: 84,
-  LOW: 85,
-  RESULT: 86,
+  SIG: 75,
+  A: 83,
+  B: 84,
+  HIGH: 85,
+  LOW: 86,
+  RESULT: 87,
   /** signs and exponents of the physical registers */
-  END: 87,
-  EXP_A: 95,
-  EXP_B: 96,
-  EXP: 97,
-  RESULT_END: 98,
+  END: 88,
+  EXP_A: 96,
+  EXP_B: 97,
+  EXP: 98,
+  RESULT_END: 99,
   /** bits to be set in the status word */
-  RAISED: 99,
+  RAISED: 100,
 } as const;
 
 /** Locals from L.PAGE on. */
 export const PAGES = 6;
 
 /** Functions that a region's module imports before the handlers. */
-export const Import = { READ: 0, WRITE: 1, CODE: 2, CONDITION: 3, END: 4, FLAGS: 5, X87: 6 } as const;
+export const Import = { READ: 0, WRITE: 1, CODE: 2, CONDITION: 3, END: 4, FLAGS: 5, X87: 6, PUT_OFF: 7 } as const;
 
 /** Locals behind the parameter, in order. */
 export const LOCALS: readonly (readonly [number, number])[] = [
-  [27, Type.I64],
+  [28, Type.I64],
   [12, Type.I32],
   [3, Type.V128],
   [3, Type.F64],

@@ -31,6 +31,7 @@ export const CORE_IMPORTS = [
   { name: "regionEnd", type: 3 },
   { name: "regionFlags", type: REGION },
   { name: "regionX87", type: 4 },
+  { name: "regionPutOff", type: 2 },
 ] as const;
 /** 64 KiB pages: the most a machine's memory can have. */
 const MAXIMUM_PAGES = 65536;

@@ -51,6 +51,20 @@ describe("the simulated host", () => {
     ]);
   });
 
+  it("joins networks, and keeps them without guests until they are left", async () => {
+    const id = await host.joinNetwork("lab", { url: "ws://there/lab" });
+    await host.joinNetwork("far", { url: "ws://nobody/" });
+    const states = async () => (await host.networks()).map(({ name, links }) => [name, links.map((link) => link.kind)]);
+    expect(await states()).toEqual([
+      ["lab", ["joined"]],
+      ["far", ["joined"]],
+    ]);
+    await host.leaveNetwork(id);
+    expect(await states()).toEqual([["far", ["joined"]]]);
+    await expect(host.leaveNetwork(id)).rejects.toMatchObject({ code: "not-found" });
+    await expect(host.serveNetwork()).rejects.toMatchObject({ code: "unsupported" });
+  });
+
   it("fires xenstore watches at once and below their path", async () => {
     const paths: string[] = [];
     const end = await host.xenstoreWatch("/tool", (path) => paths.push(path));

@@ -21,8 +21,11 @@ import type {
   HostInfo,
   ImageApi,
   ImageJobCall,
+  JoinOptions,
+  LinkId,
   NetworkInfo,
   RegionInfo,
+  ServedNetwork,
   ShutdownReason,
   TellProgress,
   VifChange,
@@ -187,6 +190,18 @@ export class FakeHost implements HostApi {
 
   async networks(): Promise<NetworkInfo[]> {
     return this.networksOf.networks();
+  }
+
+  async joinNetwork(network: string, options: JoinOptions): Promise<LinkId> {
+    return this.networksOf.join(network, options);
+  }
+
+  async serveNetwork(): Promise<ServedNetwork> {
+    throw new FakeError("unsupported", "A page cannot be listened at.");
+  }
+
+  async leaveNetwork(id: LinkId): Promise<void> {
+    if (!this.networksOf.leave(id)) throw new FakeError("not-found", `There is no link ${id}.`);
   }
 
   async capture(target: CaptureTarget, onData: (data: Uint8Array) => void): Promise<() => Promise<CaptureStats>> {

@@ -1,7 +1,13 @@
-/** Networks of the simulated machine: every guest is on the user-mode network and reads a page now and then. */
+/**
+ * Networks of the simulated machine: every guest is on the user-mode network and reads a page now and then. Links come up at
+ * once, but for those to a host whose name begins with "nobody".
+ */
 import type {
   CaptureTarget,
   DomId,
+  JoinedLink,
+  JoinOptions,
+  LinkId,
   NetworkFlow,
   NetworkInfo,
   NetworkPort,
@@ -24,6 +30,8 @@ interface Vif {
 
 export class FakeNetworks {
   private readonly vifs: Vif[] = [];
+  private readonly links: { readonly network: string; readonly link: JoinedLink }[] = [];
+  private lastLink = 0;
 
   attach(domid: DomId, config: VifConfig): number {
     const devid = config.devid ?? this.vifs.filter((vif) => vif.domid === domid).length;
@@ -48,20 +56,40 @@ export class FakeNetworks {
   }
 
   networks(): NetworkInfo[] {
-    const names = [...new Set(this.vifs.map(networkOf))];
+    const names = [...new Set([...this.vifs.map(networkOf), ...this.links.map(({ network }) => network)])];
     for (const vif of this.vifs) if (vif.linkUp) vif.bytes += 48_000;
     return names.map((name) => {
       const own = this.vifs.filter((vif) => networkOf(vif) === name);
+      const links = this.links.filter(({ network }) => network === name).map(({ link }) => link);
       const outside: NetworkPort = { name: "nat", linkUp: true, counters: { rxBytes: sum(own), txBytes: 0, drops: 0 } };
       return {
         name,
-        ports: [...own.map(portOf), ...(name === "nat" ? [outside] : [])],
+        ports: [...own.map(portOf), ...links.map(linkPort), ...(name === "nat" ? [outside] : [])],
+        links,
         counters: {},
         macs: [],
         flows: own.filter(({ linkUp }) => linkUp).map(flowOf),
         ...(name === "nat" ? { nat: natOf(own) } : {}),
       };
     });
+  }
+
+  join(network: string, { url }: JoinOptions): LinkId {
+    const id = ++this.lastLink as LinkId;
+    const isThere = !new URL(url).hostname.startsWith("nobody");
+    const counters = { framesIn: 12, bytesIn: 4096, framesOut: 9, bytesOut: 1024, dropsIn: 0, dropsOut: 0 };
+    const there = isThere
+      ? ({ state: "up", peer: "a switch", error: null, connects: 1, counters } as const)
+      : ({ state: "waiting", peer: null, error: "it cannot be reached", connects: 0, counters: {} } as const);
+    this.links.push({ network, link: { kind: "joined", id, url, port: `link${id}`, ...there } });
+    return id;
+  }
+
+  /** False when there is none. */
+  leave(id: LinkId): boolean {
+    const at = this.links.findIndex(({ link }) => link.id === id);
+    if (at >= 0) this.links.splice(at, 1);
+    return at >= 0;
   }
 
   /** A file without frames. */
@@ -88,6 +116,12 @@ function portOf(vif: Vif): NetworkPort {
     counters: { rxBytes: bytes, txBytes: 0, drops: 0 },
   };
 }
+
+const linkPort = ({ port, state, counters }: JoinedLink): NetworkPort => ({
+  name: port,
+  linkUp: state === "up",
+  counters: { rxBytes: counters.bytesOut ?? 0, txBytes: counters.bytesIn ?? 0, drops: 0 },
+});
 
 function flowOf(vif: Vif): NetworkFlow {
   const direction = (bytes: number) => ({

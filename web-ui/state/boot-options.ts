@@ -1,8 +1,10 @@
 /**
  * What a person may choose for a new domain, its limits, and its form as URL parameters (docs/playground.md):
- * ?kernel=&initrd=&cmdline=&vcpus=&mem=&disk=&net=&relay=&autostart=1&embed=1. Parameters are untrusted: out-of-range
- * numbers are clamped, unknown values ignored, and each correction is reported so that the page can say so.
+ * ?kernel=&initrd=&cmdline=&vcpus=&mem=&disk=&net=&relay=&join=&token=&autostart=1&embed=1. Parameters are untrusted:
+ * out-of-range numbers are clamped, unknown values ignored, and each correction is reported so that the page can say so.
  */
+import { type NetworkJoin, parseJoin } from "./network-joins.js";
+import { NAT, networkNameProblem } from "./network-names.js";
 
 export type KernelFlavour = "cloud" | "full";
 
@@ -22,14 +24,6 @@ export interface BootOptions {
   /** The network that the domain is on: NAT leads out, another name is shared with who gives the same; null is none. */
   readonly network: string | null;
 }
-
-/** The user-mode network. */
-export const NAT = "nat";
-const NETWORK_NAME = /^[A-Za-z0-9._-]{1,32}$/;
-
-/** What is wrong with the name of a network, or null. */
-export const networkNameProblem = (name: string): string | null =>
-  NETWORK_NAME.test(name) ? null : "A network's name has up to 32 letters, digits, dots, dashes and underscores.";
 
 export const DEFAULT_BOOT_OPTIONS: BootOptions = {
   flavour: "cloud",
@@ -51,6 +45,8 @@ export interface PageParameters {
   readonly diskUrls: readonly string[];
   /** WebSocket address of a relay (Wisp), by which guests reach what pages cannot. */
   readonly relayUrl: string | null;
+  /** Networks that are joined with networks elsewhere. */
+  readonly joins: readonly NetworkJoin[];
   readonly autostart: boolean;
   readonly embed: boolean;
   /** What was wrong with the parameters, for the person who wrote the link. */
@@ -71,30 +67,39 @@ export function parsePageParameters(search: string, base: string): PageParameter
   const initrdUrl = url("initrd");
   const diskUrls = query.getAll("disk").flatMap((text) => readUrl(text, "disk", base, problems) ?? []);
   if (initrdUrl && !kernelUrl) problems.push("initrd= needs kernel=");
+  const joins = query.getAll("join").flatMap((text) => readJoin(text, query.get("token"), problems) ?? []);
   return {
     options: {
       flavour: flavour ?? DEFAULT_BOOT_OPTIONS.flavour,
       vcpus: number("vcpus", DEFAULT_BOOT_OPTIONS.vcpus, VCPUS_MIN, VCPUS_MAX),
       memoryMiB: number("mem", DEFAULT_BOOT_OPTIONS.memoryMiB, MEMORY_MIN_MIB, MEMORY_MAX_MIB),
       cmdline: query.get("cmdline"),
-      network: readNetwork(query.get("net"), problems),
+      network: readNetwork(query.get("net"), joins[0]?.network ?? DEFAULT_BOOT_OPTIONS.network, problems),
     },
     kernelUrl,
     initrdUrl: kernelUrl ? initrdUrl : null,
     diskUrls,
     relayUrl: readRelay(query.get("relay") ?? query.get("relay_url"), problems),
+    joins,
     autostart: isOn(query.get("autostart")),
     embed: isOn(query.get("embed")),
     problems,
   };
 }
 
-function readNetwork(text: string | null, problems: string[]): string | null {
-  if (text === null) return DEFAULT_BOOT_OPTIONS.network;
+/** A guest of a page that joins a network is on it unless the link says otherwise. */
+function readNetwork(text: string | null, otherwise: string | null, problems: string[]): string | null {
+  if (text === null) return otherwise;
   if (text === "none") return null;
   if (networkNameProblem(text) === null) return text;
   problems.push(`net=${text}: expected nat, none, or the name of a network`);
-  return DEFAULT_BOOT_OPTIONS.network;
+  return otherwise;
+}
+
+function readJoin(text: string, token: string | null, problems: string[]): NetworkJoin | null {
+  const join = parseJoin(text, token);
+  if (join === null) problems.push(`join=${text}: expected a network and an address, as in lab@ws://host:8082/lab`);
+  return join;
 }
 
 /** ws, wss, and Wisp's own wisp and wisps. */

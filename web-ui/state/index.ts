@@ -9,6 +9,8 @@ export * from "./image-names.js";
 export * from "./image-shelf.js";
 export * from "./launch.js";
 export type { Fetch } from "./manifest.js";
+export * from "./network-joins.js";
+export * from "./network-names.js";
 export * from "./network-text.js";
 export * from "./network-watch.js";
 export * from "./requirements.js";

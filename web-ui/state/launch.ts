@@ -4,10 +4,11 @@
  * domain of the same name.
  */
 import type { DiskConfig, DomainConfig, DomId, HostApi } from "../../control-plane/api/index.js";
-import { type BootOptions, NAT, OWN_KERNEL_CMDLINE } from "./boot-options.js";
+import { type BootOptions, OWN_KERNEL_CMDLINE } from "./boot-options.js";
 import { download } from "./download.js";
 import { imageFailure } from "./image-shelf.js";
 import { awaitGuest, type Fetch } from "./manifest.js";
+import { NAT } from "./network-names.js";
 import { Store } from "./store.js";
 
 /** A file a person chose or dropped. */

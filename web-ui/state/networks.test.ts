@@ -1,7 +1,16 @@
 /** Networks in words, where their parts stand, and the watch over them. */
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import type { HostApi, NetworkFlow, NetworkInfo, NetworkPort } from "../../control-plane/api/index.js";
+import type {
+  HostApi,
+  JoinedLink,
+  LinkId,
+  NetworkFlow,
+  NetworkInfo,
+  NetworkPort,
+  ServedLink,
+} from "../../control-plane/api/index.js";
+import { describeLinkState, describePeer, joinProblem } from "./network-joins.js";
 import {
   cableWidth,
   describeNetwork,
@@ -34,6 +43,7 @@ const port = (name: string, bytes = 0): NetworkPort => ({
 const network = (ports: readonly NetworkPort[], flows: readonly NetworkFlow[] = []): NetworkInfo => ({
   name: "lab",
   ports,
+  links: [],
   counters: {},
   macs: [],
   flows,
@@ -62,6 +72,40 @@ describe("in words", () => {
   it("a network is one sentence", () => {
     const busy = network([port("vif1.0"), port("nat")], [flow(), flow({ sent: direction(1024) })]);
     expect(describeNetwork(busy)).toBe("Network lab: vif1.0, nat; 2 known conversations, 1 of them move 1 KiB/s.");
+  });
+});
+
+describe("links in words", () => {
+  const id = 1 as LinkId;
+  const joined: JoinedLink = {
+    ...{ kind: "joined", id, url: "ws://x/lab", port: "link1", counters: {} },
+    ...{ state: "up", peer: "a switch", error: null, connects: 1 },
+  };
+  const served: ServedLink = {
+    ...{ kind: "served", id, url: "ws://127.0.0.1:1/" },
+    peers: ["a", "b"].map((name) => ({ name, address: "127.0.0.1", port: "link1.0", counters: {} })),
+  };
+
+  it("tell who is there and how it goes", () => {
+    const away: JoinedLink = { ...joined, peer: null, state: "waiting", error: "it cannot be reached" };
+    expect([joined, away, served].map(describePeer)).toEqual(["a switch, ws://x/lab", "ws://x/lab", "a, b"]);
+    expect([joined, away, served].map(describeLinkState)).toEqual([
+      "up",
+      "tried again soon: it cannot be reached",
+      "2 networks joined at ws://127.0.0.1:1/",
+    ]);
+  });
+
+  it.each([
+    ["lab", "ws://x/lab", null],
+    ["a b", "ws://x/lab", /32 letters/],
+    ["nat", "ws://x/lab", /nat leads out/],
+    ["lab", "http://x/", /^"http:\/\/x\/" is not an address as in .*\.$/],
+    ["lab", "ws://a:b@x/", /^The address has a name or a password/],
+  ])("say what is wrong with joining %s and %s", (name, url, problem) => {
+    const said = joinProblem({ network: name, url, token: null });
+    if (problem === null) expect(said).toBeNull();
+    else expect(said).toMatch(problem);
   });
 });
 

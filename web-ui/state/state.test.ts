@@ -52,6 +52,7 @@ describe("page parameters", () => {
       options: DEFAULT_BOOT_OPTIONS,
       diskUrls: [],
       relayUrl: null,
+      joins: [],
       kernelUrl: null,
       initrdUrl: null,
       autostart: false,
@@ -88,6 +89,20 @@ describe("page parameters", () => {
     expect(parse("?relay_url=ws://localhost:8080").relayUrl).toBe("ws://localhost:8080/");
     const wrong = parse("?net=a b&relay=https://x");
     expect([wrong.options.network, wrong.relayUrl, wrong.problems.length]).toEqual(["nat", null, 2]);
+  });
+
+  it("joins networks, whose guests are on the first of them", () => {
+    const { joins, options, problems } = parse("?join=lab@ws://there:8082/x&join=wss://here/far/&token=s3cret");
+    expect(joins).toEqual([
+      { network: "lab", url: "ws://there:8082/x", token: "s3cret" },
+      { network: "far", url: "wss://here/far/", token: "s3cret" },
+    ]);
+    expect([options.network, problems]).toEqual(["lab", []]);
+    expect(parse("?join=ws://x/lab&net=nat").options.network).toBe("nat");
+    expect(parse("?join=ws://x/lab&net=none").options.network).toBeNull();
+    const wrong = ["nat@ws://x/", "ws://x/", "lab@http://x/", "a b@ws://x/", "ws://a:b@x/lab", "lab", ""];
+    const read = parse(wrong.map((text, n) => `${n === 0 ? "?" : "&"}join=${encodeURIComponent(text)}`).join(""));
+    expect([read.joins, read.problems.length, read.options.network]).toEqual([[], wrong.length, "nat"]);
   });
 
   it("finds the nearest memory step", () => {

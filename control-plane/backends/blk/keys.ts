@@ -1,6 +1,7 @@
 /** The front end's keys of a disk: which rings it has. Anything may stand there. [XEN] io/blkif.h */
 import { err, ok, type Result } from "../../util/index.js";
 import type { BackendIo } from "../backend.js";
+import { readNumber, readReference } from "../frontend-keys.js";
 import { type Abi, abiOf } from "./codec.js";
 
 /** Rings that a front end may have, and the pages of one as a power of two. */
@@ -39,25 +40,14 @@ export function readFrontendKeys(io: BackendIo): Result<FrontendKeys> {
 
 /** `pages` is null when the front end speaks of a ring of one page in the old way. */
 function readRing(io: BackendIo, folder: string, pages: number | null): Result<RingKeys> {
-  const port = readNumber(io, `${folder}event-channel`, null, 0, 0xffff_ffff);
+  const port = readReference(io, `${folder}event-channel`);
   if (!port.ok) return port;
   const names = pages === null ? ["ring-ref"] : Array.from({ length: pages }, (_, page) => `ring-ref${page}`);
   const refs: number[] = [];
   for (const name of names) {
-    const ref = readNumber(io, folder + name, null, 0, 0xffff_ffff);
+    const ref = readReference(io, folder + name);
     if (!ref.ok) return ref;
     refs.push(ref.value);
   }
   return ok({ refs, port: port.value });
-}
-
-function readNumber(io: BackendIo, key: string, absent: number | null, min: number, max: number): Result<number> {
-  const text = io.readFrontend(key);
-  if (text === null && absent !== null) return ok(absent);
-  const value = text !== null && /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
-  if (value >= min && value <= max) return ok(value);
-  return err(
-    "denied",
-    `${key}: ${text === null ? "missing" : `"${text}"`} where a number from ${min} to ${max} must be`,
-  );
 }

@@ -7,6 +7,7 @@ import type { EventChannel } from "../../evtchn/index.js";
 import type { BackRing } from "../../ring/index.js";
 import type { Disk, Pending } from "../../storage/index.js";
 import type { BackendIo } from "../backend.js";
+import { NextTurn } from "../next-turn.js";
 import {
   type Abi,
   BlkOp,
@@ -52,7 +53,7 @@ export class BlkQueue {
   #channel: EventChannel | null = null;
   /** A barrier that waits for its turn. */
   #barrier: Work | null = null;
-  #again = false;
+  readonly #nextTurn: NextTurn;
   #looking = false;
   readonly #idle = new Set<() => void>();
   readonly #free: Work[] = [];
@@ -66,6 +67,7 @@ export class BlkQueue {
     private readonly parts: QueueParts,
     private readonly ring: BackRing,
   ) {
+    this.#nextTurn = new NextTurn(parts.io, () => this.look());
     this.#pages = new GuestPages(parts.io, parts.persistent);
     this.#slot = new Uint8Array(parts.abi.slotBytes);
     this.#slotView = new DataView(this.#slot.buffer);
@@ -92,7 +94,7 @@ export class BlkQueue {
       if (budget === before && !this.ring.finalCheck()) break;
     }
     this.#looking = false;
-    if (budget === 0) this.#lookAgain();
+    if (budget === 0) this.#nextTurn.ask();
   }
 
   pause(): Promise<void> {
@@ -283,15 +285,6 @@ export class BlkQueue {
     if (this.#state.phase !== "stopped" && this.ring.publish()) this.#channel?.notify();
   }
 
-  #lookAgain(): void {
-    if (this.#again) return;
-    this.#again = true;
-    this.parts.io.later(() => {
-      this.#again = false;
-      this.look();
-    });
-  }
-
   #whenIdle(event: QueueEvent): Promise<void> {
     const idle = new Promise<void>((resolve) => this.#idle.add(resolve));
     this.#step(event);
@@ -302,7 +295,7 @@ export class BlkQueue {
     const [next, effects] = step(this.#state, event);
     this.#state = next;
     for (const effect of effects) {
-      if (effect === "look") this.#lookAgain();
+      if (effect === "look") this.#nextTurn.ask();
       else if (effect === "run-barrier") this.#runBarrier();
       else this.#announceIdle();
     }

@@ -12,7 +12,7 @@ import type { Backend, BackendIo } from "../backend.js";
 import { CONTROL_SLOT_BYTES, RX_SLOT_BYTES, TX_SLOT_BYTES } from "./codec.js";
 import { Connection } from "./connection.js";
 import { ControlRing } from "./control.js";
-import { Credit } from "./credit.js";
+import { Credit, DEFAULT_RATE_WINDOW_US } from "./credit.js";
 import { Groups } from "./groups.js";
 import { type FrontendKeys, type QueueKeys, readFrontendKeys, wantsMulticastControl } from "./keys.js";
 import { RxQueue } from "./rx.js";
@@ -21,6 +21,7 @@ import { Steering } from "./steering.js";
 import { TxQueue } from "./tx.js";
 
 export const DEFAULT_MTU = 1500;
+const NO_LIMIT = { bytesPerSecond: null, windowUs: DEFAULT_RATE_WINDOW_US };
 
 export interface VifOptions {
   /** What the station is called: vif5.0, or what the configuration says. */
@@ -35,8 +36,6 @@ export interface VifOptions {
   readonly plug: (station: Station) => Wire;
   /** Runs work after so many milliseconds; answers what calls it off. */
   readonly timer: (ms: number, work: () => void) => () => void;
-  /** Most bytes per second that the guest may send; no limit when absent. */
-  readonly rateBytesPerSecond?: number;
 }
 
 /** Keys that the toolstack writes before the handshake, as XenbusDevice.start takes them. */
@@ -62,17 +61,15 @@ export class VifBackend implements Backend<SavedVif> {
   #isRestored = false;
   #paused = false;
   #filtered = 0;
-  #rate: number | null;
+  #rate: { readonly bytesPerSecond: number | null; readonly windowUs: number } = NO_LIMIT;
   #credit: Credit | null = null;
 
-  constructor(private readonly options: VifOptions) {
-    this.#rate = options.rateBytesPerSecond ?? null;
-  }
+  constructor(private readonly options: VifOptions) {}
 
-  /** Lets the guest send so many bytes per second from now on; null is no limit. */
-  limit(bytesPerSecond: number | null): void {
-    this.#rate = bytesPerSecond;
-    this.#credit?.limit(bytesPerSecond);
+  /** Lets the guest send so many bytes per second from now on, counted over windows of so long; null is no limit. */
+  limit(bytesPerSecond: number | null, windowUs = DEFAULT_RATE_WINDOW_US): void {
+    this.#rate = { bytesPerSecond, windowUs };
+    this.#credit?.limit(bytesPerSecond, windowUs);
   }
 
   /** What the front end looks for in its own directory, and people in ours. `handle` is the number of the device. */
@@ -195,7 +192,8 @@ export class VifBackend implements Backend<SavedVif> {
   #build(io: BackendIo, keys: FrontendKeys, held: Held): Result<Connection> {
     const { name, timer } = this.options;
     const ready = () => connection.credited();
-    const credit = new Credit(this.#rate, { clock: io.clock, timer, ready });
+    const credit = new Credit({ clock: io.clock, timer, ready });
+    credit.limit(this.#rate.bytesPerSecond, this.#rate.windowUs);
     this.#credit = credit;
     const connection: Connection = new Connection({ name, groups: this.#groups, steering: this.#steering, credit });
     /** Not at once: it is found out in the middle of the work. */

@@ -1,8 +1,7 @@
 /** The front end's keys of an interface: its rings and what it can take. Anything may stand there. [XEN] io/netif.h */
 import { err, ok, type Result } from "../../util/index.js";
 import type { BackendIo } from "../backend.js";
-
-const MOST_NUMBER = 0xffff_ffff;
+import { readNumber, readReference } from "../frontend-keys.js";
 
 export interface QueueKeys {
   readonly txRef: number;
@@ -64,38 +63,27 @@ function readCapabilities(io: BackendIo): Capabilities {
 }
 
 function readQueue(io: BackendIo, folder: string): Result<QueueKeys> {
-  const txRef = readNumber(io, `${folder}tx-ring-ref`, null, 0, MOST_NUMBER);
+  const txRef = readReference(io, `${folder}tx-ring-ref`);
   if (!txRef.ok) return txRef;
-  const rxRef = readNumber(io, `${folder}rx-ring-ref`, null, 0, MOST_NUMBER);
+  const rxRef = readReference(io, `${folder}rx-ring-ref`);
   if (!rxRef.ok) return rxRef;
   const isSplit = io.readFrontend(`${folder}event-channel-tx`) !== null;
-  const txPort = readNumber(io, `${folder}event-channel${isSplit ? "-tx" : ""}`, null, 0, MOST_NUMBER);
+  const txPort = readReference(io, `${folder}event-channel${isSplit ? "-tx" : ""}`);
   if (!txPort.ok) return txPort;
-  const rxPort = isSplit ? readNumber(io, `${folder}event-channel-rx`, null, 0, MOST_NUMBER) : txPort;
+  const rxPort = isSplit ? readReference(io, `${folder}event-channel-rx`) : txPort;
   if (!rxPort.ok) return rxPort;
   return ok({ txRef: txRef.value, rxRef: rxRef.value, txPort: txPort.value, rxPort: rxPort.value });
 }
 
 function readControl(io: BackendIo): Result<FrontendKeys["control"]> {
   if (io.readFrontend("ctrl-ring-ref") === null) return ok(null);
-  const ref = readNumber(io, "ctrl-ring-ref", null, 0, MOST_NUMBER);
+  const ref = readReference(io, "ctrl-ring-ref");
   if (!ref.ok) return ref;
-  const port = readNumber(io, "event-channel-ctrl", null, 0, MOST_NUMBER);
+  const port = readReference(io, "event-channel-ctrl");
   return port.ok ? ok({ ref: ref.value, port: port.value }) : port;
 }
 
 function hasFlag(io: BackendIo, key: string): boolean {
   const text = io.readFrontend(key);
   return text !== null && /^\d{1,10}$/.test(text) && Number(text) !== 0;
-}
-
-function readNumber(io: BackendIo, key: string, absent: number | null, min: number, max: number): Result<number> {
-  const text = io.readFrontend(key);
-  if (text === null && absent !== null) return ok(absent);
-  const value = text !== null && /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
-  if (value >= min && value <= max) return ok(value);
-  return err(
-    "denied",
-    `${key}: ${text === null ? "missing" : `"${text}"`} where a number from ${min} to ${max} must be`,
-  );
 }

@@ -240,6 +240,24 @@ describe("an allowance", () => {
     expect([front.wire.frames.length, front.answers().length, front.world.timers]).toEqual([120, 120, 0]);
   });
 
+  it("is counted over windows as long as they are asked for, after a reconnection too", () => {
+    const front = connected({ rateBytesPerSecond: 1_000_000, rateWindowUs: 20_000 });
+    const frame = tcp(1000 - 66);
+    for (const from of [0, 40]) {
+      for (let i = 0; i < 60; i++) front.put(frame);
+      front.notify();
+      expect(front.wire.frames.length).toBe(from + 20);
+      front.world.pass(19);
+      expect(front.wire.frames.length).toBe(from + 20);
+      front.world.pass(1);
+      expect(front.wire.frames.length).toBe(from + 40);
+      front.write("state", "6");
+      front.write("state", "1");
+      front.world.serve();
+      front.connect();
+    }
+  });
+
   it("is for all queues together, and holds over time", () => {
     const front = connected({ rateBytesPerSecond: 1_000_000, queues: 2 });
     const frame = tcp(1000 - 66);

@@ -6,6 +6,7 @@ import type { EventChannel } from "../../evtchn/index.js";
 import { GsoType, Headers, isSegmentable, Packet, parseHeaders, pseudoSum, type Wire } from "../../net/index.js";
 import type { BackRing } from "../../ring/index.js";
 import type { BackendIo } from "../backend.js";
+import { NextTurn } from "../next-turn.js";
 import { Chain, FATAL_PIECES } from "./chain.js";
 import { NetifStatus, TX_RESPONSE_BYTES, TxFlag, writeTxResponse } from "./codec.js";
 import type { Credit } from "./credit.js";
@@ -32,7 +33,7 @@ export class TxQueue {
   channel: EventChannel | null = null;
   #state: TxState = INITIAL_TX;
   #looking = false;
-  #again = false;
+  readonly #nextTurn: NextTurn;
   /** How often the wire said that there is room. */
   #resumes = 0;
   readonly #chain = new Chain();
@@ -44,6 +45,7 @@ export class TxQueue {
   readonly #responseView = new DataView(this.#response.buffer);
 
   constructor(private readonly parts: TxParts) {
+    this.#nextTurn = new NextTurn(parts.io, () => this.look());
     this.#packet = new Packet(parts.io.memory);
   }
 
@@ -55,11 +57,11 @@ export class TxQueue {
     while (budget > 0 && mayTake(this.#state)) {
       const left = this.#sendAll(budget);
       if (left < budget) this.#endBatch();
-      else if (this.#again || !mayTake(this.#state) || !this.parts.ring.finalCheck()) break;
+      else if (this.#nextTurn.isDue || !mayTake(this.#state) || !this.parts.ring.finalCheck()) break;
       budget = left;
     }
     this.#looking = false;
-    if (budget === 0) this.#lookAgain();
+    if (budget === 0) this.#nextTurn.ask();
   }
 
   /** The wire has room again. */
@@ -238,20 +240,11 @@ export class TxQueue {
     if (!this.#state.stopped && this.parts.ring.publish()) this.channel?.notify();
   }
 
-  #lookAgain(): void {
-    if (this.#again) return;
-    this.#again = true;
-    this.parts.io.later(() => {
-      this.#again = false;
-      this.look();
-    });
-  }
-
   #step(event: TxEvent): void {
     const [next, effects] = stepTx(this.#state, event);
     this.#state = next;
     if (effects.length === 0) return;
-    if (this.#looking) this.#lookAgain();
+    if (this.#looking) this.#nextTurn.ask();
     else this.look();
   }
 }

@@ -1,6 +1,7 @@
 /** The front end's keys of a netchannel2 device: which rings it has. Anything may stand there. */
-import { err, ok, type Result } from "../../util/index.js";
+import { ok, type Result } from "../../util/index.js";
 import type { BackendIo } from "../backend.js";
+import { readNumber, readReference } from "../frontend-keys.js";
 
 /** Rings that a front end may have, and the pages of one direction as powers of two. */
 export const MOST_QUEUES = 16;
@@ -19,7 +20,7 @@ export interface RingKeys {
 
 /** Reads and checks all of them; the message names the key that is wrong. */
 export function readFrontendKeys(io: BackendIo, mostQueues: number): Result<RingKeys[]> {
-  const queues = readNumber(io, "multi-queue-num-queues", 1, mostQueues);
+  const queues = readNumber(io, "multi-queue-num-queues", null, 1, mostQueues);
   if (!queues.ok) return queues;
   const rings: RingKeys[] = [];
   for (let queue = 0; queue < queues.value; queue++) {
@@ -31,35 +32,25 @@ export function readFrontendKeys(io: BackendIo, mostQueues: number): Result<Ring
 }
 
 function readRing(io: BackendIo, folder: string): Result<RingKeys> {
-  const controlRef = readRef(io, `${folder}control-gref`);
+  const controlRef = readReference(io, `${folder}control-gref`);
   if (!controlRef.ok) return controlRef;
   const inRefs = readRefs(io, `${folder}prod`, LEAST_ORDER);
   if (!inRefs.ok) return inRefs;
   const outRefs = readRefs(io, `${folder}cons`, LEAST_OUT_ORDER);
   if (!outRefs.ok) return outRefs;
-  const port = readRef(io, `${folder}event-channel`);
+  const port = readReference(io, `${folder}event-channel`);
   if (!port.ok) return port;
   return ok({ controlRef: controlRef.value, inRefs: inRefs.value, outRefs: outRefs.value, port: port.value });
 }
 
 function readRefs(io: BackendIo, name: string, leastOrder: number): Result<number[]> {
-  const order = readNumber(io, `${name}-order`, leastOrder, MOST_ORDER);
+  const order = readNumber(io, `${name}-order`, null, leastOrder, MOST_ORDER);
   if (!order.ok) return order;
   const refs: number[] = [];
   for (let page = 0; page < 2 ** order.value; page++) {
-    const ref = readRef(io, `${name}-gref-${page}`);
+    const ref = readReference(io, `${name}-gref-${page}`);
     if (!ref.ok) return ref;
     refs.push(ref.value);
   }
   return ok(refs);
-}
-
-const readRef = (io: BackendIo, key: string): Result<number> => readNumber(io, key, 0, 0xffff_ffff);
-
-function readNumber(io: BackendIo, key: string, min: number, max: number): Result<number> {
-  const text = io.readFrontend(key);
-  const value = text !== null && /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
-  if (value >= min && value <= max) return ok(value);
-  const found = text === null ? "missing" : `"${text}"`;
-  return err("denied", `${key}: ${found} where a number from ${min} to ${max} must be`);
 }

@@ -5,6 +5,7 @@
 import type { EventChannel } from "../../evtchn/index.js";
 import { completedChecksum, GsoType, Headers, Packet, parseHeaders, Segmenter, type Wire } from "../../net/index.js";
 import type { BackendIo } from "../backend.js";
+import { NextTurn } from "../next-turn.js";
 import {
   HEADER_BYTES,
   MAC_BYTES,
@@ -63,7 +64,7 @@ export class Vif2Queue {
   #blocked = false;
   /** A packet for the guest was refused: it is told when there is room. */
   #isFull = false;
-  #again = false;
+  readonly #nextTurn: NextTurn;
   #looking = false;
   /** Packets that the guest takes at once; none before it says how many. */
   #mostPackets = 0;
@@ -88,6 +89,7 @@ export class Vif2Queue {
     private readonly parts: Vif2QueueParts,
     private readonly ring: MessageRing,
   ) {
+    this.#nextTurn = new NextTurn(parts.io, () => this.onEvent());
     this.#packet = new Packet(parts.io.memory);
     this.#segmenter = new Segmenter(parts.io.memory);
   }
@@ -152,7 +154,7 @@ export class Vif2Queue {
     }
     this.#looking = false;
     this.#settleBoth();
-    if (budget === 0) this.#lookAgain();
+    if (budget === 0) this.#nextTurn.ask();
   }
 
   /** Tells the guest what it wants to hear of what was done. */
@@ -407,15 +409,6 @@ export class Vif2Queue {
     this.stop();
     this.parts.broken(why);
     return false;
-  }
-
-  #lookAgain(): void {
-    if (this.#again) return;
-    this.#again = true;
-    this.parts.io.later(() => {
-      this.#again = false;
-      this.onEvent();
-    });
   }
 }
 

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { CliError, Exit, usageError } from "../errors.js";
 import { print, say } from "../output.js";
+import { signalled } from "../signals.js";
 import { answers, connectSocket, makeSocketFolder, serveSocket, socketAddress } from "../socket/index.js";
 
 interface HostOptions {
@@ -55,12 +56,6 @@ async function serve(options: HostOptions): Promise<number> {
     await machine.close();
   }
   return Exit.OK;
-}
-
-function signalled(): Promise<void> {
-  return new Promise((resolve) => {
-    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve());
-  });
 }
 
 async function stop(): Promise<number> {

@@ -1,5 +1,13 @@
 /** `xl network`: what is plugged into which switch, and who talks to whom. */
-import type { DomainInfo, FlowDirection, NetworkFlow, NetworkInfo, NetworkPort } from "../../api/index.js";
+import type {
+  Counters,
+  DomainInfo,
+  FlowDirection,
+  NetworkFlow,
+  NetworkInfo,
+  NetworkLink,
+  NetworkPort,
+} from "../../api/index.js";
 import { CliError, Exit } from "../errors.js";
 import { print } from "../output.js";
 import { withHost } from "./with-host.js";
@@ -36,11 +44,14 @@ export function formatNetwork(network: NetworkInfo, domains: readonly DomainInfo
   const names = new Map(domains.map(({ domid, name }) => [domid as number, name]));
   const guests = network.ports.filter(({ domid }) => domid !== undefined);
   const what = network.nat === undefined ? "" : ", the way out";
-  const title = `${network.name}${what}: ${guests.length} ${guests.length === 1 ? "interface" : "interfaces"}\n`;
-  return [title, limits(network), ports(guests, names), leases(network), flows(network, mostFlows)]
+  const linked = network.links.length === 0 ? "" : `, ${count(network.links.length, "link")}`;
+  const title = `${network.name}${what}: ${count(guests.length, "interface")}${linked}\n`;
+  return [title, limits(network), ports(guests, names), links(network), leases(network), flows(network, mostFlows)]
     .filter((part) => part !== "")
     .join("");
 }
+
+const count = (number: number, thing: string): string => `${number} ${thing}${number === 1 ? "" : "s"}`;
 
 function limits({ nat }: NetworkInfo): string {
   return nat?.limits == null ? "" : `  ${nat.limits}\n`;
@@ -59,6 +70,33 @@ function ports(guests: readonly NetworkPort[], names: ReadonlyMap<number, string
     String(port.counters.drops ?? 0),
   ]);
   return table(["Interface", "Domain", "MAC", "VLAN", "Link", "Sent", "Received", "Dropped"], rows);
+}
+
+function links({ links: all }: NetworkInfo): string {
+  if (all.length === 0) return "";
+  return table(["Link", "With", "Received", "Sent", "Dropped", "State"], all.flatMap(linkRows));
+}
+
+function linkRows(link: NetworkLink): string[][] {
+  const row = (id: string, who: string, counters: Counters, state: string): string[] => [
+    id,
+    who,
+    formatBytes(counters.bytesIn ?? 0),
+    formatBytes(counters.bytesOut ?? 0),
+    String((counters.dropsIn ?? 0) + (counters.dropsOut ?? 0)),
+    state,
+  ];
+  const onVlan = link.vlan === undefined ? "" : `, VLAN ${link.vlan}`;
+  if (link.kind === "joined") {
+    const { id, url, peer, counters, state, error } = link;
+    const who = peer === null ? url : `${peer} at ${url}`;
+    return [row(String(id), who, counters, `${state}${error === null ? "" : `: ${error}`}${onVlan}`)];
+  }
+  const { id, url, peers } = link;
+  return [
+    [String(id), "who joins", "-", "-", "-", `served at ${url}${onVlan}`],
+    ...peers.map(({ name, address, counters }) => row("", `${name} from ${address}`, counters, "up")),
+  ];
 }
 
 function leases({ nat }: NetworkInfo): string {

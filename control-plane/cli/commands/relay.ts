@@ -1,6 +1,7 @@
 /** `xl relay`: sockets of this computer for guests of pages, over a WebSocket. */
 import { CliError, Exit } from "../errors.js";
 import { say } from "../output.js";
+import { signalled } from "../signals.js";
 
 interface RelayVerbOptions {
   readonly host?: string;
@@ -30,9 +31,7 @@ export async function relay(_: readonly string[], options: RelayVerbOptions): Pr
     throw new CliError(Exit.HOST, (error as Error).message);
   });
   say(`the relay is ready; open the page with ?relay=${started.url}`);
-  await new Promise<void>((resolve) => {
-    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve());
-  });
+  await signalled();
   await started.close();
   return Exit.OK;
 }

@@ -13,9 +13,12 @@ import {
   type DomId,
   type HostApi,
   HostError,
+  type JoinOptions,
+  type LinkId,
   type PinChange,
   type Progress,
   type SchedulingChange,
+  type ServeOptions,
   toHostError,
   type VifChange,
   type VifConfig,
@@ -221,6 +224,9 @@ function plainCalls(host: HostApi): Record<string, Call> {
     detachVif: ([domid, devid, force]) => host.detachVif(domid as DomId, devid as number, force === true),
     setVif: ([domid, devid, change]) => host.setVif(domid as DomId, devid as number, change as VifChange),
     networks: () => host.networks(),
+    joinNetwork: ([network, options]) => host.joinNetwork(network as string, options as JoinOptions),
+    serveNetwork: ([network, options]) => host.serveNetwork(network as string, options as ServeOptions),
+    leaveNetwork: ([id]) => host.leaveNetwork(id as LinkId),
     image: ([name, params]) =>
       (host.image as (...params: unknown[]) => unknown).call(host, name, ...(params as unknown[])),
     trigger: ([domid, what, argument]) =>

@@ -1,15 +1,39 @@
 /** Verbs about networks: interfaces of domains, and what passes between them. */
 import { seconds, wholeNumber } from "./values.js";
-import type { Verb } from "./verb.js";
+import type { Verb, VerbOption } from "./verb.js";
 
 const SNAPLEN_MAX = 262_144;
 const PORT_MAX = 65_535;
+const VLAN_MAX = 4094;
+
+/** Of verbs at which networks elsewhere can join. */
+const LISTENER: readonly VerbOption[] = [
+  { flags: "--port <n>", text: "where to listen (default: 8082; 0 is any)", parse: wholeNumber(0, PORT_MAX) },
+  {
+    flags: "--address <address>",
+    text: "at which address (default: 127.0.0.1); one that others reach needs a token",
+  },
+  { flags: "--token <text>", text: "others must know it" },
+  {
+    flags: "--origin <url...>",
+    text: 'pages that may join, as in https://example.org; "*" is all (default: with a token all, else those of this computer)',
+  },
+];
+const OUR_NAME: VerbOption = {
+  flags: "--name <text>",
+  text: "what the other side calls us (default: the host's name)",
+};
+const LINK_VLAN: VerbOption = {
+  flags: "--vlan <n>",
+  text: "join this VLAN of the network (default: what is in none)",
+  parse: wholeNumber(1, VLAN_MAX),
+};
 
 export const NETWORK_VERBS: readonly Verb[] = [
   {
     name: "network",
     arguments: "[network]",
-    summary: "who is plugged in where, and who talks to whom",
+    summary: "who is plugged in where, who talks to whom, and links to networks elsewhere",
     details: `A network is a switch with the name that bridge= of an interface gives; "nat" is the one that leads out: guests get
 addresses in 10.0.2.0/24 by DHCP, reach the world as this process may, and this host at 10.0.2.2.`,
     options: [
@@ -88,6 +112,54 @@ where there is one. Large segments, which guests pass to each other whole, are r
       ["network-capture --network nat out.pcapng", "all that goes out and comes in"],
     ],
     load: async () => (await import("../commands/network-capture.js")).networkCapture,
+  },
+  {
+    name: "network-join",
+    arguments: "<network> <url>",
+    summary: "make one network of a network here and one elsewhere",
+    details: `URL is where another host serves a network (xl network-serve), or the address of a switch (xl switch) with the
+network's name there as its path. The link comes back after any interruption, until "xl network-leave"; "xl network" shows
+how it is. "nat" cannot join, but its guests can have one more interface: xl network-attach web bridge=lab.`,
+    options: [{ flags: "--token <text>", text: "the secret that the other side wants" }, LINK_VLAN, OUR_NAME],
+    examples: [
+      ["network-join lab ws://there.example:8082/", "guests on lab, and those on what there.example serves"],
+      ["network-join lab wss://switch.example/lab --token s3cret", "at a switch behind a web server that has TLS"],
+    ],
+    load: async () => (await import("../commands/network-links.js")).networkJoin,
+  },
+  {
+    name: "network-serve",
+    arguments: "<network>",
+    summary: "let networks elsewhere join one here",
+    details: `Listens for "xl network-join" of other hosts and for pages, until "xl network-leave". What passes is neither encrypted
+nor signed: across a net that you do not trust, put a web server with TLS before it. "nat" can be served by a host that
+runs with --no-host-loopback: guests elsewhere then go out through this one.`,
+    options: [...LISTENER, LINK_VLAN, OUR_NAME],
+    examples: [
+      ["network-serve lab", "for other hosts and pages on this computer"],
+      ["network-serve lab --address 0.0.0.0 --token s3cret", "for everybody who knows the token"],
+    ],
+    load: async () => (await import("../commands/network-links.js")).networkServe,
+  },
+  {
+    name: "network-leave",
+    arguments: "<link>",
+    summary: "end a link of network-join or network-serve",
+    details: 'LINK is its number, as "xl network" shows it.',
+    examples: [["network-leave 1", "link 1"]],
+    load: async () => (await import("../commands/network-links.js")).networkLeave,
+  },
+  {
+    name: "switch",
+    summary: "a switch at which networks of pages and hosts elsewhere meet",
+    details: `Needs no running host: two pages join one network by it, until Ctrl-C. The path of its address names the network: who
+joins ws://.../lab hears all others there. Unknown names make a network, which is gone with the last who leaves.`,
+    options: LISTENER,
+    examples: [
+      ["switch", "then open two pages with ?join=ws://127.0.0.1:8082/lab"],
+      ["switch --address 0.0.0.0 --token s3cret", "for everybody who knows the token"],
+    ],
+    load: async () => (await import("../commands/switch.js")).runSwitch,
   },
   {
     name: "relay",

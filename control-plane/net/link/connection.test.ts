@@ -52,7 +52,7 @@ function messageOf(frames: readonly Uint8Array[]): Uint8Array {
   return batch.take().slice();
 }
 
-const HELLO = { name: "there", id: "1", large: true, token: null };
+const HELLO = { name: "there", id: "1", network: "far", large: true, token: null };
 
 /** A connection that is one port of a switch; the other port is a station. */
 function lab({ large = true, greet = true } = {}) {
@@ -160,7 +160,7 @@ describe("messages", () => {
   it("say hello in one way", () => {
     fc.assert(
       fc.property(fc.string({ maxLength: 60 }), fc.boolean(), fc.option(fc.string()), (id, large, token) => {
-        const hello = { name: "a name", id, large, token };
+        const hello = { name: "a name", id, network: `of ${id}`, large, token };
         expect(readHello(writeHello(hello))).toEqual({ ok: true, value: hello });
       }),
     );
@@ -174,6 +174,8 @@ describe("messages", () => {
       change({ version: 2 }),
       change({ name: 1 }),
       change({ id: "x".repeat(65) }),
+      change({ network: "x".repeat(65) }),
+      change({ network: undefined }),
       change({ large: 1 }),
       change({ token: 1 }),
       change({ more: "x".repeat(4096) }),
@@ -345,12 +347,13 @@ describe("a link that breaks", () => {
     const sw = new Switch({ name: "xenbr0", clock: time, timer: time.timer, random: new SeededRandom(1) });
     const opens: { at: number; events: LinkSocketEvents; socket: FakeSocket }[] = [];
     const link = new LinkStation(
-      { name: "here", url: "ws://there:1/" },
+      { name: "here", url: "ws://there:1/", network: "near" },
       {
         clock: time,
         timer: time.timer,
         random: new SeededRandom(2),
         plug: (station) => sw.plug(station),
+        refuse: ({ network }) => (network === "unwanted" ? "not this one" : null),
         open: (_, events) => {
           const socket = new FakeSocket();
           opens.push({ at: time.now(), events, socket });
@@ -359,9 +362,9 @@ describe("a link that breaks", () => {
       },
     );
     const last = () => opens.at(-1)!;
-    const comeUp = (): void => {
+    const comeUp = (network = "far"): void => {
       last().events.opened();
-      last().events.message(writeHello(HELLO));
+      last().events.message(writeHello({ ...HELLO, network }));
     };
     /** Milliseconds until it is tried again. */
     const retry = (): number => {
@@ -403,6 +406,28 @@ describe("a link that breaks", () => {
     expect(link.status()).toMatchObject({ state: "connecting", connects: 7, peer: null });
   });
 
+  it("tells the reason of the other side without what is not for terminals", () => {
+    const { link, last } = client();
+    last().events.closed(`go\u001b[2J away\n${"x".repeat(300)}`);
+    expect(link.status().error).toMatch(/^go\?\[2J away\?x{188}$/);
+  });
+
+  it("leads neither to where it begins nor to who is not wanted", () => {
+    const { sw, link, last, comeUp, retry } = client();
+    for (const [network, error] of [
+      ["near", "a network cannot join itself"],
+      ["unwanted", "not this one"],
+    ] as const) {
+      comeUp(network);
+      expect(last().socket.closes).toEqual([[4001, error]]);
+      expect(link.status()).toMatchObject({ state: "waiting", error, connects: 0 });
+      retry();
+    }
+    comeUp();
+    expect(link.status()).toMatchObject({ state: "up", network: "far" });
+    expect(sw.list()[0]!.up).toBe(true);
+  });
+
   it("has its port down meanwhile, drops what is for it, and lets go who waits", () => {
     const { time, sw, link, last, comeUp } = client();
     const station = new TestStation("guest");
@@ -438,7 +463,7 @@ describe("a link that breaks", () => {
   it("refuses an address that is none", () => {
     for (const url of ["", "http://x/", "ws://", "ws:///x", "there:80"]) {
       const parts = { random: new SeededRandom(1) } as unknown as LinkParts;
-      expect(() => new LinkStation({ name: "here", url }, parts), url).toThrow(RangeError);
+      expect(() => new LinkStation({ name: "here", url, network: "near" }, parts), url).toThrow(RangeError);
     }
   });
 });

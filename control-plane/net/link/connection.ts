@@ -9,7 +9,7 @@ import type { Timer } from "../capture/index.js";
 import { Segmenter } from "../offload/index.js";
 import { MOST_FRAME_BYTES, Packet } from "../packet.js";
 import type { Station, Wire } from "../station.js";
-import { Batch, countFrames, type Hello, readFrame, readHello, writeHello } from "./protocol.js";
+import { Batch, countFrames, type Hello, printable, readFrame, readHello, writeHello } from "./protocol.js";
 import type { LinkSocket } from "./socket.js";
 
 export interface LinkCounters {
@@ -99,8 +99,9 @@ export class LinkConnection implements Station {
     else this.#take(data);
   }
 
+  /** The socket is closed; the reason may be the peer's words. */
   closed(reason: string): void {
-    this.#finish(reason);
+    this.#finish(printable(reason));
   }
 
   /** Ends the connection and tells the peer why. */

@@ -1,14 +1,15 @@
 /** Links on real sockets. */
-import { connect, createServer, type Server, type Socket } from "node:net";
+import { connect } from "node:net";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { WebSocket } from "ws";
 import { SeededRandom } from "../../util/index.js";
 import { GsoType } from "../packet.js";
 import { Switch } from "../switch/index.js";
 import { BROADCAST, frame, mac, packetOf, TestStation } from "../switch/testing/lab.js";
-import { type LinkOptions, LinkStation, type OpenLinkSocket, openWebSocket } from "./index.js";
-import { type LinkServerOptions, openNodeSocket, serveLink } from "./link-node.js";
+import { type LinkOptions, type LinkServerOptions, LinkStation, type OpenLinkSocket, openWebSocket } from "./index.js";
+import { openNodeSocket, serveLink } from "./link-node.js";
 import { MOST_MESSAGE_BYTES, writeHello } from "./protocol.js";
+import { Middle } from "./testing/middle.js";
 
 const timer = (ms: number, work: () => void): (() => void) => {
   const handle = setTimeout(work, ms);
@@ -16,6 +17,7 @@ const timer = (ms: number, work: () => void): (() => void) => {
 };
 const clock = { now: () => performance.now() * 1e6 };
 const cleanUp: (() => unknown)[] = [];
+let links = 8;
 
 afterEach(async () => {
   vi.unstubAllGlobals();
@@ -49,7 +51,18 @@ class Host {
     const lines: string[] = [];
     const server = await serveLink(
       { name: `host${this.n}`, host: "127.0.0.1", port: 0, log: (line) => lines.push(line), ...options },
-      { timer, plug: (station) => this.sw.plug(station) },
+      {
+        timer,
+        networkAt: (path) =>
+          path === "/none"
+            ? "there is none"
+            : {
+                name: "lab",
+                id: this.sw.name,
+                refuse: ({ name }) => (name === "nobody" ? "nobody is not wanted" : null),
+                plug: (s) => this.sw.plug(s),
+              },
+      },
     );
     cleanUp.push(() => server.close());
     return { ...server, lines };
@@ -57,8 +70,8 @@ class Host {
 
   link(url: string, options: Partial<LinkOptions> = {}, open: OpenLinkSocket = openNodeSocket): LinkStation {
     const link = new LinkStation(
-      { name: `host${this.n}`, url, ...options },
-      { clock, timer, random: new SeededRandom(9), plug: (station) => this.sw.plug(station), open },
+      { name: `host${this.n}`, url, network: `host${this.n}`, ...options },
+      { clock, timer, random: new SeededRandom(++links), plug: (station) => this.sw.plug(station), open },
     );
     cleanUp.push(() => link.close());
     return link;
@@ -68,50 +81,11 @@ class Host {
 const until = (condition: () => boolean): Promise<void> =>
   vi.waitFor(() => expect(condition()).toBe(true), { timeout: 20_000, interval: 2 });
 
-/** Passes bytes on to a port, until told to stop in the middle. */
-class Middle {
-  readonly #sockets = new Set<Socket>();
-  passed = 0;
-  cutAfter = Number.POSITIVE_INFINITY;
-  private constructor(readonly server: Server) {}
-
-  static async to(port: number): Promise<Middle> {
-    const server = createServer((near) => {
-      const far = connect(port, "127.0.0.1");
-      for (const [from, to] of [
-        [near, far],
-        [far, near],
-      ] as const) {
-        middle.#sockets.add(from);
-        from.on("error", () => {});
-        from.on("close", () => to.destroy());
-        from.on("data", (bytes) => {
-          const room = middle.cutAfter - middle.passed;
-          to.write(bytes.subarray(0, Math.max(0, room)));
-          middle.passed += bytes.length;
-          if (bytes.length >= room) middle.cut();
-        });
-      }
-    });
-    const middle = new Middle(server);
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    cleanUp.push(() => {
-      middle.cut();
-      server.close();
-    });
-    return middle;
-  }
-
-  get url(): string {
-    return `ws://127.0.0.1:${(this.server.address() as { port: number }).port}/`;
-  }
-
-  cut(): void {
-    for (const socket of this.#sockets) socket.destroy();
-    this.#sockets.clear();
-    this.cutAfter = Number.POSITIVE_INFINITY;
-    this.passed = 0;
-  }
+/** A wire between two ports that can be cut. */
+async function middleTo(port: number): Promise<Middle> {
+  const middle = await Middle.to(port);
+  cleanUp.push(() => middle.close());
+  return middle;
 }
 
 describe.each([
@@ -139,7 +113,7 @@ describe.each([
     expect(a.sw.list().map((p) => p.name)).toEqual(["guest", "link-host2"]);
     link.close();
     await until(() => a.sw.list().length === 1);
-    expect(server.lines.at(-1)).toBe("host2 (127.0.0.1) is gone: closed by the other side");
+    expect(server.lines.at(-1)).toBe("lab: host2 (127.0.0.1) is gone: closed by the other side");
   });
 
   it("keep large segments whole, of 64 KiB", async () => {
@@ -184,7 +158,7 @@ describe("a link", () => {
   it("that is cut in the middle of a frame comes up again, with whole frames only", { timeout: 30_000 }, async () => {
     const [a, b] = [new Host(1), new Host(2)];
     const server = await a.serve();
-    const middle = await Middle.to(server.port);
+    const middle = await middleTo(server.port);
     const link = b.link(middle.url);
     const payload = new Array<number>(30_000).fill(5);
     for (let n = 1; n <= 2; n++) {
@@ -240,6 +214,9 @@ describe("a link", () => {
     };
     const origins = ["https://good.example"];
     expect(await status({}, "https://bad.example")).toMatch(/403/);
+    expect(await status({}, "http://localhost:8080")).toBe("open");
+    expect(await status({ origins }, "http://localhost:8080")).toMatch(/403/);
+    expect(await status({ origins: ["*"] }, "https://bad.example")).toBe("open");
     expect(await status({ origins }, "https://good.example")).toBe("open");
     expect(await status({ origins, token: "t" }, "https://bad.example")).toMatch(/403/);
     expect(await status({ token: "t" }, "https://bad.example")).toBe("open");
@@ -253,7 +230,7 @@ describe("a link", () => {
     const open = (id: string) => {
       const ws = new WebSocket(server.url);
       let error = "";
-      ws.on("open", () => ws.send(writeHello({ name: "x", id, large: true, token: null })));
+      ws.on("open", () => ws.send(writeHello({ name: "x", id, network: `of ${id}`, large: true, token: null })));
       ws.on("error", (e) => {
         error = e.message;
       });
@@ -271,8 +248,71 @@ describe("a link", () => {
     link.close();
     await until(() => server.peers().length === 1);
     open("same");
-    await until(() => server.lines.includes("x (127.0.0.1) is gone: it has connected anew"));
+    await until(() => server.lines.includes("lab: x (127.0.0.1) is gone: it has connected anew"));
     expect(a.sw.list().length).toBe(2);
+  });
+});
+
+describe("a server", () => {
+  it("says why somebody may not join", async () => {
+    const [a, b] = [new Host(1), new Host(2)];
+    const server = await a.serve();
+    const why = async (path: string, options: Partial<LinkOptions> = {}): Promise<string | null> => {
+      const link = b.link(server.url + path, options);
+      await until(() => link.status().state === "waiting");
+      const { error } = link.status();
+      link.close();
+      return error;
+    };
+    expect(await why("none?x=1")).toBe("there is none");
+    expect(await why("", { name: "nobody" })).toBe("nobody is not wanted");
+    expect(await why("", { network: "host1" })).toBe("a network cannot join itself");
+    const first = b.link(server.url);
+    await until(() => first.status().state === "up");
+    expect(await why("again")).toBe("these two networks are joined already");
+    expect(first.status()).toMatchObject({ state: "up", connects: 1 });
+    expect(server.peers()).toMatchObject([{ name: "host2", network: "host2", port: "link-host2" }]);
+  });
+
+  it("is open to others than this computer's programs only with a token", async () => {
+    const a = new Host(1);
+    await expect(a.serve({ host: "0.0.0.0" })).rejects.toThrow(/whoever reaches 0\.0\.0\.0 could join; give a token/);
+    expect((await a.serve({ host: "0.0.0.0", token: "t" })).port).toBeGreaterThan(0);
+  });
+
+  it("ends at once, though somebody has only half asked", async () => {
+    const server = await new Host(1).serve();
+    const half = connect(server.port, "127.0.0.1");
+    half.on("error", () => {});
+    const isClosed = new Promise((resolve) => half.once("close", resolve));
+    await new Promise<void>((resolve) => half.write("GET / HTTP/1.1\r\n", () => resolve()));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    await server.close();
+    await isClosed;
+  });
+
+  it("does not wait for those who were turned away", async () => {
+    const { port, lines } = await new Host(1).serve();
+    const page = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
+    const upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: x";
+    page.write(`GET / HTTP/1.1\r\nHost: x\r\n${upgrade}\r\nOrigin: http://\x9bx\r\n\r\n`, "latin1");
+    page.resume();
+    await new Promise((resolve) => page.once("end", resolve));
+    expect(lines).toEqual(["refused 127.0.0.1, a page of http://?x: 403 Forbidden"]);
+    // Had it been closed one way only, this would be taken.
+    const isRefused = new Promise((resolve) => page.once("error", resolve));
+    const more = setInterval(() => page.write("more"), 5);
+    expect(await isRefused).toMatchObject({ code: expect.stringMatching(/EPIPE|ECONNRESET/) });
+    clearInterval(more);
+  });
+
+  it("says why it cannot listen", async () => {
+    const a = new Host(1);
+    const { port } = await a.serve();
+    await expect(a.serve({ port })).rejects.toThrow(`port ${port} of 127.0.0.1 is taken: choose another`);
+    await expect(a.serve({ host: "192.0.2.1", token: "t" })).rejects.toThrow(
+      "192.0.2.1 is no address of this computer",
+    );
   });
 });
 
@@ -286,7 +326,7 @@ describe("a peer that sends garbage", () => {
       ws.on("error", () => {});
       ws.on("close", resolve);
     });
-  const hello = writeHello({ name: "x", id: "x", large: true, token: null });
+  const hello = writeHello({ name: "x", id: "x", network: "x", large: true, token: null });
 
   it.each([
     ["text", ["hello"], 4000],

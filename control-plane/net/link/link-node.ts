@@ -1,59 +1,29 @@
 /** Links in Node: the server's end, and WebSockets for the client's, both of `ws`. */
-import { timingSafeEqual } from "node:crypto";
-import { createServer, type IncomingMessage, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import { createServer, type IncomingMessage } from "node:http";
 import { type RawData, WebSocket, WebSocketServer } from "ws";
-import type { Timer } from "../capture/index.js";
-import type { Station, Wire } from "../station.js";
+import { addressOf, isListed, isSame, listen, stopListening, turnAway } from "../listener-node.js";
 import { CloseCode, LinkConnection, type LinkCounters, newCounters } from "./connection.js";
-import { type Hello, MOST_MESSAGE_BYTES } from "./protocol.js";
+import { type Hello, MOST_MESSAGE_BYTES, printable } from "./protocol.js";
+import {
+  LESS_OPEN,
+  type LinkNetwork,
+  type LinkPeer,
+  type LinkServerOptions,
+  type LinkServerParts,
+  type NamedWire,
+  type ServeLink,
+  whyTooOpen,
+} from "./server.js";
 import { type LinkSocket, type OpenLinkSocket, UNREACHABLE } from "./socket.js";
-
-export interface LinkServerOptions {
-  /** What the others call us. */
-  readonly name: string;
-  readonly host: string;
-  /** 0 takes any that is free. */
-  readonly port: number;
-  /** Others must know it. */
-  readonly token?: string;
-  /**
-   * Pages of these origins may connect. Without a list, any page that knows the token may; and none where there is no
-   * token, or every page that somebody has open could get into the network. Programs send no origin.
-   */
-  readonly origins?: readonly string[];
-  readonly connections?: number;
-  /** Takes no large segments when false. */
-  readonly large?: boolean;
-  readonly log?: (line: string) => void;
-}
-
-export interface LinkServerParts {
-  readonly timer: Timer;
-  /** Plugs the station of somebody who has come. It is unplugged when they go. */
-  readonly plug: (station: Station) => Wire;
-}
-
-export interface LinkPeer {
-  readonly name: string;
-  readonly address: string;
-  readonly counters: Readonly<LinkCounters>;
-}
-
-export interface LinkServer {
-  readonly port: number;
-  readonly url: string;
-  peers(): LinkPeer[];
-  close(): Promise<void>;
-}
 
 const MOST_CONNECTIONS = 64;
 /** How long a socket has to end politely. */
 const CLOSE_MS = 1000;
 
-/** Listens for links; rejects with words for people when it cannot. */
-export async function serveLink(options: LinkServerOptions, parts: LinkServerParts): Promise<LinkServer> {
+export const serveLink: ServeLink = async (options, parts) => {
   const { host, port, connections = MOST_CONNECTIONS, log = () => {} } = options;
+  const problem = whyTooOpen(options);
+  if (problem !== null) throw new Error(`${problem}; ${LESS_OPEN}`);
   const http = createServer((_, response) => {
     response.writeHead(426, { "Content-Type": "text/plain", Upgrade: "websocket" });
     response.end("This is a switch for guests elsewhere: connect a link to it.\n");
@@ -63,51 +33,51 @@ export async function serveLink(options: LinkServerOptions, parts: LinkServerPar
   http.on("upgrade", (request, socket, head) => {
     // One that fails is closed next.
     socket.on("error", () => {});
+    const { remoteAddress = "?" } = request.socket;
     const status = sockets.clients.size >= connections ? "503 Service Unavailable" : refusal(request, options);
     if (status === null) {
-      sockets.handleUpgrade(request, socket, head, (ws) => room.enter(ws, request.socket.remoteAddress ?? "?"));
+      sockets.handleUpgrade(request, socket, head, (ws) => room.enter(ws, remoteAddress, pathOf(request)));
       return;
     }
-    log(`refused ${request.socket.remoteAddress ?? "somebody"}: ${status}`);
-    socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`);
+    const { origin } = request.headers;
+    log(`refused ${remoteAddress}${origin === undefined ? "" : `, a page of ${printable(origin)}`}: ${status}`);
+    turnAway(socket, status);
   });
-  await listen(http, host, port);
-  const taken = (http.address() as AddressInfo).port;
+  const taken = await listen(http, host, port);
   return {
     port: taken,
-    url: `ws://${host.includes(":") ? `[${host}]` : host}:${taken}/`,
+    url: addressOf(host, taken),
     peers: () => room.peers(),
     close: async () => {
       room.close();
       for (const client of sockets.clients) client.terminate();
-      await new Promise((resolve) => http.close(resolve));
+      await stopListening(http);
     },
   };
-}
+};
 
-async function listen(http: Server, host: string, port: number): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    http.once("error", (error) => reject(new Error(`cannot listen at ${host}, port ${port}: ${error.message}`)));
-    http.listen(port, host, resolve);
-  });
-}
+const pathOf = ({ url = "/" }: IncomingMessage): string => url.replace(/[?#].*$/s, "");
 
 /** The HTTP status with which a page is turned away, or null. */
 function refusal(request: IncomingMessage, { token, origins }: LinkServerOptions): string | null {
   const { origin } = request.headers;
   if (origin === undefined) return null;
-  const isWelcome = origins === undefined ? token !== undefined : origins.includes(origin);
+  const isWelcome = isListed(origin, origins) || (origins === undefined && token !== undefined);
   return isWelcome ? null : "403 Forbidden";
 }
 
-function same(a: string, b: string): boolean {
-  const [x, y] = [Buffer.from(a), Buffer.from(b)];
-  return x.length === y.length && timingSafeEqual(x, y);
+/** Somebody who is connected, or about to be. */
+interface Guest {
+  readonly address: string;
+  readonly counters: LinkCounters;
+  /** Or why there is none. */
+  readonly network: LinkNetwork | string;
+  wire: NamedWire | null;
 }
 
 /** Everybody who is connected. */
 class Room {
-  readonly #connections = new Map<LinkConnection, { readonly address: string; readonly counters: LinkCounters }>();
+  readonly #guests = new Map<LinkConnection, Guest>();
 
   constructor(
     private readonly options: LinkServerOptions,
@@ -115,50 +85,63 @@ class Room {
     private readonly log: (line: string) => void,
   ) {}
 
-  enter(ws: WebSocket, address: string): void {
-    const counters = newCounters();
+  enter(ws: WebSocket, address: string, path: string): void {
+    const guest: Guest = { address, counters: newCounters(), network: this.parts.networkAt(path), wire: null };
     const { name, large = true } = this.options;
-    let wire: Wire | null = null;
+    const network = typeof guest.network === "string" ? "" : guest.network.id;
+    const where = typeof guest.network === "string" ? "" : `${guest.network.name}: `;
     const connection = new LinkConnection(linkSocket(ws), {
       timer: this.parts.timer,
-      counters,
+      counters: guest.counters,
       role: "server",
-      hello: { name, id: "", large, token: null },
-      refuse: (peer) => this.#refuse(peer),
+      hello: { name, id: "", network, large, token: null },
+      refuse: (peer) => this.#refuse(peer, guest),
       ready: (peer, ready) => {
         this.#replace(peer, ready);
-        this.log(`${peer.name} (${address}) is connected`);
-        wire = this.parts.plug(ready);
-        return wire;
+        this.log(`${where}${peer.name} (${address}) is connected`);
+        // One without a network was refused.
+        guest.wire = (guest.network as LinkNetwork).plug(ready);
+        return guest.wire;
       },
       over: (reason) => {
-        this.#connections.delete(connection);
-        this.log(`${connection.peer?.name ?? "somebody"} (${address}) is gone: ${reason}`);
-        wire?.unplug();
+        this.#guests.delete(connection);
+        this.log(`${where}${connection.peer?.name ?? "somebody"} (${address}) is gone: ${reason}`);
+        guest.wire?.unplug();
       },
     });
-    this.#connections.set(connection, { address, counters });
+    this.#guests.set(connection, guest);
     listenTo(ws, connection);
   }
 
   peers(): LinkPeer[] {
-    return [...this.#connections]
-      .filter(([{ peer }]) => peer !== null)
-      .map(([{ peer }, { address, counters }]) => ({ name: peer!.name, address, counters: { ...counters } }));
+    return [...this.#guests].flatMap(([{ peer }, { address, counters, wire }]) =>
+      peer === null || wire === null
+        ? []
+        : [{ name: peer.name, address, port: wire.name, network: peer.network, counters: { ...counters } }],
+    );
   }
 
   close(): void {
-    for (const connection of this.#connections.keys()) connection.end(CloseCode.DONE, "the other side has ended");
+    for (const connection of this.#guests.keys()) connection.end(CloseCode.DONE, "the other side has ended");
   }
 
-  #refuse({ token }: Hello): string | null {
-    const wanted = this.options.token;
-    return wanted === undefined || (token !== null && same(token, wanted)) ? null : "the token is not the right one";
+  #refuse(peer: Hello, { network }: Guest): string | null {
+    const { token } = this.options;
+    if (token !== undefined && (peer.token === null || !isSame(peer.token, token)))
+      return "the token is not the right one";
+    if (typeof network === "string") return network;
+    if (peer.network === network.id) return "a network cannot join itself";
+    const others = [...this.#guests].filter(([other, { wire }]) => wire !== null && other.peer?.id !== peer.id);
+    const isThere = others.some(
+      ([other, guest]) => other.peer?.network === peer.network && (guest.network as LinkNetwork).id === network.id,
+    );
+    if (isThere) return "these two networks are joined already";
+    return network.refuse(peer);
   }
 
   /** Somebody who comes back is there once, even if we have not noticed yet that they were gone. */
   #replace({ id }: Hello, by: LinkConnection): void {
-    for (const connection of this.#connections.keys())
+    for (const connection of this.#guests.keys())
       if (connection !== by && connection.peer?.id === id) connection.end(CloseCode.DONE, "it has connected anew");
   }
 }

@@ -15,6 +15,8 @@ export interface LinkOptions {
   readonly name: string;
   /** "ws://host:port/" or "wss://...". */
   readonly url: string;
+  /** What we lead to, as in hellos. */
+  readonly network: string;
   readonly token?: string;
   /** Takes no large segments when false. */
   readonly large?: boolean;
@@ -29,6 +31,8 @@ export interface LinkParts {
   readonly random: Random;
   readonly plug: (station: Station) => LinkWire;
   readonly open: OpenLinkSocket;
+  /** A sentence that says why the other side is not wanted, or null. */
+  readonly refuse?: (peer: Hello) => string | null;
   /** The status has changed. */
   readonly changed?: () => void;
 }
@@ -37,6 +41,8 @@ export interface LinkStatus {
   readonly state: "connecting" | "up" | "waiting" | "closed";
   /** The other side's name for itself, while it is there. */
   readonly peer: string | null;
+  /** What it leads to, as in its hello, while it is there. */
+  readonly network: string | null;
   /** Why it was last disconnected, or could not be reached. */
   readonly error: string | null;
   /** How often it has come up. */
@@ -67,20 +73,27 @@ export class LinkStation implements Station {
     private readonly options: LinkOptions,
     private readonly parts: LinkParts,
   ) {
-    const { name, url, large = true, token = null } = options;
+    const { name, url, network, large = true, token = null } = options;
     if (!/^wss?:\/\/[^/]/.test(url) || !URL.canParse(url))
       throw new RangeError(`${url} is not the address of a WebSocket`);
     this.name = `link-${new URL(url).host}`;
     const words = Array.from({ length: 4 }, () => parts.random.u32().toString(16).padStart(8, "0"));
-    this.#hello = { name, id: words.join(""), large, token };
+    this.#hello = { name, id: words.join(""), network, large, token };
     this.#wire = parts.plug(this);
     this.#wire.setUp?.(false);
     this.#connect();
   }
 
   status(): LinkStatus {
-    const peer = this.#state === "up" ? (this.#connection?.peer?.name ?? null) : null;
-    return { state: this.#state, peer, error: this.#error, connects: this.#connects, counters: { ...this.#counters } };
+    const peer = this.#state === "up" ? (this.#connection?.peer ?? null) : null;
+    return {
+      state: this.#state,
+      peer: peer?.name ?? null,
+      network: peer?.network ?? null,
+      error: this.#error,
+      connects: this.#connects,
+      counters: { ...this.#counters },
+    };
   }
 
   close(): void {
@@ -128,11 +141,16 @@ export class LinkStation implements Station {
       counters: this.#counters,
       role: "client",
       hello: this.#hello,
-      refuse: () => null,
+      refuse: (peer) => this.#refuse(peer),
       ready: () => this.#up(),
       over: (reason) => this.#down(reason),
     });
     this.#connection = connection;
+  }
+
+  #refuse(peer: Hello): string | null {
+    if (peer.network === this.options.network) return "a network cannot join itself";
+    return this.parts.refuse?.(peer) ?? null;
   }
 
   #up(): Wire {

@@ -1,8 +1,8 @@
 /**
  * What two ends of a link say to each other, in messages of a WebSocket.
  *
- * Each first sends a text, its hello: JSON with the protocol, its version, a name for people, who it is, and whether it
- * takes large segments; the client's has the token. Then binary messages: any number of frames, also none, which says
+ * Each first sends a text, its hello: JSON with the protocol, its version, a name for people, who it is, which network it
+ * leads to, and whether it takes large segments; the client's has the token. Then binary messages: any number of frames, also none, which says
  * that one is still there. Of a frame:
  *
  *     0        4          6         7        8
@@ -19,19 +19,23 @@ export const VERSION = 1;
 const MOST_HELLO = 4096;
 const MOST_NAME = 64;
 const MOST_ID = 64;
+/** Of anything else that they say. */
+const MOST_TEXT = 200;
 
 export interface Hello {
   /** For people. */
   readonly name: string;
   /** Who it is, to know it again when it comes back. */
   readonly id: string;
+  /** What it leads to: two links between the same two networks would be a loop. */
+  readonly network: string;
   /** Takes large segments whole. */
   readonly large: boolean;
   readonly token: string | null;
 }
 
-export function writeHello({ name, id, large, token }: Hello): string {
-  const fields = { protocol: PROTOCOL, version: VERSION, name: name.slice(0, MOST_NAME), id, large };
+export function writeHello({ name, id, network, large, token }: Hello): string {
+  const fields = { protocol: PROTOCOL, version: VERSION, name: name.slice(0, MOST_NAME), id, network, large };
   return JSON.stringify(token === null ? fields : { ...fields, token });
 }
 
@@ -40,14 +44,17 @@ export function readHello(text: string): Result<Hello> {
   const fields = parseObject(text);
   if (fields === null || fields.protocol !== PROTOCOL) return err("garbage", `it does not speak ${PROTOCOL}`);
   if (fields.version !== VERSION) return err("version", `it speaks another version than ${VERSION}`);
-  const { name, id, large, token = null } = fields;
-  if (typeof name !== "string" || typeof id !== "string" || id.length > MOST_ID || typeof large !== "boolean")
+  const { name, id, network, large, token = null } = fields;
+  if (typeof name !== "string" || !isId(id) || !isId(network) || typeof large !== "boolean")
     return err("garbage", "its hello lacks something");
   if (token !== null && typeof token !== "string") return err("garbage", "its hello lacks something");
-  // Printable, since it gets into lists and logs.
-  const printable = name.slice(0, MOST_NAME).replace(/[^\p{L}\p{N}\p{P}\p{S} ]/gu, "?");
-  return ok({ name: printable, id, large, token });
+  return ok({ name: printable(name.slice(0, MOST_NAME)), id, network, large, token });
 }
+
+/** What others say, for lists and logs. */
+export const printable = (text: string): string => text.slice(0, MOST_TEXT).replace(/[^\p{L}\p{N}\p{P}\p{S} ]/gu, "?");
+
+const isId = (value: unknown): value is string => typeof value === "string" && value.length <= MOST_ID;
 
 function parseObject(text: string): Record<string, unknown> | null {
   try {

@@ -28,7 +28,8 @@ export const UNREACHABLE = "it cannot be reached";
 /** A WebSocket of the browser. It cannot be paused: what comes meanwhile is kept as far as there is room. */
 export const openWebSocket: OpenLinkSocket = (url, events) => {
   const socket = new WebSocket(url);
-  let reasonIfNone = UNREACHABLE;
+  // Why it does not open, a page is not told.
+  let reasonIfNone = `${UNREACHABLE}, or it does not take this page`;
   socket.binaryType = "arraybuffer";
   socket.onopen = () => {
     reasonIfNone = "the connection broke";

@@ -5,11 +5,12 @@ import { Packet } from "../packet.js";
 import { ICMP_BYTES, Icmp } from "./codec/icmp.js";
 import { Ipv4Header, writeIpv4 } from "./codec/ipv4.js";
 import { IPV4_BYTES } from "./codec/numbers.js";
-import { type Core, sendError, unreachable } from "./core.js";
+import { type Core, unreachable } from "./core.js";
 import { echoReply } from "./echo.js";
 import type { Guest, GuestAddress } from "./guests.js";
-import { ANY, isGuestAddress, isInside, isOutside, isRouter, sameAddress } from "./network.js";
-import { isChecksumGood, isGroup, udpInput } from "./udp-input.js";
+import { isChecksumGood, isGroup, sendErrorAbout, senderOf, tcpInput } from "./ip-input.js";
+import { isInside, isOutside, isRouter } from "./network.js";
+import { udpInput } from "./udp-input.js";
 
 export class Ipv4Input {
   readonly #ip = new Ipv4Header();
@@ -24,24 +25,13 @@ export class Ipv4Input {
       this.core.counters.malformed++;
       return;
     }
-    const sender = this.#sender(guest);
+    const sender = senderOf(this.core, guest, ip, IpProtocol.UDP);
     if (sender === undefined) {
       this.core.counters.spoofed++;
       return;
     }
     if (!ip.isFragment) this.#deliver(packet, guest, sender);
     else if (sender !== null) this.#fragment(packet, guest, sender);
-  }
-
-  /** Null for one that has no address yet, undefined for one that may not use the one that it uses. */
-  #sender(guest: Guest): GuestAddress | null | undefined {
-    const { source } = this.#ip;
-    if (sameAddress(source, ANY)) return this.#ip.protocol === IpProtocol.UDP ? null : undefined;
-    if (!isGuestAddress(source)) return undefined;
-    const sender = this.core.guests.learn(guest, source);
-    if (sender === null) return undefined;
-    this.core.neighbours.heard(sender.bytes, guest.mac);
-    return sender;
   }
 
   #fragment(packet: Packet, guest: Guest, sender: GuestAddress): void {
@@ -69,17 +59,17 @@ export class Ipv4Input {
     // Guests reach each other through the switch.
     if (isInside(destination) && !isRouter(destination)) return;
     if (ip.timeToLive <= 1 && isOutside(destination)) {
-      this.#error(packet, sender, "expired");
+      sendErrorAbout(this.core, packet, ip, sender, "expired");
       return;
     }
     const isTooBig = ip.dontFragment && packet.gsoSize === 0 && ip.end - ip.at > this.core.output.mtu;
     if (isTooBig) {
-      this.#error(packet, sender, "too-big", this.core.output.mtu);
+      sendErrorAbout(this.core, packet, ip, sender, "too-big", this.core.output.mtu);
       return;
     }
     switch (protocol) {
       case IpProtocol.TCP:
-        this.#tcp(packet);
+        tcpInput(this.core, packet, ip);
         return;
       case IpProtocol.UDP:
         udpInput(this.core, packet, ip, guest, sender);
@@ -88,19 +78,9 @@ export class Ipv4Input {
         this.#icmp(packet, sender);
         return;
       default:
-        this.#error(packet, sender, "protocol");
+        sendErrorAbout(this.core, packet, ip, sender, "protocol");
         return;
     }
-  }
-
-  #tcp(packet: Packet): void {
-    const { core } = this;
-    const ip = this.#ip;
-    if (!isChecksumGood(packet, ip, IpProtocol.TCP)) {
-      core.counters.badChecksum++;
-      return;
-    }
-    core.tcp.input(ip.source, ip.destination, packet, ip.payload, ip.end);
   }
 
   #icmp(packet: Packet, sender: GuestAddress): void {
@@ -111,7 +91,7 @@ export class Ipv4Input {
       core.counters.malformed++;
       return;
     }
-    if (!isChecksumGood(packet, ip, IpProtocol.ICMP)) {
+    if (!isChecksumGood(packet, ip)) {
       core.counters.badChecksum++;
       return;
     }
@@ -123,11 +103,6 @@ export class Ipv4Input {
       core.output.icmp(route, echoReply(message, 4));
     } else if (isOutside(ip.destination)) {
       core.echo.ask(sender, ip.destination.slice(), message, frame.slice(ip.at, ip.end));
-    } else this.#error(packet, sender, "host");
-  }
-
-  #error(packet: Packet, sender: GuestAddress, reason: "expired" | "too-big" | "protocol" | "host", detail = 0): void {
-    const frame = this.core.scratch.copy(packet);
-    sendError(this.core, sender, reason, frame.subarray(this.#ip.at, this.#ip.end), detail);
+    } else sendErrorAbout(core, packet, ip, sender, "host");
   }
 }

@@ -2,15 +2,16 @@
 
 import { ETHERNET_BYTES, IpProtocol } from "../offload/index.js";
 import { Packet } from "../packet.js";
-import { ICMP_BYTES, Icmpv6, type Reason } from "./codec/icmp.js";
+import { ICMP_BYTES, Icmpv6 } from "./codec/icmp.js";
 import { Ipv6Header, writeIpv6 } from "./codec/ipv6.js";
 import { IPV6_BYTES } from "./codec/numbers.js";
-import { type Core, sendError, unreachable } from "./core.js";
+import { type Core, unreachable } from "./core.js";
 import { echoReply } from "./echo.js";
 import type { Guest, GuestAddress } from "./guests.js";
+import { isChecksumGood, isGroup, sendErrorAbout, senderOf, tcpInput } from "./ip-input.js";
 import type { NdpInput } from "./ndp-input.js";
-import { ANY6, isGuestAddress, isInside, isLinkLocal6, isOutside, isRouter, sameAddress } from "./network.js";
-import { isChecksumGood, isGroup, udpInput } from "./udp-input.js";
+import { isInside, isLinkLocal6, isOutside, isRouter } from "./network.js";
+import { udpInput } from "./udp-input.js";
 
 /** Where the next header is named. */
 const NEXT_HEADER_AT = 6;
@@ -31,24 +32,13 @@ export class Ipv6Input {
       this.core.counters.malformed++;
       return;
     }
-    const sender = this.#sender(guest);
+    const sender = senderOf(this.core, guest, ip, IpProtocol.ICMPV6);
     if (sender === undefined) {
       this.core.counters.spoofed++;
       return;
     }
     if (!ip.isFragment) this.#deliver(packet, guest, sender);
     else if (sender !== null) this.#fragment(packet, guest, sender);
-  }
-
-  /** Null for one that has no address yet, undefined for one that may not use the one that it uses. */
-  #sender(guest: Guest): GuestAddress | null | undefined {
-    const { source } = this.#ip;
-    if (sameAddress(source, ANY6)) return this.#ip.protocol === IpProtocol.ICMPV6 ? null : undefined;
-    if (!isGuestAddress(source)) return undefined;
-    const sender = this.core.guests.learn(guest, source);
-    if (sender === null) return undefined;
-    this.core.neighbours.heard(sender.bytes, guest.mac);
-    return sender;
   }
 
   #fragment(packet: Packet, guest: Guest, sender: GuestAddress): void {
@@ -82,16 +72,16 @@ export class Ipv6Input {
     // Guests reach each other through the switch.
     if ((isInside(destination) || isLinkLocal6(destination)) && !isRouter(destination)) return;
     if (ip.hopLimit <= 1 && isOutside(destination)) {
-      this.#error(packet, sender, "expired");
+      sendErrorAbout(this.core, packet, ip, sender, "expired");
       return;
     }
     if (this.#isTooBig(packet)) {
-      this.#error(packet, sender, "too-big", this.core.output.mtu);
+      sendErrorAbout(this.core, packet, ip, sender, "too-big", this.core.output.mtu);
       return;
     }
     switch (protocol) {
       case IpProtocol.TCP:
-        this.#tcp(packet);
+        tcpInput(this.core, packet, ip);
         return;
       case IpProtocol.UDP:
         udpInput(this.core, packet, ip, guest, sender);
@@ -99,7 +89,7 @@ export class Ipv6Input {
       case IpProtocol.NONE:
         return;
       default:
-        this.#error(packet, sender, "protocol", NEXT_HEADER_AT);
+        sendErrorAbout(this.core, packet, ip, sender, "protocol", NEXT_HEADER_AT);
         return;
     }
   }
@@ -110,16 +100,6 @@ export class Ipv6Input {
     return packet !== this.#whole && packet.gsoSize === 0 && this.#ip.end - this.#ip.at > most;
   }
 
-  #tcp(packet: Packet): void {
-    const { core } = this;
-    const ip = this.#ip;
-    if (!isChecksumGood(packet, ip, IpProtocol.TCP)) {
-      core.counters.badChecksum++;
-      return;
-    }
-    core.tcp.input(ip.source, ip.destination, packet, ip.payload, ip.end);
-  }
-
   #icmp(packet: Packet, guest: Guest, sender: GuestAddress | null): void {
     const { core } = this;
     const ip = this.#ip;
@@ -128,7 +108,7 @@ export class Ipv6Input {
       core.counters.malformed++;
       return;
     }
-    if (!isChecksumGood(packet, ip, IpProtocol.ICMPV6)) {
+    if (!isChecksumGood(packet, ip)) {
       core.counters.badChecksum++;
       return;
     }
@@ -150,14 +130,9 @@ export class Ipv6Input {
       const route = { mac: sender.guest.mac, source: ip.destination, destination: sender.bytes };
       core.output.icmp(route, echoReply(message, 16));
     } else if (isInside(ip.destination) || isLinkLocal6(ip.destination)) return;
-    else if (ip.hopLimit <= 1) this.#error(packet, sender, "expired");
-    else if (this.#isTooBig(packet)) this.#error(packet, sender, "too-big", core.output.mtu);
-    else if (!isOutside(ip.destination) || isLinkLocal6(sender.bytes)) this.#error(packet, sender, "host");
+    else if (ip.hopLimit <= 1) sendErrorAbout(core, packet, ip, sender, "expired");
+    else if (this.#isTooBig(packet)) sendErrorAbout(core, packet, ip, sender, "too-big", core.output.mtu);
+    else if (!isOutside(ip.destination) || isLinkLocal6(sender.bytes)) sendErrorAbout(core, packet, ip, sender, "host");
     else core.echo.ask(sender, ip.destination.slice(), message, frame.slice(ip.at, ip.end));
-  }
-
-  #error(packet: Packet, sender: GuestAddress, reason: Reason, detail = 0): void {
-    const frame = this.core.scratch.copy(packet);
-    sendError(this.core, sender, reason, frame.subarray(this.#ip.at, this.#ip.end), detail);
   }
 }

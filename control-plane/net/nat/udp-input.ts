@@ -1,16 +1,15 @@
 /** Datagrams of guests: to the servers of the network, to the host, to the world. [RFC 768] */
 
 import { parseIp } from "../addresses.js";
-import { ETHERNET_BYTES, IpProtocol } from "../offload/index.js";
+import { ETHERNET_BYTES } from "../offload/index.js";
 import type { Packet } from "../packet.js";
-import { fold } from "../sum.js";
-import { sumPseudoHeader } from "./codec/checksum.js";
 import { DHCP_CLIENT_PORT, DHCP_SERVER_PORT } from "./codec/dhcp.js";
 import { DHCPV6_CLIENT_PORT, DHCPV6_SERVER_PORT, informationReply, readInformationRequest } from "./codec/dhcpv6.js";
 import { DNS_PORT } from "./codec/dns.js";
 import { UDP_BYTES, u16 } from "./codec/numbers.js";
 import { type Core, sendError } from "./core.js";
 import type { Guest, GuestAddress } from "./guests.js";
+import { type IpPacket, isChecksumGood, isGroup } from "./ip-input.js";
 import {
   ALL_DHCP,
   ANY,
@@ -32,23 +31,8 @@ import {
 const LOOPBACK = parseIp("127.0.0.1")!;
 const LOOPBACK6 = parseIp("::1")!;
 
-/** A datagram within a frame: its addresses, where the transport header begins, where the packet ends. */
-export interface Upper {
-  readonly source: Uint8Array;
-  readonly destination: Uint8Array;
-  readonly payload: number;
-  readonly end: number;
-}
-
-/** Whether the checksum in the transport header is right, or vouched for. */
-export function isChecksumGood(packet: Packet, ip: Upper, protocol: number, length = ip.end - ip.payload): boolean {
-  if (packet.partialChecksum || packet.dataValidated) return true;
-  const pseudo = protocol === IpProtocol.ICMP ? 0 : sumPseudoHeader(ip.source, ip.destination, protocol, length);
-  return fold(pseudo + packet.sum(ip.payload, ip.payload + length)) === 0xffff;
-}
-
 /** Takes a datagram. `sender` is null while the guest has no address yet. */
-export function udpInput(core: Core, packet: Packet, ip: Upper, guest: Guest, sender: GuestAddress | null): void {
+export function udpInput(core: Core, packet: Packet, ip: IpPacket, guest: Guest, sender: GuestAddress | null): void {
   const frame = core.scratch.copy(packet);
   const at = ip.payload;
   const length = at + UDP_BYTES <= ip.end ? u16(frame, at + 4) : 0;
@@ -58,7 +42,7 @@ export function udpInput(core: Core, packet: Packet, ip: Upper, guest: Guest, se
   }
   // IPv4 may do without: [RFC 768]; IPv6 not: [RFC 8200] 8.1.
   const isUnchecked = u16(frame, at + 6) === 0 && !packet.partialChecksum;
-  if (isUnchecked ? ip.source.length !== 4 : !isChecksumGood(packet, ip, IpProtocol.UDP, length)) {
+  if (isUnchecked ? ip.source.length !== 4 : !isChecksumGood(packet, ip, length)) {
     core.counters.badChecksum++;
     return;
   }
@@ -74,7 +58,7 @@ export function udpInput(core: Core, packet: Packet, ip: Upper, guest: Guest, se
 function route(
   core: Core,
   sender: GuestAddress,
-  ip: Upper,
+  ip: IpPacket,
   sourcePort: number,
   port: number,
   bytes: Uint8Array,
@@ -98,9 +82,6 @@ function route(
     if (!core.flows.send(sender, sourcePort, destination, port, bytes)) sendError(core, sender, "denied", whole);
   } else if (!isGroup(destination)) sendError(core, sender, "host", whole);
 }
-
-export const isGroup = (a: Uint8Array): boolean =>
-  a.length === 4 ? a[0]! >= 224 || sameAddress(a, BROADCAST) : a[0] === 0xff;
 
 const isForDhcp = (a: Uint8Array): boolean =>
   sameAddress(a, LIMITED_BROADCAST) || sameAddress(a, BROADCAST) || sameAddress(a, GATEWAY);

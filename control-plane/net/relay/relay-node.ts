@@ -1,8 +1,7 @@
 /** A relay in Node: an HTTP server whose WebSockets speak Wisp, each with its own streams to the world outside. */
-import { timingSafeEqual } from "node:crypto";
 import { createServer, type IncomingMessage } from "node:http";
-import type { AddressInfo } from "node:net";
 import { type WebSocket, WebSocketServer } from "ws";
+import { addressOf, isListed, isSame, listen, stopListening, turnAway } from "../listener-node.js";
 import type { Outside } from "../outside/index.js";
 import type { MessageSocket } from "./message-socket.js";
 import { WISP_LIMITS, type WispLimits, WispServer } from "./wisp-server.js";
@@ -52,48 +51,27 @@ export async function serveRelay(options: RelayOptions, outside: () => Outside):
       return;
     }
     log(`refused ${request.socket.remoteAddress ?? "a client"}: ${status}`);
-    socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`);
+    turnAway(socket, status);
   });
-  await new Promise<void>((resolve, reject) => {
-    http.once("error", (error: NodeJS.ErrnoException) => reject(new Error(whyNotListening(error, host, port))));
-    http.listen(port, host, resolve);
-  });
-  const taken = (http.address() as AddressInfo).port;
-  const name = host.includes(":") ? `[${host}]` : host;
+  const taken = await listen(http, host, port);
   return {
     port: taken,
-    url: `ws://${name}:${taken}/${token === undefined ? "" : `${token}/`}`,
+    url: `${addressOf(host, taken)}${token === undefined ? "" : `${token}/`}`,
     clients: () => sockets.clients.size,
     close: async () => {
       for (const client of sockets.clients) client.terminate();
-      await new Promise((resolve) => http.close(resolve));
+      await stopListening(http);
     },
   };
-}
-
-function whyNotListening(error: NodeJS.ErrnoException, host: string, port: number): string {
-  if (error.code === "EADDRINUSE") return `port ${port} of ${host} is taken: choose another with --port`;
-  if (error.code === "EACCES") return `port ${port} wants privileges: choose one from 1024 up with --port`;
-  return `cannot listen at ${host}, port ${port}: ${error.message}`;
 }
 
 /** The HTTP status with which a client is turned away, or null. */
 function refusal(request: IncomingMessage, { token, origins }: RelayOptions, isFull: boolean): string | null {
   if (isFull) return "503 Service Unavailable";
   const { origin } = request.headers;
-  if (origin !== undefined && !mayUse(origin, origins)) return "403 Forbidden";
-  if (token !== undefined && !same(request.url ?? "", `/${token}/`)) return "401 Unauthorized";
+  if (origin !== undefined && !isListed(origin, origins)) return "403 Forbidden";
+  if (token !== undefined && !isSame(request.url ?? "", `/${token}/`)) return "401 Unauthorized";
   return null;
-}
-
-function mayUse(origin: string, origins: readonly string[] | undefined): boolean {
-  if (origins !== undefined) return origins.includes("*") || origins.includes(origin);
-  return /^https?:\/\/(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/.test(origin);
-}
-
-function same(a: string, b: string): boolean {
-  const [x, y] = [Buffer.from(a), Buffer.from(b)];
-  return x.length === y.length && timingSafeEqual(x, y);
 }
 
 function serve(ws: WebSocket, outside: Outside, limits: WispLimits): void {

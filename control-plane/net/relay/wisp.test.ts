@@ -9,44 +9,13 @@ import type {
   OutsideStream,
   StreamEvents,
 } from "../outside/index.js";
+import { FarStream } from "../outside/testing/far-stream.js";
 import type { MessageListener, MessageSocket } from "./message-socket.js";
 import { closePacket, connectPacket, continuePacket, dataPacket, infoPacket, readPacket, StreamType } from "./wisp.js";
 import { WispClient } from "./wisp-client.js";
 import { WISP_LIMITS, WispServer } from "./wisp-server.js";
 
 const bytes = (...values: number[]) => Uint8Array.from(values);
-
-/** A stream of the world outside, as the relay's server holds it. */
-class FarStream implements OutsideStream {
-  readonly got: number[] = [];
-  full = false;
-  reads = true;
-  isEnded = false;
-  isAborted = false;
-
-  constructor(
-    readonly address: string,
-    readonly port: number,
-    readonly events: StreamEvents,
-  ) {}
-
-  write(data: Uint8Array): boolean {
-    this.got.push(...data);
-    return !this.full;
-  }
-  end(): void {
-    this.isEnded = true;
-  }
-  abort(): void {
-    this.isAborted = true;
-  }
-  pauseReading(): void {
-    this.reads = false;
-  }
-  resumeReading(): void {
-    this.reads = true;
-  }
-}
 
 class World implements Outside {
   readonly limits = null;

@@ -23,17 +23,6 @@ struct event {
   long long result, result2;
 };
 
-static long call5(long number, long a, long b, long c, long d, long e) {
-  long answer;
-  register long r10 __asm__("r10") = d;
-  register long r8 __asm__("r8") = e;
-  __asm__ volatile("syscall"
-                   : "=a"(answer)
-                   : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8)
-                   : "rcx", "r11", "memory");
-  return answer;
-}
-
 int program(int argc, char **argv) {
   if (argc != 4) return 1;
   u16 opcode = same(argv[1], "write") ? PWRITE : PREAD;

@@ -15,17 +15,6 @@ struct address {
   u8 zero[8];
 };
 
-static long call5(long number, long a, long b, long c, long d, long e) {
-  long answer;
-  register long r10 __asm__("r10") = d;
-  register long r8 __asm__("r8") = e;
-  __asm__ volatile("syscall"
-                   : "=a"(answer)
-                   : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8)
-                   : "rcx", "r11", "memory");
-  return answer;
-}
-
 static struct address parse(const char *host, const char *port) {
   struct address a = {.family = AF_INET};
   u32 p = number(port);

@@ -45,6 +45,19 @@ static inline long call4(long number, long a, long b, long c, long d) {
 
 static inline long call3(long number, long a, long b, long c) { return call4(number, a, b, c, 0); }
 
+#ifdef __x86_64__
+MAY_BE_UNUSED static long call5(long number, long a, long b, long c, long d, long e) {
+  long answer;
+  register long r10 __asm__("r10") = d;
+  register long r8 __asm__("r8") = e;
+  __asm__ volatile("syscall"
+                   : "=a"(answer)
+                   : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8)
+                   : "rcx", "r11", "memory");
+  return answer;
+}
+#endif
+
 MAY_BE_UNUSED static void quit(int status) {
   for (;;) call3(SYS_EXIT_GROUP, status, 0, 0);
 }

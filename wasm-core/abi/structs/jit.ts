@@ -76,6 +76,24 @@ export const RegionExit = constants(
   "i32",
 );
 
+/** A region's ccOp has a PutOff and a size above this many values where flags are put off. */
+export const PUT_OFF_BELOW = 256;
+
+export const PutOff = constants(
+  "PutOff",
+  "Instructions whose flags a region puts off, and keeps their result; the size comes below.",
+  {
+    INC: 4,
+    DEC: 8,
+    ROL: 12,
+    ROR: 16,
+    /** BSF and BSR: their source */
+    SCAN: 20,
+    /** TZCNT and LZCNT */
+    COUNT: 24,
+  },
+);
+
 export const X87Op = constants("X87Op", "What regionX87 computes, and below that how its second operand comes.", {
   /** a register: significand, and sign and exponent */
   REGISTER: 0,

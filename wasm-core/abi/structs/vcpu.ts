@@ -16,7 +16,7 @@ export const Vcpu = struct("Vcpu", "One virtual processor.", {
   ccSrc: u64("Lazy flags: second operand, or what ccOp says"),
   ccDst: u64("Lazy flags: result"),
   ctx: u64("TLB context, the low 12 bits of a tag: bit 0 user access, bits 11:1 the address-space number"),
-  tlb: u32("Address of this vCPU's TLB"),
+  tlb: u32("Address of the TLB that accesses compare with: supervisor, user, or the one that is always empty"),
   jumpCache: u32("Address of this vCPU's RIP-to-block cache"),
   curBlock: u32("Block that runs now, 0 between blocks"),
   modeKey: u32("Decoding mode, a ModeKey: part of the key of a decoded block"),
@@ -137,7 +137,7 @@ export const Vcpu = struct("Vcpu", "One virtual processor.", {
   bounceHost2: u32("Machine address of its second part"),
   bounceSplit: u32("Bytes in the first part"),
   bounceGpa: u64("Guest-physical address of a bounced device access"),
-  tlbBase: u32("Address of the supervisor TLB, the user TLB follows it; `tlb` is one of them"),
+  tlbBase: u32("Address of the supervisor TLB, the user TLB follows it"),
   inHypervisor: u32(
     "1 while the vCPU is in a hypercall: it runs no guest instruction and looks at its events before the next",
   ),

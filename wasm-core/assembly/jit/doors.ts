@@ -2,8 +2,8 @@
  * What compiled regions call besides handlers. Every door may answer "the interpreter must do this instruction": a
  * region then stores its registers and leaves, with nothing of the instruction done.
  */
-import { ModeKey, RegionExit, Status, Vcpu } from "../gen/layout";
-import { condition, materialize } from "../cpu/flags";
+import { CcOp, ModeKey, PUT_OFF_BELOW, PutOff, RegionExit, Status, Vcpu } from "../gen/layout";
+import { cf, condition, Flag, materialize, setSome } from "../cpu/flags";
 import { tagOf } from "../mmu/access";
 import { plainAccess, translateCode } from "../mmu/slow";
 import { tlbSlot } from "../mmu/tlb";
@@ -51,6 +51,34 @@ export function regionCondition(cpu: Vcpu, cc: u32): u32 {
 export function regionFlags(cpu: Vcpu): u32 {
   materialize(cpu);
   return cpu.eflags;
+}
+
+/**
+ * Sets the flags that a region put off, of a result `value`; `code` is a PutOff and log2 of the operand's bytes. What
+ * the vCPU holds of flags is from before that instruction.
+ */
+export function regionPutOff(cpu: Vcpu, value: u64, code: u32): u32 {
+  const size = code & 3;
+  cpu.ccOp &= PUT_OFF_BELOW - 1;
+  const kind = code & ~3;
+  if (kind == PutOff.INC || kind == PutOff.DEC) {
+    cpu.ccSrc = cf(cpu) ? 1 : 0;
+    cpu.ccDst = value;
+    cpu.ccOp = ((kind == PutOff.INC ? CcOp.INC : CcOp.DEC) << 2) | size;
+    return 0;
+  }
+  if (kind == PutOff.SCAN) setSome(cpu, Flag.ZF, value == 0 ? Flag.ZF : 0);
+  else if (kind == PutOff.COUNT) {
+    setSome(cpu, Flag.ZF | Flag.CF, (value == 0 ? Flag.ZF : 0) | (value == (<u64>8) << size ? Flag.CF : 0));
+  } else {
+    const top = ((<u64>8) << size) - 1;
+    const high = (<u32>(value >> top)) & 1;
+    const low = (<u32>value) & 1;
+    const left = kind == PutOff.ROL;
+    const other = left ? low : (<u32>(value >> (top - 1))) & 1;
+    setSome(cpu, Flag.CF | Flag.OF, ((left ? low : high) != 0 ? Flag.CF : 0) | (high != other ? Flag.OF : 0));
+  }
+  return 0;
 }
 
 /**

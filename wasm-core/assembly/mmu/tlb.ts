@@ -314,7 +314,6 @@ export function tlbProtectEverywhere(cpu: Vcpu, host: u32, shared: bool): void {
 
 /** The table's state at reset. */
 export function tlbReset(cpu: Vcpu): void {
-  if (cpu.tlbBase == 0) cpu.tlbBase = cpu.tlb;
   cpu.tlbNextAsid = 0;
   freshGlobalKey(cpu);
   useAsid(cpu, freshAsid(cpu));

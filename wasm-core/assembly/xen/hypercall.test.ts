@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { Domain, DomainStat } from "../../abi/structs/domain.js";
 import { LogRecord, LOG_BYTES, Machine, MACHINE_BASE } from "../../abi/structs/machine.js";
 import { SharedInfo, VcpuInfo, VcpuTime, XenVcpu } from "../../abi/structs/xen.js";
+import { TLB_BYTES } from "../../abi/structs/translation.js";
 import { SegIndex, Vcpu } from "../../abi/structs/vcpu.js";
 import { Guest, LIST, machineWith, STRUCT } from "./testing/guests.js";
 
@@ -452,5 +453,22 @@ describe("hostile guests", () => {
     expect(other.get(0x3000, 8)).toBe(0x0123456789abcdefn);
     expect(core.call.domainDestroy(1)).toBe(0);
     expect(core.u32(other.dom + Domain.off.shutdown)).toBe(0);
+  });
+});
+
+describe("a domain's end", () => {
+  it("gives back the memory that its vCPUs were given, whichever TLB they used last", async () => {
+    const [core] = await machineWith([[1, 64]]);
+    const tlbOf = () => {
+      expect(core.call.domainCreate(7, 1, 64)).toBe(0);
+      const cpu = core.call.vcpuAddress(7, 0);
+      return { cpu, base: core.u32(cpu + Vcpu.off.tlbBase) };
+    };
+    const { cpu, base } = tlbOf();
+    expect(base).toBeGreaterThan(0);
+    // In user mode.
+    core.view().setUint32(cpu + Vcpu.off.tlb, base + TLB_BYTES / 2, true);
+    expect(core.call.domainDestroy(7)).toBe(0);
+    expect(tlbOf().base).toBe(base);
   });
 });

@@ -147,7 +147,7 @@ function createVcpu(dom: Domain, id: u32): bool {
   }
   const cpu = changetype<Vcpu>(block);
   memory.fill(tlb, 0xff, TLB_BYTES);
-  cpu.tlb = <u32>tlb;
+  cpu.tlbBase = <u32>tlb;
   cpu.jumpCache = <u32>jumps;
   cpu.xen = <u32>(block + XEN_AT);
   cpu.lapic = <u32>(block + LAPIC_AT);
@@ -268,7 +268,7 @@ function freeVcpu(cpu: Vcpu): void {
   if (changetype<usize>(cpu) == 0) return;
   const x = xenOf(cpu);
   if (x.infoMfn != 0) framePut(x.infoMfn);
-  heapFreePages(<usize>cpu.tlb, orderOf(TLB_BYTES));
+  heapFreePages(<usize>cpu.tlbBase, orderOf(TLB_BYTES));
   heapFreePages(<usize>cpu.jumpCache, orderOf(JUMP_CACHE_BYTES));
   heapFreePages(changetype<usize>(cpu), VCPU_ORDER);
 }

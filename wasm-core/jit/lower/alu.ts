@@ -90,16 +90,17 @@ const withCarry =
     e.push(r);
   };
 
-/** INC and DEC keep the carry flag: it is computed before the rest changes. */
+/** INC and DEC keep the carry flag: it is computed before the rest changes, unless all of it can be put off. */
 export const step =
   (op: "add" | "sub"): ValueLowering =>
   (e, size, a) => {
-    if (!e.flagsDead) {
+    const what = op === "add" ? "INC" : "DEC";
+    const r = compute(e, op, size, a!, { kind: "constant", value: 1n, size });
+    if (!e.flagsDead && !e.putOff(what, size, r)) {
       pushCarryFlag(e);
       e.code.op("i64.extend_i32_u").set(L.CC_SRC);
+      e.setFlags(what, size, undefined, r);
     }
-    const r = compute(e, op, size, a!, { kind: "constant", value: 1n, size });
-    e.setFlags(op === "add" ? "INC" : "DEC", size, undefined, r);
     e.push(r);
   };
 

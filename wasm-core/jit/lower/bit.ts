@@ -127,7 +127,7 @@ const scan =
     // Kept, because the register may be written before the flags are.
     e.push(a);
     const source = e.temp(size);
-    setSome(e, [["ZF", () => pushIsZero(e, source)]]);
+    if (!e.putOff("SCAN", size, source)) setSome(e, [["ZF", () => pushIsZero(e, source)]]);
     pushIsZero(e, source);
     c.op("i32.eqz").if();
     if (!forward) pushConstant(e, size, size === 64 ? 63 : 31);
@@ -150,10 +150,11 @@ const count =
     if (size === 16 && !trailing) c.i32(0x8000).op("i32.or");
     c.op(sizedOp(size, trailing ? "ctz" : "clz"));
     const r = e.temp(size);
-    setSome(e, [
-      ["ZF", () => pushIsZero(e, r)],
-      ["CF", () => pushIsZero(e, a!)],
-    ]);
+    if (!e.putOff("COUNT", size, r))
+      setSome(e, [
+        ["ZF", () => pushIsZero(e, r)],
+        ["CF", () => pushIsZero(e, a!)],
+      ]);
     e.push(r);
   };
 

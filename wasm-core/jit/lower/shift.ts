@@ -93,12 +93,14 @@ function shiftByRegister(e: Emitter, cc: Cc, shifter: Shifter, size: Size, opera
   if (!e.flagsDead) {
     const before = e.flags;
     c.get(L.K).if();
-    shifter(e, size, operands, () => void c.get(L.K).i32(1).op("i32.sub"));
-    if (size !== 64) c.op("i64.extend_i32_u");
-    c.set(L.CC_SRC);
-    e.push64(r);
-    c.set(L.CC_DST);
-    e.nameFlags(cc, size);
+    e.putOffFlags.sometimes(() => {
+      shifter(e, size, operands, () => void c.get(L.K).i32(1).op("i32.sub"));
+      if (size !== 64) c.op("i64.extend_i32_u");
+      c.set(L.CC_SRC);
+      e.push64(r);
+      c.set(L.CC_DST);
+      e.nameFlags(cc, size);
+    });
     c.end();
     const same = before?.op === cc && before.size === size;
     if (!same) e.flags = undefined;
@@ -189,8 +191,9 @@ const rotate =
     const r = e.temp(size);
     const carry = (): void => pushBitOf(e, r, left ? 0 : top);
     const overflow = (): void => differ(e, r, top, left ? 0 : top - 1);
-    if (constant) setCarryOverflow(e, carry, overflow);
-    else setCarryOverflowIf(e, L.K, carry, overflow);
+    if (constant) {
+      if (!e.putOff(left ? "ROL" : "ROR", size, r)) setCarryOverflow(e, carry, overflow);
+    } else setCarryOverflowIf(e, L.K, carry, overflow);
     e.push(r);
   };
 

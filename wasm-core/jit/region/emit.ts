@@ -8,7 +8,7 @@ import { TlbEntry } from "../../abi/structs/translation.js";
 import { Status, Vcpu } from "../../abi/structs/vcpu.js";
 import { CONDITIONS, pushCondition } from "../conditions.js";
 import { Emitter, Import, type Known, L } from "../emitter.js";
-import { deadFlags } from "../liveness.js";
+import { flagLives } from "../liveness.js";
 import { LOCALS, LOCALS_X87 } from "../locals.js";
 import { LOWERINGS } from "../lower/index.js";
 import type { RegionCode } from "../module.js";
@@ -115,10 +115,10 @@ class RegionWriter {
     const count = node.insns.length;
     this.#mark("node", n);
     e.code.get(L.LEFT).i32(count).op("i32.sub").set(L.LEFT);
-    const dead = deadFlags(node);
+    const lives = flagLives(node);
     node.insns.forEach((insn, k) => {
       this.#mark("instruction", insn.at);
-      e.begin(insn, count - k, dead[k]);
+      e.begin(insn, count - k, lives[k]);
       if (k + 1 < count || node.term.kind === "goto") this.#instruction(node, k + 1 === count);
     });
     this.#terminator(n, node);
@@ -273,7 +273,7 @@ class RegionWriter {
     const c = e.code;
     if (this.#last.length === 0) return;
     this.#storeRegisters();
-    e.storeFlags();
+    e.storeFlags(true);
     this.#account();
     const count = this.#last.length;
     for (let i = 0; i < count; i++) c.block();
@@ -409,7 +409,7 @@ class RegionWriter {
     const { e } = this;
     const c = e.code;
     this.#storeRegisters();
-    e.storeFlags();
+    e.storeFlags(true);
     c.get(L.CPU).get(L.RIP).mem("i64.store", Vcpu.off.rip);
     this.#account();
     c.get(L.STATUS);

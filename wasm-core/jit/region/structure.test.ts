@@ -119,6 +119,7 @@ function runRegion(code: RegionCode, decisions: bigint, budget: number, samePage
     regionCondition: carryOf,
     regionFlags: unexpected,
     regionX87: unexpected,
+    regionPutOff: unexpected,
     regionEnd: unexpected,
   };
   const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: { memory }, core });

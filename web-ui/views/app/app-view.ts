@@ -25,7 +25,7 @@ import { ConsolesView } from "../consoles/index.js";
 import { DisksView } from "../disks/index.js";
 import { DomainsView } from "../domains/index.js";
 import { HypervisorLogView } from "../hypervisor-log/index.js";
-import { NetworksView } from "../networks/index.js";
+import { join, NetworksView } from "../networks/index.js";
 import { NoticesView } from "../notices/index.js";
 import { XenstoreView } from "../xenstore/index.js";
 import { buildEmbedBar, buildHeader } from "./header.js";
@@ -137,7 +137,25 @@ export class AppView extends View {
       });
     }
     this.tellIsolation();
+    await this.joinNetworks();
     if (parameters.autostart) this.bootView.bootDefault();
+  }
+
+  /** A link may say so; whoever follows it is told, as guests can then be reached from elsewhere. */
+  private async joinNetworks(): Promise<void> {
+    for (const wanted of this.parts.parameters.joins) {
+      try {
+        await join(this.context, wanted);
+        this.context.notify({
+          tone: "info",
+          title: `Network ${wanted.network} is shared`,
+          detail: `Guests on it and those at ${wanted.url} can talk to each other.`,
+          nextStep: "“Networks” shows how the link is, and ends it.",
+        });
+      } catch (error) {
+        this.context.fail(error);
+      }
+    }
   }
 
   /** An embedded page says so in its bar. */

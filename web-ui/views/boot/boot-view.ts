@@ -46,7 +46,7 @@ export class BootView extends View {
           "p",
           { class: "lede" },
           "Xenolith is an x86-64 hypervisor in WebAssembly. It boots Debian’s kernel as Debian ships it, on memory and ",
-          "processors that live in this page. Nothing you do in the guest leaves your computer.",
+          `processors that live in this page.${parameters.joins.length > 0 ? "" : " Nothing you do in the guest leaves your computer."}`,
         ),
         h("div", { class: "boot-action" }, this.button, this.chosen),
         this.progressSlot,

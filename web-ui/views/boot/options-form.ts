@@ -13,7 +13,7 @@ import {
   VCPUS_MAX,
   VCPUS_MIN,
 } from "../../state/index.js";
-import { h, setText, uniqueId } from "../common/index.js";
+import { buildTextField, h, setText, uniqueId } from "../common/index.js";
 
 const FLAVOUR_TEXTS: Readonly<Record<KernelFlavour, { title: string; detail: string }>> = {
   cloud: { title: "Cloud kernel", detail: "linux-image-cloud-amd64: Debian’s small kernel for virtual machines" },
@@ -107,16 +107,10 @@ function buildSlider(label: string, options: Store<BootOptions>, slider: Slider)
 }
 
 function buildNetwork(options: Store<BootOptions>): HTMLElement {
-  const id = uniqueId("network");
-  const hintId = uniqueId("hint");
-  const input = h("input", {
-    id,
-    type: "text",
-    spellcheck: "false",
-    autocapitalize: "off",
-    autocomplete: "off",
+  const { element, input } = buildTextField({
+    label: "Network",
+    hint: "nat leads out. Domains that name another network here can talk to each other. Empty is none.",
     placeholder: "none",
-    "aria-describedby": hintId,
     value: options.get().network ?? "",
   });
   input.addEventListener("input", () => {
@@ -126,36 +120,17 @@ function buildNetwork(options: Store<BootOptions>): HTMLElement {
     input.reportValidity();
     if (problem === null) options.patch({ network: name === "" ? null : name });
   });
-  const hint = "nat leads out. Domains that name another network here can talk to each other. Empty is none.";
-  return h(
-    "div",
-    { class: "field" },
-    h("label", { for: id }, "Network"),
-    input,
-    h("p", { id: hintId, class: "hint" }, hint),
-  );
+  return element;
 }
 
 function buildCmdline(options: Store<BootOptions>): HTMLElement {
-  const id = uniqueId("cmdline");
-  const hintId = uniqueId("hint");
-  const input = h("input", {
-    id,
-    type: "text",
+  const { element, input } = buildTextField({
+    label: "Kernel command line",
+    hint: "Replaces the guest’s own. The console is hvc0.",
     class: "mono",
-    spellcheck: "false",
-    autocapitalize: "off",
-    autocomplete: "off",
     placeholder: "the guest’s own",
-    "aria-describedby": hintId,
     value: options.get().cmdline ?? "",
   });
   input.addEventListener("input", () => options.patch({ cmdline: input.value.trim() === "" ? null : input.value }));
-  return h(
-    "div",
-    { class: "field" },
-    h("label", { for: id }, "Kernel command line"),
-    input,
-    h("p", { id: hintId, class: "hint" }, "Replaces the guest’s own. The console is hvc0."),
-  );
+  return element;
 }

@@ -1,5 +1,6 @@
 /** A question with a few answers to fill in, in the browser's own modal dialog. */
 import { h, setText, uniqueId } from "./dom.js";
+import { buildTextField } from "./field.js";
 
 export interface Choice {
   readonly value: string;
@@ -11,8 +12,8 @@ export interface Field {
   readonly label: string;
   readonly hint?: string;
   readonly value?: string;
-  /** With choices a list to pick from, "switch" a box to tick, else a line of text. */
-  readonly kind?: "text" | "switch";
+  /** With choices a list to pick from, "switch" a box to tick, "secret" text that is not shown, else a line of text. */
+  readonly kind?: "text" | "secret" | "switch";
   readonly choices?: readonly Choice[];
 }
 
@@ -80,24 +81,23 @@ export function askForm(form: Form): Promise<Answers | null> {
 }
 
 function buildControl(field: Field): Control {
+  const { kind, choices, ...text } = field;
+  if (kind !== "switch" && choices === undefined) {
+    const { element, input } = buildTextField({ ...text, ...(kind === undefined ? {} : { kind }) });
+    return { element, input, read: () => input.value.trim() };
+  }
   const id = uniqueId("field");
   const hintId = uniqueId("hint");
   const described = field.hint === undefined ? {} : { "aria-describedby": hintId };
   const hint = field.hint === undefined ? [] : [h("p", { id: hintId, class: "hint" }, field.hint)];
-  if (field.kind === "switch") {
+  if (field.choices === undefined) {
     const box = h("input", { id, type: "checkbox", checked: field.value === "on", ...described });
     const line = h("label", { class: "switch" }, box, h("span", {}, field.label));
     return { element: h("div", { class: "field" }, line, ...hint), input: box, read: () => (box.checked ? "on" : "") };
   }
-  const input =
-    field.choices === undefined ? textInput(id, field, described) : list(id, field.choices, field, described);
+  const input = list(id, field.choices, field, described);
   const element = h("div", { class: "field" }, h("label", { for: id }, field.label), input, ...hint);
   return { element, input, read: () => input.value.trim() };
-}
-
-function textInput(id: string, { value = "" }: Field, described: object): HTMLInputElement {
-  const plain = { spellcheck: "false", autocapitalize: "off", autocomplete: "off" };
-  return h("input", { id, type: "text", value, ...plain, ...described });
 }
 
 function list(id: string, choices: readonly Choice[], { value }: Field, described: object): HTMLSelectElement {

@@ -3,6 +3,7 @@ export * from "./ask.js";
 export * from "./confirm.js";
 export * from "./context.js";
 export * from "./dom.js";
+export * from "./field.js";
 export * from "./icons.js";
 export * from "./menu.js";
 export * from "./snapshot.js";

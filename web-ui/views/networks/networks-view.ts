@@ -1,7 +1,8 @@
 /** The networks: a picture of each, who talks to whom and how fast, and what can be done to what is plugged in. */
-import type { NetworkInfo, NetworkPort } from "../../../control-plane/api/index.js";
+import type { DomId, NetworkInfo, NetworkLink, NetworkPort } from "../../../control-plane/api/index.js";
 import { type NetworkSnapshot, NetworkWatch, type PortRates } from "../../state/index.js";
 import { type AppContext, h, setText, View } from "../common/index.js";
+import { askJoin, join, linkTable } from "./links.js";
 import { NetworkPicture } from "./network-picture.js";
 import { Recordings } from "./recordings.js";
 import { flowTable, natTable, portTable } from "./tables.js";
@@ -36,6 +37,11 @@ export class NetworksView extends View {
     { class: "image-empty", hidden: true },
     "No guest has a network interface. A new domain gets one unless you say otherwise; guests that name the same network can talk to each other.",
   );
+  private readonly joinButton = h(
+    "button",
+    { type: "button", class: "button small", onclick: () => void this.join() },
+    "Join a network elsewhere",
+  );
 
   constructor(private readonly context: AppContext) {
     super();
@@ -45,7 +51,11 @@ export class NetworksView extends View {
   }
 
   protected build(): void {
-    this.append(h("div", { class: "panel-head" }, h("h1", { tabindex: -1 }, "Networks")), this.empty, this.list);
+    this.append(
+      h("div", { class: "panel-head" }, h("h1", { tabindex: -1 }, "Networks"), this.joinButton),
+      this.empty,
+      this.list,
+    );
     this.own(this.watch.snapshot.subscribe((snapshot) => this.update(snapshot)));
     this.own(this.context.ui.subscribe(({ view }) => this.watch.watch(view === "networks")));
   }
@@ -87,13 +97,38 @@ export class NetworksView extends View {
         record: (port) => void this.record(port),
         isRecorded: (port) => this.recordings.isOn(port.name),
       }),
+      ...(network.links.length === 0 ? [] : [linkTable(network, (link) => void this.leave(network, link))]),
       ...(network.nat === undefined ? [] : [natTable(network.nat)]),
     );
   }
 
+  private async join(): Promise<void> {
+    const wanted = await askJoin();
+    if (wanted === null) return;
+    try {
+      await join(this.context, wanted);
+      await this.watch.look();
+    } catch (error) {
+      this.context.fail(error);
+    }
+    this.joinButton.focus();
+  }
+
+  private async leave({ name }: NetworkInfo, { id }: NetworkLink): Promise<void> {
+    try {
+      await this.context.host.leaveNetwork(id);
+      this.context.announce(`Network ${name} has left link ${id}`);
+      // Its button goes with it.
+      this.joinButton.focus();
+      await this.watch.look();
+    } catch (error) {
+      this.context.fail(error);
+    }
+  }
+
   private async toggleLink({ domid, devid, linkUp, name }: NetworkPort): Promise<void> {
     try {
-      await this.context.host.setVif(domid as never, devid!, { linkUp: !linkUp });
+      await this.context.host.setVif(domid as DomId, devid!, { linkUp: !linkUp });
       this.context.announce(`${name} is ${linkUp ? "unplugged" : "plugged in"}`);
       (document.activeElement as HTMLElement | null)?.blur();
       await this.watch.look();

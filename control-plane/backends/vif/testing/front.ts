@@ -137,7 +137,9 @@ export class RecordingWire implements Wire {
   }
 }
 
-export interface FrontOptions extends Partial<Pick<VifOptions, "mtu" | "rateBytesPerSecond" | "plug">> {
+export interface FrontOptions extends Partial<Pick<VifOptions, "mtu" | "plug">> {
+  readonly rateBytesPerSecond?: number;
+  readonly rateWindowUs?: number;
   readonly domid?: number;
   readonly mostQueues?: number;
   readonly queues?: number;
@@ -221,7 +223,7 @@ export class VifFront {
   /** Makes a back end: at first, and after another Domain0 was asked to go on with what the guest has. */
   start(): void {
     const { core, channels, log, clock, store, later, timer } = this.world;
-    const { mostQueues = 8, mtu, rateBytesPerSecond } = this.options;
+    const { mostQueues = 8, mtu, rateBytesPerSecond = null, rateWindowUs } = this.options;
     const paths = { frontend: this.frontendPath, backend: this.backendPath };
     const parts = { core, channels, store: store.local, clock, log, later };
     const io = backendIo(parts, this.domid, "vif", paths, () => this.device);
@@ -234,10 +236,10 @@ export class VifFront {
       mac: "00:16:3e:00:00:05",
       queues: mostQueues,
       ...(mtu === undefined ? {} : { mtu }),
-      ...(rateBytesPerSecond === undefined ? {} : { rateBytesPerSecond }),
       plug,
       timer,
     });
+    this.backend.limit(rateBytesPerSecond, rateWindowUs);
     this.device = new XenbusDevice(store.local, paths, io, this.backend);
     this.device.start(this.backend.keys(0));
   }

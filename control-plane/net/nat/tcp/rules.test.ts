@@ -19,38 +19,7 @@ import {
   view,
   windowOf,
 } from "./testing/simulation.js";
-
-const MSS = 1460;
-const MSS_OPTION = [2, 4, 5, 180];
-const SACK_PERMITTED = [4, 2];
-const stamps = (value: number, echo = 0) => [1, 1, 8, 10, 0, 0, value >> 8, value & 255, 0, 0, echo >> 8, echo & 255];
-const words = (...values: number[]) => values.flatMap((v) => [v >>> 24, (v >>> 16) & 255, (v >>> 8) & 255, v & 255]);
-const sack = (...edges: number[]) => [1, 1, 5, 2 + edges.length * 4, ...words(...edges)];
-
-/** A connection that stands. What is sent from now on is in `rig.sent`. */
-function established(options: readonly number[] = [], limits = {}) {
-  const rig = new Rig(limits);
-  rig.input(segment({ seq: 1000, flags: SYN, options: [...MSS_OPTION, ...options] }));
-  const stream = rig.streams.at(-1)!;
-  stream.events.opened();
-  const next = (seqOf(rig.last) + 1) >>> 0;
-  const hasStamps = options.includes(8);
-  const more = hasStamps ? { options: stamps(10) } : {};
-  const input = (fields: Partial<Parameters<typeof segment>[0]>) =>
-    rig.input(segment({ seq: 1001, ack: next, flags: ACK, ...more, ...fields }));
-  input({});
-  rig.sent.length = 0;
-  const state = () => rig.tcp.list()[0]?.state ?? "gone";
-  /** Sequence numbers of what was sent, from the first on, and how much. */
-  const sent = () => rig.sent.map((bytes) => [(seqOf(bytes) - next) | 0, payloadOf(bytes).length]);
-  const at = (offset: number) => (next + offset) >>> 0;
-  return { rig, stream, next, input, state, sent, at };
-}
-
-/** Full segments, one at a time. */
-function give(c: ReturnType<typeof established>, count: number): void {
-  for (let n = 0; n < count; n++) c.stream.events.data(new Uint8Array(MSS).fill(n));
-}
+import { established, give, MSS, SACK_PERMITTED, sack, stamps, words } from "./testing/standing.js";
 
 describe("what is lost", () => {
   it("is sent again at the third duplicate, and each further hole at a part", () => {

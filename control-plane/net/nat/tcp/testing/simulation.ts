@@ -1,7 +1,8 @@
 /** Time, a bad line and a guest for tests of the engine. The guest is a TCP of its own: simple, and knows nothing of ours. */
 import { ManualClock, SeededRandom } from "../../../../util/index.js";
 import { Packet } from "../../../index.js";
-import type { Outside, OutsideStream, StreamEvents } from "../../../outside/index.js";
+import type { Outside, StreamEvents } from "../../../outside/index.js";
+import { FarStream } from "../../../outside/testing/far-stream.js";
 import { Tcp, type TcpLimits, type TcpParts } from "../index.js";
 
 export const GUEST = Uint8Array.of(10, 0, 2, 15);
@@ -46,41 +47,6 @@ export class Simulation {
       next.work();
     }
     this.clock.advance(Math.max(0, end - this.nowMs) * NS_PER_MS);
-  }
-}
-
-/** A stream of the world, as the test plays it. */
-export class FarStream implements OutsideStream {
-  readonly got: number[] = [];
-  gotBytes = 0;
-  keeps = true;
-  full = false;
-  reads = true;
-  isEnded = false;
-  isAborted = false;
-
-  constructor(
-    readonly address: string,
-    readonly port: number,
-    readonly events: StreamEvents,
-  ) {}
-
-  write(bytes: Uint8Array): boolean {
-    this.gotBytes += bytes.length;
-    if (this.keeps) for (const byte of bytes) this.got.push(byte);
-    return !this.full;
-  }
-  end(): void {
-    this.isEnded = true;
-  }
-  abort(): void {
-    this.isAborted = true;
-  }
-  pauseReading(): void {
-    this.reads = false;
-  }
-  resumeReading(): void {
-    this.reads = true;
   }
 }
 
