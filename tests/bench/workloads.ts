@@ -71,6 +71,10 @@ export const RECIPES: readonly Recipe[] = [
 const tool = (name: string): string =>
   `i=0; while [ $i -lt COUNT ]; do $B/busybox.$W ${name} -c $B/text; i=$((i+1)); done | $B/busybox.$W md5sum`;
 
+/** Moves COUNT MiB by dd, in passes of 256 MiB at most. */
+const passes = (dd: string): string =>
+  `n=COUNT; while [ $n -gt 0 ]; do c=$n; [ $c -lt 256 ] || c=256; ${dd} bs=1M count=$c 2>/dev/null || break; n=$((n-c)); done; [ $n = 0 ] && echo COUNT`;
+
 // biome-ignore format: a row a line reads as the table that it is
 const ROWS: readonly (readonly [name: string, group: Group, count: number, command: string, does: string])[] = [
   ["alu", "compute", 800_000_000, "$B/alu.$W COUNT", "arithmetic in registers, one loop"],
@@ -107,10 +111,10 @@ const SMP_ROWS: readonly (readonly [name: string, count: number, command: string
 
 // biome-ignore format: as above
 const DISK_ROWS: readonly (readonly [name: string, count: number, command: string, does: string])[] = [
-  ["disk-write", 256, "dd if=/dev/zero of=$D bs=1M count=COUNT conv=fsync 2>/dev/null && echo COUNT", "dd of so many MiB, flushed"],
-  ["disk-read", 256, "echo 3 >/proc/sys/vm/drop_caches; dd if=$D of=/dev/null bs=1M count=COUNT 2>/dev/null && echo COUNT", "dd of so many MiB"],
-  ["random-read", 40_000, "$B/disk.64 read $D COUNT", "blocks of 4 KiB, 32 at once"],
-  ["random-write", 40_000, "$B/disk.64 write $D COUNT", "blocks of 4 KiB, 32 at once"],
+  ["disk-write", 768, passes("dd if=/dev/zero of=$D conv=fsync"), "dd of so many MiB, flushed, by 256"],
+  ["disk-read", 2048, passes("echo 3 >/proc/sys/vm/drop_caches; dd if=$D of=/dev/null"), "dd of so many MiB, by 256"],
+  ["random-read", 120_000, "$B/disk.64 read $D COUNT", "blocks of 4 KiB, 32 at once"],
+  ["random-write", 120_000, "$B/disk.64 write $D COUNT", "blocks of 4 KiB, 32 at once"],
 ];
 
 const ASK: readonly [command: string, server: string] = [
