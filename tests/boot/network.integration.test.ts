@@ -286,6 +286,11 @@ describe("many on a network", () => {
     expect(await debian.output("echo $(ls /sys/class/net/eth0/queues)")).toBe(
       "rx-0 rx-1 rx-2 rx-3 tx-0 tx-1 tx-2 tx-3",
     );
+    expect(
+      await debian.output(
+        "for q in 0 1 2 3; do echo $(cat $(dirname /proc/irq/*/vif0-q$q-rx)/smp_affinity_list); done",
+      ),
+    ).toBe("0\n1\n2\n3");
     const job = (cpu: number) =>
       `(i=0; while [ $((i += 1)) -le 12 ]; do taskset -c ${cpu} wget -qO /dev/null http://${GATEWAY}:${servers.http}/; done) &`;
     await debian.output(`${[0, 1, 2, 3].map(job).join(" ")} wait`, BOOT_MS);
