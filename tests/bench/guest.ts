@@ -46,6 +46,7 @@ sleep 60
 const joinNetwork = (address: string): string => `until [ -e /sys/class/net/eth0 ]; do sleep 0.1; done
 ip address add ${address}/24 dev eth0
 ip link set eth0 up
+/etc/netqueues
 `;
 
 /** Fails with what is otherwise when there are not so many queues, or bypasses. Forks nothing: the clock still runs. */
