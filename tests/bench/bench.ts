@@ -6,10 +6,11 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { readCpio } from "../../control-plane/formats/index.js";
-import { defaultCacheDir, prepareGuest } from "../../control-plane/guest/index.js";
+import { defaultCacheDir, NETCHANNEL2, prepareGuest } from "../../control-plane/guest/index.js";
 import { unwrap } from "../../control-plane/util/index.js";
 import { requirePrograms } from "../support/programs.js";
 import { run as runStep } from "../support/run.js";
+import { type Boot, measure, type NetPeers, netBoots } from "./boots.js";
 import { i386Parts } from "./debian-i386.js";
 import { judge, type Measured } from "./judge.js";
 import { type Options, readOptions } from "./options.js";
@@ -22,7 +23,7 @@ import { programsFolder } from "./programs.js";
 import { diskTable, latencyTable, machineTable, netTable, programTable, smpTable, times } from "./report.js";
 import { type Round, taskFigures } from "./statistics.js";
 import { speedUp, targetsOf, targetTable } from "./targets.js";
-import { type Task, tasksOf } from "./workloads.js";
+import { tasksOf, type Workload } from "./workloads.js";
 
 /** What shells give for a command that Ctrl-C ended. */
 const INTERRUPTED = 130;
@@ -46,7 +47,7 @@ interface Peers {
   readonly peers: readonly Peer[];
   /** The same machines with what programs for disks and networks need. */
   readonly diskPeers: readonly Peer[];
-  readonly netPeers: readonly Peer[];
+  readonly netPeers: NetPeers;
   readonly tools32: boolean;
 }
 
@@ -65,8 +66,9 @@ async function makePeers(options: Options, scratch: string): Promise<Peers> {
     64: busybox.data,
     ...(i386 ? { 32: i386.busybox } : {}),
   });
+  const own = (of: typeof guest): Peer => xenolith(of, programs, scratch, options.jit);
   const machines = (of: typeof guest): Peer[] => [
-    xenolith(of, programs, scratch, options.jit),
+    own(of),
     ...(options.peers.includes("qemu") ? [qemu(of, programs, scratch)] : []),
   ];
   const peers = machines(guest);
@@ -75,32 +77,14 @@ async function makePeers(options: Options, scratch: string): Promise<Peers> {
     if (peer) peers.push(peer);
   }
   if (options.peers.includes("native")) peers.push(native(programs));
-  const needs = (wanted: string) => options.workloads.some(({ group }) => group === wanted);
-  const diskPeers = needs("disk") ? machines(await guestWith(DISK_MODULES)) : [];
-  const netPeers = needs("net") ? machines(await guestWith(NET_MODULES)) : [];
+  const needs = (wanted: (of: Workload) => boolean) => options.workloads.some(wanted);
+  const diskPeers = needs(({ group }) => group === "disk") ? machines(await guestWith(DISK_MODULES)) : [];
+  const all = needs(({ group }) => group === "net") ? machines(await guestWith(NET_MODULES)) : [];
+  const netchannel2 = needs(({ pair }) => pair?.type === "vif2")
+    ? await ifPossible("netchannel2", async () => own(await guestWith([NETCHANNEL2])))
+    : null;
+  const netPeers = { all, own: all.slice(0, 1), netchannel2: netchannel2 === null ? [] : [netchannel2] };
   return { peers, diskPeers, netPeers, tools32: i386 !== null };
-}
-
-/** Runs everyone in turn; who goes first alternates, so that a drift of the machine's speed favours nobody. */
-async function measure(
-  peers: readonly Peer[],
-  tasks: readonly Task[],
-  processors: number,
-  n: number,
-): Promise<Round[]> {
-  const rounds: Round[] = [];
-  for (let i = 0; i < n; i++) {
-    const round: Record<string, Round[keyof Round]> = {};
-    for (const peer of i % 2 === 0 ? peers : peers.toReversed()) {
-      const own = tasks.filter(({ word }) => peer.words.includes(word));
-      const startedMs = performance.now();
-      round[peer.name] = await peer.run(own, processors);
-      const took = ((performance.now() - startedMs) / 1000).toFixed(0);
-      say(`  round ${i + 1} of ${n}, ${peer.title}: ${own.length} programs, ${took} s`);
-    }
-    rounds.push(round);
-  }
-  return rounds;
 }
 
 function report(peers: readonly Peer[], one: Measured, two: Measured, disks: Measured, nets: Measured): void {
@@ -122,7 +106,7 @@ function report(peers: readonly Peer[], one: Measured, two: Measured, disks: Mea
   }
   if (disks.rounds.length > 0) show(diskTable(disks.rounds, peers, disks.tasks));
   if (nets.rounds.length > 0) show(netTable(nets.rounds, peers, nets.tasks));
-  show(targetTable(targetsOf(programs, one.rounds, two.rounds)));
+  show(targetTable(targetsOf(programs, one.rounds, two.rounds, nets.rounds)));
 }
 
 /** All of a run with the machines that it starts; the exit status. */
@@ -132,21 +116,20 @@ async function bench(options: Options, scratch: string): Promise<number> {
     ({ command }) => tools32 || !command.includes("busybox.32"),
   );
   const none: Measured = { tasks: [], rounds: [] };
-  const measured = async (own: readonly Task[], able: readonly Peer[], processors: number): Promise<Measured> =>
-    own.length === 0 ? none : { tasks: own, rounds: await measure(able, own, processors, options.pairs) };
+  const measured = async (boots: readonly Boot[]): Promise<Measured> => {
+    const wanted = boots.filter((boot) => boot.tasks.length > 0);
+    if (wanted.length === 0) return none;
+    return { tasks: wanted.flatMap((boot) => boot.tasks), rounds: await measure(wanted, options.pairs) };
+  };
   const ofGroup = (group: string) => tasks.filter(({ workload }) => workload.group === group);
   const single = tasks.filter(({ workload }) => !["smp", "disk", "net"].includes(workload.group));
   const isForBoot = tasks.length === 0;
   const one = isForBoot
-    ? { tasks: [], rounds: await measure(peers, [], 1, options.pairs) }
-    : await measured(single, peers, 1);
-  const two = await measured(
-    ofGroup("smp"),
-    peers.filter((peer) => peer.smp),
-    2,
-  );
-  const disks = await measured(ofGroup("disk"), diskPeers, 1);
-  const nets = await measured(ofGroup("net"), netPeers, 1);
+    ? { tasks: [], rounds: await measure([{ peers, tasks: [], processors: 1 }], options.pairs) }
+    : await measured([{ peers, tasks: single, processors: 1 }]);
+  const two = await measured([{ peers: peers.filter((peer) => peer.smp), tasks: ofGroup("smp"), processors: 2 }]);
+  const disks = await measured([{ peers: diskPeers, tasks: ofGroup("disk"), processors: 1 }]);
+  const nets = await measured(netBoots(ofGroup("net"), netPeers));
   report(peers, one, two, disks, nets);
   if (options.json !== undefined) writeFileSync(options.json, toJson(one, two, disks, nets));
   return judge(options, one, [two, disks, nets]);

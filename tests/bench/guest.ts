@@ -5,7 +5,7 @@
  */
 import { readCpio, S_IFDIR, S_IFREG, writeCpio } from "../../control-plane/formats/index.js";
 import { unwrap } from "../../control-plane/util/index.js";
-import { ADDRESS, NEIGHBOUR, type Task } from "./workloads.js";
+import { ADDRESS, NEIGHBOUR, type Pair, type Task } from "./workloads.js";
 
 export const GUEST_FOLDER = "/bench";
 /** The guest's command line runs this. */
@@ -16,13 +16,13 @@ const PAUSE_SECONDS = 0.15;
 
 /** The script: silences the kernel, whose lines would split the marks. */
 export function guestScript(tasks: readonly Task[]): string {
-  const runs = tasks.map(({ key, command }) => {
+  const runs = tasks.map(({ key, command, workload: { pair } }) => {
     if (command.includes("'")) throw new Error(`${key}: no single quotes in a command`);
-    return `run "${key}" '${command}'`;
+    return `run "${key}" '${command}${pair === undefined ? "" : ` && ${waysAsWanted(pair)}`}'`;
   });
   return `dmesg -n 1
 B=${GUEST_FOLDER}
-${tasks.some(({ server }) => server !== undefined) ? joinNetwork(ADDRESS) : ""}D=/dev/xvda
+${tasks.some(({ server }) => server !== undefined) ? `${joinNetwork(ADDRESS)}${WAYS}` : ""}D=/dev/xvda
 [ -b $D ] || D=/dev/vda
 run() {
   echo "${MARK} begin $1"
@@ -46,7 +46,23 @@ sleep 60
 const joinNetwork = (address: string): string => `until [ -e /sys/class/net/eth0 ]; do sleep 0.1; done
 ip address add ${address}/24 dev eth0
 ip link set eth0 up
+/etc/netqueues
 `;
+
+/** Fails with what is otherwise when there are not so many queues, or bypasses. Forks nothing: the clock still runs. */
+const WAYS = `ways() {
+  bypasses=0
+  list=/sys/class/net/eth0/netchannel2/bypasses
+  [ ! -e $list ] || while read -r line; do bypasses=$((bypasses + 1)); done <$list
+  wanted="$1 queues, $2 bypasses"
+  set -- /sys/class/net/eth0/queues/tx-*
+  ways="$# queues, $bypasses bypasses"
+  [ "$ways" = "$wanted" ] || { echo "$ways, not $wanted"; return 1; }
+}
+`;
+
+/** What is measured is to be what was asked for. Each queue has a bypass of its own. */
+const waysAsWanted = ({ queues, bypass }: Pair): string => `ways ${queues} ${bypass ? queues : 0}`;
 
 /** The script of the guest beside: all servers at once. */
 export function neighbourScript(tasks: readonly Task[]): string {

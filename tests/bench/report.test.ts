@@ -42,7 +42,7 @@ describe("the table of programs", () => {
 
 describe("targets", () => {
   it("say what was reached, and what was not measured", () => {
-    const targets = targetsOf(programs, [], []);
+    const targets = targetsOf(programs, [], [], []);
     const met = Object.fromEntries(targets.map((target) => [target.what, target.met]));
     expect(met).toMatchObject({
       "CPU time to QEMU's, geometric mean": true,
@@ -53,6 +53,18 @@ describe("targets", () => {
       "speed-up by a second processor": null,
     });
     expect(targetTable(targets)).toContain("| alu to native | at most 1.5 | 1.40 | met |");
+  });
+
+  it("compare ways between two guests", () => {
+    const wall = { "streams-2x1 64": 900, "streams-2x2 64": 600, "netchannel2 64": 300, "netchannel2-switch 64": 240 };
+    const tasks = Object.entries(wall).map(
+      ([key, wallMs]) => [key, { cpuMs: 1, wallMs, status: 0, output: "", counters: null }] as const,
+    );
+    const nets = [{ xenolith: { boot: null, residentMiB: null, counters: null, tasks: new Map(tasks) } }];
+    const table = targetTable(targetsOf([], [], [], nets));
+    expect(table).toContain("| times as fast, two queues to one | at least 1 | 1.50 | met |");
+    expect(table).toContain("| times as fast, four queues to one | at least 1 | - | not measured |");
+    expect(table).toContain("| times as fast, a bypass to the switch | at least 1 | 0.80 | not met |");
   });
 });
 

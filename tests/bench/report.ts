@@ -141,7 +141,7 @@ export function netTable(
     tasks.map(({ key, workload, count }) => {
       const [own, other] = [took(key, "xenolith", "wallMs"), took(key, "qemu", "wallMs")];
       const rate = (ms: number | null): string => {
-        if (ms === null) return "";
+        if (ms === null) return "-";
         if (workload.name === "ask") return `${Math.round((count / ms) * 1000)} answers`;
         return `${((count * 8 * 1.048576) / ms).toFixed(2)} Gbit`;
       };

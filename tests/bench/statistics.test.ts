@@ -9,6 +9,7 @@ import {
   type Round,
   ratio,
   taskFigures,
+  timesAsFast,
   wrongResults,
 } from "./statistics.js";
 
@@ -49,6 +50,17 @@ describe("comparisons", () => {
     expect(taskFigures(rounds, "alu")).toMatchObject({ cpuMs: 300, wallMs: 600, cpuRatio: { qemu: 2, native: 30 } });
     expect(ratio(rounds, "qemu", (r) => r.boot?.cpuMs)).toBe(3);
     expect(medianOf(rounds, "qemu", (r) => r.boot?.cpuMs)).toBe(1000);
+  });
+
+  it("say how many times as fast one program was as another of the same round", () => {
+    const paired = [
+      { xenolith: run({ one: task(200), two: task(100) }) },
+      { xenolith: run({ one: task(900), two: task(300) }) },
+      { xenolith: run({ one: task(500), two: task(100) }) },
+      { xenolith: run({ one: task(500) }) },
+    ];
+    expect(timesAsFast(paired, "xenolith", "two", "one")).toBe(3);
+    expect(timesAsFast(paired, "qemu", "two", "one")).toBeNull();
   });
 
   it("leave out whom they do not know", () => {

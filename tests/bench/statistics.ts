@@ -40,6 +40,15 @@ export function medianOf(
   return known.length === 0 ? null : median(known);
 }
 
+/** How many times as fast as another program one of the same round was, by the clock; the median. */
+export function timesAsFast(rounds: readonly Round[], peer: PeerName, key: string, other: string): number | null {
+  const known = rounds.flatMap((round) => {
+    const [own, slower] = [key, other].map((name) => round[peer]?.tasks.get(name)?.wallMs);
+    return own === undefined || slower === undefined || own <= 0 ? [] : [slower / own];
+  });
+  return known.length === 0 ? null : median(known);
+}
+
 export interface TaskFigures {
   readonly key: string;
   readonly cpuMs: number | null;

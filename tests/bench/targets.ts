@@ -1,6 +1,6 @@
 /** What the project aims at, beside what a run reached. Only printed: a busy machine must not fail anybody's tests. */
 import { markdown, mean, times } from "./report.js";
-import { medianOf, type Round, ratio, type TaskFigures } from "./statistics.js";
+import { type Round, ratio, type TaskFigures, timesAsFast } from "./statistics.js";
 
 export interface Target {
   readonly what: string;
@@ -25,11 +25,23 @@ const atLeast = (what: string, limit: number, reached: number | null): Target =>
 
 /** How much sooner two processes end the work of one. */
 export function speedUp(smp: readonly Round[], peer: "xenolith" | "qemu" | "native" = "xenolith"): number | null {
-  const [one, two] = ["busy-1 64", "busy-2 64"].map((key) => medianOf(smp, peer, (run) => run.tasks.get(key)?.wallMs));
-  return one == null || two == null ? null : one / two;
+  return timesAsFast(smp, peer, "busy-2 64", "busy-1 64");
 }
 
-export function targetsOf(programs: readonly TaskFigures[], rounds: readonly Round[], smp: readonly Round[]): Target[] {
+/** What is to be faster, and than what. */
+const NETS: readonly (readonly [what: string, key: string, other: string])[] = [
+  ["two queues to one", "streams-2x2 64", "streams-2x1 64"],
+  ["four queues to one", "streams-4x4 64", "streams-4x1 64"],
+  ["a bypass to the switch", "netchannel2 64", "netchannel2-switch 64"],
+  ["a bypass to netif", "netchannel2 64", "stream 64"],
+];
+
+export function targetsOf(
+  programs: readonly TaskFigures[],
+  rounds: readonly Round[],
+  smp: readonly Round[],
+  nets: readonly Round[],
+): Target[] {
   const known = programs.map(({ cpuRatio }) => cpuRatio.qemu).filter((value) => value !== undefined);
   const toNative = (key: string) => programs.find((figures) => figures.key === key)?.cpuRatio.native ?? null;
   const toV86 = mean(programs, "v86");
@@ -45,6 +57,9 @@ export function targetsOf(programs: readonly TaskFigures[], rounds: readonly Rou
       ratio(rounds, "qemu", (run) => run.boot?.cpuMs),
     ),
     atLeast("speed-up by a second processor", 1.8, speedUp(smp)),
+    ...NETS.map(([what, key, other]) =>
+      atLeast(`times as fast, ${what}`, 1, timesAsFast(nets, "xenolith", key, other)),
+    ),
   ];
 }
 

@@ -20,7 +20,22 @@ export interface Workload {
   readonly command: string;
   /** What a second guest runs meanwhile, at NEIGHBOUR of the same network. */
   readonly server?: string;
+  /** What these two guests are, where there is one. */
+  readonly pair?: Pair;
 }
+
+/** Two guests on a network. */
+export interface Pair {
+  /** Of each. */
+  readonly vcpus: number;
+  readonly queues: number;
+  readonly type: "vif" | "vif2";
+  /** Whether their packets go past Domain0. */
+  readonly bypass: boolean;
+}
+
+/** What any machine can be: one vCPU each, one queue, the driver that Linux has for it. */
+export const PLAIN: Pair = { vcpus: 1, queues: 1, type: "vif", bypass: false };
 
 /** Addresses of the guest that runs the programs and of the one beside it. */
 export const ADDRESS = "10.9.0.1";
@@ -55,6 +70,10 @@ export const RECIPES: readonly Recipe[] = [
 /** Runs a busybox tool over the text COUNT times. */
 const tool = (name: string): string =>
   `i=0; while [ $i -lt COUNT ]; do $B/busybox.$W ${name} -c $B/text; i=$((i+1)); done | $B/busybox.$W md5sum`;
+
+/** Moves COUNT MiB by dd, in passes of 256 MiB at most. */
+const passes = (dd: string): string =>
+  `n=COUNT; while [ $n -gt 0 ]; do c=$n; [ $c -lt 256 ] || c=256; ${dd} bs=1M count=$c 2>/dev/null || break; n=$((n-c)); done; [ $n = 0 ] && echo COUNT`;
 
 // biome-ignore format: a row a line reads as the table that it is
 const ROWS: readonly (readonly [name: string, group: Group, count: number, command: string, does: string])[] = [
@@ -92,16 +111,30 @@ const SMP_ROWS: readonly (readonly [name: string, count: number, command: string
 
 // biome-ignore format: as above
 const DISK_ROWS: readonly (readonly [name: string, count: number, command: string, does: string])[] = [
-  ["disk-write", 256, "dd if=/dev/zero of=$D bs=1M count=COUNT conv=fsync 2>/dev/null && echo COUNT", "dd of so many MiB, flushed"],
-  ["disk-read", 256, "echo 3 >/proc/sys/vm/drop_caches; dd if=$D of=/dev/null bs=1M count=COUNT 2>/dev/null && echo COUNT", "dd of so many MiB"],
-  ["random-read", 40_000, "$B/disk.64 read $D COUNT", "blocks of 4 KiB, 32 at once"],
-  ["random-write", 40_000, "$B/disk.64 write $D COUNT", "blocks of 4 KiB, 32 at once"],
+  ["disk-write", 768, passes("dd if=/dev/zero of=$D conv=fsync"), "dd of so many MiB, flushed, by 256"],
+  ["disk-read", 2048, passes("echo 3 >/proc/sys/vm/drop_caches; dd if=$D of=/dev/null"), "dd of so many MiB, by 256"],
+  ["random-read", 120_000, "$B/disk.64 read $D COUNT", "blocks of 4 KiB, 32 at once"],
+  ["random-write", 120_000, "$B/disk.64 write $D COUNT", "blocks of 4 KiB, 32 at once"],
 ];
 
+const ASK: readonly [command: string, server: string] = [
+  `$B/net.64 ask ${NEIGHBOUR} 7002 COUNT`,
+  "$B/net.64 echo 7002 COUNT",
+];
+const streams = (n: number): typeof ASK => [`$B/net.64 send ${NEIGHBOUR} 7001 COUNT ${n}`, `$B/net.64 serve 7001 ${n}`];
+const queues = (vcpus: number, queues: number): Pair => ({ ...PLAIN, vcpus, queues });
+const netchannel2 = (bypass: boolean): Pair => ({ ...PLAIN, type: "vif2", bypass });
+
 // biome-ignore format: as above
-const NET_ROWS: readonly (readonly [name: string, count: number, command: string, server: string, does: string])[] = [
-  ["stream", 512, `$B/net.64 send ${NEIGHBOUR} 7001 COUNT`, "$B/net.64 serve 7001 1", "MiB by TCP to the guest beside it"],
-  ["ask", 5_000, `$B/net.64 ask ${NEIGHBOUR} 7002 COUNT`, "$B/net.64 echo 7002 COUNT", "a byte there and one back by TCP"],
+const NET_ROWS: readonly (readonly [name: string, count: number, commands: typeof ASK, pair: Pair, does: string])[] = [
+  ["stream", 1024, streams(1), PLAIN, "MiB by TCP to the guest beside it"],
+  ["ask", 5_000, ASK, PLAIN, "a byte there and one back by TCP"],
+  ["streams-2x1", 1024, streams(2), queues(2, 1), "two streams between guests of two vCPUs, by one queue"],
+  ["streams-2x2", 1024, streams(2), queues(2, 2), "the same by two queues"],
+  ["streams-4x1", 1024, streams(4), queues(4, 1), "four streams between guests of four vCPUs, by one queue"],
+  ["streams-4x4", 1024, streams(4), queues(4, 4), "the same by four queues"],
+  ["netchannel2-switch", 1024, streams(1), netchannel2(false), "stream by netchannel2, through Domain0"],
+  ["netchannel2", 1024, streams(1), netchannel2(true), "the same past Domain0"],
 ];
 
 export const WORKLOADS: readonly Workload[] = [
@@ -122,12 +155,13 @@ export const WORKLOADS: readonly Workload[] = [
     does,
     words: [64 as const],
   })),
-  ...NET_ROWS.map(([name, count, command, server, does]) => ({
+  ...NET_ROWS.map(([name, count, [command, server], pair, does]) => ({
     name,
     group: "net" as const,
     count,
     command,
     server,
+    pair,
     does,
     words: [64 as const],
   })),

@@ -41,7 +41,9 @@ it("a booting Debian's regions do what the interpreter does", { timeout: LIMIT_M
   const machine = await OneThreadMachine.create(FRAMES, SEED);
   const { call, memory } = machine.core;
   const jit = call.jitStart();
-  new Int32Array(memory.buffer)[(jit + Jit.off.threshold) >>> 2] = THRESHOLD;
+  const words = new Int32Array(memory.buffer);
+  words[(jit + Jit.off.threshold) >>> 2] = THRESHOLD;
+  words[(jit + Jit.off.youth) >>> 2] = 0;
   const compiler = new RegionCompiler({ memory, jit, firstSlot: call.table.length });
   const sampler = new Sampler(machine.core, jit, new Random(SEED), EVERY);
   const { ramdisk } = await debianConfig();

@@ -22,7 +22,7 @@ async function listen(server: Server, host: string): Promise<number> {
 }
 
 export interface TestServers {
-  /** Random bytes at /big, a word at any other path. */
+  /** Random bytes at /big, the files at their paths, a word at any other. */
   readonly http: number;
   readonly http6: number;
   readonly bigSha256: string;
@@ -31,11 +31,15 @@ export interface TestServers {
   close(): void;
 }
 
-export async function testServers(bigBytes: number): Promise<TestServers> {
+export async function testServers(
+  bigBytes: number,
+  files: Readonly<Record<string, Uint8Array>> = {},
+): Promise<TestServers> {
   const big = randomBytes(bigBytes);
   const answer = () =>
     createHttp((request, response) => {
-      response.end(request.url === "/big" ? big : `hello from ${request.url}\n`);
+      const path = request.url ?? "";
+      response.end(path === "/big" ? big : (files[path] ?? `hello from ${path}\n`));
     });
   const hash = createServer({ allowHalfOpen: true }, (socket) => {
     const sum = createHash("sha256");

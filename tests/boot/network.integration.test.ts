@@ -1,6 +1,7 @@
 /** Networks of unmodified Linux: the way out, forwards, switches, queues, and interfaces that come and go under traffic. */
 import { spawnSync } from "node:child_process";
-import { createHash } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
+import { createSocket } from "node:dgram";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,6 +10,7 @@ import { connectNode } from "../../control-plane/api/connect-node.js";
 import type { HostApi } from "../../control-plane/api/index.js";
 import { makeDisk, NETCHANNEL2, prepareGuest } from "../../control-plane/guest/index.js";
 import { unwrap } from "../../control-plane/util/index.js";
+import { compile } from "../bench/programs.js";
 import { BOOT_MS, Debian } from "./debian.js";
 import { unexpectedMessages } from "./kernel-messages.js";
 import { MACHINES } from "./machines.js";
@@ -19,9 +21,14 @@ const FOLLOW_MS = 60_000;
 const BIG_BYTES = 32 * MIB;
 const GATEWAY = "10.0.2.2";
 
+const UDP_ECHO = { name: "udp-echo", source: "udp-echo.c" };
+
 let servers: TestServers;
 beforeAll(async () => {
-  servers = await testServers(BIG_BYTES);
+  const folder = mkdtempSync(join(tmpdir(), "xenolith-programs-"));
+  compile(folder, UDP_ECHO, 64);
+  servers = await testServers(BIG_BYTES, { "/udp-echo": readFileSync(join(folder, "udp-echo.64")) });
+  rmSync(folder, { recursive: true });
 });
 afterAll(() => servers?.close());
 
@@ -48,7 +55,10 @@ describe.each(MACHINES)("the way out in $name", ({ machine }) => {
 
   beforeAll(async () => {
     host = await connectNode(machine);
-    const forwards = [{ protocol: "tcp", hostPort: 0, guestPort: 80 }] as const;
+    const forwards = [
+      { protocol: "tcp", hostPort: 0, guestPort: 80 },
+      { protocol: "udp", hostPort: 0, guestPort: 5353 },
+    ] as const;
     debian = await Debian.boot(host, { name: "web", vifs: [{ forwards }] });
     await hasAddress(debian);
   }, BOOT_MS);
@@ -98,7 +108,10 @@ describe.each(MACHINES)("the way out in $name", ({ machine }) => {
 
   it("leads from a port of the host to a server in the guest", { timeout: BOOT_MS }, async () => {
     const { forwards } = await vif();
-    expect(forwards).toMatchObject([{ protocol: "tcp", guestPort: 80, hostPort: expect.any(Number) }]);
+    expect(forwards).toMatchObject([
+      { protocol: "tcp", guestPort: 80, hostPort: expect.any(Number) },
+      { protocol: "udp", guestPort: 5353, hostPort: expect.any(Number) },
+    ]);
     await debian.output("mkdir -p /tmp/www; head -c 4194304 /dev/urandom >/tmp/www/file; httpd -h /tmp/www");
     const response = await fetch(`http://127.0.0.1:${forwards[0]!.hostPort}/file`);
     const body = new Uint8Array(await response.arrayBuffer());
@@ -106,6 +119,29 @@ describe.each(MACHINES)("the way out in $name", ({ machine }) => {
       await debian.output("sha256sum /tmp/www/file | cut -c -64"),
     );
     await debian.output("killall httpd");
+  });
+
+  it("leads datagrams from a port of the host to a server in the guest, and its answers back", async () => {
+    await debian.output(`wget -qO /tmp/udp-echo http://${GATEWAY}:${servers.http}/udp-echo; chmod +x /tmp/udp-echo`);
+    await debian.output("/tmp/udp-echo 5353 & until grep -q ':14E9 ' /proc/net/udp; do sleep 0.1; done");
+    const { forwards } = await vif();
+    const people = [createSocket("udp4"), createSocket("udp4")];
+    // More than a frame holds goes in fragments, both ways.
+    for (const bytes of [0, 1, 1472, 1473, 9000])
+      for (const person of people) {
+        const sent = randomBytes(bytes);
+        const send = () => person.send(sent, forwards[1]!.hostPort, "127.0.0.1");
+        const isBack = new Promise<void>((resolve) => {
+          person.on("message", (got) => sent.equals(got) && resolve());
+        });
+        send();
+        // Whoever sends datagrams sends them again.
+        const again = setInterval(send, 1000);
+        await isBack;
+        clearInterval(again);
+      }
+    for (const person of people) person.close();
+    await debian.output("killall udp-echo");
   });
 
   it("knows who talks to whom", async () => {
@@ -250,6 +286,11 @@ describe("many on a network", () => {
     expect(await debian.output("echo $(ls /sys/class/net/eth0/queues)")).toBe(
       "rx-0 rx-1 rx-2 rx-3 tx-0 tx-1 tx-2 tx-3",
     );
+    expect(
+      await debian.output(
+        "for q in 0 1 2 3; do echo $(cat $(dirname /proc/irq/*/vif0-q$q-rx)/smp_affinity_list); done",
+      ),
+    ).toBe("0\n1\n2\n3");
     const job = (cpu: number) =>
       `(i=0; while [ $((i += 1)) -le 12 ]; do taskset -c ${cpu} wget -qO /dev/null http://${GATEWAY}:${servers.http}/; done) &`;
     await debian.output(`${[0, 1, 2, 3].map(job).join(" ")} wait`, BOOT_MS);

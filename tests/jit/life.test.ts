@@ -77,6 +77,19 @@ describe("regions", () => {
     expect(functionsInTable() - handlers).toBe(alive.length);
   });
 
+  it("are made of less in a domain's youth, and soon afterwards of what ran often in it", () => {
+    const regions = new TestRegions(core, 12);
+    regions.setYouth(1);
+    const young = run(0, regions).inRegions;
+    expect(young).toBe(0n);
+    expect(run(0, regions).inRegions).toBeGreaterThan(0n);
+    run(1, regions);
+    view().setBigUint64(machine.cpu + Vcpu.off.icount, 1_000_000n, true);
+    // A step of four runs, of which each is two instructions and the first three.
+    expect(run(1, regions).inRegions).toBeGreaterThan(2n * (ROUNDS - 6n));
+    expect(run(2, regions).inRegions).toBeGreaterThan(2n * (ROUNDS - 14n));
+  });
+
   it("stay while their code has room", () => {
     const regions = new TestRegions(core, 4);
     for (let n = 0; n < PROGRAMS; n++) run(n, regions);

@@ -63,6 +63,7 @@ export class RegionMachine {
     this.machine = new LongModeMachine(core);
     const call = core.call as typeof core.call & RegionDoors & { jitStart(): number };
     this.#jit = call.jitStart();
+    this.#view().setUint32(this.#jit + Jit.off.youth, 0, true);
     this.#compiler = new RegionCompiler({ memory: core.memory, jit: this.#jit, firstSlot: call.table.length });
     this.#regions = new Regions(call, core.memory, 0, this.#jit, failed);
     this.#code = this.machine.mapUser({ linear: CODE, bytes: PAGE, writable: false })[0]!;

@@ -105,6 +105,7 @@ export class SseMachine {
     this.#compiler = new RegionCompiler({ memory, jit, firstSlot: call.table.length });
     this.#regions = new Regions(call, memory, 0, jit, failed);
     this.#view = new DataView(memory.buffer);
+    this.#view.setUint32(jit + Jit.off.youth, 0, true);
     this.#bytes = new Uint8Array(memory.buffer);
     this.#published = jit + Jit.off.published;
     // Exceptions end in loops.

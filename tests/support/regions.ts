@@ -29,6 +29,7 @@ export class TestRegions {
     this.#jit = call.jitStart();
     if (this.#jit === 0) throw new Error("no memory for regions");
     this.#words = new Int32Array(memory.buffer);
+    this.setYouth(0);
     this.setThreshold(threshold);
     this.compiler = new RegionCompiler({ memory, jit: this.#jit, firstSlot: call.table.length }, limit);
     this.#installed = new Regions(call, memory, 0, this.#jit, onFailure);
@@ -38,6 +39,11 @@ export class TestRegions {
   setThreshold(runs: number, longest = runs): void {
     this.#words[(this.#jit + Jit.off.longest) >>> 2] = longest;
     this.#words[(this.#jit + Jit.off.threshold) >>> 2] = runs;
+  }
+
+  /** @param millions of instructions in which a domain is young */
+  setYouth(millions: number): void {
+    this.#words[(this.#jit + Jit.off.youth) >>> 2] = millions;
   }
 
   /** Compiles what was asked for and lets `cpu` enter it. True when there was something. */

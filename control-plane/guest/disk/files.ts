@@ -1,6 +1,6 @@
 // What a disk's root file system has beside the packages' own files: where it is merged, init, and who there is.
 import { type ArchiveEntry, encodeUtf8, S_IFDIR, S_IFLNK, S_IFREG } from "../../formats/index.js";
-import { DHCP_SCRIPT, FREEZE_AGENT, NETUP_SCRIPT } from "../rootfs/index.js";
+import { DHCP_SCRIPT, FREEZE_AGENT, NETQUEUES_SCRIPT, NETUP_SCRIPT } from "../rootfs/index.js";
 
 /** Folders of the root that are links into /usr, as in every Debian since bookworm. */
 const MERGED = ["bin", "sbin", "lib", "lib64"];
@@ -64,6 +64,7 @@ export function ownEntries(): ArchiveEntry[] {
     file("etc/inittab", INITTAB),
     file("etc/init.d/rcS", RC_SYSINIT, 0o755),
     file("etc/netup", NETUP_SCRIPT, 0o755),
+    file("etc/netqueues", NETQUEUES_SCRIPT, 0o755),
     file("etc/udhcpc.script", DHCP_SCRIPT, 0o755),
     file("etc/profile", PROFILE),
     file("etc/fstab", "/dev/xvda / ext4 defaults 0 1\n"),

@@ -3,11 +3,11 @@ import { type ArchiveEntry, encodeUtf8, S_IFCHR, S_IFDIR, S_IFLNK, S_IFREG, writ
 import { readAppletNames } from "./busybox.js";
 import { INIT_SCRIPT, TEXT_FILES, UEVENT_SCRIPT } from "./files.js";
 import { FREEZE_AGENT } from "./freeze-agent.js";
-import { DHCP_SCRIPT, NETUP_SCRIPT } from "./network.js";
+import { DHCP_SCRIPT, NETQUEUES_SCRIPT, NETUP_SCRIPT } from "./network.js";
 
 export { EXEC_STATUS_PREFIX } from "./files.js";
 export { FREEZE_AGENT } from "./freeze-agent.js";
-export { DHCP_SCRIPT, NETUP_SCRIPT } from "./network.js";
+export { DHCP_SCRIPT, NETQUEUES_SCRIPT, NETUP_SCRIPT } from "./network.js";
 
 const FOLDERS = ["bin", "dev", "etc", "lib", "mnt", "proc", "root", "run", "sys", "tmp", "usr", "var"];
 
@@ -68,6 +68,7 @@ export function initramfsEntries(parts: InitramfsParts): ArchiveEntry[] {
     file("init", encodeUtf8(INIT_SCRIPT), 0o755),
     file("etc/uevent", encodeUtf8(UEVENT_SCRIPT), 0o755),
     file("etc/netup", encodeUtf8(NETUP_SCRIPT), 0o755),
+    file("etc/netqueues", encodeUtf8(NETQUEUES_SCRIPT), 0o755),
     file("etc/udhcpc.script", encodeUtf8(DHCP_SCRIPT), 0o755),
     file("bin/freeze-agent", encodeUtf8(FREEZE_AGENT), 0o755),
     file("bin/busybox", parts.busybox, 0o755),

@@ -17,11 +17,22 @@ if [ $# -eq 0 ]; then
     done
   done
 fi
+/etc/netqueues
 for interface; do
   busybox ip link set "$interface" up
   busybox udhcpc -f $keep -t 3 -T 1 -i "$interface" -s /etc/udhcpc.script </dev/null >/dev/null 2>&1 &
 done
 [ -z "$keep" ] || wait
+`;
+
+/** /etc/netqueues: gives the queues processors. */
+export const NETQUEUES_SCRIPT = `#!/bin/sh
+# A queue's interrupts go to a processor of its own, as irqbalance has it: left to Linux, half of them get all that comes in.
+processors=$(busybox nproc)
+for irq in /proc/irq/*/vif*-q*-*; do
+  queue=\${irq##*-q}
+  [ ! -e "$irq" ] || echo $((\${queue%-*} % processors)) >"\${irq%/*}/smp_affinity_list"
+done
 `;
 
 /** /etc/udhcpc.script: what DHCP found out becomes the interface's. */

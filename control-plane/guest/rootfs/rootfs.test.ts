@@ -4,7 +4,14 @@ import { decodeUtf8, encodeUtf8, readCpio, S_IFDIR, S_IFMT } from "../../formats
 import { unwrap } from "../../util/index.js";
 import { readAppletNames } from "./busybox.js";
 import { INIT_SCRIPT, UEVENT_SCRIPT } from "./files.js";
-import { buildInitramfs, DHCP_SCRIPT, FREEZE_AGENT, initramfsEntries, NETUP_SCRIPT } from "./index.js";
+import {
+  buildInitramfs,
+  DHCP_SCRIPT,
+  FREEZE_AGENT,
+  initramfsEntries,
+  NETQUEUES_SCRIPT,
+  NETUP_SCRIPT,
+} from "./index.js";
 
 const BUSYBOX = encodeUtf8("code [ data\0[\0[[\0ash\0busybox\0init\0sh\0udhcpc6\0\x01rest");
 const MODULE = { path: "lib/modules/6.1/kernel/a.ko", mode: 0o100644, data: encodeUtf8("elf") };
@@ -37,7 +44,7 @@ test("equal parts give equal bytes, and the archive reads back", () => {
   expect(entries.get("dev/console")).toMatchObject({ deviceMajor: 5, deviceMinor: 1 });
 });
 
-test.each([INIT_SCRIPT, UEVENT_SCRIPT, NETUP_SCRIPT, DHCP_SCRIPT, FREEZE_AGENT])(
+test.each([INIT_SCRIPT, UEVENT_SCRIPT, NETUP_SCRIPT, NETQUEUES_SCRIPT, DHCP_SCRIPT, FREEZE_AGENT])(
   "/init, the scripts of /etc and the agent are valid shell scripts",
   (script) => {
     execFileSync("sh", ["-n"], { input: script });

@@ -1,7 +1,7 @@
 /*
- * TCP between two guests: `serve PORT N` takes N connections one after the other and answers each with the sum of what it was
- * sent; `send A.B.C.D PORT MIB` sends so much and checks the sum; `ask A.B.C.D PORT N` sends a byte and waits for one, N times,
- * of a server that was started with `echo PORT N`. 64-bit only.
+ * TCP between two guests: `serve PORT N` takes N connections, all at once, and answers each with the sum of what it was sent;
+ * `send A.B.C.D PORT MIB N` sends so much, by N connections at once, and checks the sums; `ask A.B.C.D PORT N` sends a byte and
+ * waits for one, N times, of a server that was started with `echo PORT N`. 64-bit only.
  */
 #include "runtime.h"
 
@@ -64,35 +64,67 @@ static u32 sum_of(const u8 *bytes, word count, word at) {
   return sum;
 }
 
+static void wait_for(u32 children) {
+  for (; children > 0; children--) {
+    int status = wait_child();
+    if (status != 0) quit(status);
+  }
+}
+
+static void take_all(long file) {
+  u8 *buffer = allocate(CHUNK);
+  u32 sum = 0;
+  word total = 0;
+  for (long got; (got = must(call3(SYS_READ, file, (long)buffer, CHUNK))) > 0; total += (word)got)
+    sum += sum_of(buffer, (word)got, total);
+  must(call3(SYS_WRITE, file, (long)&sum, sizeof sum));
+}
+
+/* Each connection has a process of its own. */
 static int serve(const char *port, u32 times) {
   long listener = listen_at(port);
-  u8 *buffer = allocate(CHUNK);
-  for (; times > 0; times--) {
+  for (u32 i = 0; i < times; i++) {
     long file = must(call3(SYS_ACCEPT, listener, 0, 0));
-    u32 sum = 0;
-    word total = 0;
-    for (long got; (got = must(call3(SYS_READ, file, (long)buffer, CHUNK))) > 0; total += (word)got)
-      sum += sum_of(buffer, (word)got, total);
-    must(call3(SYS_WRITE, file, (long)&sum, sizeof sum));
+    if (fork() == 0) {
+      take_all(file);
+      quit(0);
+    }
     call3(SYS_CLOSE, file, 0, 0);
   }
+  wait_for(times);
   return result(0);
 }
 
-static int send_all(const char *host, const char *port, u32 mib) {
+static u32 give_all(long file, word total) {
   u8 *buffer = allocate(CHUNK);
   for (u32 i = 0; i < CHUNK; i++) buffer[i] = (u8)(i % PATTERN);
-  long file = dial(host, port);
-  word total = (word)mib << 20, done = 0;
+  word done = 0;
   u32 expected = 0, sum = 0;
   while (done < total) {
-    word at = done % CHUNK;
-    long sent = must(call3(SYS_WRITE, file, (long)(buffer + at), (long)(CHUNK - at)));
+    word at = done % CHUNK, left = total - done;
+    long sent = must(call3(SYS_WRITE, file, (long)(buffer + at), (long)(left < CHUNK - at ? left : CHUNK - at)));
     expected += sum_of(buffer + at, (word)sent, done);
     done += (word)sent;
   }
   must(call3(SYS_SHUTDOWN, file, SHUT_WR, 0));
   if (must(call3(SYS_READ, file, (long)&sum, sizeof sum)) != sizeof sum || sum != expected) quit(102);
+  return sum;
+}
+
+/* So does each stream, the last one this. */
+static int send_all(const char *host, const char *port, u32 mib, u32 streams) {
+  if (streams == 0 || streams > PAGE / sizeof(u32)) return 2;
+  u32 *sums = allocate_shared(PAGE);
+  u32 own = 0, sum = 0;
+  while (own + 1 < streams && fork() != 0) own++;
+  sums[own] = give_all(dial(host, port), ((word)mib << 20) / streams);
+  if (own + 1 < streams) quit(0);
+  wait_for(own);
+  for (u32 i = 0; i < streams; i++) {
+    /* All send the same. */
+    if (sums[i] != sums[own]) quit(104);
+    sum = sum * 31 + sums[i];
+  }
   return result(sum);
 }
 
@@ -120,7 +152,7 @@ static int ask(const char *host, const char *port, u32 times) {
 int program(int argc, char **argv) {
   if (argc == 4 && same(argv[1], "serve")) return serve(argv[2], number(argv[3]));
   if (argc == 4 && same(argv[1], "echo")) return echo(argv[2], number(argv[3]));
-  if (argc == 5 && same(argv[1], "send")) return send_all(argv[2], argv[3], number(argv[4]));
+  if (argc == 6 && same(argv[1], "send")) return send_all(argv[2], argv[3], number(argv[4]), number(argv[5]));
   if (argc == 5 && same(argv[1], "ask")) return ask(argv[2], argv[3], number(argv[4]));
   return 1;
 }

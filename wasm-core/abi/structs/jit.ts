@@ -13,6 +13,12 @@ export const JIT_RING_BYTES = 8 * 1024 * 1024;
 export const JIT_FUNCTIONS = 8192;
 /** Runs of a block in the interpreter before a region is asked for; Jit.threshold begins with it. */
 export const JIT_THRESHOLD = 6000;
+/**
+ * Millions of instructions of a domain's first vCPU in which it counts as young, as Linux takes them to a shell. What runs then
+ * is seldom run again: a region is asked for after JIT_YOUNG_RUNS times as many runs, or soon after its youth.
+ */
+export const JIT_YOUTH = 400;
+export const JIT_YOUNG_RUNS = 4;
 /** How many times as many are waited for at most where regions went stale before. */
 export const JIT_PATIENCE = 128;
 
@@ -28,6 +34,7 @@ export const Jit = struct("Jit", "The machine's region compiler.", {
   ),
   requests: u32("Address of JIT_REQUESTS JitRequest records"),
   threshold: u32("Runs of a block in the interpreter before a region is asked for: blocks take it when they are made"),
+  youth: u32("Millions of instructions in which a domain is young"),
   longest: u32("The most runs that are waited for where regions went stale before"),
   ring: u32("Address of the ring of published modules, JIT_RING_BYTES long"),
   requestLock: u32("Spinlock of those who ask", 1, 64),

@@ -12,6 +12,8 @@ import {
   JIT_PATIENCE,
   JIT_RING_BYTES,
   JIT_THRESHOLD,
+  JIT_YOUNG_RUNS,
+  JIT_YOUTH,
   JitOff,
   JitRequest,
   JitRequest_SIZE,
@@ -21,9 +23,12 @@ import { VARIANTS } from "../gen/decode-tables";
 import { PAIR_FIRST, PAIR_OF, PAIR_STRIDE, PAIRS } from "../gen/pairs";
 import { handlerIndex } from "../decode/decode";
 import { countAnew } from "../decode/patience";
+import { domainOfVcpu, domainVcpu } from "../mem/domains";
 import { heapPages, orderOf } from "../mem/heap";
 import { codeCache } from "../mmu/code-cache";
 import { spinTryLock, spinUnlock } from "../util/atomics";
+
+const MILLION: u64 = 1_000_000;
 
 @inline
 function jit(): Jit {
@@ -40,6 +45,7 @@ export function jitInit(): bool {
   j.variants = <u32>variants;
   j.requests = <u32>requests;
   j.threshold = <u32>JIT_THRESHOLD;
+  j.youth = <u32>JIT_YOUTH;
   j.longest = <u32>JIT_THRESHOLD * <u32>JIT_PATIENCE;
   codeCache().jit = <u32>at;
   nameHandlers(variants);
@@ -78,8 +84,22 @@ export function warm(cpu: Vcpu, block: Block): void {
   if (heat == 1) ask(cpu, block);
 }
 
+/**
+ * Whether the block of a young domain is to prove itself further: it is counted on in steps, so that it asks soon after
+ * the domain's youth.
+ */
+function waits(j: Jit, cpu: Vcpu, block: Block): bool {
+  if (block.entry != 0 || block.patience >= j.threshold * <u32>JIT_YOUNG_RUNS) return false;
+  if (domainVcpu(domainOfVcpu(cpu), 0).icount >= <u64>j.youth * MILLION) return false;
+  const step = max<u32>(j.threshold / 3, 1);
+  block.patience += step;
+  block.heat = step;
+  return true;
+}
+
 function ask(cpu: Vcpu, block: Block): void {
   const j = jit();
+  if (waits(j, cpu, block)) return;
   const lock = changetype<usize>(j) + JitOff.requestLock;
   const cooled = j.threshold;
   if (!j.enabled || !spinTryLock(lock)) {
