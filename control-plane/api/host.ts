@@ -30,7 +30,7 @@ import {
   writeVcpus,
 } from "../domain/index.js";
 import type { ImageApi, ImageJobCall, ImageLibrary } from "../storage/index.js";
-import { type Clock, type LogRing, type Result, textOfByteString, utf8ByteString } from "../util/index.js";
+import { type Clock, type LogRing, type Result, tell, textOfByteString, utf8ByteString } from "../util/index.js";
 import { HostError } from "./errors.js";
 import { HostImages } from "./host-images.js";
 import type {
@@ -360,7 +360,16 @@ export class Host implements HostApi {
   }
 
   async xenstoreWatch(path: string, onChange: (path: string) => void): Promise<() => void> {
-    return this.parts.toolstack.store.local.watch(path, onChange);
+    let end: (() => void) | null = null;
+    let isGone = false;
+    const gone = () => {
+      isGone = true;
+      end?.();
+    };
+    end = this.parts.toolstack.store.local.watch(path, (changed) => tell(onChange, changed, gone));
+    // The first word comes before there is anything to end.
+    if (isGone) end();
+    return end;
   }
 
   async subscribe(listener: (event: HostEvent) => void): Promise<() => void> {

@@ -30,16 +30,27 @@ export function startCapture(
   if ("network" in target) {
     const network = toolstack.context.vifs.networks.hold(target.network);
     const feed = new Feed(take, (listener) => network.tap(listener, given));
-    return ok(async () => {
-      const stats = await feed.stop();
-      network.release();
-      return stats;
-    });
+    return ok(
+      once(async () => {
+        const stats = await feed.stop();
+        network.release();
+        return stats;
+      }),
+    );
   }
   const found = findVif(toolstack, target.domid, target.devid);
   if (!found.ok) return found;
   const feed = new Feed(take, (listener) => found.value.vif.tap(listener, given));
-  return ok(() => feed.stop());
+  return ok(once(() => feed.stop()));
+}
+
+/** Whoever stops a recording twice gets the same answer twice. */
+function once(stop: StopCapture): StopCapture {
+  let stopped: Promise<CaptureStats> | null = null;
+  return () => {
+    stopped ??= stop();
+    return stopped;
+  };
 }
 
 class Feed {

@@ -10,6 +10,7 @@ const ENDED_KEPT = 256;
 export class DomainRegistry {
   readonly #records = new Map<number, DomainRecord>();
   readonly #ended = new Map<number, Outcome>();
+  readonly #promised = new Set<string>();
   #nextDomid = FIRST_DOMID;
 
   all(): IterableIterator<DomainRecord> {
@@ -27,6 +28,18 @@ export class DomainRegistry {
   byName(name: string): DomainRecord | undefined {
     for (const record of this.#records.values()) if (record.name === name && !record.dying) return record;
     return undefined;
+  }
+
+  /** Whether a name is another domain's than `own`, or promised to one. */
+  isTaken(name: string, own?: DomainRecord): boolean {
+    const other = this.byName(name);
+    return this.#promised.has(name) || (other !== undefined && other !== own);
+  }
+
+  /** Keeps a name for a domain that is to come; the answer ends that. */
+  promise(name: string): () => void {
+    this.#promised.add(name);
+    return () => this.#promised.delete(name);
   }
 
   /** The next unused number; they go up, so that an old one is not met again soon. Null when all are taken. */

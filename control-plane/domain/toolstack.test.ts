@@ -142,6 +142,38 @@ describe("creating a domain", () => {
   });
 });
 
+describe("who is told of what happens", () => {
+  it("is forgotten when there is nobody any more, as when a process has died", async () => {
+    const heard = { events: 0, paths: 0 };
+    // What a dead process leaves behind are promises that fail.
+    await rig.host.subscribe((async () => {
+      heard.events++;
+      throw new Error("the connection is closed");
+    }) as () => void);
+    await rig.host.xenstoreWatch("/tool", (async () => {
+      heard.paths++;
+      throw new Error("the connection is closed");
+    }) as () => void);
+    await rig.settle();
+    for (const name of ["one", "two"]) {
+      await rig.create({ name });
+      await rig.host.xenstoreWrite(`/tool/${name}`, "1");
+      await rig.settle();
+    }
+    expect(heard).toEqual({ events: 1, paths: 1 });
+  });
+
+  it("does not disturb the store by failing at once", async () => {
+    let count = 0;
+    await rig.host.xenstoreWatch("/tool", () => {
+      count++;
+      throw new Error("out of order");
+    });
+    await rig.host.xenstoreWrite("/tool/a", "1");
+    expect([count, await rig.host.xenstoreRead("/tool/a")]).toEqual([1, "1"]);
+  });
+});
+
 describe("the life of a domain", () => {
   it("pauses, unpauses, renames and destroys", async () => {
     const domid = await rig.create();
@@ -210,6 +242,35 @@ describe("the life of a domain", () => {
     const domains = (await rig.host.list()).map(({ name, state }) => `${name} ${state}`);
     expect(domains).toEqual(["kept crashed", "renamed-1 crashed", "renamed blocked"]);
     expect(rig.dumps.get(`dumped.${dumped}.core`)).toBeGreaterThan(0);
+  });
+
+  it("gives its successor the name that it had last, and that to nobody else meanwhile", async () => {
+    const domid = await rig.create({ name: "first", onCrash: "rename-restart", onReboot: "restart" });
+    await rig.host.rename(domid, "second");
+    await rig.create({ name: "first" });
+    rig.core.guestShutdown(domid, CRASH);
+    await rig.settle();
+    const names = async () => (await rig.host.list()).map(({ name }) => name);
+    expect(await names()).toEqual(["second-1", "first", "second"]);
+    // The core lets go of it only after a while.
+    rig.core.busyDestroys = 3;
+    rig.core.guestShutdown(await rig.host.resolve("second"), REBOOT);
+    rig.toolstack.service();
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    expect((await names()).filter((name) => name === "second")).toHaveLength(1);
+    await expect(rig.create({ name: "second" })).rejects.toMatchObject({ code: "name-taken" });
+    const other = rig.host.resolve("first").then((first) => rig.host.rename(first, "second"));
+    await expect(other).rejects.toMatchObject({ code: "name-taken" });
+    await rig.settle();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect((await names()).sort()).toEqual(["first", "second", "second-1"]);
+  });
+
+  it("gets a name that two want only once", async () => {
+    const [one, two] = [await rig.create({ name: "one" }), await rig.create({ name: "two" })];
+    const results = await Promise.allSettled([rig.host.rename(one, "wanted"), rig.host.rename(two, "wanted")]);
+    expect(results.map(({ status }) => status)).toEqual(["fulfilled", "rejected"]);
+    expect((await rig.host.list()).map(({ name }) => name)).toEqual(["wanted", "two"]);
   });
 
   it("ends a crashed domain although its dump cannot be kept, and says why", async () => {

@@ -8,7 +8,7 @@ import { ConsoleStream } from "../backends/console/index.js";
 import { type CoreLink, machineView } from "../core-link/index.js";
 import { EventChannels } from "../evtchn/index.js";
 import { nowhere, type Outside } from "../net/index.js";
-import { type Clock, err, type LogRing, ok, type Random, type Result, randomUuid } from "../util/index.js";
+import { type Clock, err, type LogRing, ok, type Random, type Result, randomUuid, tell } from "../util/index.js";
 import { XenstoreServer } from "../xenstore/index.js";
 import type { AtomContext } from "./atoms.js";
 import type { BuildError } from "./builder.js";
@@ -132,9 +132,8 @@ export class Toolstack {
   async create(config: DomainConfig, paused: boolean): Promise<ToolstackResult<DomId>> {
     const checked = checkConfig(config);
     if (!checked.ok) return checked;
-    if (this.registry.byName(checked.value.name)) {
-      return err("name-taken", `a domain named "${checked.value.name}" exists already`);
-    }
+    const { name } = checked.value;
+    if (this.registry.isTaken(name)) return nameTaken(name);
     const consoles = { pv: new ConsoleStream(), serial: new ConsoleStream() };
     const uuid = checked.value.uuid ?? randomUuid(this.parts.random);
     return this.#build(checked.value, uuid, consoles, paused, null);
@@ -167,9 +166,9 @@ export class Toolstack {
   async rename(domid: DomId, name: string): Promise<ToolstackResult<void>> {
     const wrong = checkName(name);
     if (wrong !== null) return err("bad-config", wrong);
-    const other = this.registry.byName(name);
-    if (other && other.domid !== domid) return err("name-taken", `a domain named "${name}" exists already`);
     return this.withDomain(domid, async (record) => {
+      // When it is its turn: somebody else may have got the name meanwhile.
+      if (this.registry.isTaken(name, record)) return nameTaken(name);
       record.name = name;
       writeName(this.store.local, record);
       this.#emit({ kind: "domain-changed", domid });
@@ -281,8 +280,10 @@ export class Toolstack {
 
   async #aftermath(record: DomainRecord, outcome: Outcome, action: LifecycleAction): Promise<void> {
     const aftermath = planAftermath(action);
+    const { name } = record;
+    const endPromise = aftermath.restart ? this.registry.promise(name) : () => {};
     if (aftermath.rename) {
-      record.name = this.#freeName(record.name);
+      record.name = this.#freeName(name);
       writeName(this.store.local, record);
       this.#emit({ kind: "domain-changed", domid: record.domid });
     }
@@ -297,12 +298,12 @@ export class Toolstack {
     record.ended.resolve(outcome);
     // The successor is the same machine to its owner; one that stays beside it keeps its own identity.
     const uuid = aftermath.rename ? randomUuid(this.parts.random) : record.uuid;
-    const name = aftermath.rename ? config.name : record.name;
     if (aftermath.request?.kind === "destroy" || aftermath.request?.kind === "dump-and-destroy") {
       await this.#takeDown(record, aftermath.request.kind);
     }
     if (!aftermath.restart) return;
     const consoles = aftermath.rename ? { pv: new ConsoleStream(), serial: new ConsoleStream() } : record.consoles;
+    endPromise();
     const started = await this.#build({ ...config, name }, uuid, consoles, false, domid);
     if (!started.ok) this.parts.log.write(`d${domid}: restart failed: ${started.error.message}`);
   }
@@ -310,7 +311,7 @@ export class Toolstack {
   #freeName(name: string): string {
     for (let number = 1; ; number++) {
       const candidate = `${name}-${number}`;
-      if (!this.registry.byName(candidate)) return candidate;
+      if (!this.registry.isTaken(candidate)) return candidate;
     }
   }
 
@@ -335,13 +336,7 @@ export class Toolstack {
   }
 
   #emit(event: HostEvent): void {
-    for (const listener of [...this.#listeners]) {
-      try {
-        listener(event);
-      } catch {
-        this.#listeners.delete(listener);
-      }
-    }
+    for (const listener of [...this.#listeners]) tell(listener, event, () => this.#listeners.delete(listener));
   }
 
   /** Whether time is a count of instructions. */
@@ -373,3 +368,4 @@ function actionFor(config: CheckedConfig, { reason }: Outcome): LifecycleAction 
       return "preserve";
   }
 }
+const nameTaken = (name: string) => err("name-taken" as const, `a domain named "${name}" exists already`);

@@ -319,4 +319,13 @@ describe("recordings", () => {
     await expect(rig.host.capture({ domid, devid: 0 }, take)).rejects.toMatchObject({ code: "not-found" });
     await expect(rig.host.capture({ network: "a" }, take, { snaplen: 0 })).rejects.toThrow("snaplen");
   });
+
+  it("are of a network that lives on when one is stopped twice", async () => {
+    await rig.create([{ bridge: "lab" }]);
+    const stop = await rig.host.capture({ network: "lab" }, () => {});
+    expect(await stop()).toEqual(await stop());
+    await rig.create([{ bridge: "lab" }], { name: "other" });
+    const [lab] = (await rig.host.networks()).filter(({ name }) => name === "lab");
+    expect(lab!.ports).toHaveLength(2);
+  });
 });

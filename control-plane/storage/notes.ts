@@ -67,10 +67,17 @@ export class Intent {
       throw new StorageError("in-use", "an operation on the image was not finished", { file: owner, next });
     }
     const file = await folder.create(name);
+    const intent = new Intent(folder, file, steps);
     const text = JSON.stringify(steps);
-    file.write(0, [encodeUtf8(`${crc32(encodeUtf8(text))}\n${text}`)]);
-    await file.sync();
-    return new Intent(folder, file, steps);
+    try {
+      file.write(0, [encodeUtf8(`${crc32(encodeUtf8(text))}\n${text}`)]);
+      await file.sync();
+    } catch (error) {
+      // Nothing has begun, and nobody is to find what may have been written of it.
+      await intent.forget();
+      throw error;
+    }
+    return intent;
   }
 
   /** A note that was left behind, with its lock; null when it was never whole. */

@@ -11,3 +11,4 @@ export {
 export { type Clock, ManualClock, type Random, randomUuid, SeededRandom } from "./clock.js";
 export { LogRing } from "./log.js";
 export { err, type Failure, ok, type Result, unwrap } from "./result.js";
+export { type Listener, tell } from "./tell.js";

@@ -85,7 +85,15 @@ export class Connection implements Watcher {
     const view = this.#transactions.get(id)!;
     this.#transactions.delete(id);
     if (verdict.value === "F") return ok(DONE);
+    if (!this.#fitsQuota(view)) return xsError("ENOSPC");
     return this.store.commit(view) ? ok(DONE) : xsError("EAGAIN");
+  }
+
+  /** Each of several transactions may have counted without the others. */
+  #fitsQuota(view: View): boolean {
+    const { owned } = this.store.view().tree;
+    const made = (view.tree.owned.get(this.domid) ?? 0) - (view.base.owned.get(this.domid) ?? 0);
+    return this.domid === 0 || made <= 0 || (owned.get(this.domid) ?? 0) + made <= this.caller.quota.nodes;
   }
 
   #bumpTransaction(): void {

@@ -274,6 +274,21 @@ describe("xenstore quotas", () => {
       story,
     );
   });
+
+  it("limits nodes that several transactions make beside each other", () => {
+    const story = new Story({ nodes: 8 });
+    for (const name of ["a", "b"]) story.ask(5, X.WRITE, `data/${name}\x00`);
+    const transactions = ["a", "b"].map((name) => {
+      const id = Number.parseInt(story.ask(5, X.TRANSACTION_START, "\0"), 10);
+      for (let i = 0; i < 4; i++) expect(story.ask(5, X.WRITE, `data/${name}/${i}\x00`, id)).toBe("OK|");
+      return id;
+    });
+    expect(transactions.map((id) => story.ask(5, X.TRANSACTION_END, "T\0", id))).toEqual(["OK|", "!ENOSPC"]);
+    expect(story.server.view().tree.owned.get(5)).toBeLessThanOrEqual(8);
+    const last = Number.parseInt(story.ask(5, X.TRANSACTION_START, "\0"), 10);
+    expect(story.ask(5, X.RM, "data/a/0\0", last)).toBe("OK|");
+    expect(story.ask(5, X.TRANSACTION_END, "T\0", last)).toBe("OK|");
+  });
 });
 
 describe("DIRECTORY_PART", () => {

@@ -38,6 +38,20 @@ describe("a file", () => {
     await file.close();
   });
 
+  it("is synced to the end although it is opened for writing again meanwhile", async () => {
+    const file = await folder.create("a.img");
+    file.write(0, [pattern(512, 1)]);
+    await file.sync();
+    file.downgrade();
+    // More than the host does at a time: the last of them begin when the file is another one already.
+    const syncs = Array.from({ length: 64 }, () => file.sync());
+    await file.upgrade();
+    await Promise.all(syncs);
+    file.write(0, [pattern(512, 2)]);
+    await file.sync();
+    await file.close();
+  });
+
   it("takes more pieces than the system does at once", async () => {
     const file = await folder.create("a.img");
     const pieces = Array.from({ length: 3000 }, (_, i) => new Uint8Array(512).fill(i));

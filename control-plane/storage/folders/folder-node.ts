@@ -150,8 +150,11 @@ class NodeFile implements ImageFile {
       fs.closeSync(fd);
       throw toStorageError(error, this.name);
     }
-    fs.closeSync(this.fd);
+    const former = this.fd;
     this.fd = fd;
+    // As in close: somebody's sync may be under way.
+    await Promise.allSettled(this.#syncs);
+    fs.closeSync(former);
   }
 
   moved(name: string, path: string): void {

@@ -36,7 +36,8 @@ export function coalesce(live: LiveDisk, options: LongOptions & { readonly image
     try {
       await merge(live, pair, options);
     } catch (error) {
-      await giveUp(live, pair);
+      // A child without a parent has been taken over already: what is left to do its note says.
+      if (pair.child.below !== null) await giveUp(live, pair);
       throw error;
     }
   });
@@ -176,7 +177,17 @@ async function takeOver(live: LiveDisk, { child, parent, above }: Pair): Promise
     ...footerPatches(parent, { ...parent.footer, uniqueId, timeStamp }),
     { kind: "replace", from: parent.file.name, to: name },
   ]);
-  await intent.applyPatches([parent.file]);
+  try {
+    await intent.applyPatches([parent.file]);
+  } catch (error) {
+    // The guest goes on in the child: it must find its parent as it was, and nobody may put that in its place later.
+    try {
+      for (const at of footerPlaces(parent)) parent.file.write(at, [writeFooter(parent.footer)]);
+    } finally {
+      await intent.forget();
+    }
+    throw error;
+  }
   parent.adoptIdentity(child.footer);
   if (above !== null) parent.file.setModified(child.file.modifiedMs);
   child.replaceBelow(null);
@@ -193,7 +204,9 @@ async function takeOver(live: LiveDisk, { child, parent, above }: Pair): Promise
 /** Puts a footer in the place of an image's own, and of its copy. */
 function footerPatches(disk: FixedDisk | SparseDisk, footer: Footer): Step[] {
   const bytes = writeFooter(footer);
-  const { file } = disk;
-  if (disk instanceof FixedDisk) return [patch(file.name, Number(footer.currentSize), bytes)];
-  return [patch(file.name, 0, bytes), patch(file.name, disk.end * SECTOR_BYTES, bytes)];
+  return footerPlaces(disk).map((at) => patch(disk.file.name, at, bytes));
+}
+
+function footerPlaces(disk: FixedDisk | SparseDisk): number[] {
+  return disk instanceof FixedDisk ? [Number(disk.footer.currentSize)] : [0, disk.end * SECTOR_BYTES];
 }

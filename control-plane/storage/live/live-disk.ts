@@ -203,6 +203,8 @@ export class LiveDisk implements Disk {
     for (const former of [...this.#unsettled]) {
       const { disk, modifiedMs } = former;
       await disk.flush();
+      // Others settle too, and who had to wait for that may be writing to the image again.
+      if (!this.#unsettled.includes(former)) continue;
       if (disk.file.mode === "write") {
         disk.file.setModified(modifiedMs);
         disk.file.downgrade();

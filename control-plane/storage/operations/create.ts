@@ -44,17 +44,16 @@ export async function makeImage(images: Images, name: string, fill: (file: Image
   const file = await createNew(folder, name);
   try {
     await fill(file);
+    if (await folder.exists(name)) {
+      throw new StorageError("exists", "the name has been taken meanwhile", { file: name });
+    }
+    await folder.rename(newName(name), name);
   } catch (error) {
+    const made = file.name;
     await file.close();
-    await folder.remove(newName(name));
+    await folder.remove(made);
     throw error;
   }
-  if (await folder.exists(name)) {
-    await file.close();
-    await folder.remove(newName(name));
-    throw new StorageError("exists", "the name has been taken meanwhile", { file: name });
-  }
-  await folder.rename(newName(name), name);
   await file.close();
 }
 

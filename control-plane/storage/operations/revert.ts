@@ -30,13 +30,14 @@ export async function revertImage(images: Images, name: string, snapshot: string
     const file = await createNew(folder, name);
     try {
       await fillClone(images, shared, name, file);
+      await current.close();
+      await folder.rename(newName(name), name);
     } catch (error) {
+      const isNew = file.name !== name;
       await file.close();
-      await folder.remove(newName(name));
+      if (isNew) await folder.remove(newName(name));
       throw error;
     }
-    await current.close();
-    await folder.rename(newName(name), name);
     await file.close();
   } finally {
     await current.close();

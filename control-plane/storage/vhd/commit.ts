@@ -76,7 +76,8 @@ export class Commits {
   #start(): Promise<void> {
     this.#next = null;
     const run = this.#run().finally(() => {
-      this.#running = null;
+      // One that waits begins next, and before anybody who hears first that this one is done.
+      if (this.#next === null) this.#running = null;
     });
     this.#running = run;
     return run;

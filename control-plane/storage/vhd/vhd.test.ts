@@ -242,6 +242,26 @@ describe("a dynamic disk", () => {
     expect(sameBytes(await contentsOf(again), expected)).toBe(true);
   });
 
+  it("commits once at a time, whoever asks the moment that one is done", async () => {
+    const images = testImages();
+    await createImage(images, "a.vhd", { kind: "dynamic", bytes: 64 * 1024, blockBytes: 4096 });
+    const disk = await images.open("a.vhd", "write");
+    await disk.write(0, [pattern(512, 1)]);
+    const first = disk.flush() as Promise<void>;
+    const afterwards = first.then(() => {
+      void disk.write(16, [pattern(512, 2)]);
+      return disk.flush();
+    });
+    const waiting = disk.flush();
+    await Promise.all([first, afterwards, waiting]);
+    const expected = new Uint8Array(disk.sectors * SECTOR_BYTES);
+    expected.set(pattern(512, 1));
+    expected.set(pattern(512, 2), 16 * SECTOR_BYTES);
+    expect(sameBytes(await contentsOf(disk), expected)).toBe(true);
+    await disk.close();
+    expect(sameBytes(await imageContents(images, "a.vhd"), expected)).toBe(true);
+  });
+
   it("aligns its data, so that pages of the host are written whole", async () => {
     const images = testImages();
     await createImage(images, "a.vhd", { kind: "dynamic", bytes: 8 * 2 ** 20 });
