@@ -243,9 +243,10 @@ describe("on a running host", () => {
     expect((await xl("xenstore-ls", "/tool")).out).toContain('a = "x \\"y\\"\\012"\n b = "2"\n');
     expect((await xl("xenstore-ls", "-f", "/tool")).out).toContain('/tool/a/b = "2"\n');
     const watching = xl("xenstore-watch", "-n", "2", "/tool/a");
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    await host.xenstoreWrite("/tool/a/b", "3");
+    // Until one of them comes after the watch is set.
+    const writing = setInterval(() => host.xenstoreWrite("/tool/a/b", "3"), 50);
     expect(await watching).toMatchObject({ status: 0, out: "/tool/a\n/tool/a/b\n" });
+    clearInterval(writing);
     expect(await xl("xenstore-rm", "/tool/a")).toMatchObject({ status: 0 });
     expect(await xl("xenstore-read", "/tool/a")).toEqual({
       status: 1,
