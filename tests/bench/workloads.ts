@@ -129,8 +129,8 @@ const netchannel2 = (bypass: boolean): Pair => ({ ...PLAIN, type: "vif2", bypass
 const NET_ROWS: readonly (readonly [name: string, count: number, commands: typeof ASK, pair: Pair, does: string])[] = [
   ["stream", 1024, streams(1), PLAIN, "MiB by TCP to the guest beside it"],
   ["ask", 5_000, ASK, PLAIN, "a byte there and one back by TCP"],
-  ["streams-2x1", 1024, streams(2), queues(2, 1), "two streams between guests of two vCPUs, by one queue"],
-  ["streams-2x2", 1024, streams(2), queues(2, 2), "the same by two queues"],
+  ["streams-2x1", 1024, streams(8), queues(2, 1), "eight streams between guests of two vCPUs, by one queue"],
+  ["streams-2x2", 1024, streams(8), queues(2, 2), "the same by two queues"],
   ["streams-4x1", 1024, streams(4), queues(4, 1), "four streams between guests of four vCPUs, by one queue"],
   ["streams-4x4", 1024, streams(4), queues(4, 4), "the same by four queues"],
   ["netchannel2-switch", 1024, streams(1), netchannel2(false), "stream by netchannel2, through Domain0"],
