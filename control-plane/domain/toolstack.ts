@@ -292,18 +292,21 @@ export class Toolstack {
     const disks = [...record.disks.values()].map((disk) => disk.config);
     const vifs = [...record.vifs.values()].map((vif) => vif.plan);
     const config = { ...record.config, disks, vifs };
-    // A successor wants the images and ports, and nobody uses them any more.
-    if (outcome.reason !== "suspend") await runAll(this.#context, record, ["close-vifs", "close-disks"]);
-    // Not before: who waits for the end may want the images as much as a successor does.
-    record.ended.resolve(outcome);
     // The successor is the same machine to its owner; one that stays beside it keeps its own identity.
     const uuid = aftermath.rename ? randomUuid(this.parts.random) : record.uuid;
-    if (aftermath.request?.kind === "destroy" || aftermath.request?.kind === "dump-and-destroy") {
-      await this.#takeDown(record, aftermath.request.kind);
+    try {
+      // A successor wants the images and ports, and nobody uses them any more.
+      if (outcome.reason !== "suspend") await runAll(this.#context, record, ["close-vifs", "close-disks"]);
+      // Not before: who waits for the end may want the images as much as a successor does.
+      record.ended.resolve(outcome);
+      if (aftermath.request?.kind === "destroy" || aftermath.request?.kind === "dump-and-destroy") {
+        await this.#takeDown(record, aftermath.request.kind);
+      }
+    } finally {
+      endPromise();
     }
     if (!aftermath.restart) return;
     const consoles = aftermath.rename ? { pv: new ConsoleStream(), serial: new ConsoleStream() } : record.consoles;
-    endPromise();
     const started = await this.#build({ ...config, name }, uuid, consoles, false, domid);
     if (!started.ok) this.parts.log.write(`d${domid}: restart failed: ${started.error.message}`);
   }
@@ -368,4 +371,5 @@ function actionFor(config: CheckedConfig, { reason }: Outcome): LifecycleAction 
       return "preserve";
   }
 }
+
 const nameTaken = (name: string) => err("name-taken" as const, `a domain named "${name}" exists already`);

@@ -47,8 +47,6 @@ export class Emitter {
   /** The instruction being lowered and the number of its node's instructions that are then not retired. */
   insn!: Insn;
   #unretired = 0;
-  /** Whether nobody can see the flags that the instruction leaves. */
-  flagsDead = false;
   readonly putOffFlags = new PutOffFlags(this.code);
   /** Where faults and instructions for the interpreter go; where the region is left. */
   faultLabel: Label = 0;
@@ -75,7 +73,6 @@ export class Emitter {
 
   begin(insn: Insn, unretired: number, life: FlagLife = "live"): void {
     this.insn = insn;
-    this.flagsDead = life === "dead";
     this.putOffFlags.life = life;
     this.#unretired = unretired;
   }
@@ -334,6 +331,11 @@ export class Emitter {
   }
 
   // --- flags
+
+  /** Whether nobody can see the flags that the instruction leaves. */
+  get flagsDead(): boolean {
+    return this.putOffFlags.life === "dead";
+  }
 
   /** The flags now derive from `src` and `dst` as `op` says. */
   setFlags(op: Cc, size: Size, src: Value | undefined, dst: Value, a?: Value): void {
