@@ -15,24 +15,26 @@ import { stepOne } from "./step";
 /** Runs the vCPU until its budget is spent or it has nothing to run. Returns an ExitReason. */
 export function runVcpu(cpu: Vcpu): u32 {
   while (true) {
-    if (atomic.load<u32>(changetype<usize>(cpu) + VcpuOff.events) != 0 || cpu.halted) {
+    // Each is one test, not a branch for every word.
+    if (atomic.load<u32>(changetype<usize>(cpu) + VcpuOff.events) | cpu.halted) {
       const reason = takeEvents(cpu);
       if (reason >= 0) return <u32>reason;
     }
-    if (cpu.modeKey & ModeKey.SINGLE || cpu.interruptShadow) {
+    if ((cpu.modeKey & ModeKey.SINGLE) | cpu.interruptShadow) {
       stepOne(cpu);
       if (cpu.budget <= 0) return ExitReason.BUDGET;
       continue;
     }
     const e = jumpEntry(cpu, cpu.rip);
-    const isKnown = isEntryOf(cpu, e, cpu.rip);
-    if (isKnown && isReady(cpu, e)) {
+    if (!isEntryOf(cpu, e, cpu.rip)) {
+      runHere(cpu, findBlock(cpu, e));
+    } else if (isReady(cpu, e)) {
       // It looks itself whether its code is as it was, and outside 64-bit mode whether segments are flat.
       e.heat -= 1;
       const exit = enterRegion(cpu, e.entry);
       if (exit != RegionExit.NEXT) settleRegion(cpu, <usize>e.block, e.entry, exit);
     } else {
-      runHere(cpu, isKnown ? blockOf(cpu, e) : findBlock(cpu, e));
+      runHere(cpu, blockOf(cpu, e));
     }
     if (cpu.budget <= 0) return ExitReason.BUDGET;
   }
