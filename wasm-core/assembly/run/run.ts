@@ -15,7 +15,7 @@ import { stepOne } from "./step";
 /** Runs the vCPU until its budget is spent or it has nothing to run. Returns an ExitReason. */
 export function runVcpu(cpu: Vcpu): u32 {
   while (true) {
-    // Each is one test, not a branch for every word.
+    // One test for both, here and below.
     if (atomic.load<u32>(changetype<usize>(cpu) + VcpuOff.events) | cpu.halted) {
       const reason = takeEvents(cpu);
       if (reason >= 0) return <u32>reason;
