@@ -3,7 +3,7 @@
  * that the jump cache knows is the straight way through it, and touches one cache line besides the vCPU.
  * [SDM] vol. 3A, 6.9 gives the order in which simultaneous events are taken.
  */
-import { Block, ExitReason, ModeKey, RegionExit, Vcpu, VcpuOff } from "../gen/layout";
+import { Block, ExitReason, JumpEntry, ModeKey, RegionExit, Vcpu, VcpuOff } from "../gen/layout";
 import { blockAtRip, blockOf, findBlock } from "../decode/block";
 import { isEntryOf, jumpEntry } from "../decode/jumps";
 import { enterRegion, forgetRegion, isReady, noteRegion, regionOf, warm } from "../jit/regions";
@@ -26,18 +26,19 @@ export function runVcpu(cpu: Vcpu): u32 {
       continue;
     }
     const e = jumpEntry(cpu, cpu.rip);
-    if (!isEntryOf(cpu, e, cpu.rip)) {
-      runHere(cpu, findBlock(cpu, e));
-    } else if (isReady(cpu, e)) {
-      // It looks itself whether its code is as it was, and outside 64-bit mode whether segments are flat.
-      e.heat -= 1;
-      const exit = enterRegion(cpu, e.entry);
-      if (exit != RegionExit.NEXT) settleRegion(cpu, <usize>e.block, e.entry, exit);
-    } else {
-      runHere(cpu, blockOf(cpu, e));
-    }
+    if (!isEntryOf(cpu, e, cpu.rip)) runHere(cpu, findBlock(cpu, e));
+    else if (isReady(cpu, e)) runKnown(cpu, e);
+    else runHere(cpu, blockOf(cpu, e));
     if (cpu.budget <= 0) return ExitReason.BUDGET;
   }
+}
+
+/** Runs the region that the entry of RIP knows: it looks itself whether its code is as it was and segments are flat. */
+@inline
+function runKnown(cpu: Vcpu, e: JumpEntry): void {
+  e.heat -= 1;
+  const exit = enterRegion(cpu, e.entry);
+  if (exit != RegionExit.NEXT) settleRegion(cpu, <usize>e.block, e.entry, exit);
 }
 
 /** Runs from the block at RIP, which is 0 after a fault of its fetch: its region where there is one, else the block itself. */
