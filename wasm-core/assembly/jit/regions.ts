@@ -20,7 +20,6 @@ import {
   JitRequest_SIZE,
   JUMP_SLICE,
   JumpEntry,
-  Pcpu,
   Vcpu,
 } from "../gen/layout";
 import { VARIANTS } from "../gen/decode-tables";
@@ -31,7 +30,6 @@ import { countAnew } from "../decode/patience";
 import { domainOfVcpu, domainVcpu } from "../mem/domains";
 import { heapPages, orderOf } from "../mem/heap";
 import { codeCache } from "../mmu/code-cache";
-import { emptyJumpCache } from "../mmu/tlb";
 import { spinTryLock, spinUnlock } from "../util/atomics";
 
 const MILLION: u64 = 1_000_000;
@@ -139,14 +137,6 @@ export function regionOf(cpu: Vcpu, block: Block): u32 {
   if (entry == 0) return 0;
   const at = atomic.load<u32>(changetype<usize>(block), BlockOff.entryAt);
   return <i32>(cpu.regionsAt - at) >= 0 ? entry : 0;
-}
-
-/** The vCPU comes to a pCPU, or one that it was on has had a turn: it may enter what is there. */
-export function allowRegions(p: Pcpu, cpu: Vcpu): void {
-  // Slots that were emptied may have been filled again, and those of another pCPU not been emptied yet.
-  if (cpu.regionDrops != p.regionDrops) emptyJumpCache(cpu);
-  cpu.regionDrops = p.regionDrops;
-  cpu.regionsAt = p.regionsAt;
 }
 
 /** Whether the region that the entry knows may be entered now, with no look at its block. */

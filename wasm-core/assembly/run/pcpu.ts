@@ -22,7 +22,7 @@ import {
 import { Flag } from "../cpu/flags";
 import { domainCrash, domainOfVcpu, notifyDomain0 } from "../mem/domains";
 import { pcpuOf } from "../mem/machine";
-import { allowRegions } from "../jit/regions";
+import { allowRegions } from "../jit/allow";
 import { runVcpu } from "./run";
 import { machine, machineTime, NEVER, NS_PER_INSTRUCTION } from "../util/host";
 import { xenOf } from "../xen/evtchn/upcall";

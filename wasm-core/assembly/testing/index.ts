@@ -14,7 +14,7 @@ import {
   tlbTable,
   tlbUpdateContext,
 } from "../mmu/tlb";
-import { allowRegions } from "../jit/regions";
+import { allowRegions } from "../jit/allow";
 import { pcpuOf } from "../mem/machine";
 import { runVcpu } from "../run";
 import { materialize } from "../cpu/flags";
