@@ -28,6 +28,7 @@ export interface TestExports extends CoreExports, RegionDoors {
   testFlush(cpu: number): void;
   testCarry(cpu: number, host: number, word: number, rounds: number): number;
   testProtect(cpu: number, host: number, word: number, rounds: number): void;
+  testRegions(cpu: number, pcpu: number): void;
   testRun(cpu: number, instructions: number): number;
   testDecode(at: number, avail: number, mode: number): number;
   testHandler(variant: number): number;

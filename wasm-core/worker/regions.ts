@@ -14,6 +14,7 @@ export class Regions {
   readonly #handlers: WebAssembly.ModuleImports;
   readonly #firstSlot: number;
   readonly #seen: number;
+  readonly #drops: number;
   #at: number;
 
   /**
@@ -29,6 +30,7 @@ export class Regions {
   ) {
     this.#firstSlot = core.table.length;
     this.#seen = (PCPU_BASE + pcpu * Pcpu.size + Pcpu.off.regionsAt) >>> 2;
+    this.#drops = (PCPU_BASE + pcpu * Pcpu.size + Pcpu.off.regionDrops) >>> 2;
     // What was read before is 0 in a new machine.
     this.#at = Atomics.load(new Int32Array(memory.buffer), this.#seen);
     const functions = new Map<string, WebAssembly.ImportValue>();
@@ -86,7 +88,9 @@ export class Regions {
     }
   }
 
+  /** Empties slots; a vCPU that comes here afterwards forgets which regions it knew. */
   #drop(first: number, count: number): void {
+    Atomics.add(new Int32Array(this.memory.buffer), this.#drops, 1);
     for (let slot = this.#firstSlot + first; count > 0; count--) this.core.table.set(slot++, null);
   }
 }

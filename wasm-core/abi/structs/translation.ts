@@ -11,6 +11,8 @@ export const TLB_BYTES = 2 * 1024 * 32;
 export const WALK_SLOTS = 64;
 /** Entries of the RIP-to-block cache. */
 export const JUMP_ENTRIES = 16384;
+/** A region is entered one time less before the run loop looks at its block again. */
+export const JUMP_SLICE = 256;
 
 export const TlbEntry = struct(
   "TlbEntry",
@@ -26,10 +28,15 @@ export const TlbEntry = struct(
   },
 );
 
-export const JumpEntry = struct("JumpEntry", "One entry of the jump cache.", {
+export const JumpEntry = struct("JumpEntry", "One entry of the jump cache: all that entering a region looks at.", {
   rip: u64("Linear RIP"),
   key: u32("Address space, mode and privilege; 0 when empty"),
   block: u32("The block"),
+  entry: u32("Function-table index of the region that begins with it, where heat is not 0"),
+  entryAt: u32("Ring index behind the module of that region"),
+  heat: u32(
+    "JUMP_SLICE less the entries since the block was looked at; at 1 it is looked at again; 0 when no region is known",
+  ),
 });
 
 export const Block = struct("Block", "Head of a decoded block; its records follow at BLOCK_RECORDS.", {

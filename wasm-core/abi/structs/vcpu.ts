@@ -168,6 +168,7 @@ export const Vcpu = struct("Vcpu", "One virtual processor.", {
   pdpteValid: u32("0 when they are to be read from memory at the next walk"),
   codeChanged: u32("Set when the vCPU overwrites decoded code: a region that called a handler must not go on"),
   regionsAt: u32("Ring index up to which the pCPU that runs it has regions"),
+  regionDrops: u32("Pcpu.regionDrops where its jump cache was filled: regions known from before are gone"),
   affinity: u32("Bit per pCPU on which it may run", 4),
   softAffinity: u32("Bit per pCPU on which it is to run by preference", 4),
   credit: i64("Processor time that it may use before others of its kind come first, ns"),

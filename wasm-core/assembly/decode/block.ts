@@ -15,7 +15,6 @@ import {
   Domain,
   EventBit,
   FrameOff,
-  JUMP_ENTRIES,
   JumpEntry,
   ModeKey,
   RECORD_BYTES,
@@ -32,9 +31,10 @@ import { isCanonical } from "../mmu/canonical";
 import { chunkEnd, codeSettled, markCode } from "../mmu/code";
 import { codeCache } from "../mmu/code-cache";
 import { translateCode } from "../mmu/slow";
-import { emptyJumpCache, noteCodePage, tlbFlushAll, tlbSlot, tlbTable } from "../mmu/tlb";
+import { emptyJumpCache, tlbFlushAll } from "../mmu/tlb";
 import { spinTryLock, spinUnlock } from "../util/atomics";
 import { Decode, DecodeState, decodeOne, fixRip } from "./decode";
+import { fillEntry, isEntryOf, jumpEntry } from "./jumps";
 import { joinPair } from "./pair";
 import { patienceAfter, unlinkStale } from "./patience";
 import { Rec } from "./record";
@@ -47,31 +47,6 @@ function genAddress(host: usize): usize {
   return changetype<usize>(frameOf(<u32>(host >> 12))) + FrameOff.codeGen;
 }
 
-/** Key of the jump cache: address space, mode, privilege. */
-@inline
-function jumpKey(cpu: Vcpu): u32 {
-  return (<u32>cpu.ctx) | (cpu.modeKey << 12) | (cpu.cpl == 3 ? 1 << 20 : 0);
-}
-
-/** Key of the supervisor's code on global pages, the same in every address space. */
-@inline
-function globalKey(cpu: Vcpu): u32 {
-  return cpu.globalKey | (cpu.modeKey << 12);
-}
-
-/** Key for the code at `lin`, which has just been translated. */
-function keyOf(cpu: Vcpu, lin: u64): u32 {
-  const isGlobal = cpu.cpl != 3 && tlbSlot(tlbTable(cpu, false), lin).isGlobal != 0;
-  return isGlobal ? globalKey(cpu) : jumpKey(cpu);
-}
-
-@inline
-function jumpEntry(cpu: Vcpu, rip: u64): JumpEntry {
-  // Kernel code alone has thousands of targets, many of them a power of two apart.
-  const h = (<u32>rip * 0x9e3779b1) >> 18;
-  return changetype<JumpEntry>(<usize>cpu.jumpCache + (((<usize>h) & (JUMP_ENTRIES - 1)) << 4));
-}
-
 /** Whether RIP is a linear address that no limit cuts: only then does the jump cache, which knows neither, speak. */
 @inline
 function isFlat(cpu: Vcpu): bool {
@@ -81,18 +56,23 @@ function isFlat(cpu: Vcpu): bool {
 }
 
 /** The block at cpu.rip, or 0 after a fault of the fetch. */
-@inline
 export function blockAtRip(cpu: Vcpu): usize {
-  const rip = cpu.rip;
-  const e = jumpEntry(cpu, rip);
-  if (e.rip == rip && (e.key == jumpKey(cpu) || (cpu.cpl != 3 && e.key == globalKey(cpu))) && isFlat(cpu)) {
+  const e = jumpEntry(cpu, cpu.rip);
+  return isEntryOf(cpu, e, cpu.rip) ? blockOf(cpu, e) : findBlock(cpu, e);
+}
+
+/** The same where `e` is the entry of cpu.rip. */
+@inline
+export function blockOf(cpu: Vcpu, e: JumpEntry): usize {
+  if (isFlat(cpu)) {
     const block = changetype<Block>(<usize>e.block);
     if (load<u32>(block.genAt) == block.gen && !block.cross) return changetype<usize>(block);
   }
   return findBlock(cpu, e);
 }
 
-function findBlock(cpu: Vcpu, e: JumpEntry): usize {
+/** The same where it is not: looks for the block, or makes it, and fills `e`. */
+export function findBlock(cpu: Vcpu, e: JumpEntry): usize {
   const rip = cpu.rip;
   const is64 = (cpu.modeKey & ModeKey.CODE_MASK) == ModeKey.CODE64;
   const lin = is64 ? rip : (rip + segReg(cpu, SegIndex.CS).base) & 0xffffffff;
@@ -105,12 +85,7 @@ function findBlock(cpu: Vcpu, e: JumpEntry): usize {
   let block = lookup(cpu, host, lin);
   if (block == NO_BLOCK) block = build(cpu, lin);
   if (block == NO_BLOCK) return NO_BLOCK;
-  if (isFlat(cpu)) {
-    e.rip = rip;
-    e.key = keyOf(cpu, lin);
-    noteCodePage(cpu, lin);
-    e.block = <u32>block;
-  }
+  if (isFlat(cpu)) fillEntry(cpu, e, rip, block);
   return block;
 }
 

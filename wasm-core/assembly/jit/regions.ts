@@ -1,6 +1,7 @@
 /**
  * Hot blocks and their regions: counting, asking the compiler, entering what it made. [none of this is x86's]
- * A region is entered only where its module has been instantiated: Block.entryAt against Vcpu.regionsAt.
+ * A region is entered only where its module has been instantiated: Block.entryAt against Vcpu.regionsAt. What the jump
+ * cache knows of regions is only as old as the last time that slots were emptied: Vcpu.regionDrops.
  */
 import {
   Block,
@@ -17,11 +18,14 @@ import {
   JitOff,
   JitRequest,
   JitRequest_SIZE,
+  JUMP_SLICE,
+  JumpEntry,
   Vcpu,
 } from "../gen/layout";
 import { VARIANTS } from "../gen/decode-tables";
 import { PAIR_FIRST, PAIR_OF, PAIR_STRIDE, PAIRS } from "../gen/pairs";
 import { handlerIndex } from "../decode/decode";
+import { jumpEntry, settleHeat } from "../decode/jumps";
 import { countAnew } from "../decode/patience";
 import { domainOfVcpu, domainVcpu } from "../mem/domains";
 import { heapPages, orderOf } from "../mem/heap";
@@ -135,14 +139,40 @@ export function regionOf(cpu: Vcpu, block: Block): u32 {
   return <i32>(cpu.regionsAt - at) >= 0 ? entry : 0;
 }
 
+/** Whether the region that the entry knows may be entered now, with no look at its block. */
+@inline
+export function isReady(cpu: Vcpu, e: JumpEntry): bool {
+  return e.heat > 1 && <i32>(cpu.regionsAt - e.entryAt) >= 0;
+}
+
+/**
+ * The region at `entry` is about to be entered from `block`, the one at RIP: its jump entry knows it from now on. A block
+ * that continues on another page is looked for each time.
+ */
+export function noteRegion(cpu: Vcpu, block: Block, entry: u32): void {
+  const e = jumpEntry(cpu, cpu.rip);
+  // Another's where RIP is not a linear address.
+  if (e.block != <u32>changetype<usize>(block) || block.cross) return;
+  settleHeat(e);
+  // The module may be an older one than this, or one that is here too: others only wait longer.
+  e.entryAt = atomic.load<u32>(changetype<usize>(block), BlockOff.entryAt);
+  e.entry = entry;
+  e.heat = JUMP_SLICE;
+}
+
 /** Runs the region at `entry`. A RegionExit. */
 @inline
 export function enterRegion(cpu: Vcpu, entry: u32): i32 {
+  cpu.regionEntries += 1;
   return call_indirect<i32>(entry, cpu);
 }
 
-/** Something the region was made from has changed: the block is counted anew, for longer than before. */
-export function forgetRegion(block: Block): void {
+/** The region of `block`, the one at RIP, is stale: the block is counted anew, for longer than before. */
+export function forgetRegion(cpu: Vcpu, block: Block, entry: u32): void {
+  const e = jumpEntry(cpu, cpu.rip);
+  if (e.block == <u32>changetype<usize>(block)) e.heat = 0;
+  // Another vCPU may have found that out before.
+  if (block.entry != entry) return;
   block.entry = 0;
   countAnew(block);
 }

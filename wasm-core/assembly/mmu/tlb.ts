@@ -6,6 +6,8 @@
 import {
   Domain,
   JUMP_CACHE_BYTES,
+  JumpEntry_SIZE,
+  JumpEntryOff,
   PfError,
   TLB_BYTES,
   TLB_ENTRIES,
@@ -14,7 +16,6 @@ import {
   Vcpu,
   VcpuOff,
   WALK_SLOTS,
-  JumpEntryOff,
 } from "../gen/layout";
 import { Flag } from "../cpu/flags";
 import { domainOfVcpu, firstVcpu, lockDomains, nextVcpu, unlockDomains } from "../mem/domains";
@@ -28,7 +29,6 @@ const PCID_SLOTS: u32 = 16;
 const LARGE_BITS: usize = 16384;
 const LARGE_SHIFT: u32 = 18;
 const CODE_BITS: usize = 4096;
-const JUMP_ENTRY_BYTES: usize = 16;
 const CR4_PCIDE: u64 = 1 << 17;
 const CR3_PCID_MASK: u64 = 0xfff;
 
@@ -64,7 +64,7 @@ function emptyTlb(cpu: Vcpu): void {
   cpu.clacCount = 0;
 }
 
-/** Forgets which block lies at which RIP. */
+/** Forgets which block and which region lie at which RIP. */
 export function emptyJumpCache(cpu: Vcpu): void {
   memory.fill(changetype<usize>(cpu) + VcpuOff.codePages, 0, CODE_BITS / 8);
   memory.fill(cpu.jumpCache, 0, JUMP_CACHE_BYTES);
@@ -228,7 +228,7 @@ function codeBit(lin: u64): u64 {
 /** Drops what the jump cache says of the page at `lin`. Filling it again would cost more than looking through it. */
 function forgetCodePage(cpu: Vcpu, lin: u64): void {
   const page = lin >> 12;
-  for (let at = <usize>cpu.jumpCache; at < <usize>cpu.jumpCache + JUMP_CACHE_BYTES; at += JUMP_ENTRY_BYTES) {
+  for (let at = <usize>cpu.jumpCache; at < <usize>cpu.jumpCache + JUMP_CACHE_BYTES; at += JumpEntry_SIZE) {
     if (load<u64>(at) >> 12 == page) store<u32>(at, 0, JumpEntryOff.key);
   }
 }

@@ -22,6 +22,7 @@ import {
 import { Flag } from "../cpu/flags";
 import { domainCrash, domainOfVcpu, notifyDomain0 } from "../mem/domains";
 import { pcpuOf } from "../mem/machine";
+import { allowRegions } from "../jit/allow";
 import { runVcpu } from "./run";
 import { machine, machineTime, NEVER, NS_PER_INSTRUCTION } from "../util/host";
 import { xenOf } from "../xen/evtchn/upcall";
@@ -129,7 +130,7 @@ function slice(p: Pcpu, cpu: Vcpu, start: u64): u64 {
   const x = xenOf(cpu);
   fireTimers(cpu, now);
   x.yielded = 0;
-  cpu.regionsAt = p.regionsAt;
+  allowRegions(p, cpu);
   if (x.runstateSet) writeRunstate(cpu);
   // A vCPU that waits for SIPI enters the run loop only to take it.
   let again = !cpu.waitForSipi || shouldRun(cpu);

@@ -14,6 +14,8 @@ import {
   tlbTable,
   tlbUpdateContext,
 } from "../mmu/tlb";
+import { allowRegions } from "../jit/allow";
+import { pcpuOf } from "../mem/machine";
 import { runVcpu } from "../run";
 import { materialize } from "../cpu/flags";
 import { Decode, DecodeState, decodeOne, handlerIndex } from "../decode/decode";
@@ -34,6 +36,11 @@ export function testFlush(cpu: Vcpu): void {
   tlbFlushAll(cpu);
   emptyJumpCache(cpu);
   testRefresh(cpu);
+}
+
+/** What a vCPU learns of regions when it comes to a pCPU. */
+export function testRegions(cpu: Vcpu, pcpu: u32): void {
+  allowRegions(pcpuOf(pcpu), cpu);
 }
 
 /** Runs `instructions` instructions on the interpreter and leaves the flags in Vcpu.eflags. Returns an ExitReason. */

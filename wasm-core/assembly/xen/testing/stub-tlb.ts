@@ -2,3 +2,4 @@
 import { Vcpu } from "../gen/layout";
 
 export function tlbReset(cpu: Vcpu): void {}
+export function emptyJumpCache(cpu: Vcpu): void {}

@@ -1,0 +1,57 @@
+/**
+ * The jump cache of a vCPU: which block lies at a RIP, and the region that begins with it. An entry's key tells address
+ * space, mode and privilege; it says nothing of whether the block is still valid. [none of this is x86's]
+ */
+import { Block, JUMP_ENTRIES, JUMP_SLICE, JumpEntry, JumpEntry_SIZE, Vcpu } from "../gen/layout";
+import { noteCodePage, tlbSlot, tlbTable } from "../mmu/tlb";
+
+/** Key of the jump cache: address space, mode, privilege. */
+@inline
+function jumpKey(cpu: Vcpu): u32 {
+  return (<u32>cpu.ctx) | (cpu.modeKey << 12) | (cpu.cpl == 3 ? 1 << 20 : 0);
+}
+
+/** Key of the supervisor's code on global pages, the same in every address space. */
+@inline
+function globalKey(cpu: Vcpu): u32 {
+  return cpu.globalKey | (cpu.modeKey << 12);
+}
+
+/** Key for the code at `lin`, which has just been translated. */
+function keyOf(cpu: Vcpu, lin: u64): u32 {
+  const isGlobal = cpu.cpl != 3 && tlbSlot(tlbTable(cpu, false), lin).isGlobal != 0;
+  return isGlobal ? globalKey(cpu) : jumpKey(cpu);
+}
+
+/** The entry that may be `rip`'s. */
+@inline
+export function jumpEntry(cpu: Vcpu, rip: u64): JumpEntry {
+  // Kernel code alone has thousands of targets, many of them a power of two apart.
+  const h = (<u32>rip * 0x9e3779b1) >> 18;
+  return changetype<JumpEntry>(<usize>cpu.jumpCache + ((<usize>h) & (JUMP_ENTRIES - 1)) * JumpEntry_SIZE);
+}
+
+/** Whether the entry is what lies at `rip`, if that is a linear address. */
+@inline
+export function isEntryOf(cpu: Vcpu, e: JumpEntry, rip: u64): bool {
+  return e.rip == rip && (e.key == jumpKey(cpu) || (cpu.cpl != 3 && e.key == globalKey(cpu)));
+}
+
+/** The entry is `block`'s from now on, which lies at `rip`. */
+export function fillEntry(cpu: Vcpu, e: JumpEntry, rip: u64, block: usize): void {
+  settleHeat(e);
+  e.rip = rip;
+  e.key = keyOf(cpu, rip);
+  noteCodePage(cpu, rip);
+  e.block = <u32>block;
+}
+
+/** The entry knows no region any more; the block learns how often its region was entered from here. */
+export function settleHeat(e: JumpEntry): void {
+  if (e.heat == 0) return;
+  const block = changetype<Block>(<usize>e.block);
+  const entered = <u32>JUMP_SLICE - e.heat;
+  e.heat = 0;
+  // What it counts may be runs in the interpreter by now. The last is left to a look at the block, which then asks.
+  if (block.entry == e.entry && block.heat != 0) block.heat = block.heat > entered ? block.heat - entered : 1;
+}
