@@ -52,8 +52,9 @@ export class Emitter {
   faultLabel: Label = 0;
   exitLabel: Label = 0;
   fast = false;
-  /** Handlers the node calls. */
+  /** Handlers the node calls, and whether the region calls any. */
   handlers = 0;
+  callsHandlers = false;
   #blockRip: number | undefined;
   #sseChecked = false;
 
@@ -428,11 +429,16 @@ export class Emitter {
     this.code.get(L.CPU).i32(this.insn.record).call(this.handlerImport(this.insn.fn));
   }
 
+  countHandler(): void {
+    this.handlers++;
+    this.callsHandlers = true;
+  }
+
   /** The interpreter's handler does the instruction, in the middle of the region. */
   handler(): void {
     const effects = registersOf(this.insn);
     const c = this.code;
-    this.handlers++;
+    this.countHandler();
     for (const n of effects.reads) this.storeRegister(n);
     for (const n of effects.vectors) this.vectors.store(n);
     if (effects.flags) this.storeFlags();

@@ -131,6 +131,22 @@ export class LegacyMachine {
     this.view.setUint16(at + SegmentReg.off.attr, d.access | (d.flags << 8), true);
   }
 
+  /** Throws unless Vcpu.notFlat says of ES, CS, SS, DS, FS and GS what their hidden parts do. */
+  checkFlat(): void {
+    let derived = 0;
+    for (let index = 0; index < 6; index++) {
+      const at = this.cpu + Vcpu.off.seg + SegmentReg.size * index;
+      const base = this.view.getBigUint64(at + SegmentReg.off.base, true);
+      const access = this.view.getUint16(at + SegmentReg.off.attr, true) & 0xff;
+      // Present, data, expanding upwards, writable.
+      const isData = (access & 0b1000_1110) === 0b1000_0010;
+      const ends = this.view.getUint32(at + SegmentReg.off.limit, true) === 0xffffffff;
+      if (!ends || (base !== 0n && index < 4) || (!isData && index !== 1)) derived |= 1 << index;
+    }
+    const noted = this.view.getUint32(this.cpu + Vcpu.off.notFlat, true);
+    if (noted !== derived) throw new Error(`notFlat is ${noted}, by the segment registers it is ${derived}`);
+  }
+
   private selector(index: number): number {
     return this.view.getUint16(this.cpu + Vcpu.off.seg + SegmentReg.size * index + SegmentReg.off.selector, true);
   }

@@ -75,6 +75,7 @@ export class LegacyReplayer {
     machine.enter(kindOf(v.before), selectorsOf(v.before));
     this.load(v.before);
     const o = machine.run();
+    machine.checkFlat();
     got.bytes.set(v.before.bytes);
     got.bytes.set(this.memory.subarray(cpu + Vcpu.off.gpr, cpu + Vcpu.off.gpr + 64), OFF.gpr);
     got.setGpr(RSP, o.rsp);

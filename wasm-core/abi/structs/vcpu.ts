@@ -167,6 +167,9 @@ export const Vcpu = struct("Vcpu", "One virtual processor.", {
   pdpte: u64("PDPTE registers of PAE paging", 4),
   pdpteValid: u32("0 when they are to be read from memory at the next walk"),
   codeChanged: u32("Set when the vCPU overwrites decoded code: a region that called a handler must not go on"),
+  notFlat: u32(
+    "Bit per segment register, by SegIndex: it does not end at 4 GiB, or is no writable data segment, or does not begin at 0; a code segment's type and the base of FS and GS count for nothing",
+  ),
   regionsAt: u32("Ring index up to which the pCPU that runs it has regions"),
   regionDrops: u32("Pcpu.regionDrops where its jump cache was filled: regions known from before are gone"),
   affinity: u32("Bit per pCPU on which it may run", 4),

@@ -39,12 +39,27 @@ export function attrDpl(attr: u32): u32 {
   return (attr >> SegAttr.DPL_SHIFT) & 3;
 }
 
+/** Descriptor bits that tell present, writable, expand-up data. */
+const DATA_MASK: u32 = 0x8e;
+const DATA_WRITABLE: u32 = 0x82;
+
+/** Derives the register's bit of Vcpu.notFlat. */
+export function noteFlat(cpu: Vcpu, seg: u32): void {
+  if (seg > SegIndex.GS) return;
+  const s = segReg(cpu, seg);
+  const based = s.base != 0 && seg < SegIndex.FS;
+  const special = seg != SegIndex.CS && ((<u32>s.attr) & DATA_MASK) != DATA_WRITABLE;
+  const bit: u32 = 1 << seg;
+  cpu.notFlat = based || special || s.limit != 0xffffffff ? cpu.notFlat | bit : cpu.notFlat & ~bit;
+}
+
 export function setSegment(cpu: Vcpu, seg: u32, selector: u32, base: u64, limit: u32, attr: u32): void {
   const s = segReg(cpu, seg);
   s.base = base;
   s.limit = limit;
   s.selector = <u16>selector;
   s.attr = <u16>attr;
+  noteFlat(cpu, seg);
 }
 
 /** Makes the register unusable: a null selector was loaded. */
@@ -58,6 +73,7 @@ export function setRealSegment(cpu: Vcpu, seg: u32, selector: u32): void {
   s.selector = <u16>selector;
   s.base = (<u64>(selector & 0xffff)) << 4;
   s.attr = <u16>(((<u32>s.attr) & (SegAttr.BIG | SegAttr.GRANULAR)) | ATTR_REAL);
+  noteFlat(cpu, seg);
 }
 
 /** Loads in virtual-8086 mode: everything is implied by the selector. */

@@ -51,8 +51,7 @@ function genAddress(host: usize): usize {
 @inline
 function isFlat(cpu: Vcpu): bool {
   if ((cpu.modeKey & ModeKey.CODE_MASK) == ModeKey.CODE64) return true;
-  const cs = segReg(cpu, SegIndex.CS);
-  return cs.base == 0 && cs.limit == 0xffffffff;
+  return (cpu.notFlat & (1 << SegIndex.CS)) == 0;
 }
 
 /** The block at cpu.rip, or 0 after a fault of the fetch. */

@@ -8,7 +8,7 @@ import { Vector } from "../cpu/faults";
 import { descAttr, descBase, descDpl, descIsStack, descLimit, descPresent } from "../cpu/descriptors";
 import { is64, isLong } from "../cpu/modes";
 import { getReg, Gpr, segReg, setReg } from "../cpu/regs";
-import { SegAttr, setNullSegment } from "../cpu/segments";
+import { SegAttr, setNullSegment, setSegment } from "../cpu/segments";
 import { isCanonical } from "../mmu/canonical";
 import { linR, linW, memDone } from "../mmu/access";
 import { sysW } from "../mmu/slow";
@@ -154,7 +154,7 @@ export function popSized(cpu: Vcpu, v: StackView, size: u32): bool {
 export function commitStack(cpu: Vcpu, v: StackView): void {
   if (v.inner) {
     if (v.attr == 0) setNullSegment(cpu, SegIndex.SS, v.selector);
-    else memory.copy(changetype<usize>(segReg(cpu, SegIndex.SS)), changetype<usize>(v), SegmentReg_SIZE);
+    else setSegment(cpu, SegIndex.SS, v.selector, v.base, <u32>v.limit, v.attr);
   }
   if (v.mask == 0xffff) setReg<u16>(cpu, Gpr.RSP, <u16>v.sp);
   else setReg<u64>(cpu, Gpr.RSP, v.sp & v.mask);

@@ -1,7 +1,8 @@
 /** The core with what its tests need besides: one vCPU driven in the caller's thread, without a scheduler. */
-import { TLB_ENTRIES, TlbEntry, Vcpu } from "../gen/layout";
+import { SegIndex, TLB_ENTRIES, TlbEntry, Vcpu } from "../gen/layout";
 import { updateFpuBlocked } from "../cpu/fpu-state";
 import { updateModeKey } from "../cpu/modes";
+import { noteFlat } from "../cpu/segments";
 import {
   EMPTY_TAG,
   emptyJumpCache,
@@ -26,6 +27,7 @@ export * from "../index";
 /** After the test has written the vCPU's control and segment registers: everything the core derives from them. */
 export function testRefresh(cpu: Vcpu): void {
   updateFpuBlocked(cpu);
+  for (let seg: u32 = SegIndex.ES; seg <= SegIndex.GS; seg++) noteFlat(cpu, seg);
   updateModeKey(cpu);
   tlbUpdateContext(cpu);
 }

@@ -160,7 +160,7 @@ class RegionWriter {
         this.#indirect(n);
         return;
       default:
-        e.handlers++;
+        e.countHandler();
         this.#leaveNode(n);
         this.#lastHandler();
     }
@@ -247,7 +247,7 @@ class RegionWriter {
     const { insn } = e;
     const c = e.code;
     if (insn.v.form === "mem" && !plainAddress(insn)) {
-      e.handlers++;
+      e.countHandler();
       this.#leaveNode(n);
       this.#lastHandler();
       return;
@@ -385,7 +385,7 @@ class RegionWriter {
     c.get(L.CPU).mem("i64.load", Vcpu.off.ctx).set(L.CTX);
     c.get(L.CPU).mem("i32.load", Vcpu.off.tlb).set(L.TLB);
     c.get(L.CPU).mem("i32.load", Vcpu.off.budget).tee(L.LEFT).set(L.LEFT_AT_ENTRY);
-    c.get(L.CPU).i32(0).mem("i32.store", Vcpu.off.codeChanged);
+    if (e.callsHandlers) c.get(L.CPU).i32(0).mem("i32.store", Vcpu.off.codeChanged);
     return c;
   }
 
@@ -429,9 +429,10 @@ class RegionWriter {
     for (const at of [Vcpu.off.icount, Vcpu.off.regionInstructions]) {
       c.get(L.CPU).get(L.CPU).mem("i64.load", at).get(L.COUNT).op("i64.add").mem("i64.store", at);
     }
+    c.get(L.CPU).get(L.LEFT).mem("i32.store", Vcpu.off.budget);
+    if (!this.e.callsHandlers) return;
     c.get(L.CPU).get(L.CPU).mem("i64.load", Vcpu.off.regionHandlers);
     c.get(L.HANDLERS).op("i64.extend_i32_u").op("i64.add").mem("i64.store", Vcpu.off.regionHandlers);
-    c.get(L.CPU).get(L.LEFT).mem("i32.store", Vcpu.off.budget);
   }
 }
 
