@@ -429,16 +429,12 @@ export class Emitter {
     this.code.get(L.CPU).i32(this.insn.record).call(this.handlerImport(this.insn.fn));
   }
 
-  countHandler(): void {
-    this.handlers++;
-    this.callsHandlers = true;
-  }
-
   /** The interpreter's handler does the instruction, in the middle of the region. */
   handler(): void {
     const effects = registersOf(this.insn);
     const c = this.code;
-    this.countHandler();
+    this.handlers++;
+    this.callsHandlers = true;
     for (const n of effects.reads) this.storeRegister(n);
     for (const n of effects.vectors) this.vectors.store(n);
     if (effects.flags) this.storeFlags();

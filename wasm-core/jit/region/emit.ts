@@ -160,7 +160,7 @@ class RegionWriter {
         this.#indirect(n);
         return;
       default:
-        e.countHandler();
+        e.handlers++;
         this.#leaveNode(n);
         this.#lastHandler();
     }
@@ -247,7 +247,7 @@ class RegionWriter {
     const { insn } = e;
     const c = e.code;
     if (insn.v.form === "mem" && !plainAddress(insn)) {
-      e.countHandler();
+      e.handlers++;
       this.#leaveNode(n);
       this.#lastHandler();
       return;
@@ -263,6 +263,7 @@ class RegionWriter {
   /** The handler ends the region. It is called where all registers have been stored. */
   #lastHandler(): void {
     const { e } = this;
+    e.callsHandlers = true;
     e.code.i32(this.#last.length).set(L.I).br(this.#lastLabel);
     this.#last.push(e.insn);
   }
