@@ -229,3 +229,29 @@ it("where a code segment does not begin at 0, RIP is not the address that a regi
   expect([register(RAX), inRegions()]).toEqual([1n, before]);
   expect(view().getUint8(machine.cpu + off.cpl)).toBe(0);
 });
+
+it("a page on which a region goes on is looked for once, and again when its translation was dropped", () => {
+  const regions = makeRegions();
+  put(ACROSS, `1: add eax, 1; jmp 0x${(CODE + PAGE).toString(16)}`);
+  put(PAGE, `add eax, 2; dec ecx; jnz 0x${(CODE + ACROSS).toString(16)}; hlt`);
+  const { jump } = makeRegion(regions, ACROSS);
+  expect(word(jump + JumpEntry.off.pages)).not.toBe(0);
+  // The page that takes its place adds another number: nothing was written to any page with code.
+  const [gpa] = machine.reserve(1);
+  const { bytes } = assembler.assemble(`.code64\nadd eax, 4; dec ecx; jnz 0x${(CODE + ACROSS).toString(16)}; hlt`, {
+    origin: CODE + PAGE,
+  });
+  new Uint8Array(core.memory.buffer).set(bytes, machine.at(gpa!));
+  begin(ACROSS, 1000);
+  const before = inRegions();
+  go(2);
+  expect(register(RAX)).toBe(6n);
+  expect(inRegions()).toBeGreaterThan(before);
+  machine.replaceUser(CODE + PAGE, gpa!);
+  expect(word(jump + JumpEntry.off.pages)).toBe(0);
+  begin(ACROSS, 1000);
+  // Once to where the region ends now, and once through what lies there.
+  go(4);
+  expect(register(RAX)).toBe(10n);
+  expect(word(jump + JumpEntry.off.pages)).toBe(0);
+});

@@ -26,6 +26,7 @@ const LOCK_STALE_MS = 180_000;
 export interface TestExports extends CoreExports, RegionDoors {
   testRefresh(cpu: number): void;
   testFlush(cpu: number): void;
+  testInvlpg(cpu: number, lin: bigint): void;
   testCarry(cpu: number, host: number, word: number, rounds: number): number;
   testProtect(cpu: number, host: number, word: number, rounds: number): void;
   testRegions(cpu: number, pcpu: number): void;

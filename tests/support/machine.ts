@@ -167,6 +167,12 @@ export class LongModeMachine {
     this.core.call.testFlush(this.cpu);
   }
 
+  /** The same, as a guest does it that drops the translation of that page alone. */
+  replaceUser(linear: number, gpa: bigint): void {
+    this.map(BigInt(linear), gpa, PTE.U);
+    this.core.call.testInvlpg(this.cpu, BigInt(linear));
+  }
+
   private makeProcessor(): void {
     const { off } = Vcpu;
     const set = (at: number, v: bigint) => this.view.setBigUint64(this.cpu + at, v, true);

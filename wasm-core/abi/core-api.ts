@@ -103,7 +103,7 @@ export interface CoreExports {
 export interface RegionDoors {
   regionRead(cpu: number, lin: bigint, size: number): number;
   regionWrite(cpu: number, lin: bigint, size: number): number;
-  regionCode(cpu: number, lin: bigint, host: number): number;
+  regionPage(cpu: number, start: bigint, page: number, host: number, bit: number): number;
   regionCondition(cpu: number, cc: number): number;
   regionEnd(cpu: number, status: number, rip: bigint, next: bigint): number;
   regionFlags(cpu: number): number;

@@ -41,11 +41,11 @@ export {
 } from "./xen/domain0";
 export { pcpuAbandon, pcpuIdleNs, pcpuRun } from "./run";
 export {
-  regionCode,
   regionCondition,
   regionEnd,
   regionFlags,
   regionNone,
+  regionPage,
   regionPutOff,
   regionRead,
   regionWrite,

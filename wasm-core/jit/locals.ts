@@ -69,7 +69,7 @@ export const L = {
 export const PAGES = 6;
 
 /** Functions that a region's module imports before the handlers. */
-export const Import = { READ: 0, WRITE: 1, CODE: 2, CONDITION: 3, END: 4, FLAGS: 5, X87: 6, PUT_OFF: 7 } as const;
+export const Import = { READ: 0, WRITE: 1, PAGE: 2, CONDITION: 3, END: 4, FLAGS: 5, X87: 6, PUT_OFF: 7 } as const;
 
 /** Locals behind the parameter, in order. */
 export const LOCALS: readonly (readonly [number, number])[] = [

@@ -18,6 +18,7 @@ const TYPES = [
   { params: [I32, I64, I32], results: [I32] },
   { params: [I32, I32, I64, I64], results: [I32] },
   { params: [I32, I32, I64, I64, I32, I32], results: [I32] },
+  { params: [I32, I64, I32, I32, I32], results: [I32] },
 ] as const;
 const REGION = 0;
 const HANDLER = 1;
@@ -26,7 +27,7 @@ const HANDLER = 1;
 export const CORE_IMPORTS = [
   { name: "regionRead", type: 2 },
   { name: "regionWrite", type: 2 },
-  { name: "regionCode", type: 2 },
+  { name: "regionPage", type: 5 },
   { name: "regionCondition", type: HANDLER },
   { name: "regionEnd", type: 3 },
   { name: "regionFlags", type: REGION },

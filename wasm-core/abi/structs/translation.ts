@@ -37,6 +37,7 @@ export const JumpEntry = struct("JumpEntry", "One entry of the jump cache: all t
   heat: u32(
     "JUMP_SLICE less the entries since the block was looked at; at 1 it is looked at again; 0 when no region is known",
   ),
+  pages: u32("Bit per page of the region, in its order: under this key it lies where the region was made from"),
 });
 
 export const Block = struct("Block", "Head of a decoded block; its records follow at BLOCK_RECORDS.", {

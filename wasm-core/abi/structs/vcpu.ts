@@ -170,6 +170,7 @@ export const Vcpu = struct("Vcpu", "One virtual processor.", {
   notFlat: u32(
     "Bit per segment register, by SegIndex: it does not end at 4 GiB, or is no writable data segment, or does not begin at 0; a code segment's type and the base of FS and GS count for nothing",
   ),
+  regionPages: u32("JumpEntry.pages of the region that runs"),
   regionsAt: u32("Ring index up to which the pCPU that runs it has regions"),
   regionDrops: u32("Pcpu.regionDrops where its jump cache was filled: regions known from before are gone"),
   affinity: u32("Bit per pCPU on which it may run", 4),

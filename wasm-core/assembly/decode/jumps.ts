@@ -17,10 +17,9 @@ function globalKey(cpu: Vcpu): u32 {
   return cpu.globalKey | (cpu.modeKey << 12);
 }
 
-/** Key for the code at `lin`, which has just been translated. */
-function keyOf(cpu: Vcpu, lin: u64): u32 {
-  const isGlobal = cpu.cpl != 3 && tlbSlot(tlbTable(cpu, false), lin).isGlobal != 0;
-  return isGlobal ? globalKey(cpu) : jumpKey(cpu);
+/** Whether the code at `lin`, which has just been translated, is the same in every address space. */
+function isGlobal(cpu: Vcpu, lin: u64): bool {
+  return cpu.cpl != 3 && tlbSlot(tlbTable(cpu, false), lin).isGlobal != 0;
 }
 
 /** The entry that may be `rip`'s. */
@@ -40,10 +39,23 @@ export function isEntryOf(cpu: Vcpu, e: JumpEntry, rip: u64): bool {
 /** The entry is `block`'s from now on, which lies at `rip`. */
 export function fillEntry(cpu: Vcpu, e: JumpEntry, rip: u64, block: usize): void {
   settleHeat(e);
+  e.pages = 0;
   e.rip = rip;
-  e.key = keyOf(cpu, rip);
+  e.key = isGlobal(cpu, rip) ? globalKey(cpu) : jumpKey(cpu);
   noteCodePage(cpu, rip);
   e.block = <u32>block;
+}
+
+/**
+ * The region that begins at `rip` has just found its page at `lin`: the entry knows it by `bit`, as long as its key holds.
+ * False when it cannot.
+ */
+export function noteRegionPage(cpu: Vcpu, rip: u64, lin: u64, bit: u32): bool {
+  const e = jumpEntry(cpu, rip);
+  if (e.heat == 0 || !isEntryOf(cpu, e, rip) || (e.key != jumpKey(cpu) && !isGlobal(cpu, lin))) return false;
+  noteCodePage(cpu, lin);
+  e.pages |= bit;
+  return true;
 }
 
 /** The entry knows no region any more; the block learns how often its region was entered from here. */

@@ -4,6 +4,7 @@
  */
 import { CcOp, ModeKey, PUT_OFF_BELOW, PutOff, RegionExit, Status, Vcpu } from "../gen/layout";
 import { cf, condition, Flag, materialize, setSome } from "../cpu/flags";
+import { noteRegionPage } from "../decode/jumps";
 import { tagOf } from "../mmu/access";
 import { plainAccess, translateCode } from "../mmu/slow";
 import { tlbSlot } from "../mmu/tlb";
@@ -29,12 +30,19 @@ export function regionWrite(cpu: Vcpu, lin: u64, size: u32): usize {
   return wraps(cpu, lin, size) ? 0 : plainAccess(cpu, lin, size, Access.WRITE);
 }
 
-/** 1 when the code page at linear address `lin` lies at machine address `host`. */
-export function regionCode(cpu: Vcpu, lin: u64, host: u32): u32 {
+/**
+ * 1 when the code page `page` bytes from that of `start`, RIP of the region that runs, lies at machine address `host`. The
+ * jump cache then knows it by `bit`, if it has one.
+ */
+export function regionPage(cpu: Vcpu, start: u64, page: i32, host: u32, bit: u32): u32 {
+  let lin = (start & ~0xfff) + <i64>page;
+  if ((cpu.modeKey & ModeKey.CODE_MASK) != ModeKey.CODE64) lin &= 0xffffffff;
   const cr2 = cpu.cr2;
   const at = translateCode(cpu, lin);
   cpu.cr2 = cr2;
-  return at == <usize>host ? 1 : 0;
+  if (at != <usize>host) return 0;
+  if (noteRegionPage(cpu, start, lin, bit)) cpu.regionPages |= bit;
+  return 1;
 }
 
 /** Stands for a region that this pCPU's host could not make: the interpreter does it. */

@@ -147,23 +147,26 @@ export function isReady(cpu: Vcpu, e: JumpEntry): bool {
 
 /**
  * The region at `entry` is about to be entered from `block`, the one at RIP: its jump entry knows it from now on. A block
- * that continues on another page is looked for each time.
+ * that continues on another page is looked for each time. Returns JumpEntry.pages of the region.
  */
-export function noteRegion(cpu: Vcpu, block: Block, entry: u32): void {
+export function noteRegion(cpu: Vcpu, block: Block, entry: u32): u32 {
   const e = jumpEntry(cpu, cpu.rip);
   // Another's where RIP is not a linear address.
-  if (e.block != <u32>changetype<usize>(block) || block.cross) return;
+  if (e.block != <u32>changetype<usize>(block) || block.cross) return 0;
   settleHeat(e);
+  if (e.entry != entry) e.pages = 0;
   // The module may be an older one than this, or one that is here too: others only wait longer.
   e.entryAt = atomic.load<u32>(changetype<usize>(block), BlockOff.entryAt);
   e.entry = entry;
   e.heat = JUMP_SLICE;
+  return e.pages;
 }
 
-/** Runs the region at `entry`. A RegionExit. */
+/** Runs the region at `entry`, of which `pages` are known to lie where they did. A RegionExit. */
 @inline
-export function enterRegion(cpu: Vcpu, entry: u32): i32 {
+export function enterRegion(cpu: Vcpu, entry: u32, pages: u32): i32 {
   cpu.regionEntries += 1;
+  cpu.regionPages = pages;
   return call_indirect<i32>(entry, cpu);
 }
 

@@ -230,6 +230,8 @@ function forgetCodePage(cpu: Vcpu, lin: u64): void {
   const page = lin >> 12;
   for (let at = <usize>cpu.jumpCache; at < <usize>cpu.jumpCache + JUMP_CACHE_BYTES; at += JumpEntry_SIZE) {
     if (load<u64>(at) >> 12 == page) store<u32>(at, 0, JumpEntryOff.key);
+    // A region that begins elsewhere may go on there.
+    if (load<u32>(at, JumpEntryOff.pages) != 0) store<u32>(at, 0, JumpEntryOff.pages);
   }
 }
 

@@ -37,7 +37,7 @@ export function runVcpu(cpu: Vcpu): u32 {
 @inline
 function runKnown(cpu: Vcpu, e: JumpEntry): void {
   e.heat -= 1;
-  const exit = enterRegion(cpu, e.entry);
+  const exit = enterRegion(cpu, e.entry, e.pages);
   if (exit != RegionExit.NEXT) settleRegion(cpu, <usize>e.block, e.entry, exit);
 }
 
@@ -59,8 +59,7 @@ function runHere(cpu: Vcpu, at: usize): void {
 
 /** Runs the region that begins with `block`, the one at RIP, and has the jump cache know it. */
 function runRegion(cpu: Vcpu, block: Block, entry: u32): void {
-  noteRegion(cpu, block, entry);
-  const exit = enterRegion(cpu, entry);
+  const exit = enterRegion(cpu, entry, noteRegion(cpu, block, entry));
   if (exit != RegionExit.NEXT) settleRegion(cpu, changetype<usize>(block), entry, exit);
 }
 

@@ -8,6 +8,7 @@ import {
   emptyJumpCache,
   noteGlobal,
   tlbFlushAll,
+  tlbInvlpg,
   tlbProtectEverywhere,
   tlbReset,
   tlbSetCr3,
@@ -38,6 +39,11 @@ export function testFlush(cpu: Vcpu): void {
   tlbFlushAll(cpu);
   emptyJumpCache(cpu);
   testRefresh(cpu);
+}
+
+/** INVLPG. */
+export function testInvlpg(cpu: Vcpu, lin: u64): void {
+  tlbInvlpg(cpu, lin);
 }
 
 /** What a vCPU learns of regions when it comes to a pCPU. */

@@ -4,7 +4,6 @@
  */
 
 import { RegionExit } from "../../abi/structs/jit.js";
-import { TlbEntry } from "../../abi/structs/translation.js";
 import { Status, Vcpu } from "../../abi/structs/vcpu.js";
 import { CONDITIONS, pushCondition } from "../conditions.js";
 import { Emitter, Import, type Known, L } from "../emitter.js";
@@ -15,7 +14,6 @@ import type { RegionCode } from "../module.js";
 import { plainAddress } from "../operands.js";
 import { pushIsNotFlat } from "../segments.js";
 import { commitPush, dropFromStack, loadStack, openPush, RSP } from "../stack-access.js";
-import { pushTlbSlot } from "../tlb.js";
 import { type BranchHint, Code, type Label } from "../wasm/code.js";
 import { Op, Type } from "../wasm/ops.js";
 import { planX87 } from "../x87-plan.js";
@@ -24,6 +22,8 @@ import type { Insn } from "./machine-view.js";
 import { type Order, orderNodes } from "./order.js";
 
 const STAY_CANONICAL = 47;
+/** Pages of a region that have a bit in Vcpu.regionPages; of the others each is looked for each time. */
+const PAGE_BITS = 32;
 
 /** Where in a region's code something begins: an instruction of the node (`value` is its RIP), or a part (`value` is its number). */
 export interface Mark {
@@ -332,25 +332,13 @@ class RegionWriter {
     const { e, region } = this;
     const c = e.code;
     const here = region.nodes[n]!.pages;
-    const start = Number(region.rip & 0xfffn);
+    const all = [...region.hosts.keys()];
     for (const page of region.nodes[edge.to]!.pages) {
       if (here.includes(page)) continue;
-      const host = region.hosts.get(page)!;
-      // Any address on the page will do; `page - start` is the distance of its first byte.
-      e.pushRip(page - start);
-      c.tee(L.LIN);
-      pushTlbSlot(c);
-      c.mem("i64.load", TlbEntry.off.tagX).get(L.LIN).get(L.CTX).op("i64.or").op("i64.ne");
-      c.get(L.E)
-        .mem("i32.load", TlbEntry.off.delta)
-        .get(L.LIN)
-        .op("i32.wrap_i64")
-        .op("i32.add")
-        .i32(host)
-        .op("i32.ne")
-        .op("i32.or")
-        .if(Type.VOID, "unlikely");
-      c.get(L.CPU).get(L.LIN).i32(host).call(Import.CODE).op("i32.eqz").if();
+      const place = all.indexOf(page);
+      const bit = place < PAGE_BITS ? 1 << place : 0;
+      c.get(L.CPU).mem("i32.load", Vcpu.off.regionPages).i32(bit).op("i32.and").op("i32.eqz").if(Type.VOID, "unlikely");
+      c.get(L.CPU).get(L.BASE).i32(page).i32(region.hosts.get(page)!).i32(bit).call(Import.PAGE).op("i32.eqz").if();
       this.#leaveTo(edge.at);
       c.end().end();
     }

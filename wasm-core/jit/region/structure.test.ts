@@ -108,14 +108,14 @@ function runRegion(code: RegionCode, decisions: bigint, budget: number, samePage
   const bytes = compileModule([code], []) as Uint8Array<ArrayBuffer>;
   expect(WebAssembly.validate(bytes)).toBe(true);
   let refused = false;
-  const regionCode = (): number => {
+  const regionPage = (): number => {
     refused ||= !samePages;
     return samePages ? 1 : 0;
   };
   const core = {
     regionRead: unexpected,
     regionWrite: unexpected,
-    regionCode,
+    regionPage,
     regionCondition: carryOf,
     regionFlags: unexpected,
     regionX87: unexpected,
