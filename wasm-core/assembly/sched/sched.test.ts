@@ -1,7 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { CrashReason, Domain } from "../../abi/structs/domain.js";
+import { Jit } from "../../abi/structs/jit.js";
 import { Machine, MACHINE_BASE, Pcpu, PCPU_BASE } from "../../abi/structs/machine.js";
 import { Priority, VcpuRunState } from "../../abi/structs/sched.js";
+import { CodeCache } from "../../abi/structs/translation.js";
 import { Vcpu } from "../../abi/structs/vcpu.js";
 import { XenVcpu } from "../../abi/structs/xen.js";
 import { type Guest, LIST, machineWith, STRUCT } from "../xen/testing/guests.js";
@@ -348,7 +350,11 @@ describe("after a trap", () => {
     for (const lock of MACHINE_LOCKS) put(MACHINE_BASE + Machine.off[lock], ME);
     for (const lock of DOMAIN_LOCKS) put(dead.dom + Domain.off[lock], ME | 256);
     put(other.dom + Domain.off.gntLock, ME + 1);
+    // Of the region compiler: without it no region would ever be asked for again.
+    const jit = core.u32(core.u32(MACHINE_BASE + Machine.off.run) + CodeCache.off.jit);
+    put(jit + Jit.off.requestLock, ME);
     core.call.pcpuAbandon(0);
+    expect(core.u32(jit + Jit.off.requestLock)).toBe(0);
     for (const lock of MACHINE_LOCKS) expect(core.u32(MACHINE_BASE + Machine.off[lock]), lock).toBe(0);
     for (const lock of DOMAIN_LOCKS) expect(core.u32(dead.dom + Domain.off[lock]), lock).toBe(0);
     expect(core.u32(other.dom + Domain.off.gntLock)).toBe(ME + 1);
