@@ -43,7 +43,7 @@ import {
   unlockSched,
   waitsAtLeast,
 } from "../sched/queue";
-import { findPcpu, park, ringPcpu, setIdle, spread, vcpuWake, wakeDue } from "../sched/wake";
+import { findIdle, findPcpu, park, ringPcpu, setIdle, spread, vcpuWake, wakeDue } from "../sched/wake";
 
 const TICK_NS: u64 = 1_000_000;
 /** Longest time without a return to the worker's event loop. */
@@ -257,8 +257,8 @@ function requeue(p: Pcpu, cpu: Vcpu, now: u64): void {
   p.priority = PRIORITY_NONE;
   cpu.pcpu = 0xffffffff;
   enqueue(m, cpu, yielded ? GIVING_WAY : over ? AT_END : AT_FRONT, now);
-  // This pCPU looks into the queue next, so only what it may not take needs another.
-  const other = isAllowed(cpu, p.id) ? -1 : findPcpu(m, cpu);
+  // This pCPU looks into the queue next: another is needed for what it may not take, and when others wait that it may take first.
+  const other = !isAllowed(cpu, p.id) ? findPcpu(m, cpu) : m.runCount > 1 ? findIdle(m, cpu) : -1;
   unlockSched(m);
   if (other >= 0) ringPcpu(<u32>other);
 }

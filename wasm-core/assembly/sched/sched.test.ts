@@ -67,6 +67,26 @@ describe("the scheduler", () => {
     expect(Math.abs(x - y) / Math.max(x, y)).toBeLessThan(0.5);
   });
 
+  it("offers a vCPU that gives way to another pCPU that is idle", async () => {
+    const [core, a, b] = await machineWith([
+      [1, 64],
+      [1, 64],
+    ]);
+    const [free, pinned] = [a as Guest, b as Guest];
+    ticking(core);
+    start(free, 0);
+    core.call.pcpuRun(0);
+    expect(core.call.vcpuSetAffinity(pinned.domid, 0, 0, 1, 0, 0, 0)).toBe(0);
+    // The second pCPU has nothing to do; the first runs the one until it takes turns with the other.
+    const bell = doorbell(core, 1);
+    start(pinned, 0);
+    core.view().setUint32(MACHINE_BASE + Machine.off.idlePcpus, 2, true);
+    for (let n = 0; n < 200 && icount(pinned) === 0n; n++) core.call.pcpuRun(0);
+    expect(icount(pinned)).toBeGreaterThan(0n);
+    expect(doorbell(core, 1)).toBeGreaterThan(bell);
+    expect(core.u32(MACHINE_BASE + Machine.off.idlePcpus)).toBe(0);
+  });
+
   it("blocks a halted vCPU until an event, and does not spin for a masked one", async () => {
     const [core, a, b] = await machineWith([
       [1, 64],

@@ -45,10 +45,15 @@ export function ringPcpu(pcpu: u32): void {
  * one that runs something of lower priority, which is told to stop; then, and when there is none, -1.
  */
 export function findPcpu(m: Machine, cpu: Vcpu): i32 {
-  if (cpu.parked) return -1;
-  const idle = bestIdle(m, cpu);
+  const idle = findIdle(m, cpu);
+  if (idle < 0 && !cpu.parked) preempt(m, cpu);
+  return idle;
+}
+
+/** The same among the idle ones alone. */
+export function findIdle(m: Machine, cpu: Vcpu): i32 {
+  const idle = cpu.parked ? -1 : bestIdle(m, cpu);
   if (idle >= 0) setIdle(m, <u32>idle, false);
-  else preempt(m, cpu);
   return idle;
 }
 
