@@ -111,6 +111,14 @@ export const PATTERNS: Readonly<Record<string, readonly string[]>> = {
     ...MAY_FAULT.map((between) => `js 1f; 1: ${first}; ${between}; sub G, G`),
     ...PUT_OFF.map((second) => `sub G, G; jz OUT; ${first}; mov G, M; ${second}; mov G, [rbx + 7000]; and E, G`),
   ]),
+  // INC and DEC take the carry of what is put off; all their flags are seen.
+  stepped: PUT_OFF.flatMap((first) =>
+    ["inc G", "dec E", "inc E; dec G"].flatMap((step) => [
+      `js 1f; 1: ${first}; ${step}`,
+      `js 1f; 1: ${first}; ${step}; jbe OUT`,
+      ...MAY_FAULT.map((between) => `js 1f; 1: ${first}; ${between}; ${step}`),
+    ]),
+  ),
   string: ["mov rdi, rbx; stosN", "mov rsi, rbx; lodsN", "lea rsi, [rbx + 32]; mov rdi, rbx; movsN"],
   move: ["mov G, E", "mov E, G", "lea Gv, [rbx + 8*rcx + 5]", "movzx Gv, al", "movsx Gv, cx", "nop", "bswap Gy"],
   condition: CONDITIONS.flatMap((cc) => [`set${cc} al`, `set${cc} byte ptr [rbx]`, `cmov${cc} Gv, Ev`, `j${cc} OUT`]),

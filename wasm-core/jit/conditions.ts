@@ -323,6 +323,7 @@ export function pushCondition(e: Emitter, cc: number): void {
  */
 export function pushCarryFlag(e: Emitter): void {
   const c = e.code;
+  if (e.putOffFlags.pushCarry()) return;
   if (e.flags !== undefined) {
     pushCondition(e, CARRY);
     return;

@@ -54,8 +54,14 @@ const isPlain = ({ v }: Insn): boolean =>
 /** Whether it goes on to the next instruction or leaves the region, with nothing of it done. */
 const mayLeave = (i: Insn): boolean => !i.v.lock && i.v.rep === 0 && (isPlain(i) || STACK.has(i.v.semantic));
 
-/** Who sees the flags that an instruction leaves: nobody, nobody but who leaves the region before they are set again, or others. */
-export type FlagLife = "dead" | "exits" | "live";
+/** Set all flags but CF, which they keep. */
+const STEPS = new Set(["inc", "dec"]);
+
+/**
+ * Who sees the flags that an instruction leaves: nobody, nobody but who leaves the region before they are set again, such and
+ * an INC or DEC that keeps CF and sets the others, or anybody.
+ */
+export type FlagLife = "dead" | "exits" | "carry" | "live";
 
 /** By instruction of the node. */
 export function flagLives({ insns }: Node): FlagLife[] {
@@ -67,6 +73,7 @@ export function flagLives({ insns }: Node): FlagLife[] {
     const staysIn = inRegisters(insn) && isPlain(insn);
     if (reads(insn) || !mayLeave(insn)) life = "live";
     else if (setsAll(insn)) life = staysIn ? "dead" : "exits";
+    else if (STEPS.has(insn.v.semantic) && life === "live") life = "carry";
     else if (life === "dead" && !staysIn) life = "exits";
   }
   return out;
