@@ -268,25 +268,28 @@ describe("a stream", () => {
     expect([wire.server.streams, far.isAborted, far.got.length]).toEqual([1, false, WISP_LIMITS.window * 1.5]);
   });
 
-  it.each([false, true])("that the world ends reaches a reader that reads later; another's relay: %s", async (plain) => {
-    wire.plain = plain;
-    const heard = new Heard();
-    const stream = wire.client.openStream("192.0.2.1", 80, heard);
-    await wire.settle();
-    const far = wire.world.streams[0]!;
-    far.events.opened();
-    await wire.settle();
-    stream.pauseReading();
-    for (let n = 0; n < 100; n++) far.events.data(bytes(n));
-    far.events.ended();
-    far.events.closed(null);
-    await wire.settle();
-    expect([heard.got.length, heard.end]).toEqual([0, undefined]);
-    stream.resumeReading();
-    await wire.settle();
-    expect([heard.got.length, heard.isEnded, heard.end]).toEqual([100, !plain, null]);
-    expect([wire.client.streams, wire.server.streams]).toEqual([0, 0]);
-  });
+  it.each([false, true])(
+    "that the world ends reaches a reader that reads later; another's relay: %s",
+    async (plain) => {
+      wire.plain = plain;
+      const heard = new Heard();
+      const stream = wire.client.openStream("192.0.2.1", 80, heard);
+      await wire.settle();
+      const far = wire.world.streams[0]!;
+      far.events.opened();
+      await wire.settle();
+      stream.pauseReading();
+      for (let n = 0; n < 100; n++) far.events.data(bytes(n));
+      far.events.ended();
+      far.events.closed(null);
+      await wire.settle();
+      expect([heard.got.length, heard.end]).toEqual([0, undefined]);
+      stream.resumeReading();
+      await wire.settle();
+      expect([heard.got.length, heard.isEnded, heard.end]).toEqual([100, !plain, null]);
+      expect([wire.client.streams, wire.server.streams]).toEqual([0, 0]);
+    },
+  );
 
   it("hears nothing of a socket that was given up before its own was opened", async () => {
     const gone = wire.client.openStream("192.0.2.1", 80, new Heard());
