@@ -189,11 +189,19 @@ export class Vif2Queue {
 
   #flush(): void {
     for (let message = this.#waiting[0]; message !== undefined; message = this.#waiting[0]) {
-      if (this.#stopped || this.#reserve(message.length, 0) !== true) return;
+      if (this.#stopped || !this.#mayPost(message.length)) return;
       this.ring.write(message, 0);
       this.ring.commit(message.length);
       this.#waiting.shift();
     }
+  }
+
+  /** Whether a message fits before what answers the guest's packets; if not, we are told when it may. */
+  #mayPost(size: number): boolean {
+    if (this.#reserve(size, SPARE) === true) return true;
+    if (this.#stopped) return false;
+    this.ring.wantRoom();
+    return this.#reserve(size, SPARE) === true;
   }
 
   #settleBoth(): void {

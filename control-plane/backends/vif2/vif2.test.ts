@@ -8,6 +8,7 @@ import {
   PacketMessage,
   readPacket,
   Segmentation,
+  suggestionMessage,
 } from "./codec.js";
 import { tcpFrame, Vif2Front, World } from "./testing/front.js";
 
@@ -48,6 +49,24 @@ function wrapped(frame: Uint8Array): Packet {
   packet.wrap(frame);
   return packet;
 }
+
+describe("a ring that is full", () => {
+  it("has room for what answers the guest's packets, whatever else is to be said", () => {
+    const other = new Vif2Front(world, { domid: 6 });
+    front.start();
+    other.start();
+    const [station] = world.stations;
+    for (const bytes of [60_000, 600, 20, 4]) while (station!.receive(wrapped(new Uint8Array(bytes))));
+    front.say(suggestionMessage(other.macBytes));
+    const packet = front.packet(tcpFrame(FAR, front.macBytes, 100), 60);
+    for (let sent = 0; sent < 256; sent += 64) front.say(...new Array<Uint8Array>(64).fill(packet));
+    expect([front.key("state"), front.key("error")]).toEqual(["4", null]);
+    const types = front.rings[0]!.take().map((bytes) => bytes[0]);
+    expect(types.filter((type) => type === Message.FINISH_PACKET)).toHaveLength(256);
+    front.notify();
+    expect(front.rings[0]!.take().map((bytes) => bytes[0])).toEqual([Message.BYPASS_FRONTEND]);
+  });
+});
 
 describe("the handshake", () => {
   it("says what there is, takes the rings and greets", () => {
