@@ -323,6 +323,24 @@ describe("a connection", () => {
     expect(sw.ports.length).toBe(greet ? 2 : 1);
   });
 
+  it("says nothing of large segments that the other side would not believe", () => {
+    const { port, socket, counters, over } = lab();
+    for (const [gsoSize, partialChecksum] of [
+      [7, true],
+      [1460, false],
+      [8, true],
+    ] as const) {
+      const packet = packetOf(toPeer(1, 5000));
+      Object.assign(packet, { gsoSize, partialChecksum, gsoType: GsoType.TCPV4 });
+      port.send(packet);
+      port.settle();
+    }
+    expect(
+      socket.sent.filter((sent) => typeof sent !== "string").map((sent) => countFrames(sent as Uint8Array)),
+    ).toEqual([1]);
+    expect([counters.framesOut, counters.dropsOut, over]).toEqual([1, 2, []]);
+  });
+
   it("ends when nothing comes for too long, and says that it is there itself", () => {
     const { connection, time, socket, over, sw } = lab();
     for (let n = 0; n < 10; n++) {

@@ -9,7 +9,16 @@ import type { Timer } from "../capture/index.js";
 import { Segmenter } from "../offload/index.js";
 import { MOST_FRAME_BYTES, Packet } from "../packet.js";
 import type { Station, Wire } from "../station.js";
-import { Batch, countFrames, type Hello, printable, readFrame, readHello, writeHello } from "./protocol.js";
+import {
+  Batch,
+  countFrames,
+  type Hello,
+  LEAST_GSO_SIZE,
+  printable,
+  readFrame,
+  readHello,
+  writeHello,
+} from "./protocol.js";
 import type { LinkSocket } from "./socket.js";
 
 export interface LinkCounters {
@@ -118,6 +127,11 @@ export class LinkConnection implements Station {
   receive(packet: Packet): boolean {
     const { counters } = this.parts;
     if (this.#wire === null) {
+      counters.dropsOut++;
+      return true;
+    }
+    // The peer would take us for one that does not keep to the protocol, and guests send what they like.
+    if (packet.gsoSize > 0 && (packet.gsoSize < LEAST_GSO_SIZE || !packet.partialChecksum)) {
       counters.dropsOut++;
       return true;
     }
