@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { ManualClock } from "../../util/index.js";
 import { parseIp, parseMac } from "../addresses.js";
 import { DhcpType } from "./codec/dhcp.js";
@@ -155,6 +155,34 @@ describe("a DHCP client", () => {
     expect(leases.of(A)!.hostname).toBe("guest-1");
     ask({ type: DhcpType.REQUEST, requested: "10.0.2.15", options: name("<b>x</b>") });
     expect(leases.of(A)!.hostname).toBe("");
+  });
+});
+
+describe("options in pieces", () => {
+  it("are joined, and a client's identifier goes back in pieces that say their length", () => {
+    const { server } = setUp();
+    const id = Array.from({ length: 400 }, (_, n) => n & 255);
+    const options = [61, 200, ...id.slice(0, 200), 61, 200, ...id.slice(200)];
+    const { bytes } = server.answer(message({ type: DhcpType.DISCOVER, options }), A)!;
+    const got: number[] = [];
+    let at = 240;
+    for (; at < bytes.length && bytes[at] !== 255; at += 2 + bytes[at + 1]!)
+      if (bytes[at] === 61) got.push(...bytes.subarray(at + 2, at + 2 + bytes[at + 1]!));
+    expect([got, bytes.length]).toEqual([id, at + 1]);
+  });
+
+  it("cost no more the more there are", () => {
+    const { server } = setUp();
+    const options = Array.from({ length: 2000 }, () => [61, 1, 7]).flat();
+    const request = message({ type: DhcpType.DISCOVER, options });
+    let copied = 0;
+    const count = vi.spyOn(Uint8Array, "of").mockImplementation((...values) => {
+      copied += values.length;
+      return Uint8Array.from(values);
+    });
+    expect(server.answer(request, A)).not.toBeNull();
+    count.mockRestore();
+    expect(copied).toBeLessThan(request.length);
   });
 });
 
