@@ -268,6 +268,15 @@ describe("a connection", () => {
     expect(numbers(station.take())).toEqual(Array.from({ length: 64 }, (_, n) => n));
   });
 
+  it("keeps no more small messages than it has memory for", () => {
+    const { connection, station, counters } = lab();
+    station.space = 0;
+    const message = messageOf([toGuest(1)]);
+    for (let n = 0; n < 20_000; n++) connection.message(message);
+    expect(20_000 - counters.dropsIn).toBeLessThan(16_384);
+    expect(20_000 - counters.dropsIn).toBeGreaterThan(10_000);
+  });
+
   it("cuts large segments for who takes none, and drops what cannot be cut", () => {
     const { connection, port, socket, counters } = lab({ large: false });
     connection.message(messageOf([toGuest(0)]));
