@@ -208,6 +208,17 @@ describe("reserved addresses", () => {
     expect(leases.holder(ip("10.0.2.50"))).toEqual(A);
   });
 
+  it("are not taken from who has them by lease, as long as that lasts", () => {
+    const { leases, bind, clock } = setUp();
+    bind(B);
+    expect(leases.reserve(A, ip("10.0.2.15"))).toBe("10.0.2.15 was given to 02:00:00:00:00:0b by DHCP");
+    expect(leases.holder(ip("10.0.2.15"))).toEqual(B);
+    expect(bind(A)).toContain("ack 10.0.2.16");
+    clock.advance(86_401e9);
+    expect(leases.reserve(A, ip("10.0.2.15"))).toBeNull();
+    expect(leases.holder(ip("10.0.2.15"))).toEqual(A);
+  });
+
   it("must be addresses for guests, and nobody else's", () => {
     const { leases } = setUp();
     expect(leases.reserve(A, ip("10.0.2.3"))).toContain("10.0.2.4 to 10.0.2.254");
