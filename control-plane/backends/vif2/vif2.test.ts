@@ -165,6 +165,25 @@ describe("packets of the guest", () => {
     expect(front.key("state")).toBe("4");
   });
 
+  it("and messages for the guest wait as well, and its memory stays as it is", async () => {
+    const other = new Vif2Front(world, { domid: 6 });
+    other.start();
+    const { inPages, control } = front.rings[0]!;
+    const memory = () => [control, ...inPages].map((page) => world.core.memory.copy(page, 4096));
+    await front.backend.pause();
+    const before = memory();
+    const [station] = world.stations;
+    expect(station!.receive(wrapped(tcpFrame(front.macBytes, FAR, 100)))).toBe(false);
+    station!.settle();
+    for (let index = 0; index < 8; index++) other.say(other.packet(tcpFrame(front.macBytes, other.macBytes, 100)));
+    front.notify();
+    expect(memory()).toEqual(before);
+    const { rooms } = world;
+    front.backend.resume();
+    expect(world.rooms).toBe(rooms + 1);
+    expect(station!.receive(wrapped(tcpFrame(front.macBytes, FAR, 100)))).toBe(true);
+  });
+
   it("wait while the back end is paused", async () => {
     await front.backend.pause();
     front.say(front.packet(tcpFrame(FAR, front.macBytes, 80)));
