@@ -165,6 +165,10 @@ describe("links between networks", () => {
       status: 0,
       err: expect.stringMatching(/ready; "xl network-join lab ws:\/\/127\.0\.0\.1:\d+\/lab" joins it, or a page with/),
     });
+    expect(await xl("relay", "--address", "192.0.2.1", "--port", "0")).toMatchObject({
+      status: 2,
+      err: expect.stringContaining("192.0.2.1 is no address of this computer"),
+    });
     expect(await xl("switch", "--address", "0.0.0.0")).toMatchObject({
       status: 2,
       err: expect.stringContaining("whoever reaches 0.0.0.0 could join; give a token"),

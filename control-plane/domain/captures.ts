@@ -1,6 +1,6 @@
 /** Recordings of frames on their way to whoever asked for them, perhaps in another thread or process. */
 import type { CaptureOptions, CaptureStats, CaptureTarget } from "../api/types.js";
-import type { Capture, CaptureListener } from "../net/index.js";
+import type { Capture, CaptureListener, Timer } from "../net/index.js";
 import { err, ok } from "../util/index.js";
 import type { Tap } from "./networks.js";
 import type { Toolstack, ToolstackResult } from "./toolstack.js";
@@ -9,11 +9,13 @@ import { findVif } from "./vif-requests.js";
 /** Takes a piece of the file; a promise that it answers says when it can take more. */
 export type TakePiece = (data: Uint8Array) => void | Promise<void>;
 
-/** Ends a recording; resolves when all of it has been taken. */
+/** Ends a recording; resolves when all of it has been taken, or nobody is there who takes it. */
 export type StopCapture = () => Promise<CaptureStats>;
 
 /** Pieces on their way at a time. */
 const UNDER_WAY = 4;
+/** Whoever takes none for so long is not there any more, and cannot say so. */
+const PATIENCE_MS = 5000;
 const SNAPLEN_MAX = 262_144;
 
 export function startCapture(
@@ -26,10 +28,11 @@ export function startCapture(
   if (snaplen !== undefined && !(Number.isInteger(snaplen) && snaplen >= 1 && snaplen <= SNAPLEN_MAX)) {
     return err("bad-config", `snaplen: ${snaplen} is not a whole number from 1 to ${SNAPLEN_MAX}`);
   }
+  const { timer } = toolstack.context.vifs;
   const given = snaplen === undefined ? {} : { snaplen };
   if ("network" in target) {
     const network = toolstack.context.vifs.networks.hold(target.network);
-    const feed = new Feed(take, (listener) => network.tap(listener, given));
+    const feed = new Feed(take, timer, (listener) => network.tap(listener, given));
     return ok(
       once(async () => {
         const stats = await feed.stop();
@@ -40,7 +43,7 @@ export function startCapture(
   }
   const found = findVif(toolstack, target.domid, target.devid);
   if (!found.ok) return found;
-  const feed = new Feed(take, (listener) => found.value.vif.tap(listener, given));
+  const feed = new Feed(take, timer, (listener) => found.value.vif.tap(listener, given));
   return ok(once(() => feed.stop()));
 }
 
@@ -60,6 +63,7 @@ class Feed {
 
   constructor(
     private readonly take: TakePiece,
+    private readonly timer: Timer,
     tap: (listener: CaptureListener) => Tap,
   ) {
     const { capture, end } = tap((bytes) => this.#give(bytes));
@@ -70,8 +74,21 @@ class Feed {
   async stop(): Promise<CaptureStats> {
     this.#capture.close();
     this.#end();
-    await Promise.all(this.#underWay);
+    while (this.#underWay.size > 0 && (await this.#isTaken()));
     return this.#capture.stats();
+  }
+
+  /** Whether another piece is taken in time. */
+  async #isTaken(): Promise<boolean> {
+    const before = this.#underWay.size;
+    await new Promise<void>((resolve) => {
+      const cancel = this.timer(PATIENCE_MS, resolve);
+      void Promise.race(this.#underWay).then(() => {
+        cancel();
+        resolve();
+      });
+    });
+    return this.#underWay.size < before;
   }
 
   #give(bytes: Uint8Array): boolean {

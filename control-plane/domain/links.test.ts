@@ -3,10 +3,11 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { Host } from "../api/host.js";
 import type { JoinedLink, JoinOptions, LinkId, NetworkInfo, ServedLink, ServeOptions } from "../api/types.js";
 import { FakeCore } from "../core-link/fake.js";
-import { nowhere } from "../net/index.js";
+import { type LinkServer, nowhere } from "../net/index.js";
 import { openNodeSocket, serveLink } from "../net/link/link-node.js";
 import { Middle } from "../net/link/testing/middle.js";
 import { LogRing, SeededRandom } from "../util/index.js";
+import { Links } from "./links.js";
 import { makeElf } from "./testing/kernels.js";
 import { type NetworkHost, Toolstack } from "./toolstack.js";
 
@@ -224,4 +225,21 @@ describe("what cannot be", () => {
     await isUp(b, await b.joinNetwork("out", { url }));
     expect((await network(far, "nat"))!.ports.map(({ name }) => name)).toContain("link1.0");
   });
+});
+
+it("does not listen on when the machine has ended before it began to", async () => {
+  const clock = { now: () => 0 };
+  const parts = { clock, random: new SeededRandom(1), timer: () => () => {}, log: new LogRing(clock) };
+  const links = new Links(parts, null);
+  const port = (): never => {
+    throw new Error("nobody joins");
+  };
+  const lab = { name: "lab", id: "lab", plugLink: port, release: () => {} };
+  const close = vi.fn(async () => {});
+  let listens: (server: LinkServer) => void = () => {};
+  const asked = links.serve(() => new Promise((resolve) => (listens = resolve)), lab, "a", { port: 0 });
+  await links.close();
+  listens({ port: 1, url: "ws://127.0.0.1:1/", peers: () => [], close });
+  await expect(asked).rejects.toThrow("the machine has ended");
+  expect([close.mock.calls.length, links.ids()]).toEqual([1, []]);
 });

@@ -57,6 +57,7 @@ const ALREADY = "these two networks are joined already";
 export class Links {
   readonly #links = new Map<LinkId, Link>();
   #last = 0;
+  #isClosed = false;
 
   constructor(
     private readonly parts: LinksParts,
@@ -128,6 +129,10 @@ export class Links {
     };
     const secret = { ...(token === undefined ? {} : { token }), ...(origins === undefined ? {} : { origins }) };
     const server = await serve({ ...asked, ...secret }, { timer: this.parts.timer, networkAt: () => joined });
+    if (this.#isClosed) {
+      await server.close();
+      throw new Error("the machine has ended");
+    }
     this.#add(id, {
       network,
       end,
@@ -157,6 +162,7 @@ export class Links {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     await Promise.all(this.ids().map((id) => this.leave(id)));
   }
 

@@ -115,6 +115,12 @@ export class Network {
     return port;
   }
 
+  /** The name of the interface with that MAC address, or null. */
+  portOf(mac: string): string | null {
+    for (const port of this.#owners.keys()) if (port.info().mac === mac) return port.name;
+    return null;
+  }
+
   unplug(port: Port): void {
     port.unplug();
     this.#owners.delete(port);

@@ -276,6 +276,31 @@ describe("addresses", () => {
   });
 });
 
+describe("one address for two interfaces", () => {
+  const mac = "00:16:3e:00:00:07";
+
+  it("is refused on the network that gives addresses by it, and the first keeps its own", async () => {
+    const first = await rig.create([{ mac, ip: "10.0.2.50" }]);
+    await expect(rig.create([{ mac: mac.toUpperCase() }], { name: "other" })).rejects.toThrow(
+      `mac ${mac} is vif${first}.0's`,
+    );
+    const other = await rig.create([{ mac, bridge: "lab" }], { name: "other" });
+    await expect(rig.host.attachVif(other, { mac })).rejects.toMatchObject({ code: "bad-config" });
+    const thief = rig.host.attachVif(other, { ip: "10.0.2.50" });
+    await expect(thief).rejects.toThrow("10.0.2.50 is another interface's already");
+  });
+
+  it("is free again when the interface is gone, and after a reboot its own", async () => {
+    const first = await rig.create([{ mac }]);
+    rig.core.guestShutdown(first, REBOOT);
+    await rig.settle();
+    const [successor] = await rig.host.list();
+    expect(await rig.host.vifs(successor!.domid)).toMatchObject([{ mac, network: "nat" }]);
+    await rig.host.destroy(successor!.domid);
+    await rig.create([{ mac }]);
+  });
+});
+
 describe("netchannel2", () => {
   it("is a device of its own kind, and guests are not introduced while somebody looks on", async () => {
     const domid = await rig.create([{ type: "vif2", bridge: "lab" }]);
@@ -311,6 +336,16 @@ describe("recordings", () => {
       expect(Buffer.concat(pieces).subarray(0, 4).toString("hex")).toBe("0a0d0d0a");
     }
     expect((await rig.host.networks()).map(({ name }) => name)).toEqual(["nat"]);
+  });
+
+  it("end, and let their network go, when nobody is there any more who takes them", async () => {
+    const stop = await rig.host.capture({ network: "lab" }, () => new Promise(() => {}));
+    vi.useFakeTimers();
+    const stopped = stop();
+    await vi.advanceTimersByTimeAsync(5000);
+    vi.useRealTimers();
+    expect(await stopped).toMatchObject({ frames: 0 });
+    expect((await rig.host.networks()).map(({ name }) => name)).not.toContain("lab");
   });
 
   it("are refused in words", async () => {

@@ -98,6 +98,14 @@ export class DomainVif {
     const config = completeVif(plan.config, taken, parts.random);
     if (config === null) return err("bad-state", `domain ${domid} has no number left for an interface`);
     const network = parts.networks.hold(networkOf(config));
+    const owner = network.nat === null ? null : network.portOf(config.mac);
+    if (owner !== null) {
+      network.release();
+      return err(
+        "bad-config",
+        `vif: mac ${config.mac} is ${owner}'s: interfaces of ${network.name} are told apart by it`,
+      );
+    }
     const vif = new DomainVif(parts, domid, network, config, vcpus);
     if (plan.line !== undefined) vif.#setLine(plan.line);
     vif.#applyLine();

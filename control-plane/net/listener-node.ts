@@ -7,7 +7,8 @@ import type { Duplex } from "node:stream";
 /** Listens, and answers the port; rejects with words for people when it cannot. */
 export async function listen(http: Server, host: string, port: number): Promise<number> {
   await new Promise<void>((resolve, reject) => {
-    http.once("error", (error: NodeJS.ErrnoException) => reject(new Error(whyNotListening(error, host, port))));
+    // Also later: one connection that cannot be taken, for want of descriptors, is not the end of the others.
+    http.on("error", (error: NodeJS.ErrnoException) => reject(new Error(whyNotListening(error, host, port))));
     http.listen(port, host, resolve);
   });
   return (http.address() as AddressInfo).port;

@@ -45,6 +45,26 @@ function make(): number {
   return asked!.handle;
 }
 
+describe("guests with one queue", () => {
+  beforeEach(() => {
+    a.start();
+    b.start();
+    told(a);
+    told(b);
+  });
+
+  it("get another when they are allowed again before the last one has ended", () => {
+    const handle = make();
+    world.bypasses.allowed = false;
+    world.bypasses.allowed = true;
+    for (const front of [a, b]) front.say(numberMessage(Message.BYPASS_DISABLED, handle));
+    for (const front of [b, a]) front.say(numberMessage(Message.BYPASS_DETACHED, handle));
+    told(a);
+    talk(a, b);
+    expect(types(a)).toEqual([Message.BYPASS_FRONTEND]);
+  });
+});
+
 describe("guests that talk much", () => {
   beforeEach(() => {
     a.start(2);

@@ -53,6 +53,8 @@ interface Pair {
   readonly bypasses: Bypass[];
   /** Of those that are not over. */
   open: number;
+  /** It ends because bypasses were not allowed, and not by its guests' fault. */
+  isForbidden: boolean;
 }
 
 /** What a member is to the others. */
@@ -89,7 +91,10 @@ export class Bypasses {
   set allowed(allowed: boolean) {
     this.#allowed = allowed;
     if (allowed) return;
-    for (const bypass of [...this.#byHandle.values()]) this.#step(bypass, { kind: "end" });
+    for (const bypass of [...this.#byHandle.values()]) {
+      bypass.pair.isForbidden = true;
+      this.#step(bypass, { kind: "end" });
+    }
   }
 
   join(member: BypassMember): void {
@@ -162,7 +167,7 @@ export class Bypasses {
     if (one.pairs.size >= a.mostBypasses || other.pairs.size >= b.mostBypasses) return;
     for (const { lender, borrower } of one.pairs) if (lender === b || borrower === b) return;
     const queues = Math.min(a.queues, b.queues);
-    const pair: Pair = { lender: a, borrower: b, bypasses: [], open: queues };
+    const pair: Pair = { lender: a, borrower: b, bypasses: [], open: queues, isForbidden: false };
     one.pairs.add(pair);
     other.pairs.add(pair);
     for (let queue = 0; queue < queues; queue++) {
@@ -216,9 +221,9 @@ export class Bypasses {
   #over({ pair, handle }: Bypass): void {
     this.#byHandle.delete(handle);
     if (--pair.open > 0) return;
-    const { lender, borrower } = pair;
+    const { lender, borrower, isForbidden } = pair;
     for (const member of [lender, borrower]) this.#members.get(member)?.pairs.delete(pair);
-    if (!this.#allowed) return;
+    if (isForbidden) return;
     this.#members.get(lender)?.avoided.add(borrower);
     this.#members.get(borrower)?.avoided.add(lender);
     this.#log.write(`the bypass of domains ${lender.domid} and ${borrower.domid} has ended`);

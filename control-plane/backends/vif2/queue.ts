@@ -108,7 +108,7 @@ export class Vif2Queue {
 
   /** The guest has notified us: of messages, or of room. */
   onEvent(): void {
-    if (this.#stopped) return;
+    if (this.#stopped || this.#paused) return;
     this.#flush();
     if (this.#isFull) this.#lookForRoom();
     this.look();
@@ -120,13 +120,15 @@ export class Vif2Queue {
     this.look();
   }
 
+  /** The guest's memory is left alone from here on: somebody may be copying it. */
   pause(): void {
+    this.settle();
     this.#paused = true;
   }
 
   unpause(): void {
     this.#paused = false;
-    this.look();
+    this.onEvent();
   }
 
   stop(): void {
@@ -169,6 +171,10 @@ export class Vif2Queue {
   receive(packet: Packet): boolean {
     const segments = this.#stopped || this.#mostPackets === 0 ? 0 : this.#segments(packet);
     if (segments === 0) return this.#drop();
+    if (this.#paused) {
+      this.#isFull = true;
+      return false;
+    }
     const longest = segments > 1 ? this.#segmenter.longest : packet.length;
     const size = PACKET_BYTES + longest;
     // The first has room for all behind it, and for the padding that one of them may need.
@@ -189,11 +195,19 @@ export class Vif2Queue {
 
   #flush(): void {
     for (let message = this.#waiting[0]; message !== undefined; message = this.#waiting[0]) {
-      if (this.#stopped || this.#reserve(message.length, 0) !== true) return;
+      if (this.#stopped || this.#paused || !this.#mayPost(message.length)) return;
       this.ring.write(message, 0);
       this.ring.commit(message.length);
       this.#waiting.shift();
     }
+  }
+
+  /** Whether a message fits before what answers the guest's packets; if not, we are told when it may. */
+  #mayPost(size: number): boolean {
+    if (this.#reserve(size, SPARE) === true) return true;
+    if (this.#stopped) return false;
+    this.ring.wantRoom();
+    return this.#reserve(size, SPARE) === true;
   }
 
   #settleBoth(): void {

@@ -8,6 +8,7 @@ import {
   PacketMessage,
   readPacket,
   Segmentation,
+  suggestionMessage,
 } from "./codec.js";
 import { tcpFrame, Vif2Front, World } from "./testing/front.js";
 
@@ -48,6 +49,24 @@ function wrapped(frame: Uint8Array): Packet {
   packet.wrap(frame);
   return packet;
 }
+
+describe("a ring that is full", () => {
+  it("has room for what answers the guest's packets, whatever else is to be said", () => {
+    const other = new Vif2Front(world, { domid: 6 });
+    front.start();
+    other.start();
+    const [station] = world.stations;
+    for (const bytes of [60_000, 600, 20, 4]) while (station!.receive(wrapped(new Uint8Array(bytes))));
+    front.say(suggestionMessage(other.macBytes));
+    const packet = front.packet(tcpFrame(FAR, front.macBytes, 100), 60);
+    for (let sent = 0; sent < 256; sent += 64) front.say(...new Array<Uint8Array>(64).fill(packet));
+    expect([front.key("state"), front.key("error")]).toEqual(["4", null]);
+    const types = front.rings[0]!.take().map((bytes) => bytes[0]);
+    expect(types.filter((type) => type === Message.FINISH_PACKET)).toHaveLength(256);
+    front.notify();
+    expect(front.rings[0]!.take().map((bytes) => bytes[0])).toEqual([Message.BYPASS_FRONTEND]);
+  });
+});
 
 describe("the handshake", () => {
   it("says what there is, takes the rings and greets", () => {
@@ -144,6 +163,25 @@ describe("packets of the guest", () => {
     expect([world.frames.length, finished(), world.core.mappedGrants]).toEqual([0, [7], mapped]);
     expect(front.backend.stats()).toMatchObject({ txErrors: 1, txPackets: 0 });
     expect(front.key("state")).toBe("4");
+  });
+
+  it("and messages for the guest wait as well, and its memory stays as it is", async () => {
+    const other = new Vif2Front(world, { domid: 6 });
+    other.start();
+    const { inPages, control } = front.rings[0]!;
+    const memory = () => [control, ...inPages].map((page) => world.core.memory.copy(page, 4096));
+    await front.backend.pause();
+    const before = memory();
+    const [station] = world.stations;
+    expect(station!.receive(wrapped(tcpFrame(front.macBytes, FAR, 100)))).toBe(false);
+    station!.settle();
+    for (let index = 0; index < 8; index++) other.say(other.packet(tcpFrame(front.macBytes, other.macBytes, 100)));
+    front.notify();
+    expect(memory()).toEqual(before);
+    const { rooms } = world;
+    front.backend.resume();
+    expect(world.rooms).toBe(rooms + 1);
+    expect(station!.receive(wrapped(tcpFrame(front.macBytes, FAR, 100)))).toBe(true);
   });
 
   it("wait while the back end is paused", async () => {

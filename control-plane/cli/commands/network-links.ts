@@ -15,6 +15,10 @@ export function networkJoin([network, url]: readonly string[], options: Omit<Joi
     const id = await host.joinNetwork(network!, { url: url!, ...options });
     const link = await settled(host, id);
     print(link?.state === "up" ? `link ${id}: ${network} is joined to ${link.peer}\n` : `link ${id}\n`);
+    const others = (await host.networks()).find(({ name }) => name === network)?.links.length ?? 0;
+    if (others > 1) {
+      say(`${network} has ${others} links now: networks that are joined in a ring pass broadcasts on without end`);
+    }
     if (link !== undefined && link.state !== "up") {
       const reason = link.error ?? "nobody has answered";
       say(`the link is not up yet: ${reason}; it is tried again until "xl network-leave ${id}"`);

@@ -4,7 +4,7 @@ import { say } from "../output.js";
 import { signalled } from "../signals.js";
 
 interface RelayVerbOptions {
-  readonly host?: string;
+  readonly address?: string;
   readonly port?: number;
   readonly token?: string;
   readonly origin?: readonly string[];
@@ -13,14 +13,14 @@ interface RelayVerbOptions {
   readonly privateNetworks?: boolean;
 }
 
-const DEFAULT_HOST = "127.0.0.1";
+const DEFAULT_ADDRESS = "127.0.0.1";
 const DEFAULT_PORT = 8081;
 
 export async function relay(_: readonly string[], options: RelayVerbOptions): Promise<number> {
-  const { host = DEFAULT_HOST, port = DEFAULT_PORT, token, origin } = options;
+  const { address = DEFAULT_ADDRESS, port = DEFAULT_PORT, token, origin } = options;
   const { startRelay } = await import("../../api/relay-node.js");
   const started = await startRelay({
-    host,
+    host: address,
     port,
     hostLoopback: options.allowHostLoopback === true,
     privateNetworks: options.privateNetworks !== false,

@@ -119,7 +119,7 @@ where there is one. Large segments, which guests pass to each other whole, are r
     summary: "make one network of a network here and one elsewhere",
     details: `URL is where another host serves a network (xl network-serve), or the address of a switch (xl switch) with the
 network's name there as its path. The link comes back after any interruption, until "xl network-leave"; "xl network" shows
-how it is. "nat" cannot join, but its guests can have one more interface: xl network-attach web bridge=lab.`,
+how it is. Do not join three networks or more in a ring: what is for all would go round without end. "nat" cannot join, but its guests can have one more interface: xl network-attach web bridge=lab.`,
     options: [{ flags: "--token <text>", text: "the secret that the other side wants" }, LINK_VLAN, OUR_NAME],
     examples: [
       ["network-join lab ws://there.example:8082/", "guests on lab, and those on what there.example serves"],
@@ -168,7 +168,7 @@ joins ws://.../lab hears all others there. Unknown names make a network, which i
 Ctrl-C. Only pages of this computer may use it, and nothing of its loopback can be reached by it, unless you say otherwise.`,
     options: [
       { flags: "--port <n>", text: "where to listen (default: 8081; 0 is any)", parse: wholeNumber(0, PORT_MAX) },
-      { flags: "--host <address>", text: "at which address (default: 127.0.0.1)" },
+      { flags: "--address <address>", text: "at which address (default: 127.0.0.1)" },
       { flags: "--token <text>", text: "clients must know it: it is the path of the relay's address" },
       { flags: "--origin <url...>", text: 'pages that may use it, as in https://example.org; "*" is all' },
       { flags: "--allow-host-loopback", text: "guests reach servers of this computer's 127.0.0.1 at 10.0.2.2" },

@@ -2,6 +2,8 @@
 import fc from "fast-check";
 import { describe, expect, it, vi } from "vitest";
 import type { OutsideError, StreamEvents } from "../outside/index.js";
+import { WispClient } from "../relay/index.js";
+import { CloseReason, closePacket, continuePacket, PacketType } from "../relay/wisp.js";
 import { HttpRequestReader } from "./http-request.js";
 import { BrowserOutside } from "./index.js";
 import { InventedAddresses } from "./names.js";
@@ -63,6 +65,25 @@ describe("names", () => {
 
 describe("requests", () => {
   const POST = "POST /p?q=1 HTTP/1.1\r\nHost: a.example\r\nContent-Length: 5\r\nX-A:  b \r\n\r\nhello";
+
+  it("with a long body in small portions are copied no more than a few times", () => {
+    const reader = new HttpRequestReader();
+    let copied = 0;
+    const set = vi.spyOn(Uint8Array.prototype, "set").mockImplementation(function (this: Uint8Array, from, at = 0) {
+      copied += from.length;
+      for (let n = 0; n < from.length; n++) this[at + n] = from[n]!;
+    });
+    const bytes = 1 << 18;
+    reader.push(encode(`PUT / HTTP/1.1\r\nContent-Length: ${bytes}\r\n\r\n`));
+    for (let n = 0; n < bytes; n += 256) {
+      expect(reader.next()).toBeNull();
+      reader.push(new Uint8Array(256).fill(n >> 8));
+    }
+    set.mockRestore();
+    const request = reader.next();
+    expect(request).toMatchObject({ method: "PUT", body: Uint8Array.from({ length: bytes }, (_, n) => n >> 8) });
+    expect(copied).toBeLessThan(4 * bytes);
+  });
 
   it("are the same in any portions", () => {
     fc.assert(
@@ -173,6 +194,22 @@ describe("a connection to port 80", () => {
     expect(heard.text.split("\r\n\r\n")[1]).toHaveLength(100_000);
   });
 
+  it("keeps nothing of what comes after its request", async () => {
+    let reads = 0;
+    let answer: (response: Response) => void = () => {};
+    const { heard, stream } = await ask(() => new Promise((resolve) => (answer = resolve)));
+    const more = new Proxy(new Uint8Array(1), {
+      get(target, key) {
+        reads++;
+        return Reflect.get(target, key, target);
+      },
+    });
+    expect(stream.write(more)).toBe(true);
+    expect(reads).toBe(0);
+    answer(new Response("x"));
+    expect(await heard.end).toBeNull();
+  });
+
   it("is reset when the body breaks off", async () => {
     const body = new ReadableStream<Uint8Array>({
       start(controller) {
@@ -182,6 +219,29 @@ describe("a connection to port 80", () => {
     });
     const { heard } = await ask(async () => new Response(body));
     expect(await heard.end).toBe("reset");
+  });
+});
+
+describe("datagrams by a relay", () => {
+  it("go on by another stream after the relay ended one that was idle", async () => {
+    const sent: number[][] = [];
+    let hear: (message: Uint8Array) => void = () => {};
+    const relay = new WispClient((listener) => {
+      hear = (message) => listener.message(message);
+      return { send: (message) => void sent.push([message[0]!, message[1]!]), close: () => {} };
+    });
+    const outside = new BrowserOutside({ relay, fetch: globalThis.fetch, scheme: "http" });
+    const socket = outside.openDatagrams(4, { data: () => {}, failed: () => {} })!;
+    socket.send("192.0.2.1", 53, Uint8Array.of(1));
+    hear(continuePacket(0, 128));
+    hear(closePacket(1, CloseReason.VOLUNTARY));
+    socket.send("192.0.2.1", 53, Uint8Array.of(2));
+    expect(sent).toEqual([
+      [PacketType.CONNECT, 1],
+      [PacketType.DATA, 1],
+      [PacketType.CONNECT, 2],
+      [PacketType.DATA, 2],
+    ]);
   });
 });
 

@@ -25,15 +25,22 @@ type Head = Omit<HttpRequest, "body">;
 
 /** Collects the bytes of one connection. */
 export class HttpRequestReader {
-  #bytes = new Uint8Array(0);
+  /** Room, and how much of it is in use. */
+  #room = new Uint8Array(0);
+  #used = 0;
   #head: Head | null = null;
 
   /** Adds bytes. */
   push(bytes: Uint8Array): void {
-    const all = new Uint8Array(this.#bytes.length + bytes.length);
-    all.set(this.#bytes);
-    all.set(bytes, this.#bytes.length);
-    this.#bytes = all;
+    const length = this.#used + bytes.length;
+    if (length > this.#room.length) {
+      // Twice as much as there was, or every byte of a long body would be copied for each that follows it.
+      const room = new Uint8Array(Math.max(length, 2 * this.#used));
+      room.set(this.#bytes);
+      this.#room = room;
+    }
+    this.#room.set(bytes, this.#used);
+    this.#used = length;
   }
 
   /** The next request that is complete; null when more bytes are needed. */
@@ -45,9 +52,18 @@ export class HttpRequestReader {
       const head = parseHead(new TextDecoder("latin1").decode(this.#bytes.subarray(0, end)));
       if ("status" in head) return head;
       this.#head = head;
-      this.#bytes = this.#bytes.slice(end + CRLF_CRLF.length);
+      this.#drop(end + CRLF_CRLF.length);
     }
     return this.#withBody(this.#head);
+  }
+
+  get #bytes(): Uint8Array {
+    return this.#room.subarray(0, this.#used);
+  }
+
+  #drop(count: number): void {
+    this.#room = this.#room.slice(count, this.#used);
+    this.#used -= count;
   }
 
   #withBody(head: Head): HttpRequest | HttpFault | null {
@@ -58,9 +74,9 @@ export class HttpRequestReader {
     const length = value("content-length") ?? "0";
     if (!/^\d{1,12}$/.test(length)) return { status: 400, message: `Content-Length "${length}" is no number` };
     if (Number(length) > MOST_BODY_BYTES) return { status: 413, message: "the body is too long for a page to send" };
-    if (this.#bytes.length < Number(length)) return null;
+    if (this.#used < Number(length)) return null;
     const body = this.#bytes.slice(0, Number(length));
-    this.#bytes = this.#bytes.slice(Number(length));
+    this.#drop(Number(length));
     this.#head = null;
     return { ...head, body };
   }

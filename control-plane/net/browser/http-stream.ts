@@ -56,7 +56,8 @@ export class HttpStream implements OutsideStream {
   }
 
   write(bytes: Uint8Array): boolean {
-    if (this.#over) return true;
+    // One request is answered, and the connection ends with it: what follows is not kept.
+    if (this.#over || this.#busy) return true;
     this.#requests.push(bytes);
     void this.#work();
     return true;

@@ -117,12 +117,10 @@ class RelayDatagrams implements OutsideDatagrams {
       peer.close();
       this.#peers.delete(oldest);
     }
-    return this.relay.openDatagrams(this.hostOf(address), port, {
+    const events: DatagramEvents = {
       data: (_host, _port, bytes) => this.events.data(address, port, bytes),
-      failed: (_host, _port, error) => {
-        this.#peers.delete(key);
-        this.events.failed(address, port, error);
-      },
-    });
+      failed: (_host, _port, error) => this.events.failed(address, port, error),
+    };
+    return this.relay.openDatagrams(this.hostOf(address), port, events, () => this.#peers.delete(key));
   }
 }

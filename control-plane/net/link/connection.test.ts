@@ -268,6 +268,15 @@ describe("a connection", () => {
     expect(numbers(station.take())).toEqual(Array.from({ length: 64 }, (_, n) => n));
   });
 
+  it("keeps no more small messages than it has memory for", () => {
+    const { connection, station, counters } = lab();
+    station.space = 0;
+    const message = messageOf([toGuest(1)]);
+    for (let n = 0; n < 20_000; n++) connection.message(message);
+    expect(20_000 - counters.dropsIn).toBeLessThan(16_384);
+    expect(20_000 - counters.dropsIn).toBeGreaterThan(10_000);
+  });
+
   it("cuts large segments for who takes none, and drops what cannot be cut", () => {
     const { connection, port, socket, counters } = lab({ large: false });
     connection.message(messageOf([toGuest(0)]));
@@ -321,6 +330,24 @@ describe("a connection", () => {
     connection.closed("gone");
     expect(over.length).toBe(1);
     expect(sw.ports.length).toBe(greet ? 2 : 1);
+  });
+
+  it("says nothing of large segments that the other side would not believe", () => {
+    const { port, socket, counters, over } = lab();
+    for (const [gsoSize, partialChecksum] of [
+      [7, true],
+      [1460, false],
+      [8, true],
+    ] as const) {
+      const packet = packetOf(toPeer(1, 5000));
+      Object.assign(packet, { gsoSize, partialChecksum, gsoType: GsoType.TCPV4 });
+      port.send(packet);
+      port.settle();
+    }
+    expect(
+      socket.sent.filter((sent) => typeof sent !== "string").map((sent) => countFrames(sent as Uint8Array)),
+    ).toEqual([1]);
+    expect([counters.framesOut, counters.dropsOut, over]).toEqual([1, 2, []]);
   });
 
   it("ends when nothing comes for too long, and says that it is there itself", () => {

@@ -9,7 +9,16 @@ import type { Timer } from "../capture/index.js";
 import { Segmenter } from "../offload/index.js";
 import { MOST_FRAME_BYTES, Packet } from "../packet.js";
 import type { Station, Wire } from "../station.js";
-import { Batch, countFrames, type Hello, printable, readFrame, readHello, writeHello } from "./protocol.js";
+import {
+  Batch,
+  countFrames,
+  type Hello,
+  LEAST_GSO_SIZE,
+  printable,
+  readFrame,
+  readHello,
+  writeHello,
+} from "./protocol.js";
 import type { LinkSocket } from "./socket.js";
 
 export interface LinkCounters {
@@ -51,8 +60,9 @@ const MOST_SILENCE = 3;
 const MOST_UNSENT_BYTES = 1024 * 1024;
 /** Looks so often whether they have gone, while a sender waits for that: a WebSocket does not tell. */
 const LOOK_MS = 5;
-/** Most bytes of messages that wait for room in the switch. */
+/** Most memory of messages that wait for room in the switch, and what one takes besides its bytes, about. */
 const MOST_HELD_BYTES = 4 * 1024 * 1024;
+const MESSAGE_BYTES = 256;
 
 export class LinkConnection implements Station {
   name = "link";
@@ -118,6 +128,11 @@ export class LinkConnection implements Station {
   receive(packet: Packet): boolean {
     const { counters } = this.parts;
     if (this.#wire === null) {
+      counters.dropsOut++;
+      return true;
+    }
+    // The peer would take us for one that does not keep to the protocol, and guests send what they like.
+    if (packet.gsoSize > 0 && (packet.gsoSize < LEAST_GSO_SIZE || !packet.partialChecksum)) {
       counters.dropsOut++;
       return true;
     }
@@ -237,12 +252,12 @@ export class LinkConnection implements Station {
       return;
     }
     if (frames === 0) return;
-    if (this.#heldBytes + message.length > MOST_HELD_BYTES) {
+    if (this.#heldBytes + MESSAGE_BYTES + message.length > MOST_HELD_BYTES) {
       this.parts.counters.dropsIn += frames;
       return;
     }
     this.#held.push(message);
-    this.#heldBytes += message.length;
+    this.#heldBytes += MESSAGE_BYTES + message.length;
     if (this.#held.length === 1 && !this.#isPassing) this.#pass();
   }
 
@@ -263,7 +278,7 @@ export class LinkConnection implements Station {
       }
       if (isRefused || this.#isOver) continue;
       this.#held.shift();
-      this.#heldBytes -= message.length;
+      this.#heldBytes -= MESSAGE_BYTES + message.length;
       this.#heldAt = 0;
     }
     this.#isPassing = false;

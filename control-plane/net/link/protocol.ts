@@ -69,7 +69,7 @@ const HEADER = 8;
 const Flag = { PARTIAL_CHECKSUM: 1, DATA_VALIDATED: 2 } as const;
 const KNOWN_FLAGS = Flag.PARTIAL_CHECKSUM | Flag.DATA_VALIDATED;
 /** Less would make thousands of segments of one frame: Linux's TCP_MIN_GSO_SIZE. */
-const LEAST_GSO_SIZE = 8;
+export const LEAST_GSO_SIZE = 8;
 /** Bytes after which a message is sent although the batch is not over. */
 export const FULL_MESSAGE_BYTES = 64 * 1024;
 /** The longest message: it was not full before its last frame. */

@@ -1,7 +1,9 @@
 /** What the parts of the network share: who is there, the way out to guests, and the counters. */
 import type { Clock } from "../../util/index.js";
-import { MOST_FRAME_BYTES, type Packet } from "../packet.js";
+import { ETHERNET_BYTES } from "../offload/index.js";
+import type { Packet } from "../packet.js";
 import { icmpError, type Reason, readUnreachable } from "./codec/icmp.js";
+import { MOST_PACKET_BYTES } from "./codec/numbers.js";
 import type { DhcpServer } from "./dhcp-server.js";
 import type { DnsForwarder } from "./dns-forwarder.js";
 import type { Echo } from "./echo.js";
@@ -45,9 +47,9 @@ export interface NatCounters {
   errorsSent: number;
 }
 
-/** One frame in a row of bytes, for what must see all of it. */
+/** One frame in a row of bytes, also one put together from fragments, for what must see all of it. */
 export class Scratch {
-  readonly #bytes = new Uint8Array(MOST_FRAME_BYTES);
+  readonly #bytes = new Uint8Array(ETHERNET_BYTES + MOST_PACKET_BYTES);
 
   /** The frame, good until the next. */
   copy(packet: Packet): Uint8Array {

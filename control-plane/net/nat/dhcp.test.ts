@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { ManualClock } from "../../util/index.js";
 import { parseIp, parseMac } from "../addresses.js";
 import { DhcpType } from "./codec/dhcp.js";
@@ -158,6 +158,34 @@ describe("a DHCP client", () => {
   });
 });
 
+describe("options in pieces", () => {
+  it("are joined, and a client's identifier goes back in pieces that say their length", () => {
+    const { server } = setUp();
+    const id = Array.from({ length: 400 }, (_, n) => n & 255);
+    const options = [61, 200, ...id.slice(0, 200), 61, 200, ...id.slice(200)];
+    const { bytes } = server.answer(message({ type: DhcpType.DISCOVER, options }), A)!;
+    const got: number[] = [];
+    let at = 240;
+    for (; at < bytes.length && bytes[at] !== 255; at += 2 + bytes[at + 1]!)
+      if (bytes[at] === 61) got.push(...bytes.subarray(at + 2, at + 2 + bytes[at + 1]!));
+    expect([got, bytes.length]).toEqual([id, at + 1]);
+  });
+
+  it("cost no more the more there are", () => {
+    const { server } = setUp();
+    const options = Array.from({ length: 2000 }, () => [61, 1, 7]).flat();
+    const request = message({ type: DhcpType.DISCOVER, options });
+    let copied = 0;
+    const count = vi.spyOn(Uint8Array, "of").mockImplementation((...values) => {
+      copied += values.length;
+      return Uint8Array.from(values);
+    });
+    expect(server.answer(request, A)).not.toBeNull();
+    count.mockRestore();
+    expect(copied).toBeLessThan(request.length);
+  });
+});
+
 describe("reserved addresses", () => {
   it("go to their guest alone, also from below the pool", () => {
     const { leases, bind, ask } = setUp();
@@ -178,6 +206,17 @@ describe("reserved addresses", () => {
     expect(bind(A)).toContain("10.0.2.50");
     leases.unreserve(A);
     expect(leases.holder(ip("10.0.2.50"))).toEqual(A);
+  });
+
+  it("are not taken from who has them by lease, as long as that lasts", () => {
+    const { leases, bind, clock } = setUp();
+    bind(B);
+    expect(leases.reserve(A, ip("10.0.2.15"))).toBe("10.0.2.15 was given to 02:00:00:00:00:0b by DHCP");
+    expect(leases.holder(ip("10.0.2.15"))).toEqual(B);
+    expect(bind(A)).toContain("ack 10.0.2.16");
+    clock.advance(86_401e9);
+    expect(leases.reserve(A, ip("10.0.2.15"))).toBeNull();
+    expect(leases.holder(ip("10.0.2.15"))).toEqual(A);
   });
 
   it("must be addresses for guests, and nobody else's", () => {

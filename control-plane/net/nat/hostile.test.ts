@@ -136,6 +136,42 @@ describe("a hostile guest", () => {
     }
   });
 
+  it.each([1448, 65_400, 65_512, 65_528])("cannot by a packet of IPv6 in fragments with %i bytes", async (bytes) => {
+    for (const [name, protocol] of [
+      ["udp6", 17],
+      ["echo6", 58],
+    ] as const) {
+      const b = bench();
+      const head = bytesOfHex(FRAMES[name]).subarray(0, 54);
+      const payload = new Uint8Array(bytes);
+      payload.set(bytesOfHex(FRAMES[name]).subarray(54, 62));
+      if (protocol === 17) putU16(payload, 4, bytes);
+      for (let at = 0; at < bytes; at += 1448) {
+        const piece = payload.subarray(at, at + 1448);
+        const frame = new Uint8Array(62 + piece.length);
+        frame.set(head);
+        putU16(frame, 18, 8 + piece.length);
+        frame[20] = 44;
+        frame.set([protocol, 0, 0, 0, 1, 2, 3, 4], 54);
+        putU16(frame, 56, at | (at + 1448 < bytes ? 1 : 0));
+        frame.set(piece, 62);
+        b.send(frame);
+      }
+      await b.later();
+      expect([name, b.nat.stats().reassembled]).toEqual([name, 1]);
+      expectService(b);
+    }
+  });
+
+  it.each([65_491, 65_492, 65_507])("cannot by an answer of %i bytes over IPv6 that it is sent", async (bytes) => {
+    const b = bench();
+    b.send(FRAMES.udp6);
+    const { events, sent } = b.outside.sockets[0]!;
+    events.data(sent[0]![0], sent[0]![1], new Uint8Array(bytes));
+    expect((await b.later()).length).toBe(Math.ceil((bytes + 8) / 1448));
+    expectService(b);
+  });
+
   it("cannot by a flood of ARP, of addresses and of MACs", () => {
     const b = bench({ limits: SMALL });
     const arp = bytesOfHex(FRAMES.arpRequest);

@@ -3,6 +3,7 @@
  * needs the address. Reserved ones are given to nobody else. There are no more entries than addresses.
  */
 import type { Clock } from "../../util/index.js";
+import { formatMac } from "../addresses.js";
 import { macKey } from "./guests.js";
 import { FIRST_GUEST, isGuestAddress, LAST_GUEST, NETWORK, sameAddress } from "./network.js";
 
@@ -36,7 +37,7 @@ export class Leases {
     return [...this.#byAddress.values()];
   }
 
-  /** Gives `address` to `mac` for good; null, or a sentence why not. Who has it by lease keeps it until the lease is over. */
+  /** Gives `address` to `mac` for good; null, or a sentence why not: who has it by lease does not lose it. */
   reserve(mac: Uint8Array, address: Uint8Array): string | null {
     if (address.length !== 4 || !isGuestAddress(address)) {
       return `${address.join(".")} is no address for a guest: these are 10.0.2.4 to 10.0.2.254`;
@@ -44,6 +45,10 @@ export class Leases {
     const other = this.#reserved.get(address[3]!);
     if (other !== undefined && macKey(other, 0) !== macKey(mac, 0)) {
       return `${address.join(".")} is another interface's already`;
+    }
+    const held = this.#byAddress.get(address[3]!);
+    if (held !== undefined && held.state === "bound" && this.#isLive(held) && !sameMac(held.mac, mac)) {
+      return `${address.join(".")} was given to ${formatMac(held.mac)} by DHCP`;
     }
     this.unreserve(mac);
     this.#reserved.set(address[3]!, mac.slice());

@@ -4,13 +4,13 @@
  */
 
 import { ETHERNET_BYTES, EtherType, IpProtocol } from "../offload/index.js";
-import { GsoType, MOST_FRAME_BYTES, Packet } from "../packet.js";
+import { GsoType, Packet } from "../packet.js";
 import type { Wire } from "../station.js";
 import { sumBytes } from "../sum.js";
 import { checksumOf, sumPseudoHeader } from "./codec/checksum.js";
 import { writeIpv4 } from "./codec/ipv4.js";
 import { FRAGMENT_HEADER_BYTES, writeIpv6 } from "./codec/ipv6.js";
-import { IPV4_BYTES, IPV6_BYTES, putU16, putU32, UDP_BYTES } from "./codec/numbers.js";
+import { IPV4_BYTES, IPV6_BYTES, MOST_PACKET_BYTES, putU16, putU32, UDP_BYTES } from "./codec/numbers.js";
 import { ROUTER_MAC } from "./network.js";
 
 /** Where checksums are in their headers. */
@@ -27,7 +27,8 @@ export interface Route {
 }
 
 export class Output {
-  readonly #bytes = new Uint8Array(MOST_FRAME_BYTES);
+  /** Longer than any frame: what is cut into fragments is put together here. */
+  readonly #bytes = new Uint8Array(ETHERNET_BYTES + MOST_PACKET_BYTES);
   #view = this.#bytes;
   readonly #packet = new Packet(null);
   #identification = 0;

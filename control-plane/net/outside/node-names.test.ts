@@ -1,5 +1,6 @@
 import * as dgram from "node:dgram";
-import { afterEach, expect, it } from "vitest";
+import * as dns from "node:dns";
+import { afterEach, expect, it, vi } from "vitest";
 import { NodeNames } from "./node-names.js";
 
 const closers: (() => void)[] = [];
@@ -67,6 +68,26 @@ it("finds names of addresses", async () => {
   expect(await names.reverse("192.0.2.7")).toBe("www.example.org");
   const none = await namesFrom((query) => response(query, NO_NAME, 12, []));
   expect(await none.reverse("192.0.2.7")).toBeNull();
+});
+
+it("asks the system for both families of a local name at once, and a name with one of them is there", async () => {
+  const lookup = vi.spyOn(dns.promises, "lookup").mockImplementation((async (
+    name: string,
+    options: dns.LookupOptions,
+  ) => {
+    if (name === "gone.lan" || options.family === 6) throw Object.assign(new Error("gone"), { code: "ENOTFOUND" });
+    return [{ address: "192.0.2.7", family: 4 }];
+  }) as unknown as typeof dns.promises.lookup);
+  closers.push(() => lookup.mockRestore());
+  const names = new NodeNames();
+  const both = (name: string) => Promise.all([names.resolve(name, 4), names.resolve(name, 6)]);
+  expect(await both("printer.lan")).toEqual([
+    { kind: "addresses", addresses: ["192.0.2.7"], ttlSeconds: 60 },
+    { kind: "none" },
+  ]);
+  expect(await names.resolve("printer.lan", 6)).toEqual({ kind: "none" });
+  expect(await both("gone.lan")).toEqual([{ kind: "no-such-name" }, { kind: "no-such-name" }]);
+  expect(lookup).toHaveBeenCalledTimes(3);
 });
 
 it("is done with a server that is silent when it is closed", async () => {

@@ -1,7 +1,8 @@
 /**
  * Names through Node's resolvers. c-ares first: it says how long an answer is good, and waits on no thread. The
  * system's own (getaddrinfo) knows what the host knows besides (its hosts file, names of the local network), but a
- * silent name server holds one of the few threads that disks need too, so that only one such question runs at a time.
+ * silent name server holds one of the few threads that disks need too, so that only one such question runs at a time. It is
+ * for the addresses of both families, which resolvers ask for at once, and which say whether the name is there.
  */
 import * as dns from "node:dns";
 import type { Resolution } from "./outside.js";
@@ -11,11 +12,12 @@ const TRIES = 2;
 /** Of an answer that does not say. */
 const SYSTEM_TTL_SECONDS = 60;
 const FAILED: Resolution = { kind: "failed" };
+const NONE: Resolution = { kind: "none" };
 const NO_NAME: Resolution = { kind: "no-such-name" };
 
 /** Codes that say that there is an answer, and what it is. */
 const ANSWERS: Readonly<Record<string, Resolution>> = {
-  ENODATA: { kind: "none" },
+  ENODATA: NONE,
   ENOTFOUND: NO_NAME,
   EBADNAME: NO_NAME,
   // By `close`: nobody is to be asked any more.
@@ -27,7 +29,7 @@ const LOCAL = /^[^.]+$|\.(localhost|local|lan|internal|localdomain|home\.arpa)$/
 
 export class NodeNames {
   readonly #resolver = new dns.promises.Resolver({ timeout: TRY_MS, tries: TRIES });
-  #isAskingSystem = false;
+  #asking: { readonly name: string; readonly found: Promise<readonly dns.LookupAddress[] | Resolution> } | null = null;
 
   /** `servers` other than the host's: "192.0.2.1:53". */
   constructor(servers?: readonly string[]) {
@@ -40,7 +42,7 @@ export class NodeNames {
       const resolver = this.#resolver;
       const wanted = { ttl: true } as const;
       const records = await (family === 4 ? resolver.resolve4(name, wanted) : resolver.resolve6(name, wanted));
-      if (records.length === 0) return { kind: "none" };
+      if (records.length === 0) return NONE;
       const ttlSeconds = records.reduce((least, record) => Math.min(least, record.ttl), Number.POSITIVE_INFINITY);
       return { kind: "addresses", addresses: records.map((record) => record.address), ttlSeconds };
     } catch (error) {
@@ -61,16 +63,21 @@ export class NodeNames {
   }
 
   async #askSystem(name: string, family: 4 | 6): Promise<Resolution> {
-    if (this.#isAskingSystem) return FAILED;
-    this.#isAskingSystem = true;
+    if (this.#asking !== null && this.#asking.name !== name) return FAILED;
+    this.#asking ??= { name, found: this.#lookUp(name) };
+    const found = await this.#asking.found;
+    if ("kind" in found) return found;
+    const addresses = found.filter((one) => one.family === family).map((one) => one.address.replace(/%.*$/, ""));
+    return addresses.length === 0 ? NONE : { kind: "addresses", addresses, ttlSeconds: SYSTEM_TTL_SECONDS };
+  }
+
+  async #lookUp(name: string): Promise<readonly dns.LookupAddress[] | Resolution> {
     try {
-      const found = await dns.promises.lookup(name, { family, all: true });
-      const addresses = found.map((one) => one.address.replace(/%.*$/, ""));
-      return { kind: "addresses", addresses, ttlSeconds: SYSTEM_TTL_SECONDS };
+      return await dns.promises.lookup(name, { all: true });
     } catch (error) {
       return ANSWERS[(error as NodeJS.ErrnoException).code ?? ""] ?? FAILED;
     } finally {
-      this.#isAskingSystem = false;
+      this.#asking = null;
     }
   }
 }

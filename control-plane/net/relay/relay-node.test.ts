@@ -1,5 +1,6 @@
 /** A relay and a client on real sockets. */
-import { createServer, type Socket } from "node:net";
+import { once } from "node:events";
+import { connect, createServer, type Socket } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
 import type { Outside, OutsideError, OutsideStream, StreamEvents } from "../outside/index.js";
@@ -112,6 +113,26 @@ describe("a relay", () => {
       "http://localhost.evil.example",
     ];
     expect(await Promise.all(origins.map(allowed))).toEqual([true, true, true, false, false]);
+  });
+
+  it("outlives a page that is turned away and does not wait to hear why", async () => {
+    const { port, url } = await start({ origins: [] });
+    const request = ["GET / HTTP/1.1", "Host: a", "Upgrade: websocket", "Connection: Upgrade", "Origin: http://b"];
+    for (let n = 0; n < 20; n++) {
+      const socket = connect(port, "127.0.0.1");
+      await once(socket, "connect");
+      socket.write(`${[...request, "", ""].join("\r\n")}`);
+      socket.resetAndDestroy();
+      await once(socket, "close");
+    }
+    const client = clientOf(url);
+    const heard = new Heard();
+    const opened = new Promise<void>((resolve) => {
+      heard.onOpen = resolve;
+    });
+    client.openStream("192.0.2.1", 7, heard);
+    await opened;
+    client.close();
   });
 
   it("says that its port is taken", async () => {

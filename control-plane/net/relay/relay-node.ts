@@ -45,6 +45,8 @@ export async function serveRelay(options: RelayOptions, outside: () => Outside):
   });
   const sockets = new WebSocketServer({ noServer: true, maxPayload: MOST_MESSAGE_BYTES, perMessageDeflate: false });
   http.on("upgrade", (request, socket, head) => {
+    // One that fails is closed next.
+    socket.on("error", () => {});
     const status = refusal(request, options, sockets.clients.size >= clients);
     if (status === null) {
       sockets.handleUpgrade(request, socket, head, (ws) => serve(ws, outside(), limits));

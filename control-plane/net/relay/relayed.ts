@@ -78,7 +78,7 @@ export class RelayedStream implements StreamEvents {
 
   room(packets: number): void {
     if (!this.parts.duplex) return;
-    this.#credit = packets;
+    this.#credit += packets;
     this.readOn();
   }
 
@@ -99,8 +99,8 @@ export class RelayedStream implements StreamEvents {
     for (const bytes of this.#early) this.#full = !this.#stream!.write(bytes);
     this.#early = [];
     if (this.#endAsked) this.#stream!.end();
-    // Of a stream that had no data yet this says that it is open.
-    if (this.parts.duplex) this.parts.send(continuePacket(this.id, this.parts.window - this.#taken));
+    // This says that it is open.
+    if (this.parts.duplex) this.parts.send(continuePacket(this.id, 0));
     this.#giveRoom();
   }
 
@@ -133,10 +133,13 @@ export class RelayedStream implements StreamEvents {
     return this.#credit > 0 && this.parts.mayRead();
   }
 
+  /** Where room replaces what is left of it, only once nothing is left: what is on its way would be sent again as much. */
   #giveRoom(): void {
-    if (!this.#open || this.#full || this.#taken < this.parts.window >> 1) return;
+    const { duplex, window } = this.parts;
+    if (!this.#open || this.#full || this.#taken < (duplex ? window >> 1 : window)) return;
+    const room = this.#taken;
     this.#taken = 0;
-    this.parts.send(continuePacket(this.id, this.parts.window));
+    this.parts.send(continuePacket(this.id, room));
   }
 
   #finish(reason: number): void {

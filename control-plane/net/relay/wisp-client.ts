@@ -60,10 +60,10 @@ export class WispClient implements MessageListener {
     return stream;
   }
 
-  /** Datagrams to and from one host and port. */
-  openDatagrams(host: string, port: number, events: DatagramEvents): OutsideDatagrams {
+  /** Datagrams to and from one host and port, until the relay says that it is `over`. */
+  openDatagrams(host: string, port: number, events: DatagramEvents, over: () => void = () => {}): OutsideDatagrams {
     const id = this.#newId();
-    const datagrams = new WispDatagrams(id, host, port, events, () => this.#carried.delete(id));
+    const datagrams = new WispDatagrams(id, host, port, events, over, () => this.#carried.delete(id));
     this.#carry(id, datagrams);
     return datagrams;
   }
@@ -101,12 +101,26 @@ export class WispClient implements MessageListener {
   #carry(id: number, carried: Carried): void {
     this.#carried.set(id, carried);
     if (this.#connection !== null) carried.connect(this.#connection);
-    else
-      this.#socket ??= this.openSocket({
+    else if (this.#socket === null) this.#open();
+  }
+
+  #open(): void {
+    try {
+      // What a socket that we have given up still says is not about the next one.
+      const socket = this.openSocket({
         opened: () => {},
-        message: (m) => this.message(m),
-        closed: () => this.closed(),
+        message: (message) => {
+          if (this.#socket === socket) this.message(message);
+        },
+        closed: () => {
+          if (this.#socket === socket) this.closed();
+        },
       });
+      this.#socket = socket;
+    } catch {
+      // A page that came by https may not open one to "ws:". Whoever asked has not got the stream yet.
+      queueMicrotask(() => this.closed());
+    }
   }
 
   #ready(room: number): void {
@@ -138,6 +152,8 @@ class WispStream implements OutsideStream, Carried {
   #reads = true;
   #taken = 0;
   #endHeld = false;
+  /** The relay has closed the stream in good order, and its reader has not had all of it. */
+  #isClosing = false;
 
   constructor(
     private readonly id: number,
@@ -157,9 +173,9 @@ class WispStream implements OutsideStream, Carried {
 
   packet(packet: WispPacket): void {
     if (packet.type === 2) this.#take(packet.bytes);
-    else if (packet.type === 4) this.#finish(errorOf(packet.reason));
+    else if (packet.type === 4) this.#close(errorOf(packet.reason));
     else if (packet.type === 3) {
-      this.#room = packet.room;
+      this.#room = packet.room + (this.#connection!.duplex ? this.#room : 0);
       if (!this.#isOpen) this.#opened();
       this.#pump();
     }
@@ -170,7 +186,7 @@ class WispStream implements OutsideStream, Carried {
   }
 
   write(bytes: Uint8Array): boolean {
-    if (this.#over || this.#ending) return true;
+    if (this.#over || this.#ending || this.#isClosing) return true;
     this.#waiting.push(bytes);
     this.#pump();
     this.#wasFull = this.#waiting.length > 0;
@@ -184,7 +200,7 @@ class WispStream implements OutsideStream, Carried {
 
   abort(): void {
     if (this.#over) return;
-    this.#connection?.send(closePacket(this.id, CloseReason.VOLUNTARY));
+    if (!this.#isClosing) this.#connection?.send(closePacket(this.id, CloseReason.VOLUNTARY));
     this.#finish("reset");
   }
 
@@ -203,6 +219,7 @@ class WispStream implements OutsideStream, Carried {
       this.#endHeld = false;
       this.events.ended();
     }
+    if (this.#reads && this.#isClosing) this.#finish(null);
   }
 
   #opened(): void {
@@ -230,14 +247,14 @@ class WispStream implements OutsideStream, Carried {
 
   #deliver(bytes: Uint8Array): void {
     this.events.data(bytes);
-    if (!this.#connection?.duplex || ++this.#taken < WINDOW >> 1) return;
+    if (!this.#connection?.duplex || this.#isClosing || ++this.#taken < WINDOW >> 1) return;
+    this.#connection.send(continuePacket(this.id, this.#taken));
     this.#taken = 0;
-    this.#connection.send(continuePacket(this.id, WINDOW));
   }
 
   #pump(): void {
     const connection = this.#connection;
-    if (connection === null || !this.#isOpen || this.#over) return;
+    if (connection === null || !this.#isOpen || this.#over || this.#isClosing) return;
     while (this.#room > 0 && this.#waiting.length > 0) {
       this.#room--;
       connection.send(dataPacket(this.id, this.#waiting.shift()!));
@@ -250,6 +267,17 @@ class WispStream implements OutsideStream, Carried {
     if (!this.#ending || !connection.duplex || this.#room === 0) return;
     this.#ending = false;
     connection.send(dataPacket(this.id, new Uint8Array(0)));
+  }
+
+  /** The relay says that it is over. */
+  #close(error: ReturnType<typeof errorOf>): void {
+    if (error !== null || (this.#held.length === 0 && !this.#endHeld)) {
+      this.#finish(error);
+      return;
+    }
+    this.#isClosing = true;
+    this.#waiting = [];
+    this.gone();
   }
 
   #finish(error: ReturnType<typeof errorOf>): void {
@@ -272,6 +300,7 @@ class WispDatagrams implements OutsideDatagrams, Carried {
     private readonly host: string,
     private readonly port: number,
     private readonly events: DatagramEvents,
+    private readonly over: () => void,
     private readonly gone: () => void,
   ) {}
 
@@ -307,6 +336,7 @@ class WispDatagrams implements OutsideDatagrams, Carried {
     if (this.#over) return;
     this.#over = true;
     this.gone();
+    this.over();
     if (error !== null) this.events.failed(this.host, this.port, error);
   }
 }

@@ -86,6 +86,9 @@ class Wire {
   opens = 0;
   /** A server that knows nothing of our extension. */
   plain = false;
+  /** What the client sends stays on its way until `toServer`. */
+  holdToServer = false;
+  readonly #onTheWay: Uint8Array[] = [];
   readonly client = new WispClient((listener) => {
     this.opens++;
     this.listener = listener;
@@ -124,8 +127,13 @@ class Wire {
     this.#sent.push(sent);
   }
 
+  toServer(count: number): void {
+    for (const message of this.#onTheWay.splice(0, count)) this.server.message(message);
+  }
+
   #toServer(message: Uint8Array): void {
-    if (!(this.plain && message[0] === 5)) this.server.message(message.slice());
+    if (this.holdToServer) this.#onTheWay.push(message.slice());
+    else if (!(this.plain && message[0] === 5)) this.server.message(message.slice());
   }
 }
 
@@ -239,6 +247,73 @@ describe("a stream", () => {
       true,
       true,
     ]);
+  });
+
+  it("that writes as fast as it is given room has never written too much", async () => {
+    const stream = wire.client.openStream("192.0.2.1", 80, new Heard());
+    await wire.settle();
+    const far = wire.world.streams[0]!;
+    far.events.opened();
+    await wire.settle();
+    // The relay gives room for half of what it took, while the other half is on its way, and then the world is full.
+    wire.holdToServer = true;
+    for (let n = 0; n < WISP_LIMITS.window; n++) stream.write(bytes(n));
+    wire.toServer(WISP_LIMITS.window / 2);
+    far.full = true;
+    wire.toServer(WISP_LIMITS.window / 2);
+    wire.holdToServer = false;
+    wire.deliver();
+    for (let n = 0; n < 2 * WISP_LIMITS.window && stream.write(bytes(0)); n++);
+    await wire.settle();
+    expect([wire.server.streams, far.isAborted, far.got.length]).toEqual([1, false, WISP_LIMITS.window * 1.5]);
+  });
+
+  it.each([false, true])(
+    "that the world ends reaches a reader that reads later; another's relay: %s",
+    async (plain) => {
+      wire.plain = plain;
+      const heard = new Heard();
+      const stream = wire.client.openStream("192.0.2.1", 80, heard);
+      await wire.settle();
+      const far = wire.world.streams[0]!;
+      far.events.opened();
+      await wire.settle();
+      stream.pauseReading();
+      for (let n = 0; n < 100; n++) far.events.data(bytes(n));
+      far.events.ended();
+      far.events.closed(null);
+      await wire.settle();
+      expect([heard.got.length, heard.end]).toEqual([0, undefined]);
+      stream.resumeReading();
+      await wire.settle();
+      expect([heard.got.length, heard.isEnded, heard.end]).toEqual([100, !plain, null]);
+      expect([wire.client.streams, wire.server.streams]).toEqual([0, 0]);
+    },
+  );
+
+  it("hears nothing of a socket that was given up before its own was opened", async () => {
+    const gone = wire.client.openStream("192.0.2.1", 80, new Heard());
+    await wire.settle();
+    const { listener } = wire;
+    listener!.message(bytes(1));
+    const heard = new Heard();
+    wire.client.openStream("192.0.2.1", 80, heard);
+    await wire.settle();
+    listener!.closed();
+    await wire.settle();
+    expect([wire.opens, heard.end, wire.client.streams]).toEqual([2, undefined, 1]);
+    gone.abort();
+  });
+
+  it("is unreachable where no socket may be opened", async () => {
+    const client = new WispClient(() => {
+      throw new Error("insecure");
+    });
+    const heard = new Heard();
+    client.openStream("192.0.2.1", 80, heard);
+    expect(heard.end).toBeUndefined();
+    await Promise.resolve();
+    expect([heard.end, client.streams]).toEqual(["unreachable", 0]);
   });
 
   it("over a relay that is not ours opens at once and ends as a whole", async () => {

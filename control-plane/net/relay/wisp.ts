@@ -24,9 +24,10 @@ export const CloseReason = {
 /**
  * An extension of our own: CONTINUE also gives the server leave to send, a stream's first CONTINUE from the server says
  * that it is open, and DATA without bytes ends one direction. A Wisp stream has none of that, so that a slow reader
- * would make the other end buffer without bounds.
+ * would make the other end buffer without bounds. What a CONTINUE gives is added to what is left, where Wisp's replaces
+ * it: packets on their way when it is sent would be given twice.
  */
-export const DUPLEX_EXTENSION = 0xe0;
+export const DUPLEX_EXTENSION = 0xe1;
 const UDP_EXTENSION = 0x01;
 const VERSION = [2, 0] as const;
 
@@ -101,7 +102,7 @@ export function dataPacket(id: number, data: Uint8Array): Uint8Array {
   return bytes;
 }
 
-/** @param room packets that the receiver may send from now on */
+/** @param room packets that the receiver may send from now on; of our extension: that many more */
 export function continuePacket(id: number, room: number): Uint8Array {
   const { bytes, view } = packet(PacketType.CONTINUE, id, 4);
   view.setUint32(HEADER_BYTES, room, true);

@@ -43,6 +43,8 @@ const FILE_AT = 108;
 /** What BOOTP's clients take at least. [RFC 951] */
 const LEAST_BYTES = 300;
 const ETHERNET = 1;
+/** Bytes of an option in one piece. */
+const MOST_OPTION = 255;
 
 export interface DhcpRequest {
   readonly type: number;
@@ -91,30 +93,45 @@ export function readDhcp(bytes: Uint8Array): DhcpRequest | null {
 
 /** What can stand in a list for people; else nothing. */
 function hostnameOf(value: Uint8Array | undefined): string {
-  const text = value === undefined ? "" : String.fromCharCode(...value).replace(/\0+$/, "");
+  const text =
+    value === undefined || value.length > MOST_OPTION ? "" : String.fromCharCode(...value).replace(/\0+$/, "");
   return /^[A-Za-z0-9._-]{1,63}$/.test(text) ? text : "";
 }
 
 /** Options by their codes, those that come in pieces joined ([RFC 3396]); null when they run out of their field. */
 function readOptions(bytes: Uint8Array): Map<number, Uint8Array> | null {
-  const options = new Map<number, Uint8Array>();
-  if (!readField(bytes, FIXED_BYTES + 4, bytes.length, options)) return null;
-  const overload = options.get(Code.OVERLOAD)?.[0] ?? 0;
-  if ((overload & 1) !== 0 && !readField(bytes, FILE_AT, FIXED_BYTES, options)) return null;
-  if ((overload & 2) !== 0 && !readField(bytes, SNAME_AT, FILE_AT, options)) return null;
-  return options;
+  const pieces: Pieces = new Map();
+  if (!readField(bytes, FIXED_BYTES + 4, bytes.length, pieces)) return null;
+  const overload = pieces.get(Code.OVERLOAD)?.find((piece) => piece.length > 0)?.[0] ?? 0;
+  if ((overload & 1) !== 0 && !readField(bytes, FILE_AT, FIXED_BYTES, pieces)) return null;
+  if ((overload & 2) !== 0 && !readField(bytes, SNAME_AT, FILE_AT, pieces)) return null;
+  return new Map([...pieces].map(([code, parts]) => [code, joined(parts)]));
 }
 
-function readField(bytes: Uint8Array, from: number, end: number, options: Map<number, Uint8Array>): boolean {
+/** Views of the message, by code. */
+type Pieces = Map<number, Uint8Array[]>;
+
+function joined(pieces: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    whole.set(piece, at);
+    at += piece.length;
+  }
+  return whole;
+}
+
+function readField(bytes: Uint8Array, from: number, end: number, options: Pieces): boolean {
   for (let at = from; at < end; ) {
     const code = bytes[at++]!;
     if (code === Code.END) return true;
     if (code === Code.PAD) continue;
     const length = bytes[at] ?? 0;
     if (at + 1 + length > end) return false;
-    const value = bytes.slice(at + 1, at + 1 + length);
+    const value = bytes.subarray(at + 1, at + 1 + length);
     const before = options.get(code);
-    options.set(code, before === undefined ? value : Uint8Array.of(...before, ...value));
+    if (before === undefined) options.set(code, [value]);
+    else before.push(value);
     at += 1 + length;
   }
   // Without an end: other servers take it too.
@@ -171,7 +188,10 @@ function replyOptions(request: DhcpRequest, reply: DhcpReply): Uint8Array {
   };
   put(Code.TYPE, [reply.type]);
   put(Code.SERVER, reply.server);
-  if (request.clientId !== null) put(Code.CLIENT_ID, request.clientId);
+  // In pieces, as it came: [RFC 3396] 5.
+  const { clientId } = request;
+  for (let at = 0; clientId !== null && at < clientId.length; at += MOST_OPTION)
+    put(Code.CLIENT_ID, clientId.subarray(at, at + MOST_OPTION));
   if (reply.message !== undefined) put(Code.MESSAGE, new TextEncoder().encode(reply.message));
   if (reply.leaseSeconds !== undefined) {
     put(Code.LEASE, seconds(reply.leaseSeconds));

@@ -3,6 +3,8 @@
 export const IPV4_BYTES = 20;
 export const IPV6_BYTES = 40;
 export const UDP_BYTES = 8;
+/** Most bytes of a packet: IPv6's length does not count its header. Fragments make it up; no frame is as long. */
+export const MOST_PACKET_BYTES = IPV6_BYTES + 65_535;
 /** Most bytes of a datagram's payload that IPv4 can carry. */
 export const MOST_UDP_PAYLOAD = 65535 - IPV4_BYTES - UDP_BYTES;
 
