@@ -30,9 +30,20 @@ const LOOPS = {
   "a string instruction that arms the local APIC's timer": "lea rsi, [rbx - 0x100000]; lea rdi, [rbx + 0x380]; movsd",
 } as const;
 
-/** Instructions that the loop runs of its slice, in regions or in the interpreter. */
-async function sliceOf(body: string, inRegions: boolean): Promise<number> {
-  const core = await makeTestCore(() => 1e9);
+interface Slice {
+  /** Instructions that the loop ran of it. */
+  readonly instructions: number;
+  /** How often the vCPU let the host's processor go. */
+  readonly naps: number;
+}
+
+/** Runs the loop for a slice, in regions or in the interpreter; with another vCPU that waits, or on one pCPU of two. */
+async function sliceOf(body: string, inRegions: boolean, waits: boolean): Promise<Slice> {
+  let naps = 0;
+  const core = await makeTestCore(
+    () => 1e9,
+    () => naps++,
+  );
   const machine = new LongModeMachine(core, REGION_FRAMES);
   const regions = new TestRegions(core, THRESHOLD);
   const code = machine.mapUser({ linear: CODE, bytes: PAGE, writable: false })[0]!;
@@ -55,17 +66,38 @@ async function sliceOf(body: string, inRegions: boolean): Promise<number> {
     if (inRegions) regions.settle(cpu);
   }
   expect(regionInstructions() > 0).toBe(inRegions);
-  // Another vCPU waits, and the scheduler knows of no timer.
-  view.setUint32(MACHINE_BASE + Machine.off.runMask, 1, true);
+  if (waits) view.setUint32(MACHINE_BASE + Machine.off.runMask, 1, true);
+  else view.setUint32(MACHINE_BASE + Machine.off.pcpus, 2, true);
+  // The scheduler knows of no timer.
   view.setBigUint64(cpu + off.wakeTime, 0xffff_ffff_ffff_ffffn, true);
   const before = icount();
   core.call.testRun(cpu, SLICE);
-  return icount() - before;
+  return { instructions: icount() - before, naps };
 }
 
 describe("a slice ends soon after", () => {
   it.each(Object.entries(LOOPS))("%s", async (_, body) => {
-    expect(await sliceOf(body, false)).toBeLessThan(MOST);
-    expect(await sliceOf(body, true)).toBeLessThan(MOST);
+    for (const inRegions of [false, true])
+      expect((await sliceOf(body, inRegions, true)).instructions).toBeLessThan(MOST);
+  });
+});
+
+describe("the host's processor is let go by a vCPU that", () => {
+  const napsOf = async (body: string): Promise<number[]> => {
+    const out: number[] = [];
+    for (const inRegions of [false, true]) {
+      const { instructions, naps } = await sliceOf(body, inRegions, false);
+      expect(instructions).toBeGreaterThanOrEqual(SLICE);
+      out.push(naps);
+    }
+    return out;
+  };
+
+  it("does nothing but PAUSE", async () => {
+    for (const naps of await napsOf("pause; add rax, 1")) expect(naps).toBeGreaterThan(10);
+  });
+
+  it("works between its PAUSEs: not", async () => {
+    expect(await napsOf(`pause; ${"add rax, 1; ".repeat(50)}`)).toEqual([0, 0]);
   });
 });
