@@ -129,7 +129,10 @@ export function registersOf(i: Insn): Effects {
   const shaped = !notes.has("raw") && !notes.has("st") && !notes.has("rec");
   const implicit = IMPLICIT[v.semantic];
   const writesMemory = operands.some((o) => memoryOperand(o, v) && o.access !== "r");
-  const stores = writesMemory || (!shaped && !v.module.startsWith("sse"));
+  const namesMemory = operands.some((o) => memoryOperand(o, v) || o.size === "a");
+  // Without a shape nobody knows; but what SSE writes is in its operands, and x87 and MMX write what they name at most.
+  const mayStore = /^(x87|mmx)/.test(v.module) ? namesMemory : !v.module.startsWith("sse");
+  const stores = writesMemory || (!shaped && mayStore);
   if (!shaped && implicit === undefined && !BY_OPERANDS.test(v.module)) {
     return {
       reads: ALL,
