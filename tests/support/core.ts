@@ -93,8 +93,9 @@ const compileModule = async (): Promise<WebAssembly.Module> => WebAssembly.compi
 /**
  * A core over memory of its own, with its constants loaded and no machine made yet.
  * @param hostNow what it is told of the time, each time that it asks
+ * @param hostNap called when a vCPU that spins lets the host's processor go
  */
-export async function makeTestCore(hostNow = (): number => 1e9): Promise<TestCore> {
+export async function makeTestCore(hostNow = (): number => 1e9, hostNap = (): void => {}): Promise<TestCore> {
   compiled ??= compileModule();
   const memory = new WebAssembly.Memory({ initial: INITIAL_PAGES, maximum: MAXIMUM_PAGES, shared: true });
   let seed = 1;
@@ -105,7 +106,7 @@ export async function makeTestCore(hostNow = (): number => 1e9): Promise<TestCor
     hostWallClock: () => 1.7e18,
     hostRandom: () => (seed = (Math.imul(seed, 1103515245) + 12345) >>> 0),
     hostWait: () => {},
-    hostNap: () => {},
+    hostNap,
     hostTrace: () => {},
     abort: () => {
       throw new Error("the core aborted");

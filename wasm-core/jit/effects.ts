@@ -17,7 +17,7 @@ export interface Effects {
   readonly x87: boolean;
   /** It may return something other than NEXT. */
   readonly leaves: boolean;
-  /** It may write memory or end the block. */
+  /** It may write memory, and so devices; or end the block or the slice. */
   readonly stores: boolean;
 }
 
@@ -36,7 +36,7 @@ const [RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI] = ALL as [
 interface Implicit {
   readonly reads?: readonly number[];
   readonly writes?: readonly number[];
-  /** Whether it writes memory or ends the block, where the operands and the shape do not tell. */
+  /** Whether it writes memory or ends the block or the slice, where the operands and the shape do not tell. */
   readonly stores?: boolean;
   /** It does not look at the arithmetic flags. */
   readonly keepsFlags?: true;
@@ -129,7 +129,10 @@ export function registersOf(i: Insn): Effects {
   const shaped = !notes.has("raw") && !notes.has("st") && !notes.has("rec");
   const implicit = IMPLICIT[v.semantic];
   const writesMemory = operands.some((o) => memoryOperand(o, v) && o.access !== "r");
-  const stores = writesMemory || (!shaped && !v.module.startsWith("sse"));
+  const namesMemory = operands.some((o) => memoryOperand(o, v) || o.size === "a");
+  // Without a shape nobody knows; but what SSE writes is in its operands, and x87 and MMX write what they name at most.
+  const mayStore = /^(x87|mmx)/.test(v.module) ? namesMemory : !v.module.startsWith("sse");
+  const stores = writesMemory || (!shaped && mayStore);
   if (!shaped && implicit === undefined && !BY_OPERANDS.test(v.module)) {
     return {
       reads: ALL,

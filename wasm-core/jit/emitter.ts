@@ -6,6 +6,7 @@ import { SegmentReg, Status, Vcpu } from "../abi/structs/vcpu.js";
 import type { Operand } from "../isa/row.js";
 import { bitsOf } from "../isa/variants.js";
 import { Addresses } from "./addresses.js";
+import { giveBudget, takeBudget } from "./budget.js";
 import { registersOf } from "./effects.js";
 import type { FlagLife } from "./liveness.js";
 import { L } from "./locals.js";
@@ -440,14 +441,13 @@ export class Emitter {
     if (effects.flags) this.storeFlags();
     if (effects.x87) this.x87?.store();
     this.setBlockRip();
-    const repeats = this.insn.v.rep !== 0;
-    if (repeats) c.get(L.CPU).get(L.LEFT).mem("i32.store", Vcpu.off.budget);
+    if (effects.stores) giveBudget(c, this.#unretired);
     this.callHandler();
     // Whatever it did to translations: what was known of pages is not any more.
     this.memory.forget();
     if (effects.leaves) c.set(L.STATUS);
     else c.op("drop");
-    if (repeats) this.#takeBudget();
+    if (effects.stores) takeBudget(c, this.#unretired);
     for (const n of effects.writes) this.loadRegister(n);
     for (const n of effects.vectorsWritten) this.vectors.load(n);
     if (effects.flags) this.loadFlags();
@@ -467,13 +467,6 @@ export class Emitter {
       this.leaveAfter();
       c.end();
     }
-  }
-
-  /** Repeated string instructions spend budget by elements, which are no instructions. */
-  #takeBudget(): void {
-    const c = this.code;
-    c.get(L.LEFT_AT_ENTRY).get(L.LEFT).op("i32.sub");
-    c.get(L.CPU).mem("i32.load", Vcpu.off.budget).tee(L.LEFT).op("i32.add").set(L.LEFT_AT_ENTRY);
   }
 
   /**

@@ -182,7 +182,7 @@ export const Vcpu = struct("Vcpu", "One virtual processor.", {
   parked: u8("1 while its domain has used up its cap"),
   lastPcpu: u32("pCPU that ran it last"),
   spins: u32("Windows of PAUSE instructions in a row, while nobody else wanted the pCPU"),
-  spinAt: u64("Instructions retired at the end of the last of them"),
+  spinAt: u32("Budget that was left at the end of the last of them"),
   protects: u32(
     "Other pCPUs that are taking write rights out of its TLB, in the low half, and above how often that was done",
   ),

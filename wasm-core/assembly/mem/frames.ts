@@ -163,6 +163,12 @@ export function codeMapOf(f: Frame): u32 {
   return atomic.load<u32>(changetype<usize>(f) + FrameOff.codeMap);
 }
 
+/** Whether code that was decoded from the frame has been overwritten: what was made of it may still run. */
+@inline
+export function codeWasHere(f: Frame): bool {
+  return f.codeGen != 0;
+}
+
 /** Whether the frame has a line that MONITOR armed. */
 @inline
 export function isMonitored(f: Frame): bool {

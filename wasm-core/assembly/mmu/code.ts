@@ -4,7 +4,7 @@
  * counts the generation up, in one step. The whole protocol: wasm-core/README.md, "the life of a write to code".
  */
 import { Block, BLOCK_RECORDS, Frame, FrameOff, Vcpu } from "../gen/layout";
-import { codeMapOf, frameMark, frameOf, frameRetire } from "../mem/frames";
+import { codeMapOf, codeWasHere, frameMark, frameOf, frameRetire } from "../mem/frames";
 import { askToSettle, isSettled, isShared } from "../mem/settle";
 import { tlbProtectEverywhere } from "./tlb";
 import { codeCache } from "./code-cache";
@@ -49,13 +49,12 @@ export function codeSettled(cpu: Vcpu, host: usize): bool {
 /**
  * Bytes [off, off + size) of `frame` are about to be written, before this vCPU's next block. When code was decoded from
  * them all blocks of the frame become stale. A block of the frame that runs now, stale by this or by another's write,
- * stops before its next instruction.
+ * stops before its next instruction, and so does a region.
  */
 export function writeToCode(cpu: Vcpu, frame: Frame, off: u32, size: u32): void {
-  if (codeMapOf(frame) & chunks(off, size)) {
-    cpu.codeChanged = 1;
-    if (frameRetire(frame)) codeCache().invalidations += 1;
-  }
+  if (codeMapOf(frame) & chunks(off, size) && frameRetire(frame)) codeCache().invalidations += 1;
+  // A region that runs may have been made of it, by now or since another's write.
+  if (codeWasHere(frame)) cpu.codeChanged = 1;
   stopStaleBlock(cpu, <u32>changetype<usize>(frame) + <u32>FrameOff.codeGen);
 }
 

@@ -7,7 +7,7 @@ import { TlbEntry, TlbEntryOff, Vcpu, VcpuOff, WalkBit } from "../gen/layout";
 import { raiseError, raisePageFault, Vector } from "../cpu/faults";
 import { Flag } from "../cpu/flags";
 import { checkDataBreakpoint } from "../cpu/watch";
-import { frameOf, isMonitored, isWatched } from "../mem/frames";
+import { codeWasHere, frameOf, isMonitored, isWatched } from "../mem/frames";
 import { mmioRead, mmioWrite } from "../bus";
 import { isCanonical } from "./canonical";
 import { writeToCode } from "./code";
@@ -119,7 +119,9 @@ export function plainAccess(cpu: Vcpu, lin: u64, size: u32, access: u32): usize 
   const entry = resolve(cpu, cpu.walkGpa, access);
   if (!isMemory(entry)) return 0;
   const frame = frameOf(entry & ENTRY_MFN);
-  if (access == Access.WRITE && (!(entry & ENTRY_W) || isWatched(frame))) return 0;
+  // Where code was overwritten the region itself may be stale by another's write, and must see its own: this is the first
+  // since then, for as long as code was there nobody's TLB had the right to write.
+  if (access == Access.WRITE && (!(entry & ENTRY_W) || isWatched(frame) || codeWasHere(frame))) return 0;
   const host = (entry & ENTRY_MFN) << 12;
   fill(cpu, lin, host, access, user, (entry & ENTRY_W) != 0 && !isWatched(frame));
   return <usize>(host + off);

@@ -7,7 +7,17 @@
  * except the run queue, which is made anew from the states of the vCPUs. What a lock of a domain protects may be half
  * done: that domain is crashed, as is the one whose vCPU ran.
  */
-import { CodeCacheOff, CrashReason, Domain, DomainOff, JitOff, Machine, MachineOff, PRIORITY_NONE, Vcpu } from "../gen/layout";
+import {
+  CodeCacheOff,
+  CrashReason,
+  Domain,
+  DomainOff,
+  JitOff,
+  Machine,
+  MachineOff,
+  PRIORITY_NONE,
+  Vcpu,
+} from "../gen/layout";
 import { domainCrash, domainOfVcpu, lockDomains, unlockDomains } from "../mem/domains";
 import { pcpuOf } from "../mem/machine";
 import { codeCache } from "../mmu/code-cache";

@@ -37,7 +37,7 @@ export function interruptFlagRose(cpu: Vcpu): void {
 /** Windows of PAUSE in a row after which a vCPU that spins lets the host's processor go. */
 const NAP_AFTER: u32 = 32;
 /** Two windows are in a row when no more instructions lie between their ends. */
-const WINDOW_INSTRUCTIONS: u64 = 512;
+const WINDOW_INSTRUCTIONS: u32 = 512;
 
 /** Ends the slice of a vCPU that spins; false when nobody else wants its pCPU. */
 export function giveWay(cpu: Vcpu): bool {
@@ -55,8 +55,9 @@ export function giveWay(cpu: Vcpu): bool {
  * for the very processor that this one burns: the host may have fewer of them than there are pCPUs.
  */
 function spin(cpu: Vcpu): void {
-  const inRow = cpu.icount - cpu.spinAt < WINDOW_INSTRUCTIONS;
-  cpu.spinAt = cpu.icount;
+  // By the budget: a region settles the count of instructions only when it is left.
+  const inRow = cpu.spinAt - <u32>cpu.budget < WINDOW_INSTRUCTIONS;
+  cpu.spinAt = <u32>cpu.budget;
   cpu.spins = inRow ? cpu.spins + 1 : 0;
   if (cpu.spins < NAP_AFTER) return;
   cpu.spins = 0;

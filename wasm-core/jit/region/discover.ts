@@ -22,6 +22,8 @@ const LIMITS = {
 const REACH = 1 << 22;
 /** A site holds the number of its node's instructions in eight bits. */
 const MAX_NODE = 200;
+/** Bits of a linear address. [SDM] vol. 1, 3.3.7.1. */
+const CANONICAL_BITS = 48;
 
 /** Which of the region's calls surround an instruction. */
 interface Context {
@@ -180,7 +182,7 @@ class Discovery {
         return;
       }
       if (flow === "jcc") {
-        if (!/^j[A-Z]+$/.test(insn.v.semantic) || !this.#isNear(insn)) {
+        if (!/^j[A-Z]+$/.test(insn.v.semantic) || !this.#isNear(insn) || !this.#hasTarget(insn)) {
           node.term = { kind: "handler" };
           return;
         }
@@ -223,12 +225,20 @@ class Discovery {
     return insn.v.size === (this.#long ? 64 : 32);
   }
 
+  /** Whether the target of a relative branch is an address: where it is not, the branch itself faults. */
+  #hasTarget({ next, imm }: Insn): boolean {
+    const target = BigInt.asIntN(64, this.rip + BigInt(next + imm));
+    return !this.#long || target === BigInt.asIntN(CANONICAL_BITS, target);
+  }
+
   #ending(insn: Insn, context: Context): Terminator {
     if (!this.#isNear(insn)) return { kind: "handler" };
     switch (insn.v.semantic) {
       case "jmp":
+        if (!this.#hasTarget(insn)) break;
         return { kind: "goto", edge: this.#later(insn.next + insn.imm, context) };
       case "call":
+        if (!this.#hasTarget(insn)) break;
         return { kind: "call", edge: this.#call(insn, context) };
       case "ret":
       case "retPop": {
@@ -238,9 +248,8 @@ class Discovery {
       case "jmpIndirect":
       case "callIndirect":
         return { kind: "indirect" };
-      default:
-        return { kind: "handler" };
     }
+    return { kind: "handler" };
   }
 
   #call(insn: Insn, context: Context): Edge {
