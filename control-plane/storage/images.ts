@@ -113,15 +113,18 @@ export class Images {
     return new SharedDisk(name, disk, () => this.#release(name, shared));
   }
 
-  /** Takes an image from those that are shared, to write to it; fails with `in-use` unless the caller is its only user. */
-  reclaim(shared: SharedDisk): void {
-    const entry = this.#shared.get(shared.name);
-    if (entry?.users === 1) {
-      this.#shared.delete(shared.name);
-      return;
+  /**
+   * Takes images from those that are shared, to change them; fails with `in-use` unless the caller is the only user of each,
+   * and then takes none.
+   */
+  reclaim(all: readonly SharedDisk[]): void {
+    for (const { name } of all) {
+      const users = this.#shared.get(name)?.users ?? 0;
+      if (users === 1) continue;
+      const details = { file: name, found: `${users} users`, expected: "one" };
+      throw new StorageError("in-use", "other disks stand on this image", details);
     }
-    const found = `${entry?.users ?? 0} users`;
-    throw new StorageError("in-use", "other disks stand on this image", { file: shared.name, found, expected: "one" });
+    for (const { name } of all) this.#shared.delete(name);
   }
 
   #share(name: string, format: ImageFormat | undefined, children: readonly string[]): Promise<SharedDisk> {

@@ -220,6 +220,12 @@ export class SparseDisk implements Disk, BitmapSource {
     this.#footer = { ...this.#footer, uniqueId, timeStamp };
   }
 
+  /** Goes on behind the footer at the end: a note may have it written there once more. */
+  leaveFooter(): void {
+    this.#end++;
+    this.#commits.moveEnd(this.#end);
+  }
+
   /** The footer, header and table have been changed in the file by others than this. */
   reload(image: SparseImage): void {
     this.#footer = image.footer;

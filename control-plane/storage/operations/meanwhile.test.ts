@@ -1,0 +1,95 @@
+/** What somebody else does between two steps of an operation: nobody loses what he stands on. */
+import { describe, expect, it } from "vitest";
+import { type Disk, SECTOR_BYTES } from "../disk.js";
+import { coalesce } from "../live/coalesce.js";
+import { LiveDisk } from "../live/live-disk.js";
+import { ImageStore } from "../store.js";
+import { HookedFolder } from "../testing/hooked-folder.js";
+import { failure, imageContents, pattern, sameBytes, testImages, testSources } from "../testing/images.js";
+import { checkImage } from "./check.js";
+import { cloneImage } from "./create.js";
+
+const BYTES = 64 * 1024;
+
+const put = (disk: Disk, sector: number, sectors: number, seed: number) =>
+  disk.write(sector, [pattern(sectors * SECTOR_BYTES, seed)]);
+
+/** `a.vhd` over `s.vhd`, and a raw image. */
+async function prepare() {
+  const folder = new HookedFolder();
+  const store = await ImageStore.open({ folder, sources: testSources() });
+  await store.create("a.vhd", { kind: "dynamic", bytes: BYTES, blockBytes: 4096 });
+  const disk = await store.openDisk("a.vhd");
+  await put(disk, 0, 60, 1);
+  await store.snapshot("a.vhd", "s.vhd");
+  await put(disk, 10, 10, 2);
+  await disk.close();
+  return { folder, store, images: store.images };
+}
+
+describe("a clone that is made while children are looked for", () => {
+  const operations: Record<string, [parent: string, (store: ImageStore) => Promise<unknown>]> = {
+    remove: ["a.vhd", (store) => store.remove("a.vhd")],
+    "open and write": [
+      "a.vhd",
+      async (store) => {
+        const disk = await store.openDisk("a.vhd");
+        await put(disk, 30, 5, 9);
+        await disk.close();
+      },
+    ],
+    revert: ["a.vhd", (store) => store.revert("a.vhd", "s.vhd")],
+    snapshot: ["a.vhd", (store) => store.snapshot("a.vhd", "t.vhd")],
+    shrink: ["a.vhd", (store) => store.resize("a.vhd", BYTES / 2)],
+    merge: ["s.vhd", (store) => store.coalesce("a.vhd")],
+    rename: ["a.vhd", (store) => store.rename("a.vhd", "c.vhd")],
+  };
+
+  it.each(Object.entries(operations))("keeps what it stands on: %s", async (_, [parent, operation]) => {
+    const { folder, store, images } = await prepare();
+    const before = await imageContents(images, parent);
+    let cloned = false;
+    folder.before = async (what) => {
+      if (what !== "list" || cloned) return;
+      cloned = true;
+      // Refused is as good.
+      await cloneImage(images, parent, "clone.vhd").catch(() => {});
+    };
+    await operation(store).catch(() => {});
+    folder.before = () => {};
+    expect(cloned).toBe(true);
+    if (!(await folder.exists("clone.vhd"))) return;
+    expect(sameBytes(await imageContents(images, "clone.vhd"), before)).toBe(true);
+    expect((await checkImage(images, "clone.vhd")).filter(({ severity }) => severity === "error")).toEqual([]);
+  });
+});
+
+it("two disks on the image that is to be merged both go on when that is refused", async () => {
+  const { images, store } = await prepare();
+  const maker = await store.openDisk("a.vhd");
+  await store.snapshot("a.vhd", "t.vhd");
+  await maker.close();
+  await cloneImage(images, "t.vhd", "b.vhd");
+  const expected = await imageContents(images, "t.vhd");
+  const [one, two] = [await LiveDisk.open(images, "a.vhd"), await LiveDisk.open(images, "b.vhd")];
+  expect((await failure(() => coalesce(one, { image: "t.vhd" }))).code).toBe("in-use");
+  await one.close();
+  const bytes = new Uint8Array(BYTES);
+  await two.read(0, [bytes]);
+  expect(sameBytes(bytes, expected)).toBe(true);
+  const again = await LiveDisk.open(images, "a.vhd");
+  await two.close();
+  await coalesce(again, { image: "t.vhd" });
+  await again.close();
+  expect(sameBytes(await imageContents(testImages({ folder: images.folder }), "b.vhd"), expected)).toBe(true);
+});
+
+it("a raw image that others stand on keeps its size, by which they know it", async () => {
+  const { store, images } = await prepare();
+  await store.create("r.raw", { kind: "raw", bytes: BYTES });
+  await store.clone("r.raw", "c.vhd");
+  expect(await failure(() => store.resize("r.raw", BYTES * 2))).toMatchObject({ code: "in-use" });
+  expect(sameBytes(await imageContents(images, "c.vhd"), new Uint8Array(BYTES))).toBe(true);
+  await store.remove("c.vhd");
+  await store.resize("r.raw", BYTES * 2);
+});
