@@ -65,12 +65,15 @@ export async function ancestorsOf(images: Images, name: string): Promise<string[
 /** Removes an image that nothing stands on and nobody uses. */
 export async function removeImage(images: Images, name: string): Promise<void> {
   await refuseChildren(images, name, REMOVING);
-  // Nobody puts another one on it who has not done so before.
-  const file = await images.folder.open(name, "write");
+  // Held, so that nobody puts another one on it who has not done so before; one that may only be read goes as well.
+  const file = await images.folder.open(name, "write").catch((error: unknown) => {
+    if (error instanceof StorageError && (error.code === "io" || error.code === "read-only")) return null;
+    throw error;
+  });
   try {
     await refuseChildren(images, name, REMOVING);
   } finally {
-    await file.close();
+    await file?.close();
   }
   await images.folder.remove(name);
 }
