@@ -129,16 +129,18 @@ export class Images {
 
   #share(name: string, format: ImageFormat | undefined, children: readonly string[]): Promise<SharedDisk> {
     this.#refuseDeadlock(name, children);
-    return this.#shareBy(name, () =>
+    // What is read as another format than its name tells is another disk.
+    const key = format === undefined || format === formatOfName(name) ? name : `${format}\0${name}`;
+    return this.#shareBy(name, key, () =>
       this.folder.open(name, "read").then((file) => this.#openFile(file, format, children)),
     );
   }
 
-  async #shareBy(name: string, open: (entry: Shared) => Promise<Disk>): Promise<SharedDisk> {
-    let entry = this.#shared.get(name);
+  async #shareBy(name: string, key: string, open: (entry: Shared) => Promise<Disk>): Promise<SharedDisk> {
+    let entry = this.#shared.get(key);
     if (entry === undefined) {
       const made: Shared = { opened: Promise.resolve().then(() => open(made)), users: 0, waitsFor: null };
-      this.#shared.set(name, made);
+      this.#shared.set(key, made);
       entry = made;
     }
     const shared = entry;
@@ -146,9 +148,9 @@ export class Images {
     try {
       const disk = await shared.opened;
       shared.waitsFor = null;
-      return new SharedDisk(name, disk, () => this.#release(name, shared));
+      return new SharedDisk(name, disk, () => this.#release(key, shared));
     } catch (error) {
-      if (this.#shared.get(name) === shared) this.#shared.delete(name);
+      if (this.#shared.get(key) === shared) this.#shared.delete(key);
       throw error;
     }
   }
@@ -166,10 +168,10 @@ export class Images {
     }
   }
 
-  async #release(name: string, entry: Shared): Promise<void> {
+  async #release(key: string, entry: Shared): Promise<void> {
     entry.users--;
     if (entry.users > 0) return;
-    if (this.#shared.get(name) === entry) this.#shared.delete(name);
+    if (this.#shared.get(key) === entry) this.#shared.delete(key);
     await (await entry.opened).close();
   }
 
@@ -195,17 +197,22 @@ export class Images {
       refuseLoop(name, chain);
       if (!(await this.folder.exists(name))) continue;
       const parent = await this.#share(name, undefined, chain);
-      const uniqueId = await identityOf(parent.disk);
-      if (uniqueId === header.parentUniqueId) return parent;
-      changed = changedFault(file.name, header, parent.name, uniqueId);
-      await parent.close();
+      let isRight = false;
+      try {
+        const uniqueId = await identityOf(parent.disk);
+        isRight = uniqueId === header.parentUniqueId;
+        if (isRight) return parent;
+        changed = changedFault(file.name, header, parent.name, uniqueId);
+      } finally {
+        if (!isRight) await parent.close();
+      }
     }
     throw changed ?? (await parentMissing(this.folder, file, header));
   }
 
   async #openAddress(file: ImageFile, header: Header): Promise<Disk> {
     const address = header.parentName;
-    const shared = await this.#shareBy(address, async (entry) => {
+    const shared = await this.#shareBy(address, address, async (entry) => {
       const { disk, uniqueId } = await this.openRemote(address);
       entry.uniqueId = uniqueId;
       return disk;

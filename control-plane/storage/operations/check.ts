@@ -3,9 +3,9 @@ import { StorageError, toStorageError } from "../errors.js";
 import { detectFormat, type ImageFormat } from "../format.js";
 import type { ImageFile } from "../image-file.js";
 import type { Images } from "../images.js";
-import { identityOf } from "../images.js";
 import { INTENT_ENDING } from "../notes.js";
 import { readQcow2Header } from "../qcow2/index.js";
+import { peekIdentity, rightParent } from "../tree.js";
 import { checkVhd, type Finding } from "../vhd/check.js";
 import { fromVhdTime, toVhdTime } from "../vhd/fields.js";
 import { DiskType } from "../vhd/footer.js";
@@ -56,21 +56,21 @@ async function checkParent(
   chain: readonly string[],
   findings: Finding[],
 ): Promise<void> {
-  const { folder } = images;
-  for (const name of await parentNames(folder, file, header)) {
-    if (!(await folder.exists(name))) continue;
-    if (chain.includes(name)) {
-      const details = { found: [...chain, name].join(" -> ") };
-      const fault = new StorageError("parent-loop", "the chain of parents leads back to an image in it", details);
-      findings.push(thrown("parent", file.name, fault));
-      return;
-    }
-    const other = await identityFault(images, name, header);
-    if (other !== null) findings.push(thrown("parent", file.name, other));
-    else await noteTime(images, name, file.name, header, findings);
-    return checkChain(images, name, undefined, chain, findings);
+  const name = await rightParent(images, header.parentUniqueId, await parentNames(images.folder, file, header));
+  if (name === null) {
+    findings.push(thrown("parent", file.name, await parentMissing(images.folder, file, header)));
+    return;
   }
-  findings.push(thrown("parent", file.name, await parentMissing(folder, file, header)));
+  if (chain.includes(name)) {
+    const details = { found: [...chain, name].join(" -> ") };
+    const fault = new StorageError("parent-loop", "the chain of parents leads back to an image in it", details);
+    findings.push(thrown("parent", file.name, fault));
+    return;
+  }
+  const other = await identityFault(images, name, header).catch((error: unknown) => toStorageError(error, name));
+  if (other !== null) findings.push(thrown("parent", file.name, other));
+  else await noteTime(images, name, file.name, header, findings);
+  await checkChain(images, name, undefined, chain, findings);
 }
 
 /** A copy of a parent may have another time, so that this alone says little. */
@@ -100,18 +100,9 @@ async function noteTime(
 
 /** Whether the image of that name is the one that the child was made for, as far as it can be told. */
 async function identityFault(images: Images, name: string, header: Header): Promise<StorageError | null> {
-  const file = await images.folder.peek(name);
-  let found: string;
-  try {
-    if ((await detectFormat(file)) === "vhd") {
-      const { footer } = await checkVhd(file);
-      // One that cannot be read is told of by its own check.
-      if (footer === null) return null;
-      found = footer.uniqueId;
-    } else found = await identityOf(await images.openFile(file));
-  } finally {
-    await file.close();
-  }
+  const found = await peekIdentity(images, name);
+  // One that cannot be read is told of by its own check.
+  if (found === null) return null;
   if (found === header.parentUniqueId) return null;
   const expected = header.parentUniqueId;
   const field = "Parent Unique ID";

@@ -93,3 +93,33 @@ it("a raw image that others stand on keeps its size, by which they know it", asy
   await store.remove("c.vhd");
   await store.resize("r.raw", BYTES * 2);
 });
+
+it("of two images where a child looks for its parent the right one is its parent for all", async () => {
+  const { store, images, folder } = await prepare();
+  await store.create("deep/base.vhd", { kind: "dynamic", bytes: BYTES });
+  await store.clone("deep/base.vhd", "child.vhd");
+  const base = folder.contents("deep/base.vhd").copy();
+  const other = folder.contents("s.vhd").copy();
+  // The child's first path leads to another image of that name, and its name to the right one.
+  folder.put("deep/base.vhd", other);
+  folder.put("base.vhd", base);
+  expect(sameBytes(await imageContents(images, "child.vhd"), new Uint8Array(BYTES))).toBe(true);
+  expect((await store.info("child.vhd")).parent?.name).toBe("base.vhd");
+  expect((await failure(() => store.remove("base.vhd"))).code).toBe("in-use");
+  expect((await checkImage(images, "child.vhd")).filter(({ severity }) => severity === "error")).toEqual([]);
+  await store.remove("deep/base.vhd");
+});
+
+it("who reads an image as another format than it is does so alone", async () => {
+  const { store, images } = await prepare();
+  const raw = await store.openDisk("s.vhd", { readOnly: true, format: "raw" });
+  const [asRaw, asVhd] = [new Uint8Array(8), await imageContents(images, "s.vhd")];
+  const first = new Uint8Array(512);
+  await raw.read(0, [first]);
+  asRaw.set(first.subarray(0, 8));
+  expect(Buffer.from(asRaw).toString()).toBe("conectix");
+  expect(asVhd.length).toBe(BYTES);
+  await cloneImage(images, "s.vhd", "c.vhd");
+  await raw.close();
+  expect(sameBytes(await imageContents(images, "c.vhd"), asVhd)).toBe(true);
+});
