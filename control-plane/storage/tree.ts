@@ -142,7 +142,7 @@ export async function peekIdentity(images: Images, name: string): Promise<string
   }
 }
 
-async function look(images: Images, name: string): Promise<Omit<TreeNode, "children">> {
+async function look(images: Images, name: string, isAgain = false): Promise<Omit<TreeNode, "children">> {
   try {
     const file = await images.folder.peek(name);
     try {
@@ -151,7 +151,9 @@ async function look(images: Images, name: string): Promise<Omit<TreeNode, "child
       await file.close();
     }
   } catch (error) {
-    return { name, info: null, problem: toStorageError(error, name) };
+    const problem = toStorageError(error, name);
+    // Others may have begun or ended to use it meanwhile: what looks broken for that moment is still somebody's child.
+    return problem.code === "io" && !isAgain ? look(images, name, true) : { name, info: null, problem };
   }
 }
 

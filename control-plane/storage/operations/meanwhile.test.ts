@@ -1,6 +1,7 @@
 /** What somebody else does between two steps of an operation: nobody loses what he stands on. */
 import { describe, expect, it } from "vitest";
 import { type Disk, SECTOR_BYTES } from "../disk.js";
+import { StorageError } from "../errors.js";
 import { coalesce } from "../live/coalesce.js";
 import { LiveDisk } from "../live/live-disk.js";
 import { ImageStore } from "../store.js";
@@ -122,4 +123,15 @@ it("who reads an image as another format than it is does so alone", async () => 
   await cloneImage(images, "s.vhd", "c.vhd");
   await raw.close();
   expect(sameBytes(await imageContents(images, "c.vhd"), asVhd)).toBe(true);
+});
+
+it("an image that cannot be looked at for a moment is a child all the same", async () => {
+  const { store, folder } = await prepare();
+  const { peek } = folder;
+  let failures = 1;
+  folder.peek = (name) => {
+    if (name === "a.vhd" && failures-- > 0) throw new StorageError("io", "the handle is closed", { file: name });
+    return peek.call(folder, name);
+  };
+  expect((await failure(() => store.remove("s.vhd"))).code).toBe("in-use");
 });
