@@ -230,17 +230,19 @@ export class Images {
     chain: readonly string[],
   ): Promise<Disk> {
     const name = this.folder.resolve(file.name, path);
-    if (name === null || !(await this.folder.exists(name))) {
-      const next = "put the backing file there, or allow the folder that it is in";
-      const details = { file: file.name, field: "backing_file", found: JSON.stringify(path), next };
-      throw new StorageError("parent-missing", "the backing file is not in the folder", details);
-    }
+    if (name === null || !(await this.folder.exists(name))) throw backingMissing(file.name, path);
     refuseLoop(name, chain);
     return this.#share(name, format ?? formatOfName(name), chain);
   }
 }
 
-function refuseLoop(name: string, chain: readonly string[]): void {
+export function backingMissing(file: string, path: string): StorageError {
+  const next = "put the backing file there, or allow the folder that it is in";
+  const details = { file, field: "backing_file", found: JSON.stringify(path), next };
+  return new StorageError("parent-missing", "the backing file is not in the folder", details);
+}
+
+export function refuseLoop(name: string, chain: readonly string[]): void {
   if (!chain.includes(name)) return;
   throw new StorageError("parent-loop", "the chain of parents leads back to an image in it", {
     file: chain.at(-1)!,

@@ -2,9 +2,9 @@
 import { StorageError, toStorageError } from "../errors.js";
 import { detectFormat, type ImageFormat } from "../format.js";
 import type { ImageFile } from "../image-file.js";
-import type { Images } from "../images.js";
+import { backingMissing, type Images, refuseLoop } from "../images.js";
 import { INTENT_ENDING } from "../notes.js";
-import { readQcow2Header } from "../qcow2/index.js";
+import { backingFormatOf, ClusterMap, type Qcow2Header, readQcow2Header } from "../qcow2/index.js";
 import { peekIdentity, rightParent } from "../tree.js";
 import { checkVhd, type Finding } from "../vhd/check.js";
 import { fromVhdTime, toVhdTime } from "../vhd/fields.js";
@@ -12,6 +12,7 @@ import { DiskType } from "../vhd/footer.js";
 import type { Header } from "../vhd/header.js";
 import { isAddress, parentMissing, parentNames } from "../vhd/parent.js";
 import { type RepairOptions, repairVhd } from "../vhd/repair.js";
+import { MOST_FAULTS } from "../vhd/sparse-image.js";
 
 /** Looks for damage in an image and all that it stands on, and names all that it finds. Changes nothing. */
 export async function checkImage(images: Images, name: string, format?: ImageFormat): Promise<Finding[]> {
@@ -36,10 +37,7 @@ async function checkChain(
   try {
     const format = told ?? (await detectFormat(file));
     if (format === "raw") return;
-    if (format === "qcow2") {
-      await readQcow2Header(file).catch((error: unknown) => findings.push(thrown("header", name, error)));
-      return;
-    }
+    if (format === "qcow2") return await checkQcow2(images, file, chain, findings);
     const { footer, header, findings: own } = await checkVhd(file);
     findings.push(...own);
     if (header === null || footer?.diskType !== DiskType.DIFFERENCING || isAddress(header.parentName)) return;
@@ -47,6 +45,34 @@ async function checkChain(
   } finally {
     await file.close();
   }
+}
+
+async function checkQcow2(
+  images: Images,
+  file: ImageFile,
+  chain: readonly string[],
+  findings: Finding[],
+): Promise<void> {
+  const { name } = file;
+  let header: Qcow2Header;
+  try {
+    header = await readQcow2Header(file);
+    const map = await ClusterMap.open(file, header);
+    for (const fault of await map.faults(MOST_FAULTS)) findings.push(thrown("table", name, fault));
+  } catch (error) {
+    findings.push(thrown("header", name, error));
+    return;
+  }
+  if (header.backingFile === null) return;
+  const backing = images.folder.resolve(name, header.backingFile);
+  try {
+    if (backing === null || !(await images.folder.exists(backing))) throw backingMissing(name, header.backingFile);
+    refuseLoop(backing, [...chain, name]);
+  } catch (error) {
+    findings.push(thrown("parent", name, error));
+    return;
+  }
+  await checkChain(images, backing, backingFormatOf(header), [...chain, name], findings);
 }
 
 async function checkParent(
@@ -61,10 +87,10 @@ async function checkParent(
     findings.push(thrown("parent", file.name, await parentMissing(images.folder, file, header)));
     return;
   }
-  if (chain.includes(name)) {
-    const details = { found: [...chain, name].join(" -> ") };
-    const fault = new StorageError("parent-loop", "the chain of parents leads back to an image in it", details);
-    findings.push(thrown("parent", file.name, fault));
+  try {
+    refuseLoop(name, chain);
+  } catch (error) {
+    findings.push(thrown("parent", file.name, error));
     return;
   }
   const other = await identityFault(images, name, header).catch((error: unknown) => toStorageError(error, name));

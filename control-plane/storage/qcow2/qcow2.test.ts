@@ -59,6 +59,37 @@ describe("a compressed cluster", () => {
   });
 });
 
+describe("the check of a qcow2 image", () => {
+  const kindsOf = async (bytes: Uint8Array, backing?: Uint8Array) => {
+    const images = testImages();
+    images.folder.put("a.qcow2", bytes);
+    if (backing !== undefined) images.folder.put("base.qcow2", backing);
+    return (await checkImage(images, "a.qcow2")).map(({ kind, severity, file, fault }) => {
+      expect([severity, fault.what !== ""]).toEqual(["error", true]);
+      return `${file} ${kind} ${fault.code}`;
+    });
+  };
+
+  it("finds nothing in a sound one", async () => {
+    expect(await kindsOf(plain)).toEqual([]);
+    expect(await kindsOf(qcow2([], new Uint8Array(0), "base.qcow2"), plain)).toEqual([]);
+  });
+
+  it("names each kind of damage, also below it", async () => {
+    const damaged = qcow2([BigInt(2 ** 40), 0n, BigInt(2 ** 41)], new Uint8Array(0));
+    expect(await kindsOf(damaged)).toEqual(["a.qcow2 table corrupt", "a.qcow2 table corrupt"]);
+    const outside = plain.slice();
+    new DataView(outside.buffer).setBigUint64(L1, BigInt(2 ** 40));
+    expect(await kindsOf(outside)).toEqual(["a.qcow2 table corrupt"]);
+    const top = qcow2([], new Uint8Array(0), "base.qcow2");
+    expect(await kindsOf(top)).toEqual(["a.qcow2 parent parent-missing"]);
+    expect(await kindsOf(top, damaged.subarray(0, 60))).toEqual(["base.qcow2 header corrupt"]);
+    expect(await kindsOf(top, outside)).toEqual(["base.qcow2 table corrupt"]);
+    const loop = qcow2([], new Uint8Array(0), "a.qcow2");
+    expect(await kindsOf(top, loop)).toEqual(["base.qcow2 parent parent-loop"]);
+  });
+});
+
 describe("a clone of a qcow2 image", () => {
   it("whose tables are damaged since has that named, and the image can be put right", async () => {
     const images = testImages();
