@@ -18,7 +18,8 @@ export type Step =
   | { readonly kind: "replace"; readonly from: string; readonly to: string };
 
 export const INTENT_ENDING = ".intent~";
-const NEW_ENDING = ".new~";
+/** What no editor calls what it keeps of a person's file: what is left of these is removed. */
+const NEW_ENDING = ".image-new~";
 
 /** Names of files that are not images but on the way to be, or notes. */
 export const isOwnName = (name: string): boolean => name.endsWith("~");

@@ -59,7 +59,7 @@ describe("an operation that fails leaves nothing that is in the way of the next"
 
   it("when a new image does not get its name", async () => {
     const { create, failOnce, names } = makeImages();
-    failOnce("rename", "a.vhd.new~");
+    failOnce("rename", "a.vhd.image-new~");
     expect((await failure(create)).code).toBe("io");
     expect(await names()).toEqual([]);
     await create();

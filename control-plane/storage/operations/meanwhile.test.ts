@@ -65,6 +65,13 @@ describe("a clone that is made while children are looked for", () => {
   });
 });
 
+it("what an editor left beside images is not what an operation left", async () => {
+  const { folder } = await prepare();
+  folder.put("notes.new~", new Uint8Array(5));
+  await ImageStore.open({ folder, sources: testSources() });
+  expect(await folder.exists("notes.new~")).toBe(true);
+});
+
 it("two disks on the image that is to be merged both go on when that is refused", async () => {
   const { images, store } = await prepare();
   const maker = await store.openDisk("a.vhd");
