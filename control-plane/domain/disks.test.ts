@@ -97,6 +97,19 @@ describe("a domain's disks", () => {
     ]);
   });
 
+  it("may be sixteen, each with its own image and number", async () => {
+    const disks = [..."abcdefghijklmnop"].map((letter) => ({ target: `${letter}${letter}.vhd`, vdev: `xvd${letter}` }));
+    for (const { target } of disks) await rig.host.image("create", target, { bytes: MIB, kind: "dynamic" });
+    const domid = await rig.create(disks);
+    const shown = await rig.host.disks(domid);
+    expect(shown.map(({ vdev, id, chain }) => [vdev, id, chain])).toEqual(
+      disks.map(({ target, vdev }, i) => [vdev, XVDA + i * 16, [target]]),
+    );
+    for (const { id } of shown) expect(rig.key(domid, id, "backend", "state")).toBe("2");
+    await rig.host.destroy(domid);
+    await rig.create(disks, { name: "again" });
+  });
+
   it("are closed with their domain", async () => {
     const domid = await rig.create([A]);
     await expect(rig.create([A], { name: "other" })).rejects.toMatchObject({ code: "bad-state" });

@@ -79,6 +79,26 @@ describe("a snapshot of a disk whose guest is at rest", () => {
     expect(await rig.chain()).toEqual(["s.vhd", "a.vhd"]);
   });
 
+  it("leaves nothing behind when the answer is there before the question", async () => {
+    const domid = await rig.guest(([verb, id], answer) => {
+      if (verb === "thaw") answer(`thawed ${id}`);
+    });
+    const { local } = rig.toolstack.store;
+    local.write(`/local/domain/${domid}/data/freeze`, "frozen 1");
+    const { watch } = local;
+    let watches = 0;
+    local.watch = (path, changed) => {
+      watches++;
+      const end = watch.call(local, path, changed);
+      return () => {
+        watches--;
+        end();
+      };
+    };
+    await rig.snapshot(true);
+    expect(watches).toBe(0);
+  });
+
   it("is not asked for without saying so, and needs nobody where no guest uses the image", async () => {
     const domid = await rig.guest(RELIABLE);
     expect(await rig.host.image("snapshot", "a.vhd", "plain.vhd")).toEqual({ quiesced: false, reason: null });

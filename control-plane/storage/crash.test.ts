@@ -27,6 +27,10 @@ describe("after a cut at any change", () => {
     expect(await cutEverywhere(WORKLOADS[workload], seed, 2)).toBeGreaterThan(30);
   });
 
+  it("a fixed disk has grown or not", async () => {
+    expect(await cutEverywhere(WORKLOADS.growth, 10, 2, "fixed")).toBeGreaterThan(15);
+  });
+
   it("operations by name have happened or not, and leave nothing else", async () => {
     const base = new CrashFolder();
     const prepared = imagesOf(base, 1);

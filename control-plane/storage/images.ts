@@ -113,29 +113,34 @@ export class Images {
     return new SharedDisk(name, disk, () => this.#release(name, shared));
   }
 
-  /** Takes an image from those that are shared, to write to it; fails with `in-use` unless the caller is its only user. */
-  reclaim(shared: SharedDisk): void {
-    const entry = this.#shared.get(shared.name);
-    if (entry?.users === 1) {
-      this.#shared.delete(shared.name);
-      return;
+  /**
+   * Takes images from those that are shared, to change them; fails with `in-use` unless the caller is the only user of each,
+   * and then takes none.
+   */
+  reclaim(all: readonly SharedDisk[]): void {
+    for (const { name } of all) {
+      const users = this.#shared.get(name)?.users ?? 0;
+      if (users === 1) continue;
+      const details = { file: name, found: `${users} users`, expected: "one" };
+      throw new StorageError("in-use", "other disks stand on this image", details);
     }
-    const found = `${entry?.users ?? 0} users`;
-    throw new StorageError("in-use", "other disks stand on this image", { file: shared.name, found, expected: "one" });
+    for (const { name } of all) this.#shared.delete(name);
   }
 
   #share(name: string, format: ImageFormat | undefined, children: readonly string[]): Promise<SharedDisk> {
     this.#refuseDeadlock(name, children);
-    return this.#shareBy(name, () =>
+    // What is read as another format than its name tells is another disk.
+    const key = format === undefined || format === formatOfName(name) ? name : `${format}\0${name}`;
+    return this.#shareBy(name, key, () =>
       this.folder.open(name, "read").then((file) => this.#openFile(file, format, children)),
     );
   }
 
-  async #shareBy(name: string, open: (entry: Shared) => Promise<Disk>): Promise<SharedDisk> {
-    let entry = this.#shared.get(name);
+  async #shareBy(name: string, key: string, open: (entry: Shared) => Promise<Disk>): Promise<SharedDisk> {
+    let entry = this.#shared.get(key);
     if (entry === undefined) {
       const made: Shared = { opened: Promise.resolve().then(() => open(made)), users: 0, waitsFor: null };
-      this.#shared.set(name, made);
+      this.#shared.set(key, made);
       entry = made;
     }
     const shared = entry;
@@ -143,9 +148,9 @@ export class Images {
     try {
       const disk = await shared.opened;
       shared.waitsFor = null;
-      return new SharedDisk(name, disk, () => this.#release(name, shared));
+      return new SharedDisk(name, disk, () => this.#release(key, shared));
     } catch (error) {
-      if (this.#shared.get(name) === shared) this.#shared.delete(name);
+      if (this.#shared.get(key) === shared) this.#shared.delete(key);
       throw error;
     }
   }
@@ -163,10 +168,10 @@ export class Images {
     }
   }
 
-  async #release(name: string, entry: Shared): Promise<void> {
+  async #release(key: string, entry: Shared): Promise<void> {
     entry.users--;
     if (entry.users > 0) return;
-    if (this.#shared.get(name) === entry) this.#shared.delete(name);
+    if (this.#shared.get(key) === entry) this.#shared.delete(key);
     await (await entry.opened).close();
   }
 
@@ -192,17 +197,22 @@ export class Images {
       refuseLoop(name, chain);
       if (!(await this.folder.exists(name))) continue;
       const parent = await this.#share(name, undefined, chain);
-      const uniqueId = await identityOf(parent.disk);
-      if (uniqueId === header.parentUniqueId) return parent;
-      changed = changedFault(file.name, header, parent.name, uniqueId);
-      await parent.close();
+      let isRight = false;
+      try {
+        const uniqueId = await identityOf(parent.disk);
+        isRight = uniqueId === header.parentUniqueId;
+        if (isRight) return parent;
+        changed = changedFault(file.name, header, parent.name, uniqueId);
+      } finally {
+        if (!isRight) await parent.close();
+      }
     }
     throw changed ?? (await parentMissing(this.folder, file, header));
   }
 
   async #openAddress(file: ImageFile, header: Header): Promise<Disk> {
     const address = header.parentName;
-    const shared = await this.#shareBy(address, async (entry) => {
+    const shared = await this.#shareBy(address, address, async (entry) => {
       const { disk, uniqueId } = await this.openRemote(address);
       entry.uniqueId = uniqueId;
       return disk;
@@ -220,17 +230,19 @@ export class Images {
     chain: readonly string[],
   ): Promise<Disk> {
     const name = this.folder.resolve(file.name, path);
-    if (name === null || !(await this.folder.exists(name))) {
-      const next = "put the backing file there, or allow the folder that it is in";
-      const details = { file: file.name, field: "backing_file", found: JSON.stringify(path), next };
-      throw new StorageError("parent-missing", "the backing file is not in the folder", details);
-    }
+    if (name === null || !(await this.folder.exists(name))) throw backingMissing(file.name, path);
     refuseLoop(name, chain);
     return this.#share(name, format ?? formatOfName(name), chain);
   }
 }
 
-function refuseLoop(name: string, chain: readonly string[]): void {
+export function backingMissing(file: string, path: string): StorageError {
+  const next = "put the backing file there, or allow the folder that it is in";
+  const details = { file, field: "backing_file", found: JSON.stringify(path), next };
+  return new StorageError("parent-missing", "the backing file is not in the folder", details);
+}
+
+export function refuseLoop(name: string, chain: readonly string[]): void {
   if (!chain.includes(name)) return;
   throw new StorageError("parent-loop", "the chain of parents leads back to an image in it", {
     file: chain.at(-1)!,

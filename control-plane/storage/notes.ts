@@ -18,7 +18,8 @@ export type Step =
   | { readonly kind: "replace"; readonly from: string; readonly to: string };
 
 export const INTENT_ENDING = ".intent~";
-const NEW_ENDING = ".new~";
+/** What no editor calls what it keeps of a person's file: what is left of these is removed. */
+const NEW_ENDING = ".image-new~";
 
 /** Names of files that are not images but on the way to be, or notes. */
 export const isOwnName = (name: string): boolean => name.endsWith("~");
@@ -95,13 +96,21 @@ export class Intent {
     }
   }
 
-  /** Does it, and forgets the note. `open` are files to patch that the caller has open. */
+  /**
+   * Does it, and forgets the note; what fails is left for whoever recovers the folder. `open` are files to patch that the
+   * caller has open.
+   */
   async apply(open: readonly ImageFile[] = []): Promise<void> {
-    await this.applyPatches(open);
-    await this.finish();
+    try {
+      await this.applyPatches(open);
+      await this.finish();
+    } catch (error) {
+      await this.leave();
+      throw error;
+    }
   }
 
-  /** Does the renames, and forgets the note. */
+  /** Does the renames, and forgets the note. When that fails it can be tried again. */
   async finish(): Promise<void> {
     for (const step of this.steps) if (step.kind === "rename" || step.kind === "replace") await move(this.folder, step);
     await this.forget();
@@ -122,10 +131,28 @@ export class Intent {
     }
   }
 
+  /**
+   * Does what comes before the renames, all of it in one file. When that fails `undo` puts back what was, and the note is
+   * forgotten: whoever goes on in the file has what is in memory, and nobody may do the rest later.
+   */
+  async applyOrUndo(file: ImageFile, undo: () => void): Promise<void> {
+    try {
+      await this.applyPatches([file]);
+    } catch (error) {
+      try {
+        undo();
+        await file.sync();
+      } finally {
+        await this.forget();
+      }
+      throw error;
+    }
+  }
+
   async forget(): Promise<void> {
     const { name } = this.file;
     await this.file.close();
-    await this.folder.remove(name);
+    if (await this.folder.exists(name)) await this.folder.remove(name);
   }
 
   /** Leaves the note for whoever recovers the folder. */
@@ -161,24 +188,27 @@ async function move(folder: Folder, step: Step & { readonly kind: "rename" | "re
   await folder.rename(step.from, step.to);
 }
 
-/** Finishes what crashes interrupted, and removes what never began. Answers the images that were finished. */
-export async function recoverFolder(folder: Folder): Promise<string[]> {
+/** Finishes what was written down and then interrupted, and nobody is at. Answers the images that were finished. */
+export async function finishIntents(folder: Folder): Promise<string[]> {
   const finished: string[] = [];
   for (const { name } of await folder.list()) {
     if (!name.endsWith(INTENT_ENDING)) continue;
     try {
       const intent = await Intent.find(folder, name);
       if (intent === null) continue;
-      await intent.apply().catch(async (error: unknown) => {
-        await intent.leave();
-        throw error;
-      });
+      await intent.apply();
       finished.push(name.slice(0, -INTENT_ENDING.length));
     } catch (error) {
       // Somebody else is at it.
       if (!(error instanceof StorageError) || (error.code !== "locked" && error.code !== "not-found")) throw error;
     }
   }
+  return finished;
+}
+
+/** Finishes what crashes interrupted, and removes what never began. Answers the images that were finished. */
+export async function recoverFolder(folder: Folder): Promise<string[]> {
+  const finished = await finishIntents(folder);
   for (const { name } of await folder.list()) {
     if (!name.endsWith(NEW_ENDING)) continue;
     if (await folder.exists(name.slice(0, -NEW_ENDING.length) + INTENT_ENDING)) continue;

@@ -24,6 +24,9 @@ export class RawDisk extends PlainDisk {
   async grow(sectors: number): Promise<void> {
     this.checkOpen();
     checkWritable(this);
+    if (sectors === this.#sectors) return;
+    // A last part that filled no sector was never the disk's.
+    this.file.truncate(this.#sectors * SECTOR_BYTES);
     this.file.truncate(sectors * SECTOR_BYTES);
     await this.file.sync();
     this.#sectors = sectors;

@@ -12,13 +12,14 @@ import { coalesce, type LongOptions } from "./live/coalesce.js";
 import { LiveDisk } from "./live/live-disk.js";
 import { grow } from "./live/resize.js";
 import { takeSnapshot } from "./live/snapshot.js";
-import { isCacheName, recoverFolder } from "./notes.js";
+import { finishIntents, isCacheName, recoverFolder } from "./notes.js";
 import { checkImage, repairImage } from "./operations/check.js";
 import { type ConvertOptions, convertImage, exportFile, importFile } from "./operations/copy.js";
 import { type CreateOptions, cloneImage, createImage } from "./operations/create.js";
 import { renameImage, setParent } from "./operations/rename.js";
 import { refuseChildren, removeImage, revertImage } from "./operations/revert.js";
 import { shrinkImage } from "./operations/shrink.js";
+import { RawDisk } from "./raw-disk.js";
 import { type ImageInfo, imageInfo, imageTree, type TreeNode } from "./tree.js";
 import type { Finding } from "./vhd/check.js";
 import { isAddress } from "./vhd/parent.js";
@@ -48,8 +49,15 @@ export class ImageStore {
       const next = "convert it to VHD, or clone it";
       throw new StorageError("read-only", "qcow2 images are only read", { file: name, next });
     }
-    await refuseChildren(this.images, name, "they would see what is written");
+    await finishIntents(this.images.folder);
+    const why = "they would see what is written";
+    await refuseChildren(this.images, name, why);
     const disk = await LiveDisk.open(this.images, name, format);
+    // Once more: before it was opened others may have been put on it.
+    await refuseChildren(this.images, name, why).catch(async (error: unknown) => {
+      await disk.close();
+      throw error;
+    });
     this.#live.add(disk);
     disk.onClose(() => this.#live.delete(disk));
     return disk;
@@ -72,8 +80,10 @@ export class ImageStore {
   /** Keeps what the disk holds now under the name `snapshot`. */
   async snapshot(name: string, snapshot: string): Promise<void> {
     const live = this.liveDisk(name);
-    if (live === undefined) await refuseChildren(this.images, name, "they would stand on another");
-    return this.#withLive(live, name, (disk) => takeSnapshot(disk, snapshot));
+    return this.#withLive(live, name, async (disk) => {
+      if (live === undefined) await refuseChildren(this.images, name, "they would stand on another");
+      await takeSnapshot(disk, snapshot);
+    });
   }
 
   /** Merges an image into its parent, which takes its name. */
@@ -92,7 +102,10 @@ export class ImageStore {
     const live = this.liveDisk(name);
     if (live !== undefined) return grow(live, sectors);
     if (bytes < (await imageInfo(this.images, name)).sizeBytes) return shrinkImage(this.images, name, sectors);
-    return this.#withLive(undefined, name, (disk) => grow(disk, sectors));
+    return this.#withLive(undefined, name, async (disk) => {
+      if (disk.top instanceof RawDisk) await refuseChildren(this.images, name, "they know it by its size");
+      await grow(disk, sectors);
+    });
   }
 
   rename(name: string, to: string): Promise<void> {
@@ -155,6 +168,7 @@ export class ImageStore {
 
   async #withLive(live: LiveDisk | undefined, name: string, work: (disk: LiveDisk) => Promise<void>): Promise<void> {
     if (live !== undefined) return work(live);
+    await finishIntents(this.images.folder);
     const disk = await LiveDisk.open(this.images, name);
     try {
       await work(disk);

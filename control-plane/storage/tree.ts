@@ -2,7 +2,7 @@
 import { type StorageError, toStorageError } from "./errors.js";
 import { detectFormat, type ImageFormat } from "./format.js";
 import type { Folder, ImageFile } from "./image-file.js";
-import type { Images } from "./images.js";
+import { type Images, identityOf } from "./images.js";
 import { isOwnName } from "./notes.js";
 import { readQcow2Header } from "./qcow2/index.js";
 import { UNUSED } from "./vhd/bat.js";
@@ -60,13 +60,14 @@ const KINDS: Readonly<Record<number, ImageKind>> = {
 export async function imageInfo(images: Images, name: string, format?: ImageFormat): Promise<ImageInfo> {
   const file = await images.folder.peek(name);
   try {
-    return await readInfo(images.folder, file, format ?? (await detectFormat(file)), true);
+    return await readInfo(images, file, format ?? (await detectFormat(file)), true);
   } finally {
     await file.close();
   }
 }
 
-async function readInfo(folder: Folder, file: ImageFile, format: ImageFormat, whole: boolean): Promise<ImageInfo> {
+async function readInfo(images: Images, file: ImageFile, format: ImageFormat, whole: boolean): Promise<ImageInfo> {
+  const { folder } = images;
   const { name, size: fileBytes, modifiedMs } = file;
   const base = { name, format, fileBytes, modifiedMs };
   if (format === "raw") return { ...base, kind: "raw", sizeBytes: fileBytes - (fileBytes % 512) };
@@ -86,7 +87,7 @@ async function readInfo(folder: Folder, file: ImageFile, format: ImageFormat, wh
   }
   if (footer.diskType === DiskType.DYNAMIC) return { ...facts, blockBytes, ...allocated };
   const { parentName: told, parentUniqueId: uniqueId } = header;
-  const where = isAddress(told) ? told : await firstThatExists(folder, await parentNames(folder, file, header));
+  const where = isAddress(told) ? told : await rightParent(images, uniqueId, await parentNames(folder, file, header));
   return { ...facts, blockBytes, ...allocated, parent: { name: where, told, uniqueId } };
 }
 
@@ -114,16 +115,45 @@ async function firstThatExists(folder: Folder, names: readonly string[]): Promis
   return null;
 }
 
-async function look(folder: Folder, name: string): Promise<Omit<TreeNode, "children">> {
+/** Of several images the one with the identity that a child remembers, as who opens it finds; else the first. */
+export async function rightParent(images: Images, uniqueId: string, names: readonly string[]): Promise<string | null> {
+  const there: string[] = [];
+  for (const name of names) if (await images.folder.exists(name)) there.push(name);
+  if (there.length > 1) {
+    for (const name of there) {
+      if ((await peekIdentity(images, name).catch(() => null)) === uniqueId) return name;
+    }
+  }
+  return there[0] ?? null;
+}
+
+/** The identity of an image that others may be using; null of a VHD without a footer that can be read. */
+export async function peekIdentity(images: Images, name: string): Promise<string | null> {
+  const file = await images.folder.peek(name);
   try {
-    const file = await folder.peek(name);
+    if ((await detectFormat(file)) === "vhd") {
+      const found = await findFooter(file).catch(() => null);
+      return found === null ? null : found.footer.uniqueId;
+    }
+    const disk = await images.openFile(file);
+    return await identityOf(disk).finally(() => disk.close());
+  } finally {
+    await file.close();
+  }
+}
+
+async function look(images: Images, name: string, isAgain = false): Promise<Omit<TreeNode, "children">> {
+  try {
+    const file = await images.folder.peek(name);
     try {
-      return { name, info: await readInfo(folder, file, await detectFormat(file), false), problem: null };
+      return { name, info: await readInfo(images, file, await detectFormat(file), false), problem: null };
     } finally {
       await file.close();
     }
   } catch (error) {
-    return { name, info: null, problem: toStorageError(error, name) };
+    const problem = toStorageError(error, name);
+    // Others may have begun or ended to use it meanwhile: what looks broken for that moment is still somebody's child.
+    return problem.code === "io" && !isAgain ? look(images, name, true) : { name, info: null, problem };
   }
 }
 
@@ -131,7 +161,7 @@ async function look(folder: Folder, name: string): Promise<Omit<TreeNode, "child
 export async function imageTree(images: Images): Promise<TreeNode[]> {
   const names = (await images.folder.list()).map(({ name }) => name).filter((name) => !isOwnName(name));
   const nodes = new Map<string, TreeNode & { readonly children: TreeNode[] }>();
-  for (const name of names.sort()) nodes.set(name, { ...(await look(images.folder, name)), children: [] });
+  for (const name of names.sort()) nodes.set(name, { ...(await look(images, name)), children: [] });
   const roots: TreeNode[] = [];
   for (const node of nodes.values()) {
     const parent = nodes.get(node.info?.parent?.name ?? "");
@@ -157,7 +187,7 @@ export async function childrenOf(images: Images, name: string): Promise<string[]
   const children: string[] = [];
   for (const { name: other } of await images.folder.list()) {
     if (isOwnName(other) || other === name) continue;
-    const { info } = await look(images.folder, other);
+    const { info } = await look(images, other);
     if (info?.parent?.name === name) children.push(other);
   }
   return children;

@@ -145,6 +145,20 @@ describe("images", () => {
       assert.equal(download.suggestedFilename(), "disk-2.vhd");
     }));
 
+  it("keep their size, which is shown rounded, when nothing else is asked for", () =>
+    onDisks({}, async (page) => {
+      await create(page, "odd.vhd", "1537 KiB");
+      await act(page, "odd.vhd", "Resize", "Resize");
+      await page.getByRole("dialog").waitFor({ state: "detached" });
+      await action(page, "Export").click();
+      await page.getByRole("dialog").getByLabel("As").selectOption("Raw, whole");
+      const [download] = await Promise.all([
+        page.waitForEvent("download"),
+        page.getByRole("dialog").getByRole("button", { name: "Export" }).click(),
+      ]);
+      assert.equal((await readFile(await download.path())).length, 1537 * 1024);
+    }));
+
   it("go straight into a file where the browser lets a page write one", () =>
     onDisks({}, async (page) => {
       await dropFile(page, "disk.raw", new Uint8Array(2 * MIB).fill(7));

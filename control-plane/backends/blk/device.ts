@@ -179,6 +179,7 @@ export class BlkBackend implements Backend<SavedBlk> {
       abi,
       persistent: persistent && this.options.persistentGrants !== false,
       counters: this.#counters,
+      discard: this.options.discard !== false,
       disk: () => this.#disk,
       broken: (why) => io.fail(why),
     };

@@ -42,6 +42,8 @@ export interface QueueParts {
   readonly abi: Abi;
   readonly persistent: boolean;
   readonly counters: BlkCounters;
+  /** Whether the guest may free what it no longer needs. */
+  readonly discard: boolean;
   /** The disk may be another one after a change of the medium. */
   disk(): Disk;
   /** The front end broke the ring. */
@@ -198,7 +200,8 @@ export class BlkQueue {
         return this.#writeAndFlush(work, disk);
       case BlkOp.DISCARD:
         counters.discards++;
-        if (request.isSecure || !disk.supportsDiscard) throw new Refusal(BlkStatus.UNSUPPORTED, "discard");
+        if (request.isSecure || !this.parts.discard || !disk.supportsDiscard)
+          throw new Refusal(BlkStatus.UNSUPPORTED, "discard");
         return disk.discard(request.sector, request.discardSectors);
       default:
         throw new Refusal(BlkStatus.UNSUPPORTED, `operation ${request.operation}`);

@@ -110,6 +110,18 @@ describe("locks", () => {
     expect((await folder.list()).map((f) => f.name)).toEqual(["b.img"]);
   });
 
+  it("of a link stay with the file that it leads to", async () => {
+    mkdirSync(join(root, "elsewhere"));
+    writeFileSync(join(root, "elsewhere", "real.img"), "x");
+    symlinkSync(join(root, "elsewhere", "real.img"), join(root, "a.img"));
+    const file = await folder.open("a.img", "write");
+    await folder.rename("a.img", "b.img");
+    expect((await failure(() => folder.open("elsewhere/real.img", "write"))).code).toBe("locked");
+    await file.close();
+    await (await folder.open("elsewhere/real.img", "write")).close();
+    expect(readdirSync(join(root, "elsewhere"))).toEqual(["real.img"]);
+  });
+
   it("of dead processes are nobody's, those of the living hold", async () => {
     writeFileSync(join(root, "a.img"), "x");
     const dead = spawnSync("true").pid;

@@ -160,7 +160,8 @@ class NodeFile implements ImageFile {
   moved(name: string, path: string): void {
     this.name = name;
     this.path = path;
-    this.lock?.moveTo(path);
+    // Beside the file itself, where all look who come by another way.
+    this.lock?.moveTo(fs.realpathSync(path));
   }
 
   async close(): Promise<void> {
@@ -276,18 +277,31 @@ export class NodeFolder implements Folder {
   #openAt(name: string, path: string, mode: OpenMode, flags: string): NodeFile {
     // Opened first: a lock beside a file that is not there would say nothing.
     const fd = fs.openSync(path, flags, 0o644);
+    let lock: FileLock | null = null;
     try {
       if (!fs.fstatSync(fd).isFile()) throw new StorageError("bad-name", "this is no regular file", { file: name });
-      const file = new NodeFile(name, path, fd, new FileLock(fs.realpathSync(path), mode), (closed) =>
-        this.#open.delete(closed),
-      );
-      this.#open.add(file);
-      return file;
+      lock = new FileLock(fs.realpathSync(path), mode);
+      if (isFileOf(path, fd)) {
+        const file = new NodeFile(name, path, fd, lock, (closed) => this.#open.delete(closed));
+        this.#open.add(file);
+        return file;
+      }
     } catch (error) {
+      lock?.release();
       fs.closeSync(fd);
       throw error;
     }
+    // Another file got the name before it was locked: what was opened is nobody's any more.
+    lock.release();
+    fs.closeSync(fd);
+    return this.#openAt(name, path, mode, flags);
   }
+}
+
+/** Whether the open file is the one of that path. */
+function isFileOf(path: string, fd: number): boolean {
+  const [open, named] = [fs.fstatSync(fd), fs.statSync(path)];
+  return open.ino === named.ino && open.dev === named.dev;
 }
 
 const isBelow = (folder: string, path: string): boolean => {

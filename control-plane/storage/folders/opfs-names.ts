@@ -13,6 +13,10 @@ export interface NameList {
   readonly names: Readonly<Record<string, string>>;
 }
 
+/** The file of a name; names are anything, also what every object has. */
+export const fileOf = ({ names }: NameList, name: string): string | undefined =>
+  Object.hasOwn(names, name) ? names[name] : undefined;
+
 const SLOTS = ["names-a", "names-b"] as const;
 const NO_NAMES: NameList = { generation: 0, next: 1, names: {} };
 

@@ -77,6 +77,70 @@ describe("the browser's folder", () => {
     expect([...directory.files.keys()].sort()).toEqual(["file-1", "names-a", "names-b"]);
   });
 
+  it("gives a file to one writer, however close the next one comes", async () => {
+    const { folder } = await make();
+    await (await folder.create("a.img")).close();
+    const two = await Promise.all([folder.open("a.img", "read"), folder.open("a.img", "read")]);
+    for (const file of two) await file.close();
+    for (let turns = 0; turns < 40; turns++) {
+      const first = folder.open("a.img", "write");
+      for (let turn = 0; turn < turns; turn++) await Promise.resolve();
+      const both = await Promise.allSettled([first, folder.open("a.img", "write")]);
+      const codes = both.map((end) => (end.status === "fulfilled" ? "open" : (end.reason as { code: string }).code));
+      expect(codes.sort(), `${turns} turns`).toEqual(["locked", "open"]);
+      for (const end of both) if (end.status === "fulfilled") await end.value.close();
+    }
+  });
+
+  it("does not take a file's name from under who has just opened it", async () => {
+    const takes = {
+      remove: (folder: OpfsFolder) => folder.remove("a.img"),
+      replace: (folder: OpfsFolder) => folder.rename("b.img", "a.img"),
+    };
+    for (const take of Object.values(takes)) {
+      for (let turns = 0; turns < 60; turns++) {
+        const { directory, folder } = await make();
+        for (const name of ["a.img", "b.img"]) await (await folder.create(name)).close();
+        const taken = take(folder).catch(() => {});
+        for (let turn = 0; turn < turns; turn++) await Promise.resolve();
+        const file = await folder.open("a.img", "write").catch(() => null);
+        await taken;
+        if (file === null) continue;
+        file.write(0, [pattern(512, 7)]);
+        file.close();
+        const again = await (await make(directory)).folder.peek("a.img");
+        expect(again.size, `${turns} turns`).toBe(512);
+      }
+    }
+  });
+
+  it("lets those who look finish, whoever closes or removes the file meanwhile", async () => {
+    const { directory, folder } = await make();
+    const file = await folder.create("a.img");
+    file.write(0, [pattern(512, 1)]);
+    const looker = await folder.peek("a.img");
+    file.write(512, [pattern(512, 2)]);
+    file.close();
+    const bytes = new Uint8Array(1024);
+    await looker.read(0, [bytes]);
+    expect(sameBytes(bytes.subarray(512), pattern(512, 2))).toBe(true);
+    await folder.remove("a.img");
+    await looker.read(0, [bytes]);
+    await looker.close();
+    await Promise.resolve();
+    expect([...directory.files.keys()].filter((name) => name.startsWith("file-"))).toEqual([]);
+  });
+
+  it("has no files but its own, whatever a name means elsewhere", async () => {
+    const { folder } = await make();
+    for (const name of ["constructor", "__proto__"]) {
+      expect(await folder.exists(name)).toBe(false);
+      expect((await failure(() => folder.open(name, "read"))).code).toBe("not-found");
+      await (await folder.create(name)).close();
+    }
+    expect((await folder.list()).map(({ name }) => name)).toEqual(["constructor", "__proto__"]);
+  });
+
   it("believes the older list of names when the newer is torn, and sweeps up", async () => {
     const { directory, folder } = await make();
     await (await folder.create("a.img")).close();

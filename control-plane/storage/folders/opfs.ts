@@ -8,16 +8,19 @@ import type { FileInfo, Folder, ImageFile, OpenMode } from "../image-file.js";
 import { ReadOnlyFile } from "../read-only.js";
 import { type Segments, scatter, segmentsLength } from "../segments.js";
 import { checkedName, resolveBelow } from "./names.js";
-import { type AccessHandle, accessHandle, type NameList, NameStore } from "./opfs-names.js";
+import { type AccessHandle, accessHandle, fileOf, type NameList, NameStore } from "./opfs-names.js";
 
 /** Lets one at a time change the names, of all pages of the site; `navigator.locks.request` does. */
 export type Exclusive = <T>(work: () => Promise<T>) => Promise<T>;
 
-/** A file that is open in this worker, and who uses it. */
+/** A file that is open in this worker. */
 interface OpenHandle {
   readonly handle: AccessHandle;
   size: number;
+  /** Who reads or writes it. */
   readonly users: Set<OpfsFile>;
+  /** Who only looks at what is open anyway: excludes nobody, but the handle stays until he is done. */
+  readonly lookers: Set<OpfsFile>;
 }
 
 class OpfsFile implements ImageFile {
@@ -28,9 +31,11 @@ class OpfsFile implements ImageFile {
     public mode: OpenMode,
     readonly modifiedMs: number,
     private readonly shared: OpenHandle,
-    private readonly release: (file: OpfsFile) => void,
+    /** Those that it belongs to until it is closed. */
+    private readonly members: Set<OpfsFile>,
+    private readonly release: () => void,
   ) {
-    shared.users.add(this);
+    members.add(this);
   }
 
   get size(): number {
@@ -91,8 +96,8 @@ class OpfsFile implements ImageFile {
   close(): void {
     if (!this.#open) return;
     this.#open = false;
-    this.shared.users.delete(this);
-    this.release(this);
+    this.members.delete(this);
+    this.release();
   }
 
   #try<T>(work: () => T): T {
@@ -150,10 +155,29 @@ function locked(file: string, mode: OpenMode): StorageError {
   return new StorageError("locked", what, { file, next: "close it there first" });
 }
 
+const notFound = (file: string): StorageError => new StorageError("not-found", "there is no such file", { file });
+
+/** The file of a name that there must be. */
+function idIn(list: NameList, name: string): string {
+  const id = fileOf(list, name);
+  if (id === undefined) throw notFound(name);
+  return id;
+}
+
+interface NameChange {
+  readonly names: NameList["names"];
+  /** The file that has no name after it. */
+  readonly gone: { readonly id: string; readonly held: ImageFile } | null;
+  readonly done?: () => void;
+}
+
 export class OpfsFolder implements Folder {
   readonly description = "this browser's storage";
   readonly #names: NameStore;
   readonly #open = new Map<string, OpenHandle>();
+  readonly #taking = new Map<string, Promise<OpenHandle>>();
+  /** Files without a name that somebody still looks at. */
+  readonly #doomed = new Set<string>();
 
   private constructor(
     private readonly directory: FileSystemDirectoryHandle,
@@ -187,18 +211,14 @@ export class OpfsFolder implements Folder {
   }
 
   async open(name: string, mode: OpenMode): Promise<ImageFile> {
-    const id = await this.#idOf(checkedName(name));
-    const users = [...(this.#open.get(id)?.users ?? [])];
-    const other = users.find((user) => mode === "write" || user.mode === "write");
-    if (other !== undefined) throw locked(name, other.mode);
-    return this.#openId(name, id, mode);
+    return this.#openId(name, await this.#idOf(checkedName(name)), mode);
   }
 
   async peek(name: string): Promise<ImageFile> {
     const id = await this.#idOf(checkedName(name));
     const own = this.#open.get(id);
-    // What is written to cannot be read as a file of the browser. Who looks is no user.
-    if (own !== undefined) return new OpfsFile(name, "read", 0, { ...own, users: new Set() }, () => {});
+    // What is written to cannot be read as a file of the browser.
+    if (own !== undefined) return new OpfsFile(name, "read", 0, own, own.lookers, () => this.#release(id, own));
     try {
       return new PeekedFile(name, await (await this.directory.getFileHandle(id)).getFile());
     } catch (error) {
@@ -209,8 +229,10 @@ export class OpfsFolder implements Folder {
   async create(name: string): Promise<ImageFile> {
     const checked = checkedName(name);
     const id = await this.exclusive(async () => {
-      const { names, next } = await this.#names.read();
-      if (names[checked] !== undefined) throw new StorageError("exists", "a file of that name exists", { file: name });
+      const list = await this.#names.read();
+      const { names, next } = list;
+      if (fileOf(list, checked) !== undefined)
+        throw new StorageError("exists", "a file of that name exists", { file: name });
       const number = `file-${next}`;
       await this.directory.getFileHandle(number, { create: true });
       await this.#names.write({ names: { ...names, [checked]: number }, next: next + 1 });
@@ -221,29 +243,30 @@ export class OpfsFolder implements Folder {
 
   async rename(from: string, to: string): Promise<void> {
     const checked = checkedName(to);
-    const id = await this.#idOf(from);
-    const replaced = await this.#change(async ({ names }) => {
-      const old = names[checked];
-      if (old !== undefined && old !== id) await this.#refuseUsed(checked, old);
-      const { [from]: _, ...others } = names;
-      return { names: { ...others, [checked]: id }, removed: old === id ? undefined : old };
+    await this.#change(async (list) => {
+      const id = idIn(list, from);
+      const old = fileOf(list, checked);
+      const { [from]: _, ...others } = list.names;
+      return {
+        names: { ...others, [checked]: id },
+        gone: old === undefined || old === id ? null : { id: old, held: await this.#openId(checked, old, "write") },
+        done: () => {
+          for (const file of this.#open.get(id)?.users ?? []) file.name = checked;
+        },
+      };
     });
-    if (replaced !== undefined) await this.#discard(replaced);
-    for (const file of this.#open.get(id)?.users ?? []) file.name = checked;
   }
 
   async remove(name: string): Promise<void> {
-    const id = await this.#idOf(name);
-    await this.#refuseUsed(name, id);
-    await this.#change(async ({ names }) => {
-      const { [name]: _, ...others } = names;
-      return { names: others, removed: id };
+    await this.#change(async (list) => {
+      const id = idIn(list, name);
+      const { [name]: _, ...others } = list.names;
+      return { names: others, gone: { id, held: await this.#openId(name, id, "write") } };
     });
-    await this.#discard(id);
   }
 
   async exists(name: string): Promise<boolean> {
-    return (await this.#names.read()).names[name] !== undefined;
+    return fileOf(await this.#names.read(), name) !== undefined;
   }
 
   async list(): Promise<FileInfo[]> {
@@ -275,60 +298,77 @@ export class OpfsFolder implements Folder {
   }
 
   async #idOf(name: string): Promise<string> {
-    const id = (await this.#names.read()).names[name];
-    if (id === undefined) throw new StorageError("not-found", "there is no such file", { file: name });
-    return id;
+    return idIn(await this.#names.read(), name);
   }
 
   async #openId(name: string, id: string, mode: OpenMode): Promise<ImageFile> {
     try {
-      const file = await this.directory.getFileHandle(id);
-      const { lastModified } = await file.getFile();
-      const shared = this.#open.get(id) ?? (await this.#take(id, file));
-      return new OpfsFile(name, mode, lastModified, shared, () => this.#release(id, shared));
+      const entry = await this.directory.getFileHandle(id);
+      const { lastModified } = await entry.getFile();
+      const shared = await this.#take(id, entry);
+      const other = [...shared.users].find((user) => mode === "write" || user.mode === "write");
+      if (other !== undefined) throw locked(name, other.mode);
+      const file = new OpfsFile(name, mode, lastModified, shared, shared.users, () => this.#release(id, shared));
+      // From here on nobody else takes the name from it; somebody may have before.
+      const now = await this.#idOf(name).catch(() => null);
+      if (now === id) return file;
+      file.close();
+      throw notFound(name);
     } catch (error) {
       throw toStorageError(error, name);
     }
   }
 
+  /** The handle of a file: one for all of this worker, also for those that come at once. */
   async #take(id: string, file: FileSystemFileHandle): Promise<OpenHandle> {
-    const handle = await accessHandle(file);
-    const shared: OpenHandle = { handle, size: handle.getSize(), users: new Set() };
-    this.#open.set(id, shared);
-    return shared;
+    while (true) {
+      const shared = this.#open.get(id);
+      if (shared !== undefined) return shared;
+      const taking = this.#taking.get(id) ?? this.#begin(id, file);
+      const taken = await taking;
+      if (this.#open.get(id) === taken) return taken;
+    }
+  }
+
+  #begin(id: string, file: FileSystemFileHandle): Promise<OpenHandle> {
+    const taking = accessHandle(file)
+      .then((handle) => {
+        const shared: OpenHandle = { handle, size: handle.getSize(), users: new Set(), lookers: new Set() };
+        this.#open.set(id, shared);
+        return shared;
+      })
+      .finally(() => this.#taking.delete(id));
+    this.#taking.set(id, taking);
+    return taking;
   }
 
   #release(id: string, shared: OpenHandle): void {
-    if (shared.users.size > 0) return;
+    if (shared.users.size + shared.lookers.size > 0) return;
     shared.handle.close();
     this.#open.delete(id);
+    if (this.#doomed.delete(id)) void this.#discard(id);
   }
 
-  /** Fails with `locked` when this or another page has the file open. */
-  async #refuseUsed(name: string, id: string): Promise<void> {
-    const [user] = this.#open.get(id)?.users ?? [];
-    if (user !== undefined) throw locked(name, user.mode);
-    try {
-      (await accessHandle(await this.directory.getFileHandle(id))).close();
-    } catch (error) {
-      throw toStorageError(error, name);
-    }
-  }
-
-  #change(
-    work: (list: NameList) => Promise<{ names: NameList["names"]; removed: string | undefined }>,
-  ): Promise<string | undefined> {
-    return this.exclusive(async () => {
+  /** Changes the names. A file that loses its own is held meanwhile, so that nobody begins to use it, and then removed. */
+  async #change(work: (list: NameList) => Promise<NameChange>): Promise<void> {
+    const gone = await this.exclusive(async () => {
       const list = await this.#names.read();
-      const { names, removed } = await work(list);
-      await this.#names.write({ names, next: list.next });
-      return removed;
+      const { names, gone, done } = await work(list);
+      try {
+        await this.#names.write({ names, next: list.next });
+        done?.();
+      } finally {
+        gone?.held.close();
+      }
+      return gone;
     });
+    if (gone !== null) await this.#discard(gone.id);
   }
 
   /** Removes a file that has no name any more; one that cannot be goes with the next sweep. */
   async #discard(id: string): Promise<void> {
-    await this.directory.removeEntry(id).catch(() => {});
+    if (this.#open.has(id)) this.#doomed.add(id);
+    else await this.directory.removeEntry(id).catch(() => {});
   }
 
   /** Removes files that a crash left without a name. */

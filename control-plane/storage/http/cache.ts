@@ -39,7 +39,13 @@ async function openCache(disk: Disk, uniqueId: string, { folder, sources }: Cach
     }
     const file = await folder.create(name);
     const parent = { uniqueId, modifiedMs: 0, name: "", relativePath: null, absolutePath: null };
-    await createSparse(file, { bytes: disk.sectors * SECTOR_BYTES, parent }, sources);
+    try {
+      await createSparse(file, { bytes: disk.sectors * SECTOR_BYTES, parent }, sources);
+    } catch (error) {
+      await file.close();
+      await folder.remove(name);
+      throw error;
+    }
     await file.close();
     return await openOwn(folder, name);
   } catch (error) {
@@ -53,7 +59,10 @@ async function openOwn(folder: Folder, name: string): Promise<SparseDisk | null>
   const file = await folder.open(name, "write");
   try {
     const disk = await openVhd(file, async () => new MemoryDisk(0));
-    if (!(disk instanceof SparseDisk)) return null;
+    if (!(disk instanceof SparseDisk)) {
+      await disk.close();
+      return null;
+    }
     // What it does not have it is never asked for.
     disk.replaceBelow(null);
     return disk;

@@ -212,6 +212,26 @@ describe("a file of a web server", () => {
     expect((await failure(() => HttpFile.open(address, quick))).code).toBe("not-found");
   });
 
+  it("is not taken for what another part of it is, nor for one of another size", async () => {
+    server = new TestServer(pattern(CHUNK * 4, 1));
+    server.etag = undefined;
+    const file = await HttpFile.open(await server.start(), quick);
+    server.trouble = (request, response) => {
+      if (request.method === "HEAD") return false;
+      const headers = { "content-length": CHUNK, "content-range": `bytes 0-${CHUNK - 1}/${server.bytes.length}` };
+      response.writeHead(206, headers).end(server.bytes.subarray(0, CHUNK));
+      return true;
+    };
+    expect(await failure(() => readAll(file, CHUNK * 2, 300))).toMatchObject({
+      code: "network",
+      message: expect.stringContaining("the server answers with another range"),
+    });
+    server.trouble = () => false;
+    await readAll(file, 0, 300);
+    server.bytes = pattern(CHUNK * 5, 2);
+    expect((await failure(() => readAll(file, CHUNK * 3, 300))).code).toBe("source-changed");
+  });
+
   it("needs no HEAD, and no version", async () => {
     server = new TestServer(pattern(CHUNK, 1));
     server.etag = undefined;
@@ -300,6 +320,15 @@ describe("a local image over one across the network", () => {
     const store = await ImageStore.open({ folder, sources: testSources() });
     await store.clearCache();
     expect(await folder.list()).toEqual([]);
+  });
+
+  it("is read without a cache where there can be none, and leaves nothing of one", async () => {
+    server = new TestServer(new Uint8Array(0));
+    const folder = new MemoryFolder();
+    const { disk } = await openHttp({ ...quick, cache: { folder, sources: testSources(5) } })(await server.start());
+    expect(disk.sectors).toBe(0);
+    expect(await folder.list()).toEqual([]);
+    await disk.close();
   });
 
   it("takes the guest's requests together while chunks are on the way", async () => {

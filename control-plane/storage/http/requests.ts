@@ -95,8 +95,23 @@ export class HttpRequests {
         const next = "use a server that has them, or copy the file here";
         throw this.#fault("network", "the server has no byte ranges", { found: `status ${response.status}`, next });
       }
+      await this.#checkRange(response, at, expected);
       return this.#bodyOf(response, length);
     });
+  }
+
+  /** Servers and caches may answer with another part than was asked for, and say so. [RFC 9110] 15.3.7 */
+  async #checkRange(response: Response, at: number, { size }: Described): Promise<void> {
+    const found = response.headers.get("content-range");
+    // Not sent with a whole file, and hidden from pages of other origins that are not shown it.
+    if (response.status !== 206 || found === null) return;
+    const total = totalOf(response);
+    const isThere = Number(/^bytes (\d{1,15})-/.exec(found)?.[1] ?? Number.NaN) === at;
+    if (isThere && (total === null || total === size)) return;
+    await response.body?.cancel();
+    const details = { found, expected: `bytes ${at}-.../${size}` };
+    if (isThere) throw this.#fault("source-changed", "the file on the server has another size by now", details);
+    throw this.#fault("network", "the server answers with another range", details);
   }
 
   async #bodyOf(response: Response, length: number): Promise<Uint8Array> {

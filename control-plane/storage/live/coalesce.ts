@@ -3,7 +3,7 @@
  * writes to sectors that have gone down goes to both. At the end the parent holds what the image holds, and takes over its
  * name and identity, so that images above notice nothing. The parent's own state, a snapshot, is given up by this.
  */
-import { SECTOR_BYTES } from "../disk.js";
+import { type Pending, SECTOR_BYTES } from "../disk.js";
 import { StorageError } from "../errors.js";
 import { SharedDisk } from "../images.js";
 import { Intent, patch, type Step } from "../notes.js";
@@ -11,6 +11,7 @@ import { childrenOf } from "../tree.js";
 import { FixedDisk } from "../vhd/fixed-disk.js";
 import { type Footer, writeFooter } from "../vhd/footer.js";
 import { SparseDisk } from "../vhd/sparse-disk.js";
+import { settled } from "../waits.js";
 import type { LiveDisk, Mirror } from "./live-disk.js";
 import { growTop } from "./resize.js";
 
@@ -34,6 +35,9 @@ export function coalesce(live: LiveDisk, options: LongOptions & { readonly image
     await checkAlone(live, pair);
     await openParent(live, pair);
     try {
+      // Once more: a clone may have been made before nobody else could open the parent.
+      await checkAlone(live, pair);
+      await growParent(live, pair);
       await merge(live, pair, options);
     } catch (error) {
       // A child without a parent has been taken over already: what is left to do its note says.
@@ -84,17 +88,20 @@ async function checkAlone(live: LiveDisk, { child, parent }: Pair): Promise<void
   throw new StorageError("in-use", "other images stand on the parent", { file: parent.file.name, found, next });
 }
 
-async function openParent(live: LiveDisk, { parent, shared, above, child }: Pair): Promise<void> {
+async function openParent(live: LiveDisk, pair: Pair): Promise<void> {
+  const { parent, shared, above } = pair;
   await live.settle();
-  live.images.reclaim(shared);
+  live.images.reclaim(above === null ? [shared] : [above.shared, shared]);
   try {
-    if (above !== null) live.images.reclaim(above.shared);
     await parent.file.upgrade();
-    if (parent.sectors < child.sectors) await growTop(live.images, parent, child.sectors);
   } catch (error) {
-    await giveUp(live, { parent, shared, above, child });
+    await giveUp(live, pair);
     throw error;
   }
+}
+
+async function growParent(live: LiveDisk, { parent, child }: Pair): Promise<void> {
+  if (parent.sectors < child.sectors) await growTop(live, parent, child.sectors);
 }
 
 /** All is as before; what went down already is hidden by the child, which holds the same. */
@@ -150,20 +157,26 @@ async function copyDown(
     }
     const held = await bits;
     const count = Math.min(left, STEP_SECTORS);
+    const waits: Promise<void>[] = [];
     for (let done = 0; done < count; ) {
       const run = held.runLength(first + done, count - done);
-      if (held.has(first + done)) copyRun(child, mirror, mirror.end + done, buffer.subarray(0, run * SECTOR_BYTES));
+      if (held.has(first + done)) {
+        const pending = copyRun(child, mirror, mirror.end + done, buffer.subarray(0, run * SECTOR_BYTES));
+        if (pending instanceof Promise) waits.push(pending);
+      }
       done += run;
     }
     mirror.end += count;
+    // Only after the end has moved: until then nothing that the guest writes may come between.
+    await settled(waits);
     onProgress?.({ doneBytes: mirror.end * SECTOR_BYTES, totalBytes });
     await turn();
   }
 }
 
-function copyRun(child: SparseDisk, mirror: Mirror, sector: number, buffer: Uint8Array): void {
+function copyRun(child: SparseDisk, mirror: Mirror, sector: number, buffer: Uint8Array): Pending {
   child.read(sector, [buffer]);
-  mirror.disk.write(sector, [buffer]);
+  return mirror.disk.write(sector, [buffer]);
 }
 
 /** Lets requests and messages be served. */
@@ -177,17 +190,10 @@ async function takeOver(live: LiveDisk, { child, parent, above }: Pair): Promise
     ...footerPatches(parent, { ...parent.footer, uniqueId, timeStamp }),
     { kind: "replace", from: parent.file.name, to: name },
   ]);
-  try {
-    await intent.applyPatches([parent.file]);
-  } catch (error) {
-    // The guest goes on in the child: it must find its parent as it was, and nobody may put that in its place later.
-    try {
-      for (const at of footerPlaces(parent)) parent.file.write(at, [writeFooter(parent.footer)]);
-    } finally {
-      await intent.forget();
-    }
-    throw error;
-  }
+  // When it fails the guest goes on in the child, which must find its parent as it was.
+  await intent.applyOrUndo(parent.file, () => {
+    for (const at of footerPlaces(parent)) parent.file.write(at, [writeFooter(parent.footer)]);
+  });
   parent.adoptIdentity(child.footer);
   if (above !== null) parent.file.setModified(child.file.modifiedMs);
   child.replaceBelow(null);
@@ -198,7 +204,11 @@ async function takeOver(live: LiveDisk, { child, parent, above }: Pair): Promise
     above.disk.replaceBelow(live.images.adopt(name, parent));
   }
   await child.close();
-  await intent.finish();
+  await live.finish(intent).catch((error: unknown) => {
+    // Who does it again puts the footer there once more.
+    if (parent instanceof SparseDisk) parent.leaveFooter();
+    throw error;
+  });
 }
 
 /** Puts a footer in the place of an image's own, and of its copy. */
@@ -208,5 +218,5 @@ function footerPatches(disk: FixedDisk | SparseDisk, footer: Footer): Step[] {
 }
 
 function footerPlaces(disk: FixedDisk | SparseDisk): number[] {
-  return disk instanceof FixedDisk ? [Number(disk.footer.currentSize)] : [0, disk.end * SECTOR_BYTES];
+  return disk instanceof FixedDisk ? [disk.footerAt] : [0, disk.end * SECTOR_BYTES];
 }

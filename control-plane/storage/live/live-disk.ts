@@ -6,6 +6,7 @@
 import { type Disk, type Pending, SECTOR_BYTES } from "../disk.js";
 import { StorageError } from "../errors.js";
 import { type Images, SharedDisk } from "../images.js";
+import type { Intent } from "../notes.js";
 import { RawDisk } from "../raw-disk.js";
 import { cutSegments, type Segments, segmentsLength } from "../segments.js";
 import { FixedDisk } from "../vhd/fixed-disk.js";
@@ -37,6 +38,9 @@ export class LiveDisk implements Disk {
   #mirror: Mirror | null = null;
   /** While it is there, requests wait for it. */
   #gate: Promise<void> | null = null;
+  /** What is left to do of an operation whose last steps failed. */
+  #unfinished: Intent | null = null;
+  #finishing: Promise<void> | null = null;
   #operation: { readonly what: string; readonly done: Promise<void> } | null = null;
   #closing = false;
   readonly #onResize = new Set<() => void>();
@@ -99,6 +103,8 @@ export class LiveDisk implements Disk {
 
   flush(): Pending {
     if (this.#gate !== null) return this.#gate.then(() => this.flush());
+    // A guest that goes on may find the host well again; who asks for the next operation is told otherwise.
+    if (this.#unfinished !== null) this.finish(this.#unfinished).catch(() => {});
     if (this.#unsettled.length === 0 && this.#mirror === null) return this.#top.flush();
     return this.#flushAll();
   }
@@ -143,7 +149,9 @@ export class LiveDisk implements Disk {
     await this.#operation?.done;
     try {
       await this.settle();
+      await this.#finishNow();
     } finally {
+      await this.#unfinished?.leave();
       for (const listener of this.#onClose) listener();
       await this.#top.close();
     }
@@ -159,11 +167,33 @@ export class LiveDisk implements Disk {
     });
     this.#operation = { what, done };
     try {
+      await this.#finishNow();
       return await work();
     } finally {
       this.#operation = null;
       end();
     }
+  }
+
+  /**
+   * Does the last steps of an operation that is certain by now. When they fail they are tried again before the next operation,
+   * when the guest flushes, and when the disk is closed, which leaves what is left to whoever recovers the folder.
+   */
+  finish(intent: Intent): Promise<void> {
+    this.#unfinished = intent;
+    this.#finishing ??= intent
+      .finish()
+      .then(() => {
+        this.#unfinished = null;
+      })
+      .finally(() => {
+        this.#finishing = null;
+      });
+    return this.#finishing;
+  }
+
+  async #finishNow(): Promise<void> {
+    if (this.#unfinished !== null) await this.finish(this.#unfinished);
   }
 
   /** Lets nobody in while `work` is done. Reads that wait for the network may still be under way. */

@@ -1,15 +1,14 @@
 /** Growing a disk in use. Requests wait while its image's table or footer moves, which takes some syncs. */
 import { SECTOR_BYTES } from "../disk.js";
 import { StorageError } from "../errors.js";
-import type { Images } from "../images.js";
-import { Intent, patch, type Step } from "../notes.js";
+import { Intent, patch } from "../notes.js";
 import { RawDisk } from "../raw-disk.js";
-import { tableBytes } from "../vhd/bat.js";
-import { fillTable } from "../vhd/create.js";
+import { tableBytes, UNUSED_BYTE } from "../vhd/bat.js";
+import { fillFile } from "../vhd/create.js";
 import { FixedDisk } from "../vhd/fixed-disk.js";
-import { type Footer, MOST_SPARSE_BYTES, writeFooter } from "../vhd/footer.js";
+import { FOOTER_BYTES, type Footer, MOST_SPARSE_BYTES, writeFooter } from "../vhd/footer.js";
 import { geometryOf } from "../vhd/geometry.js";
-import { MOST_TABLE_ENTRIES, writeHeader } from "../vhd/header.js";
+import { type Header, MOST_TABLE_ENTRIES, writeHeader } from "../vhd/header.js";
 import type { SparseDisk } from "../vhd/sparse-disk.js";
 import { findFooter, readSparseImage } from "../vhd/sparse-image.js";
 import type { LiveDisk, TopDisk } from "./live-disk.js";
@@ -18,20 +17,20 @@ import type { LiveDisk, TopDisk } from "./live-disk.js";
 export function grow(live: LiveDisk, sectors: number): Promise<void> {
   return live.operate("a resize", async () => {
     if (live.readOnly) throw new StorageError("read-only", "the disk may only be read", { file: live.name });
-    await live.hold(() => growTop(live.images, live.top, sectors));
+    await live.hold(() => growTop(live, live.top, sectors));
     live.announceResize();
   });
 }
 
-/** Grows an image that nobody writes to meanwhile. */
-export async function growTop(images: Images, disk: TopDisk, sectors: number): Promise<void> {
+/** Grows an image of the chain of a disk; nobody writes to it meanwhile. */
+export async function growTop(live: LiveDisk, disk: TopDisk, sectors: number): Promise<void> {
   checkGrowth(disk, sectors);
   if (disk instanceof RawDisk) return disk.grow(sectors);
   const size = BigInt(sectors * SECTOR_BYTES);
   const footer: Footer = { ...disk.footer, currentSize: size, geometry: geometryOf(sectors) };
   await disk.flush();
-  if (disk instanceof FixedDisk) await growFixed(images, disk, footer);
-  else await growSparse(images, disk, footer);
+  if (disk instanceof FixedDisk) await growFixed(live, disk, footer);
+  else await growSparse(live, disk, footer);
 }
 
 function checkGrowth(disk: TopDisk, sectors: number): void {
@@ -49,47 +48,74 @@ function checkGrowth(disk: TopDisk, sectors: number): void {
 }
 
 /** The footer moves to the new end, and where it was the disk has a sector of zeros. */
-async function growFixed(images: Images, disk: FixedDisk, footer: Footer): Promise<void> {
-  const { file } = disk;
+async function growFixed(live: LiveDisk, disk: FixedDisk, footer: Footer): Promise<void> {
+  const { file, footerAt } = disk;
   const [old, now] = [Number(disk.footer.currentSize), Number(footer.currentSize)];
   if (old === now) return;
-  file.truncate(now + SECTOR_BYTES);
+  // What lies between the data and the footer of others' images becomes the disk's.
+  const newFooterAt = Math.max(footerAt, now);
+  fillFile(file, old, Math.min(footerAt, now) - old, 0);
   await file.sync();
-  const zeros = new Uint8Array(SECTOR_BYTES);
-  const steps = [patch(file.name, now, writeFooter(footer)), patch(file.name, old, zeros)];
-  const intent = await Intent.write(images.folder, file.name, steps);
-  await intent.apply([file]);
-  disk.reload(footer);
+  const moved = patch(file.name, footerAt, new Uint8Array(SECTOR_BYTES));
+  const steps = [...(newFooterAt === footerAt ? [] : [moved]), patch(file.name, newFooterAt, writeFooter(footer))];
+  const intent = await Intent.write(live.images.folder, file.name, steps);
+  await intent.applyOrUndo(file, () => {
+    file.write(footerAt, [writeFooter(disk.footer)]);
+    file.truncate(footerAt + FOOTER_BYTES);
+  });
+  disk.reload(footer, newFooterAt);
+  await live.finish(intent);
 }
 
-async function growSparse(images: Images, disk: SparseDisk, footer: Footer): Promise<void> {
+async function growSparse(live: LiveDisk, disk: SparseDisk, footer: Footer): Promise<void> {
   const { file } = disk;
-  const entries = Number(footer.currentSize) / SECTOR_BYTES / disk.shape.sectorsPerBlock;
-  const maxTableEntries = Math.max(disk.header.maxTableEntries, Math.ceil(entries));
-  const steps: Step[] = [];
-  let { end } = disk;
-  let { header } = disk;
-  if (tableBytes(maxTableEntries) > tableBytes(header.maxTableEntries) || !hasSpareEntries(disk, maxTableEntries)) {
-    // A longer table gets a place of its own; the old one stays unused.
-    const at = end * SECTOR_BYTES;
-    header = { ...header, tableOffset: BigInt(at), maxTableEntries };
-    const length = tableBytes(maxTableEntries);
-    fillTable(file, at, length);
-    file.write(at, [disk.table.bytes.subarray(0, disk.table.entries * 4)]);
-    end += length / SECTOR_BYTES;
-  } else header = { ...header, maxTableEntries };
-  file.write(end * SECTOR_BYTES, [writeFooter(disk.footer)]);
-  await file.sync();
-  steps.push(patch(file.name, Number(footer.dataOffset), writeHeader(header)));
-  steps.push(patch(file.name, 0, writeFooter(footer)), patch(file.name, end * SECTOR_BYTES, writeFooter(footer)));
-  const intent = await Intent.write(images.folder, file.name, steps);
-  await intent.apply([file]);
+  const old = writeFooter(disk.footer);
+  const headerAt = Number(footer.dataOffset);
+  /** The table that was put there is space for blocks again. */
+  const giveBack = (): void => {
+    file.write(disk.end * SECTOR_BYTES, [old]);
+    file.truncate(disk.end * SECTOR_BYTES + FOOTER_BYTES);
+  };
+  let intent: Intent;
+  try {
+    const { header, end } = placeTable(disk, Number(footer.currentSize) / SECTOR_BYTES);
+    const footers = [0, end * SECTOR_BYTES].map((at) => patch(file.name, at, writeFooter(footer)));
+    const steps = [patch(file.name, headerAt, writeHeader(header)), ...footers];
+    file.write(end * SECTOR_BYTES, [old]);
+    await file.sync();
+    intent = await Intent.write(live.images.folder, file.name, steps);
+  } catch (error) {
+    giveBack();
+    throw error;
+  }
+  await intent.applyOrUndo(file, () => {
+    file.write(headerAt, [writeHeader(disk.header)]);
+    file.write(0, [old]);
+    giveBack();
+  });
   disk.reload(await readSparseImage(file, await findFooter(file)));
+  await live.finish(intent).catch((error: unknown) => {
+    disk.leaveFooter();
+    throw error;
+  });
+}
+
+/** Where the table of a disk of that size goes: a longer one gets a place of its own, and the old one stays unused. */
+function placeTable(disk: SparseDisk, sectors: number): { readonly header: Header; readonly end: number } {
+  const { file, header, end } = disk;
+  const maxTableEntries = Math.max(header.maxTableEntries, Math.ceil(sectors / disk.shape.sectorsPerBlock));
+  const isRoomy = tableBytes(maxTableEntries) <= tableBytes(header.maxTableEntries);
+  if (isRoomy && hasSpareEntries(disk, maxTableEntries)) return { header: { ...header, maxTableEntries }, end };
+  const at = end * SECTOR_BYTES;
+  const length = tableBytes(maxTableEntries);
+  fillFile(file, at, length, UNUSED_BYTE);
+  file.write(at, [disk.table.bytes.subarray(0, disk.table.entries * 4)]);
+  return { header: { ...header, tableOffset: BigInt(at), maxTableEntries }, end: end + length / SECTOR_BYTES };
 }
 
 /** Whether the rest of the table's last sector, which belongs to the table, says "unused". */
 function hasSpareEntries(disk: SparseDisk, entries: number): boolean {
   const { bytes } = disk.table;
-  for (let at = disk.table.entries * 4; at < entries * 4; at++) if (bytes[at] !== 0xff) return false;
+  for (let at = disk.table.entries * 4; at < entries * 4; at++) if (bytes[at] !== UNUSED_BYTE) return false;
   return true;
 }

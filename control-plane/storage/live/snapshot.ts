@@ -44,29 +44,32 @@ export function takeSnapshot(live: LiveDisk, snapshot: string): Promise<void> {
     if (await folder.exists(snapshot)) throw new StorageError("exists", "the name is taken", { file: snapshot });
     const file = await createNew(folder, name);
     const modifiedMs = Math.floor(images.sources.now() / 1000) * 1000;
-    const intent = await prepare(live, file, snapshot, modifiedMs).catch(async (error: unknown) => {
+    const { image, intent } = await prepare(live, file, snapshot, modifiedMs).catch(async (error: unknown) => {
       await file.close();
       await folder.remove(newName(name));
       throw error;
     });
-    const image = await readSparseImage(file, await findFooter(file));
     // The step itself: from here on the guest writes to the new image.
     const frozen = images.adopt(snapshot, live.top);
     live.goOnIn(new SparseDisk(file, image, frozen), modifiedMs);
-    await intent.apply();
+    await live.finish(intent);
     await live.settle();
   });
 }
 
-async function prepare(live: LiveDisk, file: ImageFile, snapshot: string, modifiedMs: number): Promise<Intent> {
+/** Makes the new top, whole, and writes down that it and the snapshot get their names. */
+async function prepare(live: LiveDisk, file: ImageFile, snapshot: string, modifiedMs: number) {
   const { images, name, top } = live;
   const uniqueId = await identityOf(top);
   const parent = parentReference(images, name, { name: snapshot, uniqueId, modifiedMs });
   const blockSize = top instanceof SparseDisk ? top.header.blockSize : undefined;
   const bytes = top.sectors * SECTOR_BYTES;
   await createSparse(file, { bytes, parent, ...(blockSize !== undefined && { blockSize }) }, images.sources);
-  return Intent.write(images.folder, name, [
+  // What may fail comes before the note: after it there is no way back.
+  const image = await readSparseImage(file, await findFooter(file));
+  const intent = await Intent.write(images.folder, name, [
     { kind: "rename", from: name, to: snapshot },
     { kind: "replace", from: newName(name), to: name },
   ]);
+  return { image, intent };
 }

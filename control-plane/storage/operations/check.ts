@@ -2,16 +2,17 @@
 import { StorageError, toStorageError } from "../errors.js";
 import { detectFormat, type ImageFormat } from "../format.js";
 import type { ImageFile } from "../image-file.js";
-import type { Images } from "../images.js";
-import { identityOf } from "../images.js";
+import { backingMissing, type Images, refuseLoop } from "../images.js";
 import { INTENT_ENDING } from "../notes.js";
-import { readQcow2Header } from "../qcow2/index.js";
+import { backingFormatOf, ClusterMap, type Qcow2Header, readQcow2Header } from "../qcow2/index.js";
+import { peekIdentity, rightParent } from "../tree.js";
 import { checkVhd, type Finding } from "../vhd/check.js";
 import { fromVhdTime, toVhdTime } from "../vhd/fields.js";
 import { DiskType } from "../vhd/footer.js";
 import type { Header } from "../vhd/header.js";
 import { isAddress, parentMissing, parentNames } from "../vhd/parent.js";
 import { type RepairOptions, repairVhd } from "../vhd/repair.js";
+import { MOST_FAULTS } from "../vhd/sparse-image.js";
 
 /** Looks for damage in an image and all that it stands on, and names all that it finds. Changes nothing. */
 export async function checkImage(images: Images, name: string, format?: ImageFormat): Promise<Finding[]> {
@@ -36,10 +37,7 @@ async function checkChain(
   try {
     const format = told ?? (await detectFormat(file));
     if (format === "raw") return;
-    if (format === "qcow2") {
-      await readQcow2Header(file).catch((error: unknown) => findings.push(thrown("header", name, error)));
-      return;
-    }
+    if (format === "qcow2") return await checkQcow2(images, file, chain, findings);
     const { footer, header, findings: own } = await checkVhd(file);
     findings.push(...own);
     if (header === null || footer?.diskType !== DiskType.DIFFERENCING || isAddress(header.parentName)) return;
@@ -49,6 +47,34 @@ async function checkChain(
   }
 }
 
+async function checkQcow2(
+  images: Images,
+  file: ImageFile,
+  chain: readonly string[],
+  findings: Finding[],
+): Promise<void> {
+  const { name } = file;
+  let header: Qcow2Header;
+  try {
+    header = await readQcow2Header(file);
+    const map = await ClusterMap.open(file, header);
+    for (const fault of await map.faults(MOST_FAULTS)) findings.push(thrown("table", name, fault));
+  } catch (error) {
+    findings.push(thrown("header", name, error));
+    return;
+  }
+  if (header.backingFile === null) return;
+  const backing = images.folder.resolve(name, header.backingFile);
+  try {
+    if (backing === null || !(await images.folder.exists(backing))) throw backingMissing(name, header.backingFile);
+    refuseLoop(backing, [...chain, name]);
+  } catch (error) {
+    findings.push(thrown("parent", name, error));
+    return;
+  }
+  await checkChain(images, backing, backingFormatOf(header), [...chain, name], findings);
+}
+
 async function checkParent(
   images: Images,
   file: ImageFile,
@@ -56,21 +82,21 @@ async function checkParent(
   chain: readonly string[],
   findings: Finding[],
 ): Promise<void> {
-  const { folder } = images;
-  for (const name of await parentNames(folder, file, header)) {
-    if (!(await folder.exists(name))) continue;
-    if (chain.includes(name)) {
-      const details = { found: [...chain, name].join(" -> ") };
-      const fault = new StorageError("parent-loop", "the chain of parents leads back to an image in it", details);
-      findings.push(thrown("parent", file.name, fault));
-      return;
-    }
-    const other = await identityFault(images, name, header);
-    if (other !== null) findings.push(thrown("parent", file.name, other));
-    else await noteTime(images, name, file.name, header, findings);
-    return checkChain(images, name, undefined, chain, findings);
+  const name = await rightParent(images, header.parentUniqueId, await parentNames(images.folder, file, header));
+  if (name === null) {
+    findings.push(thrown("parent", file.name, await parentMissing(images.folder, file, header)));
+    return;
   }
-  findings.push(thrown("parent", file.name, await parentMissing(folder, file, header)));
+  try {
+    refuseLoop(name, chain);
+  } catch (error) {
+    findings.push(thrown("parent", file.name, error));
+    return;
+  }
+  const other = await identityFault(images, name, header).catch((error: unknown) => toStorageError(error, name));
+  if (other !== null) findings.push(thrown("parent", file.name, other));
+  else await noteTime(images, name, file.name, header, findings);
+  await checkChain(images, name, undefined, chain, findings);
 }
 
 /** A copy of a parent may have another time, so that this alone says little. */
@@ -100,18 +126,9 @@ async function noteTime(
 
 /** Whether the image of that name is the one that the child was made for, as far as it can be told. */
 async function identityFault(images: Images, name: string, header: Header): Promise<StorageError | null> {
-  const file = await images.folder.peek(name);
-  let found: string;
-  try {
-    if ((await detectFormat(file)) === "vhd") {
-      const { footer } = await checkVhd(file);
-      // One that cannot be read is told of by its own check.
-      if (footer === null) return null;
-      found = footer.uniqueId;
-    } else found = await identityOf(await images.openFile(file));
-  } finally {
-    await file.close();
-  }
+  const found = await peekIdentity(images, name);
+  // One that cannot be read is told of by its own check.
+  if (found === null) return null;
   if (found === header.parentUniqueId) return null;
   const expected = header.parentUniqueId;
   const field = "Parent Unique ID";

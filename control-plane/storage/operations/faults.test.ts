@@ -4,10 +4,15 @@ import { type Disk, SECTOR_BYTES } from "../disk.js";
 import { StorageError } from "../errors.js";
 import { coalesce } from "../live/coalesce.js";
 import { LiveDisk } from "../live/live-disk.js";
-import { takeSnapshot } from "../live/snapshot.js";
+import { grow } from "../live/resize.js";
+import { parentReference, takeSnapshot } from "../live/snapshot.js";
 import { recoverFolder } from "../notes.js";
+import { ImageStore } from "../store.js";
 import { HookedFolder } from "../testing/hooked-folder.js";
 import { failure, imageContents, pattern, sameBytes, testImages } from "../testing/images.js";
+import { imageInfo } from "../tree.js";
+import { createSparse } from "../vhd/create.js";
+import { checkImage } from "./check.js";
 import { createImage } from "./create.js";
 import { revertImage } from "./revert.js";
 
@@ -54,7 +59,7 @@ describe("an operation that fails leaves nothing that is in the way of the next"
 
   it("when a new image does not get its name", async () => {
     const { create, failOnce, names } = makeImages();
-    failOnce("rename", "a.vhd.new~");
+    failOnce("rename", "a.vhd.image-new~");
     expect((await failure(create)).code).toBe("io");
     expect(await names()).toEqual([]);
     await create();
@@ -110,13 +115,88 @@ describe("a merge that fails", () => {
     failOnce("rename", "s.vhd");
     expect((await failure(() => coalesce(disk))).code).toBe("io");
     await put(disk, 12, 1, 3);
-    await disk.flush();
-    await disk.close();
     const found = await folder.restarted();
     expect(await recoverFolder(found)).toEqual(["a.vhd"]);
     const bytes = await imageContents(testImages({ folder: found }), "a.vhd");
     expect(sameBytes(bytes.subarray(12 * 512, 13 * 512), pattern(512, 3))).toBe(true);
     expect((await found.list()).map(({ name }) => name)).toEqual(["a.vhd"]);
+  });
+
+  it("at the name gets it when the guest flushes, or when the next operation is asked for", async () => {
+    for (const goOn of [(disk: LiveDisk) => disk.flush(), (disk: LiveDisk) => takeSnapshot(disk, "next.vhd")]) {
+      const { disk, failOnce, names } = await half();
+      failOnce("rename", "s.vhd");
+      expect((await failure(() => coalesce(disk))).code).toBe("io");
+      await goOn(disk);
+      await disk.close();
+      expect((await names()).filter((name) => name !== "next.vhd")).toEqual(["a.vhd"]);
+    }
+  });
+
+  it("at the name again and again leaves a note that the folder is recovered by, without a restart", async () => {
+    const { folder, images, disk, names } = await half();
+    folder.before = (what, name) => {
+      if (what === "rename" && name === "s.vhd") throw ioError(name);
+    };
+    expect((await failure(() => coalesce(disk))).code).toBe("io");
+    expect((await failure(() => takeSnapshot(disk, "next.vhd"))).code).toBe("io");
+    expect((await failure(() => disk.close())).code).toBe("io");
+    expect(await names()).toEqual(["a.vhd", NOTE, "s.vhd"]);
+    folder.before = () => {};
+    const store = await ImageStore.open({ folder, sources: images.sources });
+    const again = await store.openDisk("a.vhd");
+    await again.close();
+    expect(await names()).toEqual(["a.vhd"]);
+  });
+
+  it("at the name takes nothing back when it is done later: the guest may have used what was free", async () => {
+    const { folder, images } = makeImages();
+    // Of such blocks the bitmaps begin where the footer was.
+    const blockBytes = 2 ** 24;
+    await createImage(images, "a.vhd", { kind: "dynamic", bytes: 2 * blockBytes, blockBytes });
+    const disk = await LiveDisk.open(images, "a.vhd");
+    await put(disk, 0, 8, 1);
+    await takeSnapshot(disk, "s.vhd");
+    folder.before = (what, name) => {
+      if (what === "rename" && name === "s.vhd") throw ioError(name);
+    };
+    expect((await failure(() => coalesce(disk))).code).toBe("io");
+    const second = blockBytes / 512;
+    await put(disk, second, 8, 3);
+    await disk.flush();
+    const found = await folder.restarted();
+    expect(await recoverFolder(found)).toEqual(["a.vhd"]);
+    const bytes = await imageContents(testImages({ folder: found }), "a.vhd");
+    expect(sameBytes(bytes.subarray(blockBytes, blockBytes + 4096), pattern(4096, 3))).toBe(true);
+    expect(sameBytes(bytes.subarray(0, 4096), pattern(4096, 1))).toBe(true);
+  });
+
+  it("because the host cannot make things durable any more fails alone", async () => {
+    const { folder, images } = makeImages();
+    const blocks = 17_000;
+    const bytes = blocks * BLOCK_BYTES;
+    await createImage(images, "s.vhd", { kind: "dynamic", bytes, blockBytes: BLOCK_BYTES });
+    const { uniqueId = "" } = await imageInfo(images, "s.vhd");
+    const parent = parentReference(images, "a.vhd", { name: "s.vhd", uniqueId, modifiedMs: 0 });
+    // Of larger blocks, so that there are fewer steps.
+    const child = await folder.create("a.vhd");
+    await createSparse(child, { bytes, parent }, images.sources);
+    await child.close();
+    const disk = await LiveDisk.open(images, "a.vhd");
+    for (let block = 0; block < blocks; block++) await put(disk, block * 8, 1, block);
+    await disk.flush();
+    folder.before = (what, name) => {
+      if (what === "sync" && name === "s.vhd") throw ioError(name);
+    };
+    const lost: unknown[] = [];
+    const note = (error: unknown): void => void lost.push(error);
+    process.on("unhandledRejection", note);
+    expect((await failure(() => coalesce(disk))).code).toBe("io");
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    process.off("unhandledRejection", note);
+    expect(lost).toEqual([]);
+    folder.before = () => {};
+    await disk.close();
   });
 
   it("is none because the guest flushes when the snapshot has just been taken", async () => {
@@ -146,6 +226,46 @@ describe("a merge that fails", () => {
     await Promise.all([merged, flushed]);
     await disk.close();
     expect(sameBytes((await imageContents(images, "a.vhd")).subarray(10 * 512, 20 * 512), pattern(10 * 512, 2))).toBe(
+      true,
+    );
+  });
+});
+
+describe("a disk that grows while the host fails", () => {
+  const LARGE = 300 * BLOCK_BYTES;
+
+  it.each([
+    ["its note stays", "remove", NOTE],
+    ["its note is not written", "sync", NOTE],
+    ["what the note says is not done", "sync", "a.vhd"],
+  ] as const)("keeps all that is written after: %s", async (_, what, name) => {
+    const { folder, images, create, names } = makeImages();
+    await create();
+    const disk = await LiveDisk.open(images, "a.vhd");
+    await put(disk, 0, 8, 1);
+    await disk.flush();
+    let noted = false;
+    folder.before = (does, file) => {
+      noted ||= file === NOTE;
+      if (does === what && file === name && (noted || what === "remove")) throw ioError(file);
+    };
+    expect((await failure(() => grow(disk, LARGE / 512))).code).toBe("io");
+    await put(disk, 64, 16, 2);
+    folder.before = what === "remove" ? folder.before : () => {};
+    await disk.flush();
+    const found = await folder.restarted();
+    await recoverFolder(found);
+    const after = testImages({ folder: found });
+    const bytes = await imageContents(after, "a.vhd");
+    expect(sameBytes(bytes.subarray(0, 4096), pattern(4096, 1))).toBe(true);
+    expect(sameBytes(bytes.subarray(64 * 512, 80 * 512), pattern(16 * 512, 2))).toBe(true);
+    expect((await checkImage(after, "a.vhd")).filter(({ severity }) => severity !== "note")).toEqual([]);
+    folder.before = () => {};
+    await grow(disk, LARGE / 512);
+    await put(disk, 2000, 8, 3);
+    await disk.close();
+    expect(await names()).toEqual(["a.vhd"]);
+    expect(sameBytes((await imageContents(images, "a.vhd")).subarray(2000 * 512, 2008 * 512), pattern(4096, 3))).toBe(
       true,
     );
   });

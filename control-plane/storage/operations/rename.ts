@@ -24,8 +24,8 @@ export async function renameImage(images: Images, name: string, to: string): Pro
   const { folder } = images;
   checkEnding(name, to);
   if (await folder.exists(to)) throw new StorageError("exists", "the name is taken", { file: to });
-  const children = await childrenOf(images, name);
-  await withFiles(images, [name, ...children], async ([own, ...files]) => {
+  const children = () => childrenOf(images, name);
+  await withFiles(images, name, children, async ([own, ...files]) => {
     const steps: Step[] = await ownSteps(images, own!, to);
     for (const file of files) {
       const image = await readChild(file);
@@ -39,7 +39,8 @@ export async function renameImage(images: Images, name: string, to: string): Pro
 /** Says where the parent of an image is: it must be the one that the image was made for. */
 export async function setParent(images: Images, name: string, parent: string): Promise<void> {
   if (parent === name) throw new StorageError("parent-loop", "an image cannot stand on itself", { file: name });
-  await withFiles(images, [name], async ([file]) => {
+  const alone = async () => [];
+  await withFiles(images, name, alone, async ([file]) => {
     const image = await readChild(file!);
     const reference = await referenceTo(images, name, parent);
     if (reference.uniqueId !== image.header.parentUniqueId) {
@@ -49,19 +50,21 @@ export async function setParent(images: Images, name: string, parent: string): P
   });
 }
 
-/** Holds files for writing while `plan` looks at them, and does what it says. */
+/** Holds an image, and then those that belong to it, for writing while `plan` looks at them; does what it says. */
 async function withFiles(
   images: Images,
-  names: readonly string[],
+  name: string,
+  others: () => Promise<readonly string[]>,
   plan: (files: readonly ImageFile[]) => Promise<readonly Step[]>,
 ): Promise<void> {
   const files: ImageFile[] = [];
   try {
-    for (const name of names) files.push(await images.folder.open(name, "write"));
+    files.push(await images.folder.open(name, "write"));
+    for (const other of await others()) files.push(await images.folder.open(other, "write"));
     const times = files.map((file) => [file, file.modifiedMs] as const);
     const steps = await plan(files);
     if (steps.length === 0) return;
-    const intent = await Intent.write(images.folder, names[0]!, steps);
+    const intent = await Intent.write(images.folder, name, steps);
     await intent.apply(files);
     // Nothing of their disks has changed: children go on remembering that time.
     for (const [file, modifiedMs] of times) file.setModified(modifiedMs);

@@ -5,13 +5,16 @@ import { createNew, newName } from "../notes.js";
 import { childrenOf, imageInfo } from "../tree.js";
 import { fillClone } from "./create.js";
 
+const GOING_BACK = "going back would change them";
+const REMOVING = "they would lose their data";
+
 /**
  * Makes the image what a snapshot below it was: an empty one over the snapshot takes its place. What was written since is
  * lost. The image must not be in use.
  */
 export async function revertImage(images: Images, name: string, snapshot: string): Promise<void> {
   const { folder } = images;
-  await refuseChildren(images, name, "going back would change them");
+  await refuseChildren(images, name, GOING_BACK);
   if (!(await ancestorsOf(images, name)).includes(snapshot)) {
     const next = "clone the snapshot instead";
     throw new StorageError("bad-request", "the image does not stand on that snapshot", {
@@ -27,6 +30,8 @@ export async function revertImage(images: Images, name: string, snapshot: string
     throw error;
   });
   try {
+    // Once more: before it was held others may have been put on it.
+    await refuseChildren(images, name, GOING_BACK);
     const file = await createNew(folder, name);
     try {
       await fillClone(images, shared, name, file);
@@ -59,7 +64,17 @@ export async function ancestorsOf(images: Images, name: string): Promise<string[
 
 /** Removes an image that nothing stands on and nobody uses. */
 export async function removeImage(images: Images, name: string): Promise<void> {
-  await refuseChildren(images, name, "they would lose their data");
+  await refuseChildren(images, name, REMOVING);
+  // Held, so that nobody puts another one on it who has not done so before; one that may only be read goes as well.
+  const file = await images.folder.open(name, "write").catch((error: unknown) => {
+    if (error instanceof StorageError && (error.code === "io" || error.code === "read-only")) return null;
+    throw error;
+  });
+  try {
+    await refuseChildren(images, name, REMOVING);
+  } finally {
+    await file?.close();
+  }
   await images.folder.remove(name);
 }
 

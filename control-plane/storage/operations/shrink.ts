@@ -15,9 +15,9 @@ import { refuseChildren } from "./revert.js";
 
 /** Shrinks the disk; fails with `in-use` when data would be lost. */
 export async function shrinkImage(images: Images, name: string, sectors: number): Promise<void> {
-  await refuseChildren(images, name, "a smaller one would cut them off");
   const live = await LiveDisk.open(images, name);
   try {
+    await refuseChildren(images, name, "a smaller one would cut them off");
     const { top } = live;
     if (!Number.isSafeInteger(sectors) || sectors <= 0 || sectors > top.sectors) {
       const expected = `1 to ${top.sectors} sectors`;

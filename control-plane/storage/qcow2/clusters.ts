@@ -1,5 +1,5 @@
 /** Where the clusters of a qcow2 image are: level 2 tables, loaded when needed, and their entries. [QCOW-FORMAT] "Cluster mapping" */
-import { StorageError } from "../errors.js";
+import { StorageError, toStorageError } from "../errors.js";
 import type { ImageFile } from "../image-file.js";
 import type { Qcow2Header } from "./header.js";
 
@@ -45,6 +45,29 @@ export class ClusterMap {
     const table = this.#tables.get(at) ?? this.#load(at, l1Index);
     if (table instanceof Promise) return table.then((loaded) => this.#entry(loaded, index, cluster));
     return this.#entry(table, index, cluster);
+  }
+
+  /** What is wrong with the tables: as many faults as `most`. */
+  async faults(most: number): Promise<StorageError[]> {
+    const faults: StorageError[] = [];
+    for (let l1Index = 0; l1Index < this.header.l1Entries && faults.length < most; l1Index++) {
+      const at = Number(this.l1.getBigUint64(l1Index * 8) & OFFSET_MASK);
+      const table = at === 0 ? null : await this.#tried(faults, () => this.#load(at, l1Index));
+      if (table === null) continue;
+      for (let index = 0; index < this.#entriesPerTable && faults.length < most; index++) {
+        await this.#tried(faults, () => this.#entry(table, index, l1Index * this.#entriesPerTable + index));
+      }
+    }
+    return faults;
+  }
+
+  async #tried<T>(faults: StorageError[], look: () => T | Promise<T>): Promise<T | null> {
+    try {
+      return await look();
+    } catch (error) {
+      faults.push(toStorageError(error, this.file.name));
+      return null;
+    }
   }
 
   #load(at: number, l1Index: number): DataView | Promise<DataView> {

@@ -105,10 +105,16 @@ export class Qcow2Disk extends ReadOnlyDisk {
       const found = `offset ${at}: ${why}`;
       throw new StorageError("corrupt", "a compressed cluster is damaged", { file: this.file.name, found });
     };
-    if (this.header.compression === "zstd") {
-      const unpacked = decompressZstd(packed, this.#clusterBytes, { ignoreTrailing: true });
-      return unpacked.ok ? unpacked.value : fail(unpacked.error.message);
-    }
+    const bytes = this.header.compression === "zstd" ? this.#unzstd(packed, fail) : this.#inflate(packed, fail);
+    return bytes.length === this.#clusterBytes ? bytes : fail(`${bytes.length} of ${this.#clusterBytes} bytes`);
+  }
+
+  #unzstd(packed: Uint8Array, fail: (why: string) => never): Uint8Array {
+    const unpacked = decompressZstd(packed, this.#clusterBytes, { ignoreTrailing: true });
+    return unpacked.ok ? unpacked.value : fail(unpacked.error.message);
+  }
+
+  #inflate(packed: Uint8Array, fail: (why: string) => never): Uint8Array {
     try {
       return inflateSync(packed, { out: new Uint8Array(this.#clusterBytes) });
     } catch (error) {

@@ -51,10 +51,10 @@ export async function snapshot(run: Run, name: string): Promise<void> {
 }
 
 /** Runs a workload on a new image until the cut; answers the folder and what was known. */
-export async function runUntil(cutAt: number, seed: number, workload: Workload) {
+export async function runUntil(cutAt: number, seed: number, workload: Workload, kind: "dynamic" | "fixed" = "dynamic") {
   const base = new CrashFolder();
   await createImage(imagesOf(base, 1), "disk.vhd", {
-    kind: "dynamic",
+    kind,
     bytes: SECTORS * SECTOR_BYTES,
     blockBytes: BLOCK_BYTES,
   });
@@ -101,12 +101,17 @@ async function lookAfter(
   return wrong;
 }
 
-export async function cutEverywhere(workload: Workload, seed: number, powerTries: number): Promise<number> {
-  const whole = await runUntil(Number.POSITIVE_INFINITY, seed, workload);
+export async function cutEverywhere(
+  workload: Workload,
+  seed: number,
+  powerTries: number,
+  kind: "dynamic" | "fixed" = "dynamic",
+): Promise<number> {
+  const whole = await runUntil(Number.POSITIVE_INFINITY, seed, workload, kind);
   expect(await lookAfter(whole.folder.afterwards("power", new SeededRandom(1)), whole)).toEqual([]);
   const { changes } = whole.folder;
   for (let cut = 1; cut <= changes; cut++) {
-    const known = await runUntil(cut, seed, workload);
+    const known = await runUntil(cut, seed, workload, kind);
     for (const [kind, tries] of [
       ["kill", 1],
       ["power", powerTries],

@@ -50,14 +50,17 @@ export class FakeDirectory {
     if (entry.isOpen) throw new DomError("NoModificationAllowedError");
     entry.isOpen = true;
     const { bytes } = entry;
+    let isClosed = false;
     return {
       getSize: () => bytes.size,
       truncate: (size: number) => bytes.truncate(size),
       flush: () => {},
       close: () => {
+        isClosed = true;
         entry.isOpen = false;
       },
       read: (into: Uint8Array, { at }: { at: number }) => {
+        if (isClosed) throw new DomError("InvalidStateError");
         const count = Math.max(0, Math.min(into.length, bytes.size - at));
         bytes.read(at, [into.subarray(0, count)]);
         return count;

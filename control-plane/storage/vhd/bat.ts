@@ -7,6 +7,7 @@ import { SECTOR_BYTES } from "../disk.js";
 
 /** The entry of a block that is not in the file. */
 export const UNUSED = 0xffff_ffff;
+export const UNUSED_BYTE = 0xff;
 export const ENTRY_BYTES = 4;
 const ENTRIES_PER_SECTOR = SECTOR_BYTES / ENTRY_BYTES;
 

@@ -189,6 +189,10 @@ function compareFooters(places: FooterPlaces, findings: Findings): void {
   }
   if (places.copy === null) {
     for (const fault of places.copyFaults) findings.add("footer-copy", "warning", "safe", fault);
+    if (places.copyFaults.length > 0) return;
+    const what = "the footer's copy is that of a fixed disk";
+    const [found, expected] = [`${DiskType.FIXED}`, `${places.end.footer.diskType}`];
+    findings.add("footer-copy", "warning", "safe", { code: "corrupt", what, field: "Disk Type", found, expected });
     return;
   }
   const [a, b] = [writeFooter(places.end.footer), writeFooter(places.copy)];

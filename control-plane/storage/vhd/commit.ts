@@ -37,6 +37,8 @@ export interface CommitSource {
 export class Commits {
   #running: Promise<void> | null = null;
   #next: Promise<void> | null = null;
+  /** The last commit did. */
+  #hasFailed = false;
   #footerIntact: boolean;
   /** Blocks given back since a commit took them. */
   #freed: number[] = [];
@@ -57,8 +59,8 @@ export class Commits {
   relieve(): Pending {
     const held = this.source.bitmaps.dirty.size;
     if (held < SOFT_LIMIT) return;
-    // A failure is found again by the next flush, which tells somebody.
-    if (this.#running === null) this.#start().catch(() => {});
+    // A failure is found again by the next flush, which tells somebody; until then each try would write all of it again.
+    if (this.#running === null && !this.#hasFailed) this.#start().catch(() => {});
     if (held >= HARD_LIMIT) return this.flush();
   }
 
@@ -106,6 +108,7 @@ export class Commits {
       }
       done = true;
     } finally {
+      this.#hasFailed = !done;
       table.release(done);
       bitmaps.release(dirty, done);
       if (done) this.source.freed(freed);

@@ -4,7 +4,7 @@ import { randomUuid } from "../../util/index.js";
 import { SECTOR_BYTES } from "../disk.js";
 import { StorageError } from "../errors.js";
 import type { ImageFile } from "../image-file.js";
-import { tableBytes } from "./bat.js";
+import { tableBytes, UNUSED_BYTE } from "./bat.js";
 import { NO_UUID, toVhdTime } from "./fields.js";
 import { DiskType, FOOTER_BYTES, type Footer, MOST_SPARSE_BYTES, NO_DATA_OFFSET, writeFooter } from "./footer.js";
 import { geometryOf } from "./geometry.js";
@@ -107,7 +107,7 @@ export async function createSparse(file: ImageFile, options: SparseOptions, sour
   };
   const ending = writeFooter(footer);
   file.write(0, [ending, writeHeader(header)]);
-  fillTable(file, TABLE_OFFSET, table);
+  fillFile(file, TABLE_OFFSET, table, UNUSED_BYTE);
   for (const { at, bytes } of data) file.write(at, [bytes]);
   file.write(end, [ending]);
   await file.sync();
@@ -115,11 +115,11 @@ export async function createSparse(file: ImageFile, options: SparseOptions, sour
 
 const FILL_BYTES = 64 * 1024;
 
-/** Writes a table of unused entries. */
-export function fillTable(file: ImageFile, at: number, length: number): void {
-  const unused = new Uint8Array(Math.min(length, FILL_BYTES)).fill(0xff);
-  for (let done = 0; done < length; done += unused.length) {
-    file.write(at + done, [unused.subarray(0, Math.min(unused.length, length - done))]);
+/** Writes the same byte many times. */
+export function fillFile(file: ImageFile, at: number, length: number, value: number): void {
+  const piece = new Uint8Array(Math.min(length, FILL_BYTES)).fill(value);
+  for (let done = 0; done < length; done += piece.length) {
+    file.write(at + done, [piece.subarray(0, Math.min(piece.length, length - done))]);
   }
 }
 

@@ -107,6 +107,18 @@ describe("an image with", () => {
     expect(images.folder.contents("a.vhd").copy()).toEqual(before);
   });
 
+  it("a copy of the footer that is of another type has that named and mended", async () => {
+    const copy: Change = (bytes, view) => {
+      view.setUint32(60, 2);
+      sealed(bytes);
+      return bytes;
+    };
+    const images = await damaged(copy);
+    expect((await checkImage(images, "a.vhd")).map((f) => f.kind)).toContain("footer-copy");
+    expect((await repairImage(images, "a.vhd")).map((f) => f.kind)).toEqual(["footer-copy"]);
+    expect((await checkImage(images, "a.vhd")).filter((f) => f.severity !== "note")).toEqual([]);
+  });
+
   it("bad blocks loses those when that is asked for, and no others", async () => {
     const images = await damaged(entry(() => 0x7fffffff));
     expect(await repairImage(images, "a.vhd")).toEqual([]);

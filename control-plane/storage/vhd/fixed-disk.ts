@@ -6,10 +6,12 @@ import type { Footer } from "./footer.js";
 
 export class FixedDisk extends PlainDisk {
   #footer: Footer;
+  #footerAt: number;
 
-  constructor(file: ImageFile, footer: Footer) {
+  constructor(file: ImageFile, footer: Footer, footerAt: number) {
     super(file);
     this.#footer = footer;
+    this.#footerAt = footerAt;
   }
 
   get description(): string {
@@ -24,13 +26,19 @@ export class FixedDisk extends PlainDisk {
     return this.#footer;
   }
 
+  /** Where the footer is, in bytes: other programs may leave room between it and the data. */
+  get footerAt(): number {
+    return this.#footerAt;
+  }
+
   /** Becomes another image in name: the file's footer has been changed already. */
   adoptIdentity({ uniqueId, timeStamp }: Footer): void {
     this.#footer = { ...this.#footer, uniqueId, timeStamp };
   }
 
   /** The footer has been changed in the file by others than this. */
-  reload(footer: Footer): void {
+  reload(footer: Footer, footerAt: number): void {
     this.#footer = footer;
+    this.#footerAt = footerAt;
   }
 }

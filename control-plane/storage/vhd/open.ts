@@ -33,7 +33,7 @@ async function parentOf(file: ImageFile, image: SparseImage, openParent: OpenPar
 
 function openFixed(file: ImageFile, { footer, at }: FoundFooter): FixedDisk {
   const size = Number(footer.currentSize);
-  if (at !== null && size <= at) return new FixedDisk(file, footer);
+  if (at !== null && size <= at) return new FixedDisk(file, footer, at);
   throw new StorageError("truncated", "the file is smaller than its disk", {
     file: file.name,
     field: "Current Size",

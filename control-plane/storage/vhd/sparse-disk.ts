@@ -220,6 +220,12 @@ export class SparseDisk implements Disk, BitmapSource {
     this.#footer = { ...this.#footer, uniqueId, timeStamp };
   }
 
+  /** Goes on behind the footer at the end: a note may have it written there once more. */
+  leaveFooter(): void {
+    this.#end++;
+    this.#commits.moveEnd(this.#end);
+  }
+
   /** The footer, header and table have been changed in the file by others than this. */
   reload(image: SparseImage): void {
     this.#footer = image.footer;
@@ -249,6 +255,7 @@ export class SparseDisk implements Disk, BitmapSource {
     const reused = this.#free.pop();
     const entry = reused ?? alignedStart(this.#end, this.shape);
     if (reused === undefined) {
+      if (entry >= UNUSED) throw this.#tooFar(entry);
       const end = entry + this.shape.bitmapSectors + this.shape.sectorsPerBlock;
       this.#commits.moveEnd(end);
       this.#end = end;
@@ -258,6 +265,13 @@ export class SparseDisk implements Disk, BitmapSource {
     this.#bitmaps.make(block, isZero);
     this.#table.change(block, entry);
     return entry;
+  }
+
+  /** The table's entries have 32 bits, and small blocks with their bitmaps need more sectors than the disk has. */
+  #tooFar(entry: number): StorageError {
+    const details = { file: this.file.name, found: `sector ${entry}`, expected: `below ${UNUSED}` };
+    const next = "convert it into an image of larger blocks, or a raw one";
+    return new StorageError("limit", "a VHD has no block that far behind in its file", { ...details, next });
   }
 
   #dataAt(entry: number, sectorInBlock: number): number {

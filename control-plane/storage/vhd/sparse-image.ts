@@ -144,7 +144,7 @@ function metadataExtents(
 }
 
 /** As many faults as this are told; a table of garbage has millions. */
-const MOST_FAULTS = 100;
+export const MOST_FAULTS = 100;
 
 export interface BlockCheck {
   readonly faults: readonly FieldFault[];

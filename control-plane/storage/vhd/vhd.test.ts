@@ -1,5 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { SECTOR_BYTES } from "../disk.js";
+import { coalesce } from "../live/coalesce.js";
+import { LiveDisk } from "../live/live-disk.js";
+import { grow } from "../live/resize.js";
+import { takeSnapshot } from "../live/snapshot.js";
 import { checkImage } from "../operations/check.js";
 import { createImage } from "../operations/create.js";
 import { contentsOf, failure, imageContents, pattern, sameBytes, testImages, testSources } from "../testing/images.js";
@@ -11,7 +15,8 @@ import { DiskType, readFooter, writeFooter } from "./footer.js";
 import { geometryOf } from "./geometry.js";
 import { readHeader } from "./header.js";
 import { locatorData, PlatformCode, readLocatorPath } from "./locator.js";
-import type { SparseDisk } from "./sparse-disk.js";
+import { SparseDisk } from "./sparse-disk.js";
+import { findFooter, readSparseImage } from "./sparse-image.js";
 
 const hexOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 
@@ -219,7 +224,75 @@ describe("an image of others", () => {
   });
 });
 
+describe("a fixed image of others with room between its data and the footer", () => {
+  const SIZE = 65536;
+
+  /** What lies in the room is nobody's. */
+  async function prepare(room: number) {
+    const images = testImages();
+    await createImage(images, "a.vhd", { kind: "fixed", bytes: SIZE });
+    const bytes = images.folder.contents("a.vhd").copy();
+    const file = new Uint8Array(SIZE + room + 512).fill(0xee, SIZE);
+    file.set(bytes.subarray(0, SIZE));
+    file.set(bytes.subarray(SIZE), SIZE + room);
+    images.folder.put("a.vhd", file);
+    return images;
+  }
+
+  it.each([
+    [1024, 512],
+    [1024, 1024],
+    [1024, 8192],
+    [1000, 1024],
+  ])("of %d bytes grows by %d with zeros", async (room, more) => {
+    const images = await prepare(room);
+    const disk = await LiveDisk.open(images, "a.vhd");
+    await disk.write(127, [pattern(512, 1)]);
+    await grow(disk, (SIZE + more) / 512);
+    await disk.close();
+    const expected = new Uint8Array(SIZE + more);
+    expected.set(pattern(512, 1), 127 * 512);
+    expect(sameBytes(await imageContents(images, "a.vhd"), expected)).toBe(true);
+    expect((await checkImage(images, "a.vhd")).filter((f) => f.severity !== "note")).toEqual([]);
+  });
+
+  it("takes over the identity of what is merged into it", async () => {
+    const images = await prepare(1024);
+    const disk = await LiveDisk.open(images, "a.vhd");
+    await takeSnapshot(disk, "s.vhd");
+    await disk.write(3, [pattern(512, 2)]);
+    await takeSnapshot(disk, "t.vhd");
+    await coalesce(disk, { image: "t.vhd" });
+    await disk.close();
+    const bytes = await imageContents(images, "a.vhd");
+    expect(sameBytes(bytes.subarray(3 * 512, 4 * 512), pattern(512, 2))).toBe(true);
+  });
+});
+
+it("a raw image whose last part fills no sector grows with zeros", async () => {
+  const images = testImages();
+  images.folder.put("a.raw", new Uint8Array(1000).fill(0xee));
+  const disk = await LiveDisk.open(images, "a.raw");
+  await grow(disk, 3);
+  await disk.close();
+  const bytes = await imageContents(images, "a.raw");
+  expect(bytes.indexOf(0)).toBe(512);
+  expect(bytes.subarray(512).every((byte) => byte === 0)).toBe(true);
+});
+
 describe("a dynamic disk", () => {
+  it("has no block where the table's entries cannot point to", async () => {
+    const images = testImages();
+    await createImage(images, "a.vhd", { kind: "dynamic", bytes: 65536, blockBytes: 4096 });
+    const file = await images.folder.open("a.vhd", "write");
+    const image = await readSparseImage(file, await findFooter(file));
+    const written: number[] = [];
+    const huge = Object.assign(Object.create(file) as typeof file, { write: (at: number) => void written.push(at) });
+    const disk = new SparseDisk(huge, { ...image, end: 2 ** 32 - 8 }, null);
+    expect(await failure(() => disk.write(0, [new Uint8Array(512)]))).toMatchObject({ code: "limit" });
+    expect(written).toEqual([]);
+  });
+
   it.each([4096, 65536, 2 ** 21, 2 ** 23])("of blocks of %d bytes gives back what was written", async (blockBytes) => {
     const images = testImages();
     const bytes = 9 * 2 ** 20 + 512 * 5;

@@ -206,21 +206,25 @@ export class ImageActions {
     if (!sure) return;
     const { host, jobs } = this.context;
     await this.do(`Merging ${name}`, `${name} and ${parent} merged`, name, async () => {
-      await jobs.run(`Merging ${name}`, (job) => host.imageJob("coalesce", [name], job.tell));
+      const done = await jobs.run(`Merging ${name}`, (job) => host.imageJob("coalesce", [name], job.tell));
+      return done ? undefined : `The merge of ${name} was cancelled`;
     });
   }
 
   private async resize(name: string, sizeBytes: number, inUse: boolean): Promise<void> {
+    const shown = formatBytes(sizeBytes);
     const answers = await askForm({
       title: `Resize ${name}`,
       detail: inUse
         ? "It grows while its guest runs; the new part is zeros."
         : "The new part is zeros. It shrinks only by what holds nothing but zeros: shrink file systems first.",
-      fields: [{ name: "size", label: "Size", value: formatBytes(sizeBytes), hint: SIZE_HINT }],
+      fields: [{ name: "size", label: "Size", value: shown, hint: SIZE_HINT }],
       action: "Resize",
       check: ({ size = "" }) => sizeProblem(size),
     });
     if (answers === null) return;
+    // What was shown is rounded: left as it is it means the size that the image has.
+    if (answers.size === shown) return;
     const bytes = parseSize(answers.size!)!;
     const { host } = this.context;
     await this.do(`Resizing ${name}`, `${name} has ${formatBytes(bytes)}`, name, () =>
@@ -257,12 +261,12 @@ export class ImageActions {
     });
   }
 
-  /** Does it, looks again, and shows the image that came of it. */
-  private async do(tried: string, told: string, image: string | null, work: () => Promise<void>): Promise<void> {
+  /** Does it, looks again, and shows the image that came of it. Work that has come to another end answers what to tell. */
+  private async do(tried: string, told: string, image: string | null, work: () => Promise<unknown>): Promise<void> {
     const { shelf } = this.context;
     try {
-      await work();
-      this.context.announce(told);
+      const other = await work();
+      this.context.announce(typeof other === "string" ? other : told);
     } catch (error) {
       this.context.fail(imageFailure(tried, error));
     }

@@ -60,14 +60,25 @@ export async function exportAction(context: AppContext, { name, kind, parent }: 
   await saveImage(context, name, form, fileName.split("/").pop()!);
 }
 
-async function saveImage(context: AppContext, name: string, kind: ExportKind, fileName: string): Promise<void> {
+export async function saveImage(
+  context: Pick<AppContext, "jobs" | "host" | "announce" | "fail">,
+  name: string,
+  kind: ExportKind,
+  fileName: string,
+): Promise<void> {
   const { jobs, host } = context;
   try {
     const target = await chooseTarget(fileName);
     if (target === null) return;
     const done = await jobs.run(`Exporting ${fileName}`, async (job) => {
       const file = await host.imageJob("export", [name, kind === "" ? {} : { kind }], job.tell);
-      if (await target.save(file, job)) await host.image("exported", name);
+      // Also when it was given up: a copy takes as much room as the image.
+      let isRead = true;
+      try {
+        isRead = await target.save(file, job);
+      } finally {
+        if (isRead) await host.image("exported", name);
+      }
     });
     context.announce(done ? `${fileName} exported` : `The export of ${fileName} was cancelled`);
   } catch (error) {
