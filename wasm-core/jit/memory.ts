@@ -36,6 +36,8 @@ const chasesPointer = ({ v, reg, rm }: Insn): boolean =>
   v.semantic === "mov" && v.form === "mem" && v.row.operands[0]?.kind === "G" && reg === rm;
 
 export class Memory {
+  /** Whether the region looks into the TLB itself. */
+  looks = false;
   #pages: readonly Page[] = [];
   #fast = false;
   #depth = 0;
@@ -110,6 +112,7 @@ export class Memory {
   }
 
   #look(bytes: number, write: boolean): void {
+    this.looks = true;
     const c = this.e.code;
     const tag = write ? TlbEntry.off.tagW : TlbEntry.off.tagR;
     c.get(L.LIN);

@@ -371,8 +371,10 @@ class RegionWriter {
     c.get(L.CPU).mem("i32.load", Vcpu.off.ccOp).set(L.CC_OP);
     c.get(L.CPU).mem("i64.load", Vcpu.off.ccSrc).set(L.CC_SRC);
     c.get(L.CPU).mem("i64.load", Vcpu.off.ccDst).set(L.CC_DST);
-    c.get(L.CPU).mem("i64.load", Vcpu.off.ctx).set(L.CTX);
-    c.get(L.CPU).mem("i32.load", Vcpu.off.tlb).set(L.TLB);
+    if (e.memory.looks) {
+      c.get(L.CPU).mem("i64.load", Vcpu.off.ctx).set(L.CTX);
+      c.get(L.CPU).mem("i32.load", Vcpu.off.tlb).set(L.TLB);
+    }
     c.get(L.CPU).mem("i32.load", Vcpu.off.budget).tee(L.LEFT).set(L.LEFT_AT_ENTRY);
     if (e.callsHandlers) c.get(L.CPU).i32(0).mem("i32.store", Vcpu.off.codeChanged);
     return c;
