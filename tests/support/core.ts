@@ -27,6 +27,7 @@ export interface TestExports extends CoreExports, RegionDoors {
   testRefresh(cpu: number): void;
   testFlush(cpu: number): void;
   testInvlpg(cpu: number, lin: bigint): void;
+  testTlbSlot(lin: bigint): number;
   testCarry(cpu: number, host: number, word: number, rounds: number): number;
   testProtect(cpu: number, host: number, word: number, rounds: number): void;
   testRegions(cpu: number, pcpu: number): void;

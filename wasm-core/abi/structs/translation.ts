@@ -5,8 +5,8 @@
 import { constants, struct, u8, u16, u32, u64 } from "../layout.js";
 
 /** Entries of one direct-mapped TLB; a vCPU has two, supervisor then user, one after the other. */
-export const TLB_ENTRIES = 1024;
-export const TLB_BYTES = 2 * 1024 * 32;
+export const TLB_ENTRIES = 2048;
+export const TLB_BYTES = 2 * 2048 * 32;
 /** Pairs of a vCPU's paging-structure cache. */
 export const WALK_SLOTS = 64;
 /** Entries of the RIP-to-block cache. */

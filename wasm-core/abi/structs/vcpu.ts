@@ -115,7 +115,7 @@ export const Vcpu = struct("Vcpu", "One virtual processor.", {
   ),
   largePages: u64("Bloom filter of linear 2 MiB areas that were filled from a large page", 256),
   codePages: u64("Bloom filter of linear pages that the jump cache knows code of", 64),
-  globalSlots: u64("Bit per slot of the supervisor TLB that may hold a global page", 16),
+  globalSlots: u64("Bit per slot of the supervisor TLB that may hold a global page", 32),
   globalKey: u32(
     "What the jump cache knows global code by, instead of the address space: it changes when global pages are dropped",
   ),

@@ -5,7 +5,7 @@
  * finished with memDone().
  *
  * The compare uses the page of the access's last byte against the slot of its first: neighbouring pages never share a
- * slot (tlbSlot's sum differs by 1 to 3), so an access that crosses always misses.
+ * slot (see tlbSlot), so an access that crosses always misses.
  */
 import { ModeKey, SegIndex, Vcpu, VcpuOff } from "../gen/layout";
 import { Rec, Ea } from "../decode/record";

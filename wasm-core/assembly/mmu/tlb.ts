@@ -13,6 +13,7 @@ import {
   TLB_ENTRIES,
   TlbEntry,
   TlbEntryOff,
+  TlbEntry_SIZE,
   Vcpu,
   VcpuOff,
   WALK_SLOTS,
@@ -32,11 +33,15 @@ const CODE_BITS: usize = 4096;
 const CR4_PCIDE: u64 = 1 << 17;
 const CR3_PCID_MASK: u64 = 0xfff;
 
-/** The entry that may hold linear address `lin`. The sum keeps neighbouring pages apart, see access.ts. */
+/**
+ * The entry that may hold linear address `lin`: bits 22:12 of it, mixed with bits 31:23 so that buffers a power of two apart
+ * do not collide. As these are fewer than those, neighbouring pages never share an entry, on which access.ts relies.
+ */
 @inline
 export function tlbSlot(table: usize, lin: u64): TlbEntry {
-  const page = <u32>(lin >> 12);
-  return changetype<TlbEntry>(table + (((<usize>(page + (page >> 10))) & (TLB_ENTRIES - 1)) << 5));
+  const low = <u32>lin;
+  const slots: u32 = (TLB_ENTRIES - 1) * TlbEntry_SIZE;
+  return changetype<TlbEntry>(table + <usize>(((low >> 7) ^ (low >> 18)) & slots));
 }
 
 /** The supervisor table; the user table follows it. */

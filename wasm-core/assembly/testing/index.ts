@@ -79,6 +79,11 @@ export function testHandler(variant: u32): u32 {
   return handlerIndex(variant);
 }
 
+/** The TLB's entry for `lin`, in bytes from the table's beginning. */
+export function testTlbSlot(lin: u64): u32 {
+  return <u32>changetype<usize>(tlbSlot(0, lin));
+}
+
 /**
  * `rounds` times: enters the frame at `host` as a global, writable page everywhere in the supervisor TLB, and changes the
  * address space until another thread, told so at `word`, has taken the write right away (testProtect). How often it has

@@ -181,8 +181,9 @@ export class MachineView {
    * searched: by now the vCPU may be at another privilege level than the code that asked.
    */
   translate(vcpu: number, lin: bigint): number {
-    const page = Number((lin >> 12n) & 0xffffffffn);
-    const slot = ((page + (page >>> 10)) & (TLB_ENTRIES - 1)) * TlbEntry.size;
+    const address = Number(lin & 0xffffffffn);
+    // The offset of tlbSlot in assembly/mmu/tlb.ts.
+    const slot = ((address >>> 7) ^ (address >>> 18)) & ((TLB_ENTRIES - 1) * TlbEntry.size);
     const low = (Number(lin & 0xfffff000n) | this.word(vcpu + Vcpu.off.ctx)) >>> 0;
     const high = Number((lin >> 32n) & 0xffffffffn);
     const supervisor = this.word(vcpu + Vcpu.off.tlbBase);

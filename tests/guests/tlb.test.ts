@@ -1,0 +1,19 @@
+import { expect, it } from "vitest";
+import { makeTestCore } from "../support/core.js";
+import { TLB_ENTRIES, TlbEntry } from "../../wasm-core/abi/structs/translation.js";
+
+it("neighbouring pages never share an entry of the TLB, and all entries are used alike", async () => {
+  const { call } = await makeTestCore();
+  const pages = 1 << 20;
+  const uses = new Uint32Array(TLB_ENTRIES);
+  let shared = 0;
+  let last = call.testTlbSlot(0xffff_f000n);
+  for (let page = 0; page < pages; page++) {
+    const at = call.testTlbSlot((7n << 32n) | (BigInt(page) << 12n) | BigInt(page & 0xfff));
+    if (at === last) shared++;
+    uses[at / TlbEntry.size]! += 1;
+    last = at;
+  }
+  expect(shared).toBe(0);
+  expect(new Set(uses)).toEqual(new Set([pages / TLB_ENTRIES]));
+});
