@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
-import { makeTestCore } from "../support/core.js";
 import { TLB_ENTRIES, TlbEntry } from "../../wasm-core/abi/structs/translation.js";
+import { makeTestCore } from "../support/core.js";
 
 it("neighbouring pages never share an entry of the TLB, and all entries are used alike", async () => {
   const { call } = await makeTestCore();

@@ -24,7 +24,14 @@ interface Symbolic {
 export interface Place {
   readonly name: string;
   readonly at: number;
+  /** Registers that it is computed from. */
+  readonly registers: readonly number[];
+  /** The same text for operands off the same registers with displacements of one range: mostly on one page. */
+  readonly range: string;
 }
+
+const RANGE_SHIFT = 11;
+const rangeOf = (at: number): number => (at + (1 << (RANGE_SHIFT - 1))) >> RANGE_SHIFT;
 
 export class Addresses {
   #values: Symbolic[] = [];
@@ -57,7 +64,7 @@ export class Addresses {
   /** Where the stack's top is, `below` bytes under it. */
   stack(register: number, below = 0): Place {
     const { name, plus } = this.#values[register]!;
-    return { name: `s${name}`, at: plus - below };
+    return { name: `s${name}`, at: plus - below, registers: [register], range: `${register}:${rangeOf(-below)}` };
   }
 
   /** Where the memory operand is; undefined when distances are not those of offsets. */
@@ -65,21 +72,29 @@ export class Addresses {
     let at = disp;
     let name = ea >= 4 ? this.#space(ea) : "";
     if (name === undefined) return undefined;
+    const registers: number[] = [];
+    let range = name;
     if (rm === BLOCK_RIP) {
       at += block;
       name += "ip";
+      range += "ip";
     } else if (rm !== ZERO) {
       const base = this.#values[rm >>> 3]!;
+      registers.push(rm >>> 3);
+      range += rm >>> 3;
       at += base.plus;
       name += `s${base.name}`;
     }
     if (index === BIAS) name += `b${ea & 3}`;
     else if (index !== ZERO) {
       const by = this.#values[index >>> 3]!;
+      registers.push(index >>> 3);
+      range += `+${index >>> 3}*${ea & 3}`;
       at += by.plus * (1 << (ea & 3));
       name += `+${by.name}*${ea & 3}`;
     }
-    return { name, at };
+    range += `:${rangeOf(rm === BLOCK_RIP ? disp + block : disp)}`;
+    return { name, at, registers, range };
   }
 
   /**

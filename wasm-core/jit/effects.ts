@@ -169,6 +169,16 @@ export function registersOf(i: Insn): Effects {
   };
 }
 
+/**
+ * General registers that the instruction writes, as far as its operands tell: enough for a guess. Whoever stores or loads
+ * locals asks registersOf.
+ */
+export function writtenRegisters(i: Insn): number[] {
+  const named = i.v.row.operands.filter(({ access }) => access !== "r").map(({ kind }) => generalRegister(kind, i));
+  const numbers = named.filter((off) => off !== undefined).map((off) => off >>> 3);
+  return [...(IMPLICIT[i.v.semantic]?.writes ?? []), ...numbers];
+}
+
 /** Vector registers that the handler touches, with whether it writes them. Others only end regions. */
 function vectorRegisters({ v, reg, rm, imm }: Insn): Map<number, boolean> {
   const out = new Map<number, boolean>();

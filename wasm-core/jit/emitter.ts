@@ -7,6 +7,7 @@ import type { Operand } from "../isa/row.js";
 import { bitsOf } from "../isa/variants.js";
 import { Addresses } from "./addresses.js";
 import { giveBudget, takeBudget } from "./budget.js";
+import type { Cursors } from "./cursors.js";
 import { registersOf } from "./effects.js";
 import type { FlagLife } from "./liveness.js";
 import { L } from "./locals.js";
@@ -66,10 +67,11 @@ export class Emitter {
   constructor(
     readonly handlerImport: (fn: number) => number,
     readonly long: boolean,
+    cursors: Cursors,
     plan?: X87Plan,
   ) {
     this.addresses = new Addresses(long);
-    this.memory = new Memory(this);
+    this.memory = new Memory(this, cursors);
     this.x87 = plan && new X87(this, plan);
   }
 
@@ -443,7 +445,6 @@ export class Emitter {
     this.setBlockRip();
     if (effects.stores) giveBudget(c, this.#unretired);
     this.callHandler();
-    // Whatever it did to translations: what was known of pages is not any more.
     this.memory.forget();
     if (effects.leaves) c.set(L.STATUS);
     else c.op("drop");

@@ -3,14 +3,20 @@
  * once for all accesses off one base that lie on one page; the others compare where on the page they are.
  */
 import { TlbEntry } from "../abi/structs/translation.js";
+import { Vcpu } from "../abi/structs/vcpu.js";
 import type { Addresses, Place } from "./addresses.js";
+import type { Cursors } from "./cursors.js";
 import { Import, L, PAGES } from "./locals.js";
 import type { Insn } from "./region/machine-view.js";
 import { pushTlbSlot } from "./tlb.js";
 import type { Code, Label } from "./wasm/code.js";
 import { Type } from "./wasm/ops.js";
 
+const { cursorPage, cursorReach, cursorDelta } = Vcpu.off;
 const PAGE = 4096;
+/** Bytes of the longest access by a cursor. Each begins less than REACH bytes into the page, whatever its length. */
+const LONGEST = 16;
+const REACH = PAGE - LONGEST + 1;
 
 const LOCALS = Array.from({ length: PAGES }, (_, n) => L.PAGE + n);
 
@@ -42,7 +48,10 @@ export class Memory {
   #fast = false;
   #depth = 0;
 
-  constructor(readonly e: Writer) {}
+  constructor(
+    readonly e: Writer,
+    readonly cursors: Cursors,
+  ) {}
 
   /** A node begins, with the pages known at `end` of the only one before it. */
   begin(end: readonly Page[] | undefined, fast: boolean): void {
@@ -55,8 +64,10 @@ export class Memory {
     return this.#pages;
   }
 
+  /** A handler runs: what was known of pages is not any more. */
   forget(): void {
     this.#pages = [];
+    this.cursors.forget(this.e.code);
   }
 
   /**
@@ -72,7 +83,24 @@ export class Memory {
     }
     pushLinear();
     this.e.code.set(L.LIN);
-    this.at(bytes, write, place);
+    const cursor = place && bytes <= LONGEST ? this.cursors.of(place, write) : undefined;
+    if (cursor === undefined) this.at(bytes, write, place);
+    else this.#follow(cursor, bytes, write, place!);
+  }
+
+  /** On the cursor's page its delta is all that is needed. For another the core looks, and the cursor goes there. */
+  #follow(cursor: number, bytes: number, write: boolean, place: Place): void {
+    const c = this.e.code;
+    const [page, reach, delta] = [cursorPage + 8 * cursor, cursorReach + 8 * cursor, cursorDelta + 4 * cursor];
+    c.get(L.LIN).get(L.CPU).mem("i64.load", page).op("i64.sub");
+    c.get(L.CPU).mem("i64.load", reach).op("i64.lt_u").if(Type.VOID, "likely");
+    c.get(L.CPU).mem("i32.load", delta).get(L.LIN).op("i32.wrap_i64").op("i32.add").set(L.P).else();
+    this.#callDoor(bytes, write);
+    c.get(L.CPU).get(L.P).get(L.LIN).op("i32.wrap_i64").op("i32.sub").mem("i32.store", delta);
+    c.get(L.CPU).get(L.LIN).i64(-PAGE).op("i64.and").mem("i64.store", page);
+    c.get(L.CPU).i64(REACH).mem("i64.store", reach);
+    c.end();
+    if (c.depth === this.#depth) this.#keep(place, write);
   }
 
   /** As access, for the linear address in L.LIN. */

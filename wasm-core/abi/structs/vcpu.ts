@@ -5,6 +5,9 @@
  */
 import { constants, i32, i64, struct, u8, u16, u32, u64 } from "../layout.js";
 
+/** Pages that a region keeps in mind for its loops. */
+export const CURSORS = 8;
+
 export const Vcpu = struct("Vcpu", "One virtual processor.", {
   gpr: u64("RAX RCX RDX RBX RSP RBP RSI RDI R8-R15, in encoding order", 16),
   zero: u64("Always zero: the base or index that an addressing form lacks"),
@@ -171,6 +174,9 @@ export const Vcpu = struct("Vcpu", "One virtual processor.", {
     "Bit per segment register, by SegIndex: it does not end at 4 GiB, or is no writable data segment, or does not begin at 0; a code segment's type and the base of FS and GS count for nothing",
   ),
   regionPages: u32("JumpEntry.pages of the region that runs"),
+  cursorReach: u64("A region's cursors: 0, or how far into the page an access by the cursor may begin", CURSORS, 16),
+  cursorPage: u64("Linear address of the page", CURSORS),
+  cursorDelta: u32("Machine less linear addresses on it, modulo 2^32", CURSORS),
   regionsAt: u32("Ring index up to which the pCPU that runs it has regions"),
   regionDrops: u32("Pcpu.regionDrops where its jump cache was filled: regions known from before are gone"),
   affinity: u32("Bit per pCPU on which it may run", 4),

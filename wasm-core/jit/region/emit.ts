@@ -6,6 +6,7 @@
 import { RegionExit } from "../../abi/structs/jit.js";
 import { Status, Vcpu } from "../../abi/structs/vcpu.js";
 import { CONDITIONS, pushCondition } from "../conditions.js";
+import { Cursors } from "../cursors.js";
 import { Emitter, Import, type Known, L } from "../emitter.js";
 import { flagLives } from "../liveness.js";
 import { LOCALS, LOCALS_X87 } from "../locals.js";
@@ -41,13 +42,15 @@ class RegionWriter {
   readonly #last: Insn[] = [];
   #lastLabel: Label = 0;
   readonly #known = new Map<number, Known>();
+  readonly #cursors: Cursors;
 
   constructor(
     readonly region: Region,
     handlerImport: (fn: number) => number,
   ) {
-    this.e = new Emitter(handlerImport, region.long, planX87(region));
     this.#order = orderNodes(region.nodes);
+    this.#cursors = new Cursors(region, this.#order.isHeader.includes(true));
+    this.e = new Emitter(handlerImport, region.long, this.#cursors, planX87(region));
   }
 
   #mark(what: Mark["what"], value = 0): void {
@@ -110,7 +113,9 @@ class RegionWriter {
     const { e } = this;
     const node = this.region.nodes[n]!;
     const from = this.#order.onlyFrom[n]!;
-    e.beginNode(from < 0 ? undefined : this.#known.get(from), this.region.hot || this.#order.inLoop[n]!);
+    const loop = this.#order.loop[n];
+    this.#cursors.begin(loop);
+    e.beginNode(from < 0 ? undefined : this.#known.get(from), this.region.hot || loop !== undefined);
     e.x87?.beginNode(n, node.insns);
     const count = node.insns.length;
     this.#mark("node", n);
@@ -376,6 +381,7 @@ class RegionWriter {
       c.get(L.CPU).mem("i32.load", Vcpu.off.tlb).set(L.TLB);
     }
     c.get(L.CPU).mem("i32.load", Vcpu.off.budget).tee(L.LEFT).set(L.LEFT_AT_ENTRY);
+    this.#cursors.start(c);
     if (e.callsHandlers) c.get(L.CPU).i32(0).mem("i32.store", Vcpu.off.codeChanged);
     return c;
   }

@@ -15,8 +15,8 @@ export interface Order {
   readonly isHeader: readonly boolean[];
   /** Nodes that more than one forward edge reaches. */
   readonly isMerge: readonly boolean[];
-  /** Nodes that lie in a loop. */
-  readonly inLoop: readonly boolean[];
+  /** Nodes of the innermost loop that a node lies in. */
+  readonly loop: readonly (ReadonlySet<number> | undefined)[];
   /** The only node with an edge here, or -1: what is known at its end is known here. */
   readonly onlyFrom: Int32Array;
 }
@@ -116,14 +116,21 @@ function describe(nodes: readonly Node[], rpo: readonly number[], position: Int3
   for (let p = rpo.length - 1; p > 0; p--) children[rpo[idom[p]!]!]!.push(rpo[p]!);
   for (let n = 0; n < nodes.length; n++) if (all[n] !== 1 || n === 0) onlyFrom[n] = -1;
   const isMerge = [...forward].map((c) => c > 1);
-  return { rpo, position, children, isHeader, isMerge, inLoop: loopBodies(nodes, rpo, position), onlyFrom };
+  return { rpo, position, children, isHeader, isMerge, loop: innermostLoops(nodes, rpo, position), onlyFrom };
 }
 
-/** The natural loops' nodes: those from which a back edge's source is reached without passing its target. */
-function loopBodies(nodes: readonly Node[], rpo: readonly number[], position: Int32Array): boolean[] {
+/**
+ * For each node the smallest natural loop around it: the nodes from which a back edge's source is reached without passing
+ * its target.
+ */
+function innermostLoops(
+  nodes: readonly Node[],
+  rpo: readonly number[],
+  position: Int32Array,
+): (ReadonlySet<number> | undefined)[] {
   const from: number[][] = nodes.map(() => []);
   for (const n of rpo) for (const e of edgesOf(nodes[n]!.term)) if (e.to !== EXIT) from[e.to]!.push(n);
-  const inLoop = nodes.map(() => false);
+  const loops: (ReadonlySet<number> | undefined)[] = nodes.map(() => undefined);
   for (const header of rpo) {
     const body = new Set([header]);
     const todo = from[header]!.filter((n) => position[n]! >= position[header]!);
@@ -133,7 +140,7 @@ function loopBodies(nodes: readonly Node[], rpo: readonly number[], position: In
       body.add(n);
       todo.push(...from[n]!);
     }
-    for (const n of body) inLoop[n] = true;
+    for (const n of body) if (body.size < (loops[n]?.size ?? Number.POSITIVE_INFINITY)) loops[n] = body;
   }
-  return inLoop;
+  return loops;
 }
