@@ -63,7 +63,7 @@ export class DomainDisk {
   ) {
     this.#config = config;
     const readOnly = isReadOnly(config);
-    const persistentGrants = config.persistentGrants ?? true;
+    const persistentGrants = config.persistentGrants ?? false;
     this.#backend = new BlkBackend({
       disk,
       readOnly,

@@ -28,7 +28,7 @@ describe.each(MACHINES)("disks in $name", ({ machine }) => {
     writeFileSync(at("cd.iso"), "a medium ".repeat(MIB / 8));
     debian = await Debian.boot(host, {
       disks: [
-        { target: "a.vhd", vdev: "xvda" },
+        { target: "a.vhd", vdev: "xvda", persistentGrants: true },
         { target: "b.img", vdev: "xvdb", access: "r" },
         { target: "", vdev: "xvdd", devtype: "cdrom" },
       ],
@@ -55,6 +55,14 @@ describe.each(MACHINES)("disks in $name", ({ machine }) => {
       ["xvda", 4],
       ["xvdb", 4],
       ["xvdd", 4],
+    ]);
+  });
+
+  it("have persistent grants where these are asked for", async () => {
+    const found = await debian.output("dmesg | grep -o 'blkfront: xvd[ab]:.*persistent grants: [a-z]*' | sort");
+    expect(found.split("\n").map((line) => line.replace(/^blkfront: (\w+): .* /, "$1 "))).toEqual([
+      "xvda enabled",
+      "xvdb disabled",
     ]);
   });
 

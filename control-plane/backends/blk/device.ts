@@ -30,8 +30,8 @@ export interface BlkOptions {
   /** False keeps the guest from freeing what it no longer needs. */
   readonly discard?: boolean;
   /**
-   * False does not offer to keep a pool of pages mapped. The guest copies everything through the pool, which is less work for it
-   * than granting and revoking each page.
+   * Offers to keep a pool of pages mapped, through which the guest copies everything. It was made for backends to which
+   * mapping is dear; for this one it is not, and the copies cost the guest more than granting and revoking each page.
    */
   readonly persistentGrants?: boolean;
 }
@@ -65,7 +65,7 @@ export class BlkBackend implements Backend<SavedBlk> {
     const { supportsDiscard, readOnly } = this.#disk;
     write("feature-flush-cache", 1);
     write("feature-barrier", 1);
-    write("feature-persistent", this.options.persistentGrants === false ? 0 : 1);
+    write("feature-persistent", this.options.persistentGrants ? 1 : 0);
     write("feature-max-indirect-segments", MOST_SEGMENTS);
     write("feature-discard", supportsDiscard && !readOnly && this.options.discard !== false ? 1 : 0);
     write("discard-granularity", DISCARD_GRANULARITY);
@@ -177,7 +177,7 @@ export class BlkBackend implements Backend<SavedBlk> {
     const parts: QueueParts = {
       io,
       abi,
-      persistent: persistent && this.options.persistentGrants !== false,
+      persistent: persistent && this.options.persistentGrants === true,
       counters: this.#counters,
       discard: this.options.discard !== false,
       disk: () => this.#disk,
