@@ -250,15 +250,18 @@ export class Sampler {
     if (exit !== Number(RegionExit.values.STALE)) {
       this.core.call.regionFlags(cpu);
       if (this.#device) this.counts.devices++;
-      else this.#compare(cpu, before, exit);
+      else this.#compare(cpu, before, exit, given - view.getInt32(cpu + off.budget, true));
     }
     view.setInt32(cpu + off.budget, budget - given + view.getInt32(cpu + off.budget, true), true);
     view.setUint32(cpu + off.events, events | view.getUint32(cpu + off.events, true), true);
     return exit;
   }
 
-  /** Runs the interpreter from the state before, compares, and goes on with what the region left. */
-  #compare(cpu: number, before: Uint8Array, exit: number): void {
+  /**
+   * Runs the interpreter from the state before, compares, and goes on with what the region left.
+   * @param spent budget that the region took, which the run loop will count as instructions
+   */
+  #compare(cpu: number, before: Uint8Array, exit: number, spent: number): void {
     const u8 = this.#u8();
     const view = this.#view();
     const after = u8.slice(cpu, cpu + Vcpu.size);
@@ -269,13 +272,15 @@ export class Sampler {
     }
     u8.set(before, cpu);
     this.#emptyTlb(cpu);
-    const target = new DataView(after.buffer).getBigUint64(off.icount, true);
+    const counted = after.slice();
+    const target = new DataView(after.buffer).getBigUint64(off.icount, true) + BigInt(spent);
+    new DataView(counted.buffer).setBigUint64(off.icount, target, true);
     const instructions = Number(target - view.getBigUint64(cpu + off.icount, true));
     view.setUint32(cpu + off.events, 0, true);
     view.setUint32(cpu + off.regionsAt, (view.getUint32(cpu + off.regionsAt, true) - BEFORE_ALL) >>> 0, true);
     view.setUint8(cpu + off.forceSingleStep, 1);
     this.core.call.testRefresh(cpu);
-    const lines = this.#follow(cpu, target, after, left);
+    const lines = this.#follow(cpu, target, counted, left);
     this.counts.compared++;
     this.counts.instructions += instructions;
     if (lines.length > 0 && this.found === undefined) {

@@ -105,7 +105,7 @@ export interface RegionDoors {
   regionWrite(cpu: number, lin: bigint, size: number): number;
   regionPage(cpu: number, start: bigint, page: number, host: number, bit: number): number;
   regionCondition(cpu: number, cc: number): number;
-  regionEnd(cpu: number, status: number, rip: bigint, next: bigint): number;
+  regionEnd(cpu: number, status: number, rip: bigint, next: bigint, left: number): number;
   regionFlags(cpu: number): number;
   regionPutOff(cpu: number, value: bigint, code: number): number;
   regionX87(cpu: number, op: number, a: bigint, b: bigint, ends: number, fcw: number): number;

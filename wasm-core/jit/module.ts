@@ -16,7 +16,7 @@ const TYPES = [
   { params: [I32], results: [I32] },
   { params: [I32, I32], results: [I32] },
   { params: [I32, I64, I32], results: [I32] },
-  { params: [I32, I32, I64, I64], results: [I32] },
+  { params: [I32, I32, I64, I64, I32], results: [I32] },
   { params: [I32, I32, I64, I64, I32, I32], results: [I32] },
   { params: [I32, I64, I32, I32, I32], results: [I32] },
 ] as const;

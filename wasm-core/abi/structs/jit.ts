@@ -71,7 +71,7 @@ export const RegionExit = constants(
   "RegionExit",
   "What a region returns.",
   {
-    /** RIP is where to go on */
+    /** RIP is where to go on; nothing but registers, flags, RIP and memory has changed */
     NEXT: 0,
     /** a handler raised an exception at RIP */
     FAULT: 1,
@@ -79,6 +79,8 @@ export const RegionExit = constants(
     INTERPRET: 2,
     /** code of the region was overwritten: nothing was done */
     STALE: 3,
+    /** RIP is where to go on; a handler may have changed anything */
+    CHANGED: 4,
   },
   "i32",
 );

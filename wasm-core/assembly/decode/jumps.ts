@@ -7,13 +7,13 @@ import { noteCodePage, tlbSlot, tlbTable } from "../mmu/tlb";
 
 /** Key of the jump cache: address space, mode, privilege. */
 @inline
-function jumpKey(cpu: Vcpu): u32 {
+export function jumpKey(cpu: Vcpu): u32 {
   return (<u32>cpu.ctx) | (cpu.modeKey << 12) | (cpu.cpl == 3 ? 1 << 20 : 0);
 }
 
 /** Key of the supervisor's code on global pages, the same in every address space. */
 @inline
-function globalKey(cpu: Vcpu): u32 {
+export function globalKey(cpu: Vcpu): u32 {
   return cpu.globalKey | (cpu.modeKey << 12);
 }
 

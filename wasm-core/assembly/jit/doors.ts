@@ -91,15 +91,16 @@ export function regionPutOff(cpu: Vcpu, value: u64, code: u32): u32 {
 
 /**
  * After the handler that ends a region returned `status`: settles RIP, which is `rip` for the instruction and `next`
- * behind it, and the count of instructions, in which it is already. A RegionExit.
+ * behind it. Before it the budget was `left`: what the handler took of it are no instructions. A RegionExit.
  */
-export function regionEnd(cpu: Vcpu, status: i32, rip: u64, next: u64): i32 {
-  if (status == Status.BRANCH) return RegionExit.NEXT;
+export function regionEnd(cpu: Vcpu, status: i32, rip: u64, next: u64, left: i32): i32 {
+  cpu.icount += <i64>(cpu.budget - left);
+  if (status == Status.BRANCH) return RegionExit.CHANGED;
   if (status == Status.END || status == Status.NEXT) {
     cpu.rip = next;
-    return RegionExit.NEXT;
+    return RegionExit.CHANGED;
   }
   cpu.rip = rip;
   cpu.icount -= 1;
-  return status == Status.FAULT ? RegionExit.FAULT : RegionExit.NEXT;
+  return status == Status.FAULT ? RegionExit.FAULT : RegionExit.CHANGED;
 }

@@ -165,9 +165,19 @@ export function noteRegion(cpu: Vcpu, block: Block, entry: u32): u32 {
 /** Runs the region at `entry`, of which `pages` are known to lie where they did. A RegionExit. */
 @inline
 export function enterRegion(cpu: Vcpu, entry: u32, pages: u32): i32 {
-  cpu.regionEntries += 1;
   cpu.regionPages = pages;
   return call_indirect<i32>(entry, cpu);
+}
+
+/**
+ * Counts `entries` regions that have run since the vCPU had `budget` and `icount`. Each instruction took one of the budget;
+ * what else took some has been put right by who did.
+ */
+@inline
+export function countRegions(cpu: Vcpu, entries: u32, budget: i32, icount: u64): void {
+  cpu.icount += <i64>(budget - cpu.budget);
+  cpu.regionInstructions += cpu.icount - icount;
+  cpu.regionEntries += entries;
 }
 
 /** The region of `block`, the one at RIP, is stale: the block is counted anew, for longer than before. */

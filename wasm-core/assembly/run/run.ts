@@ -5,8 +5,8 @@
  */
 import { Block, ExitReason, JumpEntry, ModeKey, RegionExit, Vcpu, VcpuOff } from "../gen/layout";
 import { blockAtRip, blockOf, findBlock } from "../decode/block";
-import { isEntryOf, jumpEntry } from "../decode/jumps";
-import { enterRegion, forgetRegion, isReady, noteRegion, regionOf, warm } from "../jit/regions";
+import { globalKey, isEntryOf, jumpEntry, jumpKey } from "../decode/jumps";
+import { countRegions, enterRegion, forgetRegion, isReady, noteRegion, regionOf, warm } from "../jit/regions";
 import { deliverFault } from "../system/delivery";
 import { runBlock } from "./block";
 import { takeEvents } from "./events";
@@ -33,12 +33,33 @@ export function runVcpu(cpu: Vcpu): u32 {
   }
 }
 
-/** Runs the region that the entry of RIP knows: it looks itself whether its code is as it was and segments are flat. */
+/**
+ * Runs the region that the entry of RIP knows, and those behind it as long as the jump cache knows them and nothing
+ * happens. Each looks itself whether its code is as it was and segments are flat; one without handlers changes nothing
+ * that the entries' keys depend on.
+ */
 @inline
-function runKnown(cpu: Vcpu, e: JumpEntry): void {
-  e.heat -= 1;
-  const exit = enterRegion(cpu, e.entry, e.pages);
-  if (exit != RegionExit.NEXT) settleRegion(cpu, <usize>e.block, e.entry, exit);
+function runKnown(cpu: Vcpu, first: JumpEntry): void {
+  const budget = cpu.budget;
+  const icount = cpu.icount;
+  const key = jumpKey(cpu);
+  const global = cpu.cpl != 3 ? globalKey(cpu) : key;
+  let entries: u32 = 0;
+  let e = first;
+  let exit: i32;
+  while (true) {
+    e.heat -= 1;
+    entries++;
+    exit = enterRegion(cpu, e.entry, e.pages);
+    if (exit != RegionExit.NEXT) break;
+    if (atomic.load<u32>(changetype<usize>(cpu) + VcpuOff.events) != 0 || cpu.budget <= 0) break;
+    const rip = cpu.rip;
+    const next = jumpEntry(cpu, rip);
+    if (next.rip != rip || (next.key != key && next.key != global) || !isReady(cpu, next)) break;
+    e = next;
+  }
+  countRegions(cpu, entries, budget, icount);
+  settleRegion(cpu, <usize>e.block, e.entry, exit);
 }
 
 /** Runs from the block at RIP, which is 0 after a fault of its fetch: its region where there is one, else the block itself. */
@@ -59,12 +80,20 @@ function runHere(cpu: Vcpu, at: usize): void {
 
 /** Runs the region that begins with `block`, the one at RIP, and has the jump cache know it. */
 function runRegion(cpu: Vcpu, block: Block, entry: u32): void {
+  const budget = cpu.budget;
+  const icount = cpu.icount;
   const exit = enterRegion(cpu, entry, noteRegion(cpu, block, entry));
-  if (exit != RegionExit.NEXT) settleRegion(cpu, changetype<usize>(block), entry, exit);
+  countRegions(cpu, 1, budget, icount);
+  settleRegion(cpu, changetype<usize>(block), entry, exit);
 }
 
-/** `at` and `entry` are the block and the entry of a region that found itself stale: RIP is where it begins then. */
+/** `at` and `entry` are the block and the entry of the region: where it found itself stale, RIP is where it begins. */
+@inline
 function settleRegion(cpu: Vcpu, at: usize, entry: u32, exit: i32): void {
+  if (exit != RegionExit.NEXT && exit != RegionExit.CHANGED) settleOther(cpu, at, entry, exit);
+}
+
+function settleOther(cpu: Vcpu, at: usize, entry: u32, exit: i32): void {
   if (exit == RegionExit.STALE) forgetRegion(cpu, changetype<Block>(at), entry);
   else if (exit == RegionExit.FAULT) deliverFault(cpu);
   else {

@@ -5,6 +5,7 @@
 
 import { RegionExit } from "../../abi/structs/jit.js";
 import { Status, Vcpu } from "../../abi/structs/vcpu.js";
+import { addInstructions } from "../budget.js";
 import { CONDITIONS, pushCondition } from "../conditions.js";
 import { Cursors } from "../cursors.js";
 import { Emitter, Import, type Known, L } from "../emitter.js";
@@ -74,7 +75,7 @@ class RegionWriter {
     this.#fault();
     c.br(done);
     c.end();
-    c.i32(Number(RegionExit.values.NEXT)).set(L.STATUS);
+    c.i32(Number(this.#goesOn)).set(L.STATUS);
     c.end();
     this.#mark("leave");
     this.#epilogue();
@@ -296,7 +297,7 @@ class RegionWriter {
       e.callHandler();
       e.pushRip(insn.at);
       e.pushRip(insn.next);
-      c.call(Import.END).op("return");
+      c.get(L.LEFT).call(Import.END).op("return");
     }
   }
 
@@ -380,7 +381,7 @@ class RegionWriter {
       c.get(L.CPU).mem("i64.load", Vcpu.off.ctx).set(L.CTX);
       c.get(L.CPU).mem("i32.load", Vcpu.off.tlb).set(L.TLB);
     }
-    c.get(L.CPU).mem("i32.load", Vcpu.off.budget).tee(L.LEFT).set(L.LEFT_AT_ENTRY);
+    c.get(L.CPU).mem("i32.load", Vcpu.off.budget).set(L.LEFT);
     this.#cursors.start(c);
     if (e.callsHandlers) c.get(L.CPU).i32(0).mem("i32.store", Vcpu.off.codeChanged);
     return c;
@@ -392,11 +393,10 @@ class RegionWriter {
     c.get(L.BASE).get(L.SITE).i32(8).op("i32.shr_s").op("i64.extend_i32_s").op("i64.add").set(L.RIP);
     c.get(L.LEFT).get(L.SITE).i32(0xff).op("i32.and").op("i32.add").set(L.LEFT);
     // A fault and a restart cost budget too: no guest keeps the processor by going nowhere.
-    c.get(L.LEFT_AT_ENTRY).get(L.LEFT).op("i32.sub").set(L.I);
     c.get(L.LEFT).i32(1).op("i32.sub").set(L.LEFT);
-    c.get(L.LEFT).get(L.I).op("i32.add").set(L.LEFT_AT_ENTRY);
+    addInstructions(c, () => c.i64(-1));
     // Status 0: the interpreter does it; FAULT; RESTART goes on at RIP.
-    c.i32(Number(RegionExit.values.FAULT)).i32(Number(RegionExit.values.NEXT));
+    c.i32(Number(RegionExit.values.FAULT)).i32(Number(RegionExit.values.CHANGED));
     c.get(L.STATUS).i32(Number(Status.values.FAULT)).op("i32.eq").op("select");
     c.i32(Number(RegionExit.values.INTERPRET)).get(L.STATUS).op("select").set(L.STATUS);
   }
@@ -412,6 +412,11 @@ class RegionWriter {
     c.get(L.STATUS);
   }
 
+  /** What a region returns that ends without a fault. */
+  get #goesOn(): number | bigint {
+    return this.e.callsHandlers ? RegionExit.values.CHANGED : RegionExit.values.NEXT;
+  }
+
   #storeRegisters(): void {
     const { e } = this;
     for (const n of e.dirty) e.storeRegister(n);
@@ -419,13 +424,9 @@ class RegionWriter {
     e.x87?.store();
   }
 
-  /** Instructions retired since the entry. */
+  /** The run loop counts what was taken of the budget as instructions. */
   #account(): void {
     const c = this.e.code;
-    c.get(L.LEFT_AT_ENTRY).get(L.LEFT).op("i32.sub").op("i64.extend_i32_s").set(L.COUNT);
-    for (const at of [Vcpu.off.icount, Vcpu.off.regionInstructions]) {
-      c.get(L.CPU).get(L.CPU).mem("i64.load", at).get(L.COUNT).op("i64.add").mem("i64.store", at);
-    }
     c.get(L.CPU).get(L.LEFT).mem("i32.store", Vcpu.off.budget);
     if (!this.e.callsHandlers) return;
     c.get(L.CPU).get(L.CPU).mem("i64.load", Vcpu.off.regionHandlers);
