@@ -99,10 +99,12 @@ function report(peers: readonly Peer[], one: Measured, two: Measured, disks: Mea
     show(smpTable(two.rounds, peers, keys));
     const latencies = latencyTable(two.rounds, peers, keys);
     if (latencies !== "") show(latencies);
-    const others = (["xenolith", "qemu", "native"] as const).map(
-      (name) => `${name} ${times(speedUp(two.rounds, name))}`,
-    );
-    show(`Speed-up of two processes over one: ${others.join(", ")}.`);
+    for (const work of ["busy", "locked", "protected"] as const) {
+      const all = (["xenolith", "qemu", "native"] as const).map(
+        (name) => `${name} ${times(speedUp(two.rounds, name, work))}`,
+      );
+      show(`Speed-up of two over one, ${work}: ${all.join(", ")}.`);
+    }
   }
   if (disks.rounds.length > 0) show(diskTable(disks.rounds, peers, disks.tasks));
   if (nets.rounds.length > 0) show(netTable(nets.rounds, peers, nets.tasks));

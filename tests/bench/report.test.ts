@@ -51,6 +51,7 @@ describe("targets", () => {
       "alu to native": true,
       "chase-cache to native": null,
       "speed-up by a second processor": null,
+      "the same, with a lock": null,
     });
     expect(targetTable(targets)).toContain("| alu to native | at most 1.5 | 1.40 | met |");
   });

@@ -24,8 +24,12 @@ const atLeast = (what: string, limit: number, reached: number | null): Target =>
 });
 
 /** How much sooner two processes end the work of one. */
-export function speedUp(smp: readonly Round[], peer: "xenolith" | "qemu" | "native" = "xenolith"): number | null {
-  return timesAsFast(smp, peer, "busy-2 64", "busy-1 64");
+export function speedUp(
+  smp: readonly Round[],
+  peer: "xenolith" | "qemu" | "native" = "xenolith",
+  work: "busy" | "locked" | "protected" = "busy",
+): number | null {
+  return timesAsFast(smp, peer, `${work}-2 64`, `${work}-1 64`);
 }
 
 /** What is to be faster, and than what. */
@@ -57,6 +61,8 @@ export function targetsOf(
       ratio(rounds, "qemu", (run) => run.boot?.cpuMs),
     ),
     atLeast("speed-up by a second processor", 1.8, speedUp(smp)),
+    atLeast("the same, with a lock", 1.2, speedUp(smp, "xenolith", "locked")),
+    atLeast("the same, with interrupts between them", 0.8, speedUp(smp, "xenolith", "protected")),
     ...NETS.map(([what, key, other]) =>
       atLeast(`times as fast, ${what}`, 1, timesAsFast(nets, "xenolith", key, other)),
     ),

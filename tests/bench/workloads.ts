@@ -100,6 +100,10 @@ const ROWS: readonly (readonly [name: string, group: Group, count: number, comma
 const SMP_ROWS: readonly (readonly [name: string, count: number, command: string, does: string])[] = [
   ["busy-1", 3_000, "$B/smp.$W busy 1 COUNT", "work for one process"],
   ["busy-2", 3_000, "$B/smp.$W busy 2 COUNT", "the same work for two processes"],
+  ["locked-1", 40_000, "$B/smp.$W locked 1 COUNT", "work for one process, a quarter of it under a futex"],
+  ["locked-2", 40_000, "$B/smp.$W locked 2 COUNT", "the same work for two processes, which want the same futex"],
+  ["protected-1", 2_000, "$B/smp.$W protected 1 COUNT", "work for one thread, with mprotect between its pieces"],
+  ["protected-2", 2_000, "$B/smp.$W protected 2 COUNT", "the same work for two threads, of which each interrupts the other"],
   ["atomic", 20_000_000, "$B/smp.$W atomic COUNT", "locked additions from two processes"],
   ["lock", 1_000_000, "$B/smp.$W lock COUNT", "a futex that two processes take in turn"],
   ["shootdown", 500, "$B/smp.$W shootdown COUNT", "mprotect and membarrier against a thread that reads"],

@@ -1,7 +1,10 @@
 /*
- * Two processors: `busy K N` shares N units of work among K processes; `atomic N` counts by locked additions from two
- * processes; `lock N` takes a futex in turn with another; `shootdown N` changes the protection of a page, and asks for
- * memory barriers, while a thread on the other processor reads it; `pipe N` plays ping-pong between the processors.
+ * Two processors: `busy K N` shares N units of work among K processes; `locked K N` does N pieces of work, each with a
+ * quarter under a futex that all K processes want; `protected K N` has K threads do N pieces of work, each of which takes
+ * the right to write a page away and gives it back, as every processor that runs one of them must be told; `atomic N` counts
+ * by locked additions from two processes; `lock N` takes a futex in turn with another; `shootdown N` changes the protection
+ * of a page, and asks for memory barriers, while a thread on the other processor reads it; `pipe N` plays ping-pong between
+ * the processors.
  */
 #include "processors.h"
 
@@ -10,10 +13,10 @@ struct shared {
   u32 counter, lock, guarded, page_reads, stop;
 };
 
-static u32 unit(u32 seed) {
-  static u32 table[256];
+static u32 work(u32 seed, u32 steps) {
+  u32 table[256];
   for (int i = 0; i < 256; i++) table[i] = next_random(&seed);
-  for (u32 i = 0; i < 20000; i++) {
+  for (u32 i = 0; i < steps; i++) {
     u32 *entry = &table[seed & 255];
     seed = (seed >> 5 | seed << 27) + *entry;
     *entry ^= seed * 9 + i;
@@ -21,12 +24,15 @@ static u32 unit(u32 seed) {
   return seed;
 }
 
-static u32 busy(struct shared *shared, u32 processes, u32 units) {
+static u32 unit(u32 seed) { return work(seed, 20000); }
+
+/* Sums what `piece` makes of 0 to `pieces`, which `processes` processes share. */
+static u32 share(struct shared *shared, u32 processes, u32 pieces, u32 (*piece)(struct shared *, u32)) {
   for (u32 p = 0; p < processes; p++) {
     if (fork() == 0) {
       pin((int)p & 1);
       u32 sum = 0;
-      for (u32 i = p; i < units; i += processes) sum += unit(i * 2654435761u | 1);
+      for (u32 i = p; i < pieces; i += processes) sum += piece(shared, i * 2654435761u | 1);
       shared->sums[p & 63] = sum;
       quit(0);
     }
@@ -50,6 +56,19 @@ static void release(u32 *lock) {
     __atomic_store_n(lock, 0, __ATOMIC_SEQ_CST);
     call4(SYS_FUTEX, (long)lock, FUTEX_WAKE, 1, 0);
   }
+}
+
+static u32 busy(struct shared *shared, u32 seed) {
+  (void)shared;
+  return unit(seed);
+}
+
+static u32 locked(struct shared *shared, u32 seed) {
+  u32 sum = work(seed, 900);
+  take(&shared->lock);
+  shared->guarded += work(seed + 1, 300);
+  release(&shared->lock);
+  return sum;
 }
 
 static u32 both(struct shared *shared, u32 n, void (*step)(struct shared *)) {
@@ -101,6 +120,40 @@ static u32 shootdown(struct shared *shared, u32 n) {
   return done + (u32)wait_child();
 }
 
+/* What the threads of `protected` share besides: a thread begins with nothing but its stack. */
+static struct {
+  struct shared *shared;
+  u8 *pages;
+  u32 threads, pieces, begun;
+} team;
+
+static void protector(void) {
+  u32 me = __sync_fetch_and_add(&team.begun, 1), sum = 0;
+  pin((int)me & 1);
+  u8 *page = team.pages + me * PAGE;
+  for (u32 i = me; i < team.pieces; i += team.threads) {
+    must(call3(SYS_MPROTECT, (long)page, PAGE, PROT_READ));
+    must(call3(SYS_MPROTECT, (long)page, PAGE, PROT_READ | PROT_WRITE));
+    *(volatile u32 *)page = i;
+    sum += unit(i * 2654435761u | 1);
+  }
+  team.shared->sums[me & 63] = sum;
+  quit(0);
+}
+
+static u32 protected(struct shared *shared, u32 threads, u32 pieces) {
+  enum { STACK = 8 * PAGE };
+  team.shared = shared;
+  team.pages = allocate(threads * PAGE);
+  team.threads = threads;
+  team.pieces = pieces;
+  for (u32 t = 0; t < threads; t++) start_thread(protector, allocate(STACK) + STACK);
+  u32 sum = 0;
+  for (u32 t = 0; t < threads; t++) sum += (u32)wait_child();
+  for (u32 t = 0; t < threads; t++) sum += shared->sums[t & 63];
+  return sum;
+}
+
 static u32 pinned_pipe(u32 n) {
   int there[2], back[2];
   must(call3(SYS_PIPE, (long)there, 0, 0));
@@ -126,7 +179,9 @@ int program(int argc, char **argv) {
   if (argc < 3) return 2;
   struct shared *shared = allocate_shared(PAGE);
   u32 n = number(argv[2]);
-  if (same(argv[1], "busy") && argc > 3) return result(busy(shared, n, number(argv[3])));
+  if (same(argv[1], "busy") && argc > 3) return result(share(shared, n, number(argv[3]), busy));
+  if (same(argv[1], "locked") && argc > 3) return result(share(shared, n, number(argv[3]), locked) + shared->guarded);
+  if (same(argv[1], "protected") && argc > 3) return result(protected(shared, n, number(argv[3])));
   if (same(argv[1], "atomic")) return result(both(shared, n, count));
   if (same(argv[1], "lock")) return result(both(shared, n, count_locked));
   if (same(argv[1], "shootdown")) return result(shootdown(shared, n));
