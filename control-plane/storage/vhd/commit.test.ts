@@ -6,7 +6,8 @@ import { checkImage } from "../operations/check.js";
 import { cloneImage, createImage } from "../operations/create.js";
 import { HookedFolder } from "../testing/hooked-folder.js";
 import { failure, imageContents, pattern, sameBytes, testImages } from "../testing/images.js";
-import type { SparseDisk } from "./sparse-disk.js";
+import { SparseDisk } from "./sparse-disk.js";
+import { findFooter, readSparseImage } from "./sparse-image.js";
 
 const BYTES = 64 * 1024;
 const BLOCK_BYTES = 4096;
@@ -79,6 +80,37 @@ describe("a footer of which only a part could be written", () => {
     await disk.flush();
     const images = testImages({ folder: await folder.restarted() });
     expect((await checkImage(images, "b.vhd")).filter(({ severity }) => severity !== "note")).toEqual([]);
+    await disk.close();
+  });
+});
+
+describe("blocks that are discarded", () => {
+  it("are used again soon, also when nobody flushes", async () => {
+    const images = testImages();
+    await createImage(images, "a.vhd", { kind: "dynamic", bytes: BYTES, blockBytes: BLOCK_BYTES });
+    const disk = (await images.open("a.vhd", "write")) as SparseDisk;
+    for (let round = 0; round < 5000; round++) {
+      await disk.write(0, [pattern(SECTOR_BYTES, round)]);
+      await disk.discard(0, 8);
+    }
+    expect(disk.file.size).toBeLessThan(1100 * (BLOCK_BYTES + 512));
+    await disk.close();
+  });
+
+  it("may be as many as an image has", async () => {
+    const images = testImages();
+    const blocks = 1_000_000;
+    await createImage(images, "a.vhd", { kind: "dynamic", bytes: blocks * BLOCK_BYTES, blockBytes: BLOCK_BYTES });
+    const file = await images.folder.open("a.vhd", "write");
+    const image = await readSparseImage(file, await findFooter(file));
+    // On each other, so that the file is not as long as the disk.
+    const end = image.end + 900;
+    for (let block = 0; block < blocks; block++) image.table.change(block, image.end + 9 * (block % 100));
+    const disk = new SparseDisk(file, { ...image, end }, null);
+    await disk.discard(0, disk.sectors);
+    await disk.flush();
+    await disk.write(0, [pattern(SECTOR_BYTES, 1)]);
+    expect(disk.end).toBe(end);
     await disk.close();
   });
 });

@@ -19,6 +19,9 @@ import type { Header } from "./header.js";
 const SOFT_LIMIT = 2048;
 /** With this many, writers wait for it. */
 const HARD_LIMIT = 16384;
+/** The same for blocks given back: until a commit is done, what is written takes new room at the end of the file. */
+const SOFT_FREED_LIMIT = 64;
+const HARD_FREED_LIMIT = 1024;
 
 export interface CommitSource {
   readonly file: ImageFile;
@@ -56,13 +59,14 @@ export class Commits {
     return this.#next;
   }
 
-  /** Keeps what is held within bounds. */
+  /** Keeps what is held within bounds, and the file. */
   relieve(): Pending {
     const held = this.source.bitmaps.dirty.size;
-    if (held < SOFT_LIMIT) return;
+    const freed = this.#freed.length;
+    if (held < SOFT_LIMIT && freed < SOFT_FREED_LIMIT) return;
     // A failure is found again by the next flush, which tells somebody; until then each try would write all of it again.
     if (this.#running === null && !this.#hasFailed) this.#start().catch(() => {});
-    if (held >= HARD_LIMIT) return this.flush();
+    if (held >= HARD_LIMIT || freed >= HARD_FREED_LIMIT) return this.flush();
   }
 
   /** The file now reaches to sector `end`: the footer goes there. */
@@ -118,7 +122,7 @@ export class Commits {
       table.release(done);
       bitmaps.release(dirty, done);
       if (done) this.source.freed(freed);
-      else this.#freed.push(...freed);
+      else this.#freed = freed.concat(this.#freed);
     }
   }
 
