@@ -37,7 +37,7 @@ const byTimer: Later = (work, ms) => {
 /** The disk with a cache in front; the disk itself when there can be none. */
 export async function withCache(disk: Disk, uniqueId: string, options: CacheOptions): Promise<Disk> {
   const cache = await openCache(disk, uniqueId, options);
-  return cache === null ? disk : new CachedDisk(disk, cache, options.later ?? byTimer);
+  return cache === null ? disk : new CachedDisk(disk, cache, options);
 }
 
 async function openCache(disk: Disk, uniqueId: string, { folder, sources }: CacheOptions): Promise<SparseDisk | null> {
@@ -93,7 +93,7 @@ class CachedDisk extends ReadOnlyDisk {
   constructor(
     private readonly disk: Disk,
     cache: SparseDisk,
-    private readonly later: Later,
+    private readonly options: CacheOptions,
   ) {
     super();
     this.#cache = cache;
@@ -163,7 +163,8 @@ class CachedDisk extends ReadOnlyDisk {
     if (cache === null) return;
     try {
       await cache.write(first, [bytes]);
-      this.#endSaving ??= this.later(() => void this.#save(cache), SAVE_AFTER_MS);
+      const { later = byTimer } = this.options;
+      this.#endSaving ??= later(() => void this.#save(cache), SAVE_AFTER_MS);
     } catch (error) {
       this.#goWithout(cache, error);
     }
@@ -190,12 +191,17 @@ class CachedDisk extends ReadOnlyDisk {
     }
   }
 
-  /** No room, most likely, or it cannot be read: from now on everything comes from the network. */
+  /** From now on everything comes from the network; where there is no room, what the cache has taken is for others. */
   #goWithout(cache: SparseDisk, error: unknown): void {
     if (!(error instanceof StorageError)) throw error;
     if (this.#cache !== cache) return;
     this.#cache = null;
     this.#endSaving?.();
-    cache.close().catch(() => {});
+    const isFull = error.code === "full";
+    void cache
+      .close()
+      .catch(() => {})
+      .then(() => (isFull ? this.options.folder.remove(cache.file.name) : undefined))
+      .catch(() => {});
   }
 }

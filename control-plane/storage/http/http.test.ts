@@ -1,8 +1,9 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { StorageError } from "../errors.js";
 import { MemoryFolder } from "../folders/memory.js";
+import { OpfsFolder } from "../folders/opfs.js";
 import type { Folder } from "../image-file.js";
 import { Images } from "../images.js";
 import { LiveDisk } from "../live/live-disk.js";
@@ -11,6 +12,7 @@ import { isCacheName } from "../notes.js";
 import { checkImage } from "../operations/check.js";
 import { createImage } from "../operations/create.js";
 import { ImageStore } from "../store.js";
+import { FakeDirectory } from "../testing/fake-opfs.js";
 import { HookedFolder } from "../testing/hooked-folder.js";
 import { contentsOf, failure, imageContents, pattern, sameBytes, testImages, testSources } from "../testing/images.js";
 import { imageInfo } from "../tree.js";
@@ -369,6 +371,19 @@ describe("a local image over one across the network", () => {
       expect(sameBytes(bytes, server.bytes.subarray(sector * 512, sector * 512 + 4096))).toBe(true);
       await new Promise((resolve) => setTimeout(resolve, 0));
     }
+    await disk.close();
+  });
+
+  it("is read without a cache when that finds no room, and leaves what it took to others", async () => {
+    server = new TestServer(pattern(CHUNK * 16, 1));
+    const directory = new FakeDirectory();
+    const folder = await OpfsFolder.of(directory.handle, (work) => work());
+    const { disk } = await openHttp({ ...quick, cache: { folder, sources: testSources(5) } })(await server.start());
+    await disk.read(0, [new Uint8Array(512)]);
+    expect((await folder.list()).length).toBe(1);
+    directory.quota = 3 * 2 ** 20;
+    expect(sameBytes(await contentsOf(disk), server.bytes)).toBe(true);
+    await vi.waitFor(async () => expect(await folder.list()).toEqual([]), { timeout: 20_000, interval: 2 });
     await disk.close();
   });
 
