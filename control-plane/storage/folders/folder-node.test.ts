@@ -1,5 +1,14 @@
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -183,6 +192,15 @@ describe("times", () => {
     await store.resize("base.vhd", 131072);
     expect(await parents()).toEqual([]);
     await store.rename("base.vhd", "other.vhd");
+    expect(await parents()).toEqual([]);
+  });
+
+  it("stay what they were when an image is repaired without loss", async () => {
+    const { store, parents } = await makeChain();
+    const path = join(root, "base.vhd");
+    writeFileSync(path, readFileSync(path).fill(0, 0, 512));
+    utimesSync(path, 1.1e9, 1.1e9);
+    expect((await store.repair("base.vhd")).map(({ kind }) => kind)).toEqual(["footer-copy"]);
     expect(await parents()).toEqual([]);
   });
 
