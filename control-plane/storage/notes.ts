@@ -12,6 +12,8 @@ export type Step =
   | { readonly kind: "patch"; readonly file: string; readonly at: number; readonly hex: string }
   /** A new end for a file; after all patches. */
   | { readonly kind: "cut"; readonly file: string; readonly size: number }
+  /** When a file was changed last, as those say that stand on it; after all that changes it. */
+  | { readonly kind: "stamp"; readonly file: string; readonly modifiedMs: number }
   /** To a name that was free before: done already when it is taken, or when there is no `from`. */
   | { readonly kind: "rename"; readonly from: string; readonly to: string }
   /** In place of the file of that name: done already when there is no `from`. */
@@ -51,6 +53,9 @@ export const patch = (file: string, at: number, bytes: Uint8Array): Step => ({
   at,
   hex: toHex(bytes),
 });
+
+/** The time of a file that is about to change, and of its disk nothing that others see. */
+export const stamp = (file: string, modifiedMs: number): Step => ({ kind: "stamp", file, modifiedMs });
 
 /** A note in its file, open. */
 export class Intent {
@@ -118,7 +123,7 @@ export class Intent {
 
   /** Does what comes before the renames. */
   async applyPatches(open: readonly ImageFile[]): Promise<void> {
-    const names = this.steps.flatMap((step) => (step.kind === "patch" || step.kind === "cut" ? [step.file] : []));
+    const names = this.steps.flatMap((step) => ("file" in step ? [step.file] : []));
     for (const name of new Set(names)) {
       const mine = open.find((file) => file.name === name);
       if (mine === undefined && !(await this.folder.exists(name))) continue;
@@ -180,6 +185,7 @@ async function change(file: ImageFile, steps: readonly Step[]): Promise<void> {
     file.truncate(step.size);
     await file.sync();
   }
+  for (const step of steps) if (step.kind === "stamp" && step.file === file.name) file.setModified(step.modifiedMs);
 }
 
 async function move(folder: Folder, step: Step & { readonly kind: "rename" | "replace" }): Promise<void> {

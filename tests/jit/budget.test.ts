@@ -5,24 +5,12 @@
 import { describe, expect, it } from "vitest";
 import { MACHINE_BASE, Machine } from "../../wasm-core/abi/structs/machine.js";
 import { Vcpu } from "../../wasm-core/abi/structs/vcpu.js";
-import { Assembler } from "../../wasm-core/isa/asm/index.js";
-import { loadTable } from "../../wasm-core/isa/table.js";
-import { makeTestCore } from "../support/core.js";
-import { LongModeMachine } from "../support/machine.js";
-import { REGION_FRAMES, TestRegions } from "../support/regions.js";
+import { DEVICE, Gpr, LoopMachine, THRESHOLD } from "./loop-machine.js";
 
-const CODE = 0x400000;
-const DATA = 0x500000;
-const DEVICE = 0x600000;
-const DEVICE_AT = 0xfee00000n;
-const PAGE = 4096;
-const THRESHOLD = 4;
 /** Instructions that the run loop is given: far more than any of the loops needs to the end of its slice. */
 const SLICE = 100_000;
 const MOST = 1000;
-const [RBX] = [3];
 const { off } = Vcpu;
-const assembler = new Assembler(await loadTable());
 
 /** A loop that goes on for ever, and what it ends its slice by. */
 const LOOPS = {
@@ -40,39 +28,19 @@ interface Slice {
 /** Runs the loop for a slice, in regions or in the interpreter; with another vCPU that waits, or on one pCPU of two. */
 async function sliceOf(body: string, inRegions: boolean, waits: boolean): Promise<Slice> {
   let naps = 0;
-  const core = await makeTestCore(
-    () => 1e9,
-    () => naps++,
-  );
-  const machine = new LongModeMachine(core, REGION_FRAMES);
-  const regions = new TestRegions(core, THRESHOLD);
-  const code = machine.mapUser({ linear: CODE, bytes: PAGE, writable: false })[0]!;
-  const data = machine.mapUser({ linear: DATA, bytes: PAGE, writable: true })[0]!;
-  machine.remapUser(DEVICE, DEVICE_AT);
-  const source = `.code64\nagain: ${body}; jmp again`;
-  new Uint8Array(core.memory.buffer).set(assembler.assemble(source, { origin: CODE }).bytes, code);
-  machine.enterUser(64, 0n);
-  const { cpu } = machine;
-  const view = new DataView(core.memory.buffer);
+  const source = `again: ${body}; jmp again`;
+  const loop = await LoopMachine.create({ source, registers: { [Gpr.RBX]: DEVICE }, hostNap: () => naps++ });
+  const { view, cpu, data } = loop;
   view.setUint32(data, 1000, true);
-  view.setBigUint64(cpu + off.gpr + 8 * RBX, BigInt(DEVICE), true);
-  view.setBigUint64(cpu + off.rip, BigInt(CODE), true);
-  view.setUint32(cpu + off.eflags, 0x202, true);
-  machine.refresh();
-  const icount = (): number => Number(view.getBigUint64(cpu + off.icount, true));
-  const regionInstructions = (): number => Number(view.getBigUint64(cpu + off.regionInstructions, true));
-  for (let turn = 0; turn < 4 * THRESHOLD; turn++) {
-    core.call.testRun(cpu, 5);
-    if (inRegions) regions.settle(cpu);
-  }
-  expect(regionInstructions() > 0).toBe(inRegions);
+  for (let turn = 0; turn < 4 * THRESHOLD; turn++) loop.turn(5, inRegions);
+  expect(loop.field(off.regionInstructions) > 0).toBe(inRegions);
   if (waits) view.setUint32(MACHINE_BASE + Machine.off.runMask, 1, true);
   else view.setUint32(MACHINE_BASE + Machine.off.pcpus, 2, true);
   // The scheduler knows of no timer.
   view.setBigUint64(cpu + off.wakeTime, 0xffff_ffff_ffff_ffffn, true);
-  const before = icount();
-  core.call.testRun(cpu, SLICE);
-  return { instructions: icount() - before, naps };
+  const before = loop.field(off.icount);
+  loop.turn(SLICE, false);
+  return { instructions: Number(loop.field(off.icount) - before), naps };
 }
 
 describe("a slice ends soon after", () => {

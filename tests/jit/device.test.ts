@@ -5,26 +5,15 @@
 import { describe, expect, it } from "vitest";
 import { MACHINE_BASE, Machine } from "../../wasm-core/abi/structs/machine.js";
 import { Vcpu } from "../../wasm-core/abi/structs/vcpu.js";
-import { Assembler } from "../../wasm-core/isa/asm/index.js";
-import { loadTable } from "../../wasm-core/isa/table.js";
-import { makeTestCore } from "../support/core.js";
-import { LongModeMachine, xmmOffset } from "../support/machine.js";
-import { REGION_FRAMES, TestRegions } from "../support/regions.js";
+import { xmmOffset } from "../support/machine.js";
+import { DEVICE, Gpr, LoopMachine, STACK_TOP } from "./loop-machine.js";
 
-const CODE = 0x400000;
-const STACK = 0x500000;
-const DEVICE = 0x600000;
-const DEVICE_AT = 0xfee00000n;
-const PAGE = 4096;
 const ROUNDS = 100;
-const THRESHOLD = 4;
 const NANOSECONDS = 10;
 /** Often enough that regions are installed while the loop runs. */
 const BUDGET = 7;
 const MOST_TURNS = 5000;
-const [RBX, RSP, R15] = [3, 4, 15];
 const { off } = Vcpu;
-const assembler = new Assembler(await loadTable());
 
 /** Divided by one, from the top. */
 const START = "mov dword ptr [rbx + 0x3e0], 11; mov dword ptr [rbx + 0x380], -1";
@@ -69,13 +58,7 @@ interface Outcome {
 /** Runs the loop, in regions as soon as there are some or never. */
 async function run(body: string, inRegions: boolean, rounds = ROUNDS): Promise<Outcome> {
   let asked = 0;
-  const core = await makeTestCore(() => 1e9 + NANOSECONDS * asked++);
-  const machine = new LongModeMachine(core, REGION_FRAMES);
-  const regions = new TestRegions(core, THRESHOLD);
-  const code = machine.mapUser({ linear: CODE, bytes: PAGE, writable: false })[0]!;
-  machine.mapUser({ linear: STACK, bytes: PAGE, writable: true });
-  machine.remapUser(DEVICE, DEVICE_AT);
-  const source = `.code64
+  const source = `
     ${START}
     mov ecx, ${rounds}
 again: add rsi, rax
@@ -85,32 +68,20 @@ again: add rsi, rax
     jnz again
     mov r15d, 1
 here: jmp here`;
-  new Uint8Array(core.memory.buffer).set(assembler.assemble(source, { origin: CODE }).bytes, code);
-  machine.enterUser(64, 0n);
-  const view = new DataView(core.memory.buffer);
-  const { cpu } = machine;
-  const register = (n: number): bigint => view.getBigUint64(cpu + off.gpr + 8 * n, true);
-  const set = (n: number, value: number): void => view.setBigUint64(cpu + off.gpr + 8 * n, BigInt(value), true);
-  for (let n = 0; n < 16; n++) set(n, 0);
-  set(RBX, DEVICE);
-  set(RSP, STACK + PAGE);
-  set(5, STACK + PAGE);
-  view.setBigUint64(cpu + off.rip, BigInt(CODE), true);
-  view.setUint32(cpu + off.eflags, 0x202, true);
-  machine.refresh();
+  const registers = { [Gpr.RBX]: DEVICE, [Gpr.RSP]: STACK_TOP, [Gpr.RBP]: STACK_TOP };
+  const loop = await LoopMachine.create({ source, registers, hostNow: () => 1e9 + NANOSECONDS * asked++ });
   // Time as the host tells it, and no count of instructions.
-  view.setUint32(MACHINE_BASE + Machine.off.deterministic, 0, true);
+  loop.view.setUint32(MACHINE_BASE + Machine.off.deterministic, 0, true);
   const before = asked;
-  for (let turn = 0; register(R15) === 0n; turn++) {
+  for (let turn = 0; loop.register(Gpr.R15) === 0n; turn++) {
     if (turn === MOST_TURNS) throw new Error(`no end: ${body}`);
-    core.call.testRun(cpu, BUDGET);
-    if (inRegions) regions.settle(cpu);
+    loop.turn(BUDGET, inRegions);
   }
   return {
-    registers: Array.from({ length: 16 }, (_, n) => register(n)),
-    xmm: view.getBigUint64(cpu + xmmOffset(0), true),
+    registers: Array.from({ length: 16 }, (_, n) => loop.register(n)),
+    xmm: loop.field(xmmOffset(0)),
     asked: asked - before,
-    entries: Number(view.getBigUint64(cpu + off.regionEntries, true)),
+    entries: Number(loop.field(off.regionEntries)),
   };
 }
 

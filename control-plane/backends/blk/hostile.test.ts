@@ -5,7 +5,7 @@
 import { describe, expect, it } from "vitest";
 import { MemoryDisk } from "../../storage/index.js";
 import { SeededRandom } from "../../util/index.js";
-import { BlkOp, type BlkRequest, BlkStatus } from "./codec.js";
+import { BlkOp, type BlkRequest, BlkStatus, writeRequest } from "./codec.js";
 import { BlkFront, type FrontOptions } from "./testing/front.js";
 
 const SECTORS = 512;
@@ -161,6 +161,28 @@ it("one that asks without end lets others have their turn", () => {
   front.channels.dispatch();
   expect(refills).toBeLessThan(100);
   expect(ref).toBeGreaterThan(0);
+});
+
+it("one that discards all of a large disk again and again lets others have their turn", () => {
+  let discards = 0;
+  class LargeDisk extends MemoryDisk {
+    override discard(): void {
+      discards++;
+    }
+  }
+  const front = new BlkFront(new LargeDisk(2 ** 32));
+  front.connect();
+  const { ring, port } = front.queues[0]!;
+  const request = front.request(BlkOp.DISCARD, 0, []);
+  request.discardSectors = 2 ** 32;
+  const slot = new Uint8Array(front.abi.slotBytes);
+  writeRequest(front.abi, new DataView(slot.buffer), request);
+  ring.pushRequests(Array.from({ length: 20 }, () => slot));
+  front.core.guestNotify(5, port);
+  front.channels.dispatch();
+  expect(discards).toBe(1);
+  front.runLater();
+  expect([discards, front.responses().length]).toEqual([20, 20]);
 });
 
 // --- fuzzing

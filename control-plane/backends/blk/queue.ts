@@ -26,6 +26,8 @@ import type { BlkCounters } from "./saved.js";
 
 /** Requests carried out before others get their turn. */
 const REQUESTS_PER_TURN = 64;
+/** A discard of more than this counts as several: a disk looks through the table of all of it. */
+const DISCARD_SECTORS = 2 ** 21;
 /** The guest is told of answers after so many bytes were moved: it goes on while we do. */
 const BYTES_PER_PUBLISH = 256 * 1024;
 const SECTOR_SHIFT = 9;
@@ -96,7 +98,7 @@ export class BlkQueue {
       if (budget === before && !this.ring.finalCheck()) break;
     }
     this.#looking = false;
-    if (budget === 0) this.#nextTurn.ask();
+    if (budget <= 0) this.#nextTurn.ask();
   }
 
   pause(): Promise<void> {
@@ -126,8 +128,9 @@ export class BlkQueue {
         return 0;
       }
       if (!taken) break;
-      budget--;
-      moved += this.#begin();
+      const { operation, segments, discardSectors } = this.#begin();
+      budget -= operation === BlkOp.DISCARD ? 1 + Math.floor(discardSectors / DISCARD_SECTORS) : 1;
+      moved += segments << 12;
       if (moved < BYTES_PER_PUBLISH) continue;
       this.#publish();
       moved = 0;
@@ -135,20 +138,20 @@ export class BlkQueue {
     return budget;
   }
 
-  /** Begins the request in the slot; answers the bytes that it moves. */
-  #begin(): number {
+  /** Begins the request in the slot, and answers it. */
+  #begin(): BlkRequest {
     const work = this.#free.pop() ?? { request: new BlkRequest(), mapping: new Mapping(MOST_SEGMENTS) };
     const { request } = work;
     const wrong = readRequest(this.parts.abi, this.#slotView, request) ?? this.#readIndirect(request);
     if (wrong === null && request.operation === BlkOp.WRITE_BARRIER) {
       this.#barrier = work;
       this.#step({ kind: "barrier" });
-      return 0;
+      return request;
     }
     this.#step({ kind: "began" });
     if (wrong !== null) this.#refuse(work, wrong);
     else this.#run(work, () => this.#perform(work));
-    return request.segments << 12;
+    return request;
   }
 
   /** Fetches the segments of an indirect request, once, into our memory. */

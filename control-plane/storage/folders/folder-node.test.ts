@@ -1,13 +1,24 @@
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { StorageError } from "../errors.js";
 import { coalesce } from "../live/coalesce.js";
 import { LiveDisk } from "../live/live-disk.js";
 import { takeSnapshot } from "../live/snapshot.js";
 import { checkImage } from "../operations/check.js";
 import { cloneImage, createImage } from "../operations/create.js";
+import { ImageStore } from "../store.js";
 import { failure, pattern, sameBytes, testImages } from "../testing/images.js";
 import { NodeFolder } from "./folder-node.js";
 import { checkedName, relativePath, resolveBelow } from "./names.js";
@@ -154,6 +165,64 @@ describe("times", () => {
     expect((await checkImage(images, "a.vhd")).filter((f) => f.kind === "parent")).toMatchObject([
       { severity: "note", fault: { field: "Parent Time Stamp", found: "2001-09-09T01:46:40.000Z" } },
     ]);
+  });
+
+  /** A chain of three, nobody using it, with an image on the one in the middle. */
+  async function makeChain() {
+    const images = testImages({ folder });
+    const open = () => ImageStore.open({ folder, sources: images.sources });
+    await createImage(images, "old.vhd", { kind: "dynamic", bytes: 65536, blockBytes: 4096 });
+    utimesSync(join(root, "old.vhd"), 1e9, 1e9);
+    await cloneImage(images, "old.vhd", "base.vhd");
+    const disk = await LiveDisk.open(images, "base.vhd");
+    await disk.write(1, [pattern(512, 2)]);
+    await disk.close();
+    utimesSync(join(root, "base.vhd"), 1.1e9, 1.1e9);
+    await cloneImage(images, "base.vhd", "top.vhd");
+    // Whoever opens a folder finishes what was begun there.
+    const parents = async () => (await (await open()).check("top.vhd")).filter(({ kind }) => kind === "parent");
+    expect(await parents()).toEqual([]);
+    return { store: await open(), parents };
+  }
+
+  it("stay what images say that stand on one that nobody uses: merged, grown, renamed", async () => {
+    const { store, parents } = await makeChain();
+    await store.coalesce("base.vhd");
+    expect(await parents()).toEqual([]);
+    await store.resize("base.vhd", 131072);
+    expect(await parents()).toEqual([]);
+    await store.rename("base.vhd", "other.vhd");
+    expect(await parents()).toEqual([]);
+  });
+
+  it("stay what they were when an image is repaired without loss", async () => {
+    const { store, parents } = await makeChain();
+    const path = join(root, "base.vhd");
+    writeFileSync(path, readFileSync(path).fill(0, 0, 512));
+    utimesSync(path, 1.1e9, 1.1e9);
+    expect((await store.repair("base.vhd")).map(({ kind }) => kind)).toEqual(["footer-copy"]);
+    expect(await parents()).toEqual([]);
+  });
+
+  it("are put right by who finishes a merge after a crash", async () => {
+    const { store, parents } = await makeChain();
+    const { rename } = folder;
+    folder.rename = async () => {
+      throw new StorageError("io", "the host said EIO");
+    };
+    expect((await failure(() => store.coalesce("base.vhd"))).code).toBe("io");
+    folder.rename = rename;
+    utimesSync(join(root, "old.vhd"), 1.2e9, 1.2e9);
+    expect(await parents()).toEqual([]);
+    expect((await folder.list()).map(({ name }) => name).sort()).toEqual(["base.vhd", "top.vhd"]);
+  });
+
+  it("of a parent are what they were when a merge into it is given up", async () => {
+    const { store } = await makeChain();
+    const stop = new AbortController();
+    const options = { signal: stop.signal, onProgress: () => stop.abort() };
+    expect((await failure(() => store.coalesce("base.vhd", options))).code).toBe("cancelled");
+    expect((await store.check("base.vhd")).filter(({ kind }) => kind === "parent")).toEqual([]);
   });
 });
 

@@ -315,7 +315,9 @@ function* filesBelow(path: string, prefix: string, flat: boolean): Generator<Fil
     const name = prefix + entry.name;
     if (entry.isDirectory() && !flat) yield* filesBelow(join(path, entry.name), `${name}/`, flat);
     if (!entry.isFile()) continue;
-    const stat = fs.statSync(join(path, entry.name));
+    const stat = fs.statSync(join(path, entry.name), { throwIfNoEntry: false });
+    // Another process has removed it meanwhile.
+    if (stat === undefined) continue;
     yield { name, size: stat.size, modifiedMs: stat.mtimeMs };
   }
 }

@@ -4,7 +4,7 @@
  * twice; a change writes the older copy, and a copy that was torn is told by its checksum.
  */
 import { crc32, decodeUtf8, encodeUtf8 } from "../../formats/index.js";
-import { StorageError } from "../errors.js";
+import { StorageError, toStorageError } from "../errors.js";
 
 export interface NameList {
   readonly generation: number;
@@ -42,17 +42,29 @@ export class NameStore {
     const next: NameList = { ...list, generation: Math.max(...generations) + 1 };
     const text = JSON.stringify(next);
     const bytes = encodeUtf8(`${crc32(encodeUtf8(text))}\n${text}`);
-    const handle = await accessHandle(await this.directory.getFileHandle(SLOTS[older]!, { create: true }));
+    try {
+      await this.#fill(SLOTS[older]!, bytes);
+    } catch (error) {
+      throw toStorageError(error, "the list of names");
+    }
+    return next;
+  }
+
+  async #fill(slot: string, bytes: Uint8Array): Promise<void> {
+    const handle = await accessHandle(await this.directory.getFileHandle(slot, { create: true }));
     try {
       handle.truncate(0);
       if (handle.write(bytes, { at: 0 }) !== bytes.length) {
         throw new StorageError("full", "the browser's quota for this site is used up", { file: "the list of names" });
       }
       handle.flush();
+    } catch (error) {
+      // It did not happen, and nobody is to find it.
+      handle.truncate(0);
+      throw error;
     } finally {
       handle.close();
     }
-    return next;
   }
 
   #readSlots(): Promise<(NameList | null)[]> {

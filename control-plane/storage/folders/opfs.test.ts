@@ -154,6 +154,47 @@ describe("the browser's folder", () => {
     expect((await after.list()).map((f) => f.name)).toEqual(["a.img", "b.img"]);
   });
 
+  it("changes no name when the list of names does not last", async () => {
+    const { directory, folder } = await make();
+    const file = await folder.create("a.img");
+    directory.failingFlushes = 1;
+    expect((await failure(() => folder.rename("a.img", "b.img"))).code).toBe("io");
+    expect((await folder.list()).map(({ name }) => name)).toEqual(["a.img"]);
+    await folder.rename("a.img", "b.img");
+    expect(file.name).toBe("b.img");
+    await file.close();
+    expect((await (await make(directory)).folder.list()).map(({ name }) => name)).toEqual(["b.img"]);
+  });
+
+  it("lists what is there, whatever is removed meanwhile", async () => {
+    const { directory, folder } = await make();
+    for (const name of ["a.img", "b.img"]) await (await folder.create(name)).close();
+    const get = directory.getFileHandle.bind(directory);
+    directory.getFileHandle = async (id, options) => {
+      if (id === "file-1") directory.getFileHandle = get;
+      if (id === "file-1") await folder.remove("b.img");
+      return get(id, options);
+    };
+    expect((await folder.list()).map(({ name }) => name)).toEqual(["a.img"]);
+  });
+
+  it("believes no sync of a file of which one failed, until it is opened anew", async () => {
+    const { directory, folder } = await make();
+    const images = testImages({ folder });
+    await createImage(images, "a.vhd", { kind: "dynamic", bytes: 65536, blockBytes: 4096 });
+    const disk = await LiveDisk.open(images, "a.vhd");
+    await disk.write(0, [pattern(4096, 1)]);
+    directory.failingFlushes = 1;
+    expect((await failure(() => disk.flush())).code).toBe("io");
+    expect((await failure(() => disk.flush())).code).toBe("io");
+    expect((await failure(() => disk.write(8, [pattern(4096, 2)]))).code).toBe("io");
+    expect((await failure(() => disk.close())).code).toBe("io");
+    const again = await LiveDisk.open(images, "a.vhd");
+    await again.write(0, [pattern(4096, 3)]);
+    await again.close();
+    expect(sameBytes((await imageContents(images, "a.vhd")).subarray(0, 4096), pattern(4096, 3))).toBe(true);
+  });
+
   it("says when the quota is used up, and loses nothing", async () => {
     const { directory, folder } = await make();
     const images = testImages({ folder });

@@ -17,6 +17,8 @@ export type Exclusive = <T>(work: () => Promise<T>) => Promise<T>;
 interface OpenHandle {
   readonly handle: AccessHandle;
   size: number;
+  /** The host may forget what it could not write after it said so once: never again believed. */
+  failed: StorageError | null;
   /** Who reads or writes it. */
   readonly users: Set<OpfsFile>;
   /** Who only looks at what is open anyway: excludes nobody, but the handle stays until he is done. */
@@ -81,7 +83,12 @@ class OpfsFile implements ImageFile {
 
   sync(): void {
     this.#check("read");
-    this.#try(() => this.shared.handle.flush());
+    try {
+      this.shared.handle.flush();
+    } catch (error) {
+      this.shared.failed = toStorageError(error, this.name);
+      throw this.shared.failed;
+    }
   }
 
   downgrade(): void {
@@ -110,6 +117,7 @@ class OpfsFile implements ImageFile {
 
   #check(mode: OpenMode): void {
     if (!this.#open) throw new StorageError("closed", "the file is closed", { file: this.name });
+    if (this.shared.failed !== null) throw this.shared.failed;
     if (mode === "write" && this.mode === "read") {
       throw new StorageError("read-only", "the file is open for reading", { file: this.name });
     }
@@ -272,8 +280,14 @@ export class OpfsFolder implements Folder {
   async list(): Promise<FileInfo[]> {
     const infos: FileInfo[] = [];
     for (const [name, id] of Object.entries((await this.#names.read()).names)) {
-      const file = await (await this.directory.getFileHandle(id)).getFile();
-      infos.push({ name, size: this.#open.get(id)?.size ?? file.size, modifiedMs: file.lastModified });
+      try {
+        const file = await (await this.directory.getFileHandle(id)).getFile();
+        infos.push({ name, size: this.#open.get(id)?.size ?? file.size, modifiedMs: file.lastModified });
+      } catch (error) {
+        const failure = toStorageError(error, name);
+        // Somebody has removed it meanwhile.
+        if (failure.code !== "not-found") throw failure;
+      }
     }
     return infos;
   }
@@ -333,7 +347,8 @@ export class OpfsFolder implements Folder {
   #begin(id: string, file: FileSystemFileHandle): Promise<OpenHandle> {
     const taking = accessHandle(file)
       .then((handle) => {
-        const shared: OpenHandle = { handle, size: handle.getSize(), users: new Set(), lookers: new Set() };
+        const size = handle.getSize();
+        const shared: OpenHandle = { handle, size, failed: null, users: new Set(), lookers: new Set() };
         this.#open.set(id, shared);
         return shared;
       })

@@ -1,6 +1,7 @@
 /**
  * A disk across the network with what was read of it kept in the folder, for the next time. The cache is an image of its
- * own that holds the sectors it has; a chunk goes in whole. Whoever cannot have it, as another process has, goes without.
+ * own that holds the sectors it has; a chunk goes in whole. Whoever cannot have it, as another process has, goes without, and so
+ * does whoever has it when it fails.
  */
 import { type Disk, type Pending, SECTOR_BYTES } from "../disk.js";
 import { StorageError } from "../errors.js";
@@ -16,16 +17,27 @@ import { settled } from "../waits.js";
 
 /** What is fetched and kept at a time: as much as a file of the network reads at once. */
 const UNIT_SECTORS = 1024;
+/** So long after a unit came it is kept for the next time: pages and processes end without a word. */
+const SAVE_AFTER_MS = 1000;
+
+/** Does work later; answers how to stop that. */
+export type Later = (work: () => void, ms: number) => () => void;
 
 export interface CacheOptions {
   readonly folder: Folder;
   readonly sources: ImageSources;
+  readonly later?: Later;
 }
+
+const byTimer: Later = (work, ms) => {
+  const timer = setTimeout(work, ms);
+  return () => clearTimeout(timer);
+};
 
 /** The disk with a cache in front; the disk itself when there can be none. */
 export async function withCache(disk: Disk, uniqueId: string, options: CacheOptions): Promise<Disk> {
   const cache = await openCache(disk, uniqueId, options);
-  return cache === null ? disk : new CachedDisk(disk, cache);
+  return cache === null ? disk : new CachedDisk(disk, cache, options);
 }
 
 async function openCache(disk: Disk, uniqueId: string, { folder, sources }: CacheOptions): Promise<SparseDisk | null> {
@@ -76,10 +88,12 @@ class CachedDisk extends ReadOnlyDisk {
   readonly #fetching = new Map<number, Promise<void>>();
   /** Null after it failed. */
   #cache: SparseDisk | null;
+  #endSaving: (() => void) | null = null;
 
   constructor(
     private readonly disk: Disk,
     cache: SparseDisk,
+    private readonly options: CacheOptions,
   ) {
     super();
     this.#cache = cache;
@@ -95,22 +109,31 @@ class CachedDisk extends ReadOnlyDisk {
 
   read(sector: number, into: Segments): Pending {
     const count = checkRequest(this, sector, into);
-    const cache = this.#cache;
-    if (cache === null) return this.disk.read(sector, into);
-    const waits: Promise<void>[] = [];
-    for (let unit = Math.floor(sector / UNIT_SECTORS); unit * UNIT_SECTORS < sector + count; unit++) {
-      if (!this.#has(cache, unit)) waits.push(this.#fetch(cache, unit));
-    }
-    if (waits.length === 0) return cache.read(sector, into);
-    return settled(waits).then(() => (this.#cache ?? this.disk).read(sector, into));
+    const missing = this.#fromCache((cache) => this.#missing(cache, sector, count)) ?? [];
+    if (missing.length === 0) return this.#readKept(sector, into);
+    return settled(missing.map((unit) => this.#fetch(unit))).then(() => this.#readKept(sector, into));
   }
 
   async close(): Promise<void> {
-    try {
-      await this.#cache?.close();
-    } finally {
-      await this.disk.close();
+    this.#endSaving?.();
+    // What is not kept is fetched the next time.
+    await this.#cache?.close().catch(() => {});
+    await this.disk.close();
+  }
+
+  /** Reads what should be in the cache, or where there is none any more from the network. */
+  #readKept(sector: number, into: Segments): Pending {
+    const kept = this.#fromCache((cache) => ({ pending: cache.read(sector, into) }));
+    return kept === undefined ? this.disk.read(sector, into) : kept.pending;
+  }
+
+  /** The units that are not in the cache. */
+  #missing(cache: SparseDisk, sector: number, count: number): number[] {
+    const units: number[] = [];
+    for (let unit = Math.floor(sector / UNIT_SECTORS); unit * UNIT_SECTORS < sector + count; unit++) {
+      if (!this.#has(cache, unit)) units.push(unit);
     }
+    return units;
   }
 
   /** Units go in whole: the first sector tells of all. */
@@ -124,27 +147,61 @@ class CachedDisk extends ReadOnlyDisk {
     return bits.has(first % sectorsPerBlock) && bits.runLength(first % sectorsPerBlock, count) >= count;
   }
 
-  #fetch(cache: SparseDisk, unit: number): Promise<void> {
+  #fetch(unit: number): Promise<void> {
     const fetching = this.#fetching.get(unit);
     if (fetching !== undefined) return fetching;
-    const work = this.#fetchUnit(cache, unit).finally(() => this.#fetching.delete(unit));
+    const work = this.#fetchUnit(unit).finally(() => this.#fetching.delete(unit));
     this.#fetching.set(unit, work);
     return work;
   }
 
-  async #fetchUnit(cache: SparseDisk, unit: number): Promise<void> {
+  async #fetchUnit(unit: number): Promise<void> {
     const first = unit * UNIT_SECTORS;
     const bytes = new Uint8Array(Math.min(UNIT_SECTORS, this.sectors - first) * SECTOR_BYTES);
     await this.disk.read(first, [bytes]);
+    const cache = this.#cache;
+    if (cache === null) return;
     try {
       await cache.write(first, [bytes]);
+      const { later = byTimer } = this.options;
+      this.#endSaving ??= later(() => void this.#save(cache), SAVE_AFTER_MS);
     } catch (error) {
-      if (!(error instanceof StorageError)) throw error;
-      // No room, most likely: from now on everything comes from the network.
-      if (this.#cache === cache) {
-        this.#cache = null;
-        await cache.close().catch(() => {});
-      }
+      this.#goWithout(cache, error);
     }
+  }
+
+  async #save(cache: SparseDisk): Promise<void> {
+    this.#endSaving = null;
+    try {
+      await cache.flush();
+    } catch (error) {
+      this.#goWithout(cache, error);
+    }
+  }
+
+  /** What the cache says; undefined when there is none, or none any more. */
+  #fromCache<T>(work: (cache: SparseDisk) => T): T | undefined {
+    const cache = this.#cache;
+    if (cache === null) return undefined;
+    try {
+      return work(cache);
+    } catch (error) {
+      this.#goWithout(cache, error);
+      return undefined;
+    }
+  }
+
+  /** From now on everything comes from the network; where there is no room, what the cache has taken is for others. */
+  #goWithout(cache: SparseDisk, error: unknown): void {
+    if (!(error instanceof StorageError)) throw error;
+    if (this.#cache !== cache) return;
+    this.#cache = null;
+    this.#endSaving?.();
+    const isFull = error.code === "full";
+    void cache
+      .close()
+      .catch(() => {})
+      .then(() => (isFull ? this.options.folder.remove(cache.file.name) : undefined))
+      .catch(() => {});
   }
 }

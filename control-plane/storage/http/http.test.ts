@@ -1,13 +1,19 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { StorageError } from "../errors.js";
 import { MemoryFolder } from "../folders/memory.js";
+import { OpfsFolder } from "../folders/opfs.js";
+import type { Folder } from "../image-file.js";
 import { Images } from "../images.js";
 import { LiveDisk } from "../live/live-disk.js";
 import { takeSnapshot } from "../live/snapshot.js";
+import { isCacheName } from "../notes.js";
 import { checkImage } from "../operations/check.js";
 import { createImage } from "../operations/create.js";
 import { ImageStore } from "../store.js";
+import { FakeDirectory } from "../testing/fake-opfs.js";
+import { HookedFolder } from "../testing/hooked-folder.js";
 import { contentsOf, failure, imageContents, pattern, sameBytes, testImages, testSources } from "../testing/images.js";
 import { imageInfo } from "../tree.js";
 import { HttpFile, type HttpFileOptions } from "./file.js";
@@ -320,6 +326,65 @@ describe("a local image over one across the network", () => {
     const store = await ImageStore.open({ folder, sources: testSources() });
     await store.clearCache();
     expect(await folder.list()).toEqual([]);
+  });
+
+  it("is read from the folder the next time, also when the process ended without a word", async () => {
+    server = new TestServer(pattern(CHUNK * 16, 1));
+    const address = await server.start();
+    const folder = new HookedFolder();
+    const due: (() => void)[] = [];
+    const later = (work: () => void) => {
+      due.push(work);
+      return () => {};
+    };
+    const open = (folder: Folder) => openHttp({ ...quick, cache: { folder, sources: testSources(5), later } })(address);
+    const first = await open(folder);
+    for (const sector of [0, 3000]) await first.disk.read(sector, [new Uint8Array(512)]);
+    expect(due.length).toBe(1);
+    due[0]!();
+    await new Promise((resolve) => setImmediate(resolve));
+    const second = await open(await folder.restarted());
+    server.requests = [];
+    const bytes = new Uint8Array(4096);
+    expect(second.disk.read(3000, [bytes])).toBe(undefined);
+    expect(sameBytes(bytes, server.bytes.subarray(3000 * 512, 3008 * 512))).toBe(true);
+    expect(server.requests).toEqual([]);
+    for (const { disk } of [first, second]) await disk.close();
+  });
+
+  it.each(["read", "sync"] as const)("is read from there when the cache fails: %s", async (fails) => {
+    server = new TestServer(pattern(CHUNK * 16, 1));
+    const folder = new HookedFolder();
+    const later = (work: () => void) => {
+      setImmediate(work);
+      return () => {};
+    };
+    const cache = { folder, sources: testSources(5), later };
+    const { disk } = await openHttp({ ...quick, cache })(await server.start());
+    await disk.read(3000, [new Uint8Array(512)]);
+    folder.before = (what, name) => {
+      if (what === fails && isCacheName(name)) throw new StorageError("io", "the host said EIO", { file: name });
+    };
+    const bytes = new Uint8Array(4096);
+    for (const sector of [3000, 6000, 3000]) {
+      await disk.read(sector, [bytes]);
+      expect(sameBytes(bytes, server.bytes.subarray(sector * 512, sector * 512 + 4096))).toBe(true);
+      await new Promise((resolve) => setTimeout(resolve, 0));
+    }
+    await disk.close();
+  });
+
+  it("is read without a cache when that finds no room, and leaves what it took to others", async () => {
+    server = new TestServer(pattern(CHUNK * 16, 1));
+    const directory = new FakeDirectory();
+    const folder = await OpfsFolder.of(directory.handle, (work) => work());
+    const { disk } = await openHttp({ ...quick, cache: { folder, sources: testSources(5) } })(await server.start());
+    await disk.read(0, [new Uint8Array(512)]);
+    expect((await folder.list()).length).toBe(1);
+    directory.quota = 3 * 2 ** 20;
+    expect(sameBytes(await contentsOf(disk), server.bytes)).toBe(true);
+    await vi.waitFor(async () => expect(await folder.list()).toEqual([]), { timeout: 20_000, interval: 2 });
+    await disk.close();
   });
 
   it("is read without a cache where there can be none, and leaves nothing of one", async () => {

@@ -6,7 +6,7 @@
 import { type Pending, SECTOR_BYTES } from "../disk.js";
 import { StorageError } from "../errors.js";
 import { SharedDisk } from "../images.js";
-import { Intent, patch, type Step } from "../notes.js";
+import { Intent, patch, type Step, stamp } from "../notes.js";
 import { childrenOf } from "../tree.js";
 import { FixedDisk } from "../vhd/fixed-disk.js";
 import { type Footer, writeFooter } from "../vhd/footer.js";
@@ -31,7 +31,7 @@ const STEP_SECTORS = 2048;
 /** Merges the image at the top of a chain, or the named one further down that nothing else stands on, into its parent. */
 export function coalesce(live: LiveDisk, options: LongOptions & { readonly image?: string } = {}): Promise<void> {
   return live.operate("a merge", async () => {
-    const pair = findPair(live, options.image ?? live.name);
+    const pair = await completed(live, findPair(live, options.image ?? live.name));
     await checkAlone(live, pair);
     await openParent(live, pair);
     try {
@@ -47,7 +47,7 @@ export function coalesce(live: LiveDisk, options: LongOptions & { readonly image
   });
 }
 
-interface Pair {
+interface FoundPair {
   readonly child: SparseDisk;
   readonly parent: FixedDisk | SparseDisk;
   readonly shared: SharedDisk;
@@ -55,9 +55,14 @@ interface Pair {
   readonly above: { readonly disk: SparseDisk; readonly shared: SharedDisk } | null;
 }
 
+interface Pair extends FoundPair {
+  /** Whether images stand on the child, which then remember when it was changed last. */
+  readonly isRemembered: boolean;
+}
+
 /** Walks down from the top to the image and its parent. */
-function findPair(live: LiveDisk, name: string): Pair {
-  let above: Pair["above"] = null;
+function findPair(live: LiveDisk, name: string): FoundPair {
+  let above: FoundPair["above"] = null;
   for (let disk: unknown = live.top; disk instanceof SparseDisk; ) {
     const below: unknown = disk.below;
     const next = below instanceof SharedDisk ? below : null;
@@ -79,8 +84,14 @@ function findPair(live: LiveDisk, name: string): Pair {
   throw new StorageError("bad-request", "the image is not in the chain of this disk", { file: name, found: live.name });
 }
 
+/** A top may have others on it too, which then is in use for this merge alone. */
+async function completed(live: LiveDisk, pair: FoundPair): Promise<Pair> {
+  const children = pair.above === null ? await childrenOf(live.images, pair.child.file.name) : [];
+  return { ...pair, isRemembered: pair.above !== null || children.length > 0 };
+}
+
 /** Others that stand on the parent would see its contents change. */
-async function checkAlone(live: LiveDisk, { child, parent }: Pair): Promise<void> {
+async function checkAlone(live: LiveDisk, { child, parent }: FoundPair): Promise<void> {
   const others = (await childrenOf(live.images, parent.file.name)).filter((name) => name !== child.file.name);
   if (others.length === 0) return;
   const next = "merge or remove those first";
@@ -112,6 +123,7 @@ async function giveUp(live: LiveDisk, { child, parent, above }: Pair): Promise<v
   if (parent.file.mode === "read") return;
   try {
     await parent.flush();
+    parent.file.setModified(parent.file.modifiedMs);
     parent.file.downgrade();
   } catch {
     // It stays locked. Why the merge failed says more.
@@ -183,11 +195,13 @@ function copyRun(child: SparseDisk, mirror: Mirror, sector: number, buffer: Uint
 export const turn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 0));
 
 /** Parent and child hold the same, durably: the parent becomes the child. */
-async function takeOver(live: LiveDisk, { child, parent, above }: Pair): Promise<void> {
+async function takeOver(live: LiveDisk, { child, parent, above, isRemembered }: Pair): Promise<void> {
   const name = child.file.name;
   const { uniqueId, timeStamp } = child.footer;
+  const { modifiedMs } = child.file;
   const intent = await Intent.write(live.images.folder, name, [
     ...footerPatches(parent, { ...parent.footer, uniqueId, timeStamp }),
+    ...(isRemembered ? [stamp(parent.file.name, modifiedMs)] : []),
     { kind: "replace", from: parent.file.name, to: name },
   ]);
   // When it fails the guest goes on in the child, which must find its parent as it was.
@@ -195,7 +209,6 @@ async function takeOver(live: LiveDisk, { child, parent, above }: Pair): Promise
     for (const at of footerPlaces(parent)) parent.file.write(at, [writeFooter(parent.footer)]);
   });
   parent.adoptIdentity(child.footer);
-  if (above !== null) parent.file.setModified(child.file.modifiedMs);
   child.replaceBelow(null);
   live.setMirror(null);
   if (above === null) live.replaceTop(parent);
@@ -205,8 +218,9 @@ async function takeOver(live: LiveDisk, { child, parent, above }: Pair): Promise
   }
   await child.close();
   await live.finish(intent).catch((error: unknown) => {
-    // Who does it again puts the footer there once more.
-    if (parent instanceof SparseDisk) parent.leaveFooter();
+    // Who does it again puts the footer there once more; nothing goes behind that of an image that is only read.
+    if (parent instanceof SparseDisk && above === null) parent.leaveFooter();
+    if (above === null && isRemembered) parent.file.setModified(modifiedMs);
     throw error;
   });
 }

@@ -1,8 +1,9 @@
 /** Growing a disk in use. Requests wait while its image's table or footer moves, which takes some syncs. */
 import { SECTOR_BYTES } from "../disk.js";
 import { StorageError } from "../errors.js";
-import { Intent, patch } from "../notes.js";
+import { Intent, patch, type Step, stamp } from "../notes.js";
 import { RawDisk } from "../raw-disk.js";
+import { childrenOf } from "../tree.js";
 import { tableBytes, UNUSED_BYTE } from "../vhd/bat.js";
 import { fillFile } from "../vhd/create.js";
 import { FixedDisk } from "../vhd/fixed-disk.js";
@@ -17,20 +18,28 @@ import type { LiveDisk, TopDisk } from "./live-disk.js";
 export function grow(live: LiveDisk, sectors: number): Promise<void> {
   return live.operate("a resize", async () => {
     if (live.readOnly) throw new StorageError("read-only", "the disk may only be read", { file: live.name });
-    await live.hold(() => growTop(live, live.top, sectors));
+    const { name, modifiedMs } = live.top.file;
+    // Others stand on it only when it is in use for this alone, and go on seeing what they saw.
+    const isRemembered = (await childrenOf(live.images, name)).length > 0;
+    await live.hold(() => growTop(live, live.top, sectors, isRemembered ? [stamp(name, modifiedMs)] : []));
     live.announceResize();
   });
 }
 
-/** Grows an image of the chain of a disk; nobody writes to it meanwhile. */
-export async function growTop(live: LiveDisk, disk: TopDisk, sectors: number): Promise<void> {
+/** Grows an image of the chain of a disk; nobody writes to it meanwhile. `also` is done with it. */
+export async function growTop(
+  live: LiveDisk,
+  disk: TopDisk,
+  sectors: number,
+  also: readonly Step[] = [],
+): Promise<void> {
   checkGrowth(disk, sectors);
   if (disk instanceof RawDisk) return disk.grow(sectors);
   const size = BigInt(sectors * SECTOR_BYTES);
   const footer: Footer = { ...disk.footer, currentSize: size, geometry: geometryOf(sectors) };
   await disk.flush();
-  if (disk instanceof FixedDisk) await growFixed(live, disk, footer);
-  else await growSparse(live, disk, footer);
+  if (disk instanceof FixedDisk) await growFixed(live, disk, footer, also);
+  else await growSparse(live, disk, footer, also);
 }
 
 function checkGrowth(disk: TopDisk, sectors: number): void {
@@ -48,7 +57,7 @@ function checkGrowth(disk: TopDisk, sectors: number): void {
 }
 
 /** The footer moves to the new end, and where it was the disk has a sector of zeros. */
-async function growFixed(live: LiveDisk, disk: FixedDisk, footer: Footer): Promise<void> {
+async function growFixed(live: LiveDisk, disk: FixedDisk, footer: Footer, also: readonly Step[]): Promise<void> {
   const { file, footerAt } = disk;
   const [old, now] = [Number(disk.footer.currentSize), Number(footer.currentSize)];
   if (old === now) return;
@@ -58,7 +67,7 @@ async function growFixed(live: LiveDisk, disk: FixedDisk, footer: Footer): Promi
   await file.sync();
   const moved = patch(file.name, footerAt, new Uint8Array(SECTOR_BYTES));
   const steps = [...(newFooterAt === footerAt ? [] : [moved]), patch(file.name, newFooterAt, writeFooter(footer))];
-  const intent = await Intent.write(live.images.folder, file.name, steps);
+  const intent = await Intent.write(live.images.folder, file.name, [...steps, ...also]);
   await intent.applyOrUndo(file, () => {
     file.write(footerAt, [writeFooter(disk.footer)]);
     file.truncate(footerAt + FOOTER_BYTES);
@@ -67,7 +76,7 @@ async function growFixed(live: LiveDisk, disk: FixedDisk, footer: Footer): Promi
   await live.finish(intent);
 }
 
-async function growSparse(live: LiveDisk, disk: SparseDisk, footer: Footer): Promise<void> {
+async function growSparse(live: LiveDisk, disk: SparseDisk, footer: Footer, also: readonly Step[]): Promise<void> {
   const { file } = disk;
   const old = writeFooter(disk.footer);
   const headerAt = Number(footer.dataOffset);
@@ -80,7 +89,7 @@ async function growSparse(live: LiveDisk, disk: SparseDisk, footer: Footer): Pro
   try {
     const { header, end } = placeTable(disk, Number(footer.currentSize) / SECTOR_BYTES);
     const footers = [0, end * SECTOR_BYTES].map((at) => patch(file.name, at, writeFooter(footer)));
-    const steps = [patch(file.name, headerAt, writeHeader(header)), ...footers];
+    const steps = [patch(file.name, headerAt, writeHeader(header)), ...footers, ...also];
     file.write(end * SECTOR_BYTES, [old]);
     await file.sync();
     intent = await Intent.write(live.images.folder, file.name, steps);

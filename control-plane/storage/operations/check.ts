@@ -159,8 +159,13 @@ export async function repairImage(
 ): Promise<readonly Finding[]> {
   const file = await images.folder.open(name, "write");
   try {
-    if ((await detectFormat(file)) === "vhd") return await repairVhd(file, options);
-    throw new StorageError("unsupported", "only VHDs can be repaired", { file: name });
+    if ((await detectFormat(file)) !== "vhd") {
+      throw new StorageError("unsupported", "only VHDs can be repaired", { file: name });
+    }
+    const mended = await repairVhd(file, options);
+    // What it shows has not changed: children go on remembering that time.
+    if (mended.length > 0 && mended.every(({ repair }) => repair === "safe")) file.setModified(file.modifiedMs);
+    return mended;
   } finally {
     await file.close();
   }

@@ -133,6 +133,15 @@ describe("a merge that fails", () => {
     }
   });
 
+  it("of images further down says what the host said", async () => {
+    const { disk, failOnce, names } = await half();
+    await takeSnapshot(disk, "t.vhd");
+    failOnce("rename", "s.vhd");
+    expect((await failure(() => coalesce(disk, { image: "t.vhd" }))).code).toBe("io");
+    await disk.close();
+    expect(await names()).toEqual(["a.vhd", "t.vhd"]);
+  });
+
   it("at the name again and again leaves a note that the folder is recovered by, without a restart", async () => {
     const { folder, images, disk, names } = await half();
     folder.before = (what, name) => {

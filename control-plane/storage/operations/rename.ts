@@ -8,7 +8,7 @@ import { detectFormat, formatOfName } from "../format.js";
 import type { ImageFile } from "../image-file.js";
 import { changedFault, type Images, identityOf } from "../images.js";
 import { parentReference } from "../live/snapshot.js";
-import { Intent, patch, type Step } from "../notes.js";
+import { Intent, patch, type Step, stamp } from "../notes.js";
 import { childrenOf, imageInfo } from "../tree.js";
 import { type ParentReference, placeLocators } from "../vhd/create.js";
 import { fromVhdTime, toVhdTime } from "../vhd/fields.js";
@@ -61,13 +61,12 @@ async function withFiles(
   try {
     files.push(await images.folder.open(name, "write"));
     for (const other of await others()) files.push(await images.folder.open(other, "write"));
-    const times = files.map((file) => [file, file.modifiedMs] as const);
     const steps = await plan(files);
     if (steps.length === 0) return;
-    const intent = await Intent.write(images.folder, name, steps);
+    // Nothing of their disks changes: children go on remembering that time.
+    const stamps = files.map((file) => stamp(file.name, file.modifiedMs));
+    const intent = await Intent.write(images.folder, name, [...stamps, ...steps]);
     await intent.apply(files);
-    // Nothing of their disks has changed: children go on remembering that time.
-    for (const [file, modifiedMs] of times) file.setModified(modifiedMs);
   } finally {
     for (const file of files) await file.close();
   }

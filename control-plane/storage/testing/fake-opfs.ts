@@ -17,6 +17,8 @@ export class FakeDirectory {
   readonly files = new Map<string, Entry>();
   /** Bytes that all files together may have. */
   quota = Number.POSITIVE_INFINITY;
+  /** So many flushes fail from now on. */
+  failingFlushes = 0;
 
   async getFileHandle(name: string, options: { create?: boolean } = {}) {
     let entry = this.files.get(name);
@@ -54,7 +56,11 @@ export class FakeDirectory {
     return {
       getSize: () => bytes.size,
       truncate: (size: number) => bytes.truncate(size),
-      flush: () => {},
+      flush: () => {
+        if (this.failingFlushes === 0) return;
+        this.failingFlushes--;
+        throw new DomError("InvalidStateError");
+      },
       close: () => {
         isClosed = true;
         entry.isOpen = false;

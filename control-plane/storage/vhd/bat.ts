@@ -40,7 +40,7 @@ export class BlockTable {
     return this.#view.getUint32(block * ENTRY_BYTES);
   }
 
-  /** What the file says, without what is held back. */
+  /** What the file says, or may say since a commit that failed, without what is held back. */
   stored(block: number): number {
     return this.#view.getUint32(block * ENTRY_BYTES);
   }

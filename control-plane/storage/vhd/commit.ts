@@ -5,7 +5,8 @@
  * 2. the file is synced, and with it all data written so far;
  * 3. table entries of those blocks, and new bits of older blocks, are written; the file is synced again.
  *
- * Whatever part of 3 survives a crash, it points only to what 2 made durable. Without anything held, 2 is all.
+ * Whatever part of 3 survives a crash, it points only to what 2 made durable. Without anything held, 2 is all. A commit that
+ * fails within 3 may have pointed to its blocks already: for the next one they are older blocks.
  */
 import { type Pending, SECTOR_BYTES } from "../disk.js";
 import type { ImageFile } from "../image-file.js";
@@ -18,6 +19,9 @@ import type { Header } from "./header.js";
 const SOFT_LIMIT = 2048;
 /** With this many, writers wait for it. */
 const HARD_LIMIT = 16384;
+/** The same for blocks given back: until a commit is done, what is written takes new room at the end of the file. */
+const SOFT_FREED_LIMIT = 64;
+const HARD_FREED_LIMIT = 1024;
 
 export interface CommitSource {
   readonly file: ImageFile;
@@ -55,18 +59,24 @@ export class Commits {
     return this.#next;
   }
 
-  /** Keeps what is held within bounds. */
+  /** Keeps what is held within bounds, and the file. */
   relieve(): Pending {
     const held = this.source.bitmaps.dirty.size;
-    if (held < SOFT_LIMIT) return;
+    const freed = this.#freed.length;
+    if (held < SOFT_LIMIT && freed < SOFT_FREED_LIMIT) return;
     // A failure is found again by the next flush, which tells somebody; until then each try would write all of it again.
     if (this.#running === null && !this.#hasFailed) this.#start().catch(() => {});
-    if (held >= HARD_LIMIT) return this.flush();
+    if (held >= HARD_LIMIT || freed >= HARD_FREED_LIMIT) return this.flush();
   }
 
   /** The file now reaches to sector `end`: the footer goes there. */
   moveEnd(end: number): void {
-    this.source.file.write(end * SECTOR_BYTES, [writeFooter(this.source.image().footer)]);
+    const { file } = this.source;
+    const image = this.source.image();
+    // Of one that failed a part may be there, where blocks will be that begin as zeros.
+    if (!this.#footerIntact) file.truncate(image.end * SECTOR_BYTES);
+    this.#footerIntact = false;
+    file.write(end * SECTOR_BYTES, [writeFooter(image.footer)]);
     this.#footerIntact = true;
   }
 
@@ -112,11 +122,11 @@ export class Commits {
       table.release(done);
       bitmaps.release(dirty, done);
       if (done) this.source.freed(freed);
-      else this.#freed.push(...freed);
+      else this.#freed = freed.concat(this.#freed);
     }
   }
 
-  /** Writes the bitmaps of new blocks; answers those of older blocks as they are now, for later. */
+  /** Writes the bitmaps of new blocks; answers those of blocks that the file may point to as they are now, for later. */
   #writeNew(
     table: BlockTable,
     entries: ReadonlyMap<number, number>,
@@ -126,7 +136,7 @@ export class Commits {
     for (const block of dirty) {
       const { bytes } = this.source.bitmaps.kept(block)!;
       const fresh = entries.get(block);
-      if (fresh !== undefined) this.source.file.write(fresh * SECTOR_BYTES, [bytes]);
+      if (fresh !== undefined && fresh !== table.stored(block)) this.source.file.write(fresh * SECTOR_BYTES, [bytes]);
       else changed.push({ sector: table.lookup(block), bytes: bytes.slice() });
     }
     return changed;

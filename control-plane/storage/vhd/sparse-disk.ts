@@ -50,7 +50,9 @@ export class SparseDisk implements Disk, BitmapSource {
       file,
       bitmaps: this.#bitmaps,
       image: () => ({ table: this.#table, footer: this.#footer, header: this.#header, end: this.#end }),
-      freed: (sectors) => this.#free.push(...sectors),
+      freed: (sectors) => {
+        for (const sector of sectors) this.#free.push(sector);
+      },
       endFooterIntact: image.endFooterIntact,
     });
   }
@@ -201,6 +203,7 @@ export class SparseDisk implements Disk, BitmapSource {
       this.#table.change(block, UNUSED);
       this.#bitmaps.forget(block);
     }
+    return this.#commits.relieve();
   }
 
   /** The disk that shows through where this image holds nothing. */
