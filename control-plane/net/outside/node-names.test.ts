@@ -131,6 +131,8 @@ describe("several local names at once", () => {
     await vi.advanceTimersByTimeAsync(4000);
     expect(await late).toEqual({ kind: "failed" });
     const cut = names.resolve("c.lan", 4);
+    const many = Array.from({ length: 128 }, (_, n) => names.resolve(`n${n}.lan`, 4));
+    expect(await many.at(-1)).toEqual({ kind: "failed" });
     names.close();
     expect(await cut).toEqual({ kind: "failed" });
     expect(vi.getTimerCount()).toBe(0);

@@ -14,6 +14,7 @@ const TRIES = 2;
 const SYSTEM_TTL_SECONDS = 60;
 /** How long a question for the system waits for its turn: less than a guest waits for its answer. */
 const PATIENCE_MS = 4000;
+const MOST_WAITING = 128;
 const FAILED: Resolution = { kind: "failed" };
 const NONE: Resolution = { kind: "none" };
 const NO_NAME: Resolution = { kind: "no-such-name" };
@@ -80,13 +81,16 @@ export class NodeNames {
   }
 
   async #askSystem(name: string, family: 4 | 6): Promise<Resolution> {
-    const found = await (this.#questions.get(name) ?? this.#ask(name)).found;
+    const question = this.#questions.get(name) ?? this.#ask(name);
+    if (question === null) return FAILED;
+    const found = await question.found;
     if ("kind" in found) return found;
     const addresses = found.filter((one) => one.family === family).map((one) => one.address.replace(/%.*$/, ""));
     return addresses.length === 0 ? NONE : { kind: "addresses", addresses, ttlSeconds: SYSTEM_TTL_SECONDS };
   }
 
-  #ask(name: string): Question {
+  #ask(name: string): Question | null {
+    if (this.#questions.size > MOST_WAITING) return null;
     const question = new Question();
     this.#questions.set(name, question);
     if (this.#questions.size === 1) void this.#askAll();

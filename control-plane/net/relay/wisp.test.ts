@@ -397,6 +397,91 @@ describe("a client that does not keep to the protocol", () => {
     expect([raw.isClosed, raw.server.streams]).toEqual([true, 0]);
   });
 
+  describe("that sends much or reads nothing", () => {
+    const KIB = new Uint8Array(1024);
+    /** Its socket takes what it is sent only when the test says so. */
+    class Small implements MessageSocket {
+      readonly got: Uint8Array[] = [];
+      readonly waiting: (() => void)[] = [];
+      isClosed = false;
+      readonly world = new World();
+      readonly server = new WispServer(this, this.world, { ...WISP_LIMITS, unsentBytes: 2048, heldBytes: 4096 });
+      send(message: Uint8Array, sent: () => void = () => {}): void {
+        this.got.push(message);
+        this.waiting.push(sent);
+      }
+      close(): void {
+        this.isClosed = true;
+      }
+      /** TCP streams that the world has opened. */
+      async open(...ids: number[]): Promise<void> {
+        for (const id of ids) this.server.message(connectPacket(id, StreamType.TCP, "192.0.2.1", 80));
+        await Promise.resolve();
+        await Promise.resolve();
+        for (const stream of this.world.streams) stream.events.opened();
+      }
+      fill(id: number, kib: number): void {
+        for (let n = 0; n < kib; n++) this.server.message(dataPacket(id, KIB));
+      }
+      get last(): number[] {
+        return [...this.got.at(-1)!];
+      }
+    }
+
+    it("loses the stream whose bytes the world does not take, not one that it does", async () => {
+      const small = new Small();
+      await small.open(1, 2, 3);
+      small.world.streams[0]!.full = true;
+      small.world.streams[1]!.full = true;
+      small.fill(1, 3);
+      small.fill(3, 20);
+      small.fill(2, 2);
+      expect([small.server.streams, small.last]).toEqual([2, [...closePacket(2, 0x49)]]);
+      expect(small.world.streams.map(({ isAborted }) => isAborted)).toEqual([false, true, false]);
+      // What was taken does not count any more.
+      small.world.streams[0]!.events.drained();
+      small.fill(1, 4);
+      expect(small.server.streams).toBe(2);
+    });
+
+    it("loses the stream that has brought too much before it was open, and the datagrams", async () => {
+      const small = new Small();
+      for (const id of [1, 2]) small.server.message(connectPacket(id, StreamType.TCP, "192.0.2.1", 80));
+      small.server.message(connectPacket(3, StreamType.UDP, "192.0.2.1", 80));
+      small.fill(1, 3);
+      small.fill(3, 5);
+      small.fill(2, 2);
+      expect([small.server.streams, small.last]).toEqual([2, [...closePacket(2, 0x49)]]);
+      await Promise.resolve();
+      await Promise.resolve();
+      expect(small.world.datagrams[0]!.sent.length).toBe(1);
+      small.world.streams[0]!.events.opened();
+      small.world.streams[0]!.full = true;
+      small.fill(1, 4);
+      expect(small.server.streams).toBe(2);
+    });
+
+    it("has all of the world wait as soon as one stream has filled what it does not read", async () => {
+      const small = new Small();
+      await small.open(1, 2);
+      small.world.streams[0]!.events.data(KIB);
+      expect(small.world.streams.map(({ reads }) => reads)).toEqual([true, true]);
+      small.world.streams[0]!.events.data(KIB);
+      expect(small.world.streams.map(({ reads }) => reads)).toEqual([false, false]);
+      await small.open(3);
+      expect(small.world.streams[2]!.reads).toBe(false);
+      for (const sent of small.waiting.splice(0)) sent();
+      expect(small.world.streams.map(({ reads }) => reads)).toEqual([true, true, true]);
+    });
+
+    it("is cut off when it goes on asking", () => {
+      const small = new Small();
+      for (let n = 0; n < 1_000_000 && !small.isClosed; n++) small.server.message(connectPacket(1, 9, "x", 80));
+      expect([small.isClosed, small.server.streams]).toEqual([true, 0]);
+      expect(small.got.length).toBeLessThan(200_000);
+    });
+  });
+
   it("gets no more streams than there are", () => {
     const raw = new Raw();
     for (let id = 1; id <= 3; id++) raw.server.message(connectPacket(id, 1, "192.0.2.1", 80));
