@@ -2,9 +2,10 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { Host } from "../api/host.js";
 import type { DiskConfig, DomainConfig, DomId } from "../api/types.js";
+import { BlkBackend } from "../backends/blk/index.js";
 import { FakeCore } from "../core-link/fake.js";
 import { type Disk, ImageLibrary, ImageStore, MemoryFolder, oneStore } from "../storage/index.js";
-import { LogRing, SeededRandom } from "../util/index.js";
+import { LogRing, ok, SeededRandom } from "../util/index.js";
 import { makeElf } from "./testing/kernels.js";
 import { Toolstack } from "./toolstack.js";
 
@@ -172,6 +173,25 @@ describe("a domain's disks", () => {
     await end;
     await slow.host.image("convert", "a.vhd", "copy.img", { kind: "raw" });
   });
+
+  it.each(["destroy", "close"] as const)(
+    "hold nothing up that waits for them when their guest is no more: %s",
+    async (end) => {
+      const domid = await rig.create([A]);
+      const before = new Promise<void>((resolve) => {
+        const { abandon } = BlkBackend.prototype;
+        vi.spyOn(BlkBackend.prototype, "abandon").mockImplementation(function (this: BlkBackend) {
+          abandon.call(this);
+          resolve();
+        });
+      });
+      // As a change of the medium does, for requests under way.
+      const waiting = rig.toolstack.withDomain(domid, () => before.then(() => ok(undefined)));
+      await (end === "destroy" ? rig.host.destroy(domid) : rig.host.close());
+      expect((await waiting).ok).toBe(true);
+      vi.restoreAllMocks();
+    },
+  );
 
   it("are closed when the machine ends", async () => {
     const domid = await rig.create([A]);

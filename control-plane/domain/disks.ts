@@ -122,10 +122,16 @@ export class DomainDisk {
     return this.#removal.inTime();
   }
 
+  /** The guest is about to be no more: what it waits for, nobody has to wait for. */
+  abandon(): void {
+    this.#backend.abandon();
+  }
+
   /** Ends all work on the disk, whatever the guest thinks, and closes the image. */
   async close(): Promise<DiskResult> {
     this.#endResize();
     this.#device?.close();
+    this.abandon();
     await this.#backend.pause();
     try {
       await this.#backend.disk.close();

@@ -2,6 +2,8 @@
  * A disk across the network with what was read of it kept in the folder, for the next time. The cache is an image of its
  * own that holds the sectors it has; a chunk goes in whole. Whoever cannot have it, as another process has, goes without.
  */
+
+import { type Asker, unlessGone } from "../asker.js";
 import { type Disk, type Pending, SECTOR_BYTES } from "../disk.js";
 import { StorageError } from "../errors.js";
 import type { Folder } from "../image-file.js";
@@ -93,16 +95,16 @@ class CachedDisk extends ReadOnlyDisk {
     return this.disk.sectors;
   }
 
-  read(sector: number, into: Segments): Pending {
+  read(sector: number, into: Segments, asker?: Asker): Pending {
     const count = checkRequest(this, sector, into);
     const cache = this.#cache;
-    if (cache === null) return this.disk.read(sector, into);
+    if (cache === null) return this.disk.read(sector, into, asker);
     const waits: Promise<void>[] = [];
     for (let unit = Math.floor(sector / UNIT_SECTORS); unit * UNIT_SECTORS < sector + count; unit++) {
       if (!this.#has(cache, unit)) waits.push(this.#fetch(cache, unit));
     }
     if (waits.length === 0) return cache.read(sector, into);
-    return settled(waits).then(() => (this.#cache ?? this.disk).read(sector, into));
+    return unlessGone(settled(waits), asker).then(() => (this.#cache ?? this.disk).read(sector, into, asker));
   }
 
   async close(): Promise<void> {
