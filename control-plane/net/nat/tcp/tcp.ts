@@ -153,8 +153,7 @@ export class Tcp {
       return;
     }
     if (known !== null) this.#machine.leave(known);
-    const isSyn = (segment.flags & (Flag.SYN | Flag.ACK | Flag.RST | Flag.FIN)) === Flag.SYN;
-    if (isSyn) this.#accept(source, destination);
+    if (segment.isFirst) this.#accept(source, destination);
     else this.#output.refuse(source, destination, segment);
   }
 
