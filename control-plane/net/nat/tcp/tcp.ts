@@ -7,7 +7,7 @@ import { TCP_LIMITS, type TcpLimits } from "./limits.js";
 import { Machine, type Registry } from "./machine.js";
 import { Output } from "./output.js";
 import { Receiver } from "./receiver.js";
-import { Flag, Segment } from "./segment.js";
+import { Segment } from "./segment.js";
 import { Sender } from "./sender.js";
 import { Shares } from "./shares.js";
 import { Table } from "./table.js";
