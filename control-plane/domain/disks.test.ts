@@ -193,6 +193,35 @@ describe("a domain's disks", () => {
     },
   );
 
+  it.each(["attach", "create"] as const)("that are still being opened hold no destroy up: %s", async (how) => {
+    let answer = () => {};
+    const answered = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    const closed: string[] = [];
+    const far = new Rig(async (disk) => {
+      await answered;
+      const close = disk.close.bind(disk);
+      disk.close = () => {
+        closed.push(disk.description);
+        return close();
+      };
+      return disk;
+    });
+    await far.host.image("create", "a.vhd", { bytes: 64 * MIB, kind: "dynamic" });
+    const domid = how === "attach" ? await far.create([]) : (1 as DomId);
+    const waiting = how === "attach" ? far.host.attachDisk(domid, A) : far.create([A]);
+    const refused = expect(waiting).rejects.toThrow(/nobody waits/);
+    await far.settle();
+    await far.host.destroy(domid).catch(() => {});
+    await refused;
+    expect(await far.host.list()).toEqual([]);
+    answer();
+    await far.settle();
+    expect(closed).toEqual(["vhd a.vhd"]);
+    await far.create([A]);
+  });
+
   it("are closed when the machine ends", async () => {
     const domid = await rig.create([A]);
     await rig.host.close();

@@ -158,7 +158,7 @@ export class Toolstack {
 
   async destroy(domid: DomId): Promise<ToolstackResult<void>> {
     // What is before it in the queue may wait for the disks as well.
-    for (const disk of this.registry.get(domid)?.disks.values() ?? []) disk.abandon();
+    this.registry.get(domid)?.abandonDisks();
     return this.withDomain(domid, async (record) => {
       await this.#takeDown(record, "destroy");
       return ok(undefined);
@@ -195,7 +195,7 @@ export class Toolstack {
   async closeDevices(): Promise<void> {
     const end = ["pause", "quiesce", "close-vifs", "close-disks"] as const;
     const stopped = [...this.registry.all()].map((record) => {
-      for (const disk of record.disks.values()) disk.abandon();
+      record.abandonDisks();
       return this.#queues.enqueue(record.domid, () => runAll(this.#context, record, end));
     });
     await Promise.all(stopped);
