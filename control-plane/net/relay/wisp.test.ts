@@ -1,55 +1,14 @@
 /** Client and server of the relay, over a wire in memory, with a world outside that the test plays. */
 import fc from "fast-check";
 import { beforeEach, describe, expect, it } from "vitest";
-import type {
-  DatagramEvents,
-  Outside,
-  OutsideDatagrams,
-  OutsideError,
-  OutsideStream,
-  StreamEvents,
-} from "../outside/index.js";
-import { FarStream } from "../outside/testing/far-stream.js";
+import type { OutsideError, StreamEvents } from "../outside/index.js";
 import type { MessageListener, MessageSocket } from "./message-socket.js";
+import { World } from "./testing/world.js";
 import { closePacket, connectPacket, continuePacket, dataPacket, infoPacket, readPacket, StreamType } from "./wisp.js";
 import { WispClient } from "./wisp-client.js";
 import { WISP_LIMITS, WispServer } from "./wisp-server.js";
 
 const bytes = (...values: number[]) => Uint8Array.from(values);
-
-class World implements Outside {
-  readonly limits = null;
-  readonly streams: FarStream[] = [];
-  readonly datagrams: { family: 4 | 6; events: DatagramEvents; sent: [string, number, number[]][]; open: boolean }[] =
-    [];
-  names: Readonly<Record<string, string>> = { "example.org": "192.0.2.7" };
-
-  openStream(address: string, port: number, events: StreamEvents): OutsideStream {
-    const stream = new FarStream(address, port, events);
-    this.streams.push(stream);
-    return stream;
-  }
-  openDatagrams(family: 4 | 6, events: DatagramEvents): OutsideDatagrams {
-    const socket = { family, events, sent: [] as [string, number, number[]][], open: true };
-    this.datagrams.push(socket);
-    return {
-      send: (address, port, data) => void socket.sent.push([address, port, [...data]]),
-      close: () => {
-        socket.open = false;
-      },
-    };
-  }
-  async resolve(name: string, family: 4 | 6) {
-    const address = this.names[name];
-    if (address === undefined || family === 6) return { kind: "no-such-name" } as const;
-    return { kind: "addresses", addresses: [address], ttlSeconds: 1 } as const;
-  }
-  reverse = async () => null;
-  ping = async () => null;
-  listen = async () => Promise.reject(new Error("not here"));
-  listenDatagrams = async () => Promise.reject(new Error("not here"));
-  close(): void {}
-}
 
 /** What the client's owner hears. */
 class Heard implements StreamEvents {

@@ -59,7 +59,7 @@ const MS = 1e6;
 const LIMIT = 1000;
 const MOST_BYTES = 16 * 1024 * 1024;
 const CHANCES = 2 ** 32;
-/** Hosts take a longer timer for none at all: [HTML] 8.7 has 32 bits with a sign. */
+/** Hosts take a longer timer for none at all: its time has 32 bits with a sign. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 export class Pipe {
