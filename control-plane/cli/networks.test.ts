@@ -1,5 +1,5 @@
 /** Verbs of interfaces and networks as a user types them, against Domain0 over a core without a processor. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -53,6 +53,21 @@ describe("interfaces of a running host", () => {
         "0   0  00:16:3e:00:00:01      0     2     -1     -1/-1          /local/domain/0/backend/vif/1/0 lab\n",
     );
     expect(JSON.parse((await xl("vif-list", "-l", "web")).out)).toMatchObject([{ devid: 0, network: "lab" }]);
+  });
+
+  it("are shown with what the guest has said, of either kind", async () => {
+    await xl("network-attach", "web", "bridge=lab,type=vif2,mac=00:16:3e:00:00:02");
+    const { backendPath } = (await vifs())[1]!;
+    expect(backendPath).toBe("/local/domain/0/backend/vif2/1/1");
+    for (const [key, value] of [
+      ["event-channel", "17"],
+      ["prod-gref-0", "801"],
+      ["cons-gref-0", "802"],
+    ])
+      await xl("xenstore-write", `/local/domain/1/device/vif2/1/queue-0/${key}`, value!);
+    expect((await xl("network-list", "web")).out).toContain(
+      "1   0  00:16:3e:00:00:02      1     2     17    801/802         /local/domain/0/backend/vif2/1/1 lab\n",
+    );
   });
 
   it("come, change and go", async () => {
@@ -110,6 +125,13 @@ describe("networks", () => {
     expect(said).toMatchObject({ status: 0, err: expect.stringContaining("xl: 0 frames recorded\n") });
     expect(readFileSync(path("lab.pcapng")).subarray(0, 4).toString("hex")).toBe("0a0d0d0a");
     expect(readFileSync(path("lab.pcapng")).toString("latin1")).toContain("vif1.0");
+  });
+});
+
+describe("a recording that finds no room", () => {
+  it.skipIf(!existsSync("/dev/full"))("ends and says so", async () => {
+    const said = await xl("network-capture", "--network", "lab", "--seconds", "0.05", "/dev/full");
+    expect([said.status, said.err]).toEqual([1, expect.stringMatching(/\/dev\/full/)]);
   });
 });
 

@@ -133,7 +133,7 @@ function connectBackends(context: AtomContext, record: DomainRecord): AtomResult
 
 async function openDisks(context: AtomContext, record: DomainRecord): Promise<AtomResult> {
   for (const config of record.config.disks) {
-    const disk = await DomainDisk.open(context.disks, record.domid, config);
+    const disk = await DomainDisk.open(context.disks, record, config);
     if (!disk.ok) return disk;
     record.disks.set(disk.value.vdev.id, disk.value);
   }

@@ -19,7 +19,7 @@ export async function attachDisk(
     const other = record.disks.get(vdev.id);
     if (other)
       return err("name-taken", `domain ${domid} has a disk ${vdev.name}: ${other.config.target || "an empty drive"}`);
-    const disk = await DomainDisk.open(toolstack.context.disks, domid, config);
+    const disk = await DomainDisk.open(toolstack.context.disks, record, config);
     if (!disk.ok) return disk;
     record.disks.set(vdev.id, disk.value);
     disk.value.start();

@@ -2,9 +2,10 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { Host } from "../api/host.js";
 import type { DiskConfig, DomainConfig, DomId } from "../api/types.js";
+import { BlkBackend } from "../backends/blk/index.js";
 import { FakeCore } from "../core-link/fake.js";
 import { type Disk, ImageLibrary, ImageStore, MemoryFolder, oneStore } from "../storage/index.js";
-import { LogRing, SeededRandom } from "../util/index.js";
+import { LogRing, ok, SeededRandom } from "../util/index.js";
 import { makeElf } from "./testing/kernels.js";
 import { Toolstack } from "./toolstack.js";
 
@@ -171,6 +172,54 @@ describe("a domain's disks", () => {
     release();
     await end;
     await slow.host.image("convert", "a.vhd", "copy.img", { kind: "raw" });
+  });
+
+  it.each(["destroy", "close"] as const)(
+    "hold nothing up that waits for them when their guest is no more: %s",
+    async (end) => {
+      const domid = await rig.create([A]);
+      const before = new Promise<void>((resolve) => {
+        const { abandon } = BlkBackend.prototype;
+        vi.spyOn(BlkBackend.prototype, "abandon").mockImplementation(function (this: BlkBackend) {
+          abandon.call(this);
+          resolve();
+        });
+      });
+      // As a change of the medium does, for requests under way.
+      const waiting = rig.toolstack.withDomain(domid, () => before.then(() => ok(undefined)));
+      await (end === "destroy" ? rig.host.destroy(domid) : rig.host.close());
+      expect((await waiting).ok).toBe(true);
+      vi.restoreAllMocks();
+    },
+  );
+
+  it.each(["attach", "create"] as const)("that are still being opened hold no destroy up: %s", async (how) => {
+    let answer = () => {};
+    const answered = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    const closed: string[] = [];
+    const far = new Rig(async (disk) => {
+      await answered;
+      const close = disk.close.bind(disk);
+      disk.close = () => {
+        closed.push(disk.description);
+        return close();
+      };
+      return disk;
+    });
+    await far.host.image("create", "a.vhd", { bytes: 64 * MIB, kind: "dynamic" });
+    const domid = how === "attach" ? await far.create([]) : (1 as DomId);
+    const waiting = how === "attach" ? far.host.attachDisk(domid, A) : far.create([A]);
+    const refused = expect(waiting).rejects.toThrow(/nobody waits/);
+    await far.settle();
+    await far.host.destroy(domid).catch(() => {});
+    await refused;
+    expect(await far.host.list()).toEqual([]);
+    answer();
+    await far.settle();
+    expect(closed).toEqual(["vhd a.vhd"]);
+    await far.create([A]);
   });
 
   it("are closed when the machine ends", async () => {

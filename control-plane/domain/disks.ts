@@ -5,7 +5,15 @@
 import type { DiskConfig, DiskInfo } from "../api/types.js";
 import { parseVdev, type Vdev } from "../api/vdev.js";
 import { BlkBackend } from "../backends/blk/index.js";
-import { type Disk, formatOfName, LiveDisk, MemoryDisk, StorageError } from "../storage/index.js";
+import {
+  type Asker,
+  type Disk,
+  formatOfName,
+  LiveDisk,
+  MemoryDisk,
+  StorageError,
+  unlessGone,
+} from "../storage/index.js";
 import { err, type Failure, ok, type Result, utf8ByteString } from "../util/index.js";
 import { type DevicePaths, XenbusDevice } from "../xenbus/index.js";
 import { homeOf } from "../xenstore/index.js";
@@ -45,6 +53,13 @@ export function diskFailure(error: unknown, what: string): { readonly ok: false;
   return err(KINDS[error.code] ?? "bad-config", `${what}: ${error.problem}`, error.next);
 }
 
+/** The domain that a disk is of. */
+export interface DiskOwner {
+  readonly domid: number;
+  /** Waits for no image any more once it is destroyed. */
+  readonly asker: Asker;
+}
+
 /** One disk of a domain, from the opening of its image to its closing. */
 export class DomainDisk {
   readonly #backend: BlkBackend;
@@ -56,7 +71,7 @@ export class DomainDisk {
 
   private constructor(
     private readonly parts: DiskParts,
-    private readonly domid: number,
+    private readonly owner: DiskOwner,
     readonly vdev: Vdev,
     config: DiskConfig,
     disk: Disk,
@@ -72,17 +87,17 @@ export class DomainDisk {
       discard: config.discard ?? true,
     });
     this.#paths = {
-      frontend: `${homeOf(domid)}/device/vbd/${vdev.id}`,
-      backend: `/local/domain/0/backend/vbd/${domid}/${vdev.id}`,
+      frontend: `${homeOf(owner.domid)}/device/vbd/${vdev.id}`,
+      backend: `/local/domain/0/backend/vbd/${owner.domid}/${vdev.id}`,
     };
     this.#followSize(disk);
   }
 
   /** Opens the image. */
-  static async open(parts: DiskParts, domid: number, config: DiskConfig): Promise<DiskResult<DomainDisk>> {
+  static async open(parts: DiskParts, owner: DiskOwner, config: DiskConfig): Promise<DiskResult<DomainDisk>> {
     const vdev = parseVdev(config.vdev)!;
-    const disk = await openMedium(parts, config, vdev.name);
-    return disk.ok ? ok(new DomainDisk(parts, domid, vdev, config, disk.value)) : disk;
+    const disk = await openMedium(parts, config, vdev.name, owner.asker);
+    return disk.ok ? ok(new DomainDisk(parts, owner, vdev, config, disk.value)) : disk;
   }
 
   get config(): DiskConfig {
@@ -96,8 +111,8 @@ export class DomainDisk {
 
   /** Shows the disk to the guest. */
   start(): void {
-    const { parts, domid, vdev, config } = this;
-    const io = backendIo(parts, domid, vdev.name, this.#paths, () => this.#device!);
+    const { parts, vdev, config } = this;
+    const io = backendIo(parts, this.owner.domid, vdev.name, this.#paths, () => this.#device!);
     this.#device = new XenbusDevice(parts.store, this.#paths, io, this.#backend, this.#removal.done);
     const id = String(vdev.id);
     const kind = config.devtype ?? "disk";
@@ -122,10 +137,16 @@ export class DomainDisk {
     return this.#removal.inTime();
   }
 
+  /** The guest is about to be no more: what it waits for, nobody has to wait for. */
+  abandon(): void {
+    this.#backend.abandon();
+  }
+
   /** Ends all work on the disk, whatever the guest thinks, and closes the image. */
   async close(): Promise<DiskResult> {
     this.#endResize();
     this.#device?.close();
+    this.abandon();
     await this.#backend.pause();
     try {
       await this.#backend.disk.close();
@@ -145,7 +166,7 @@ export class DomainDisk {
   async changeMedium(target: string, format: DiskConfig["format"]): Promise<DiskResult> {
     const { format: _, ...rest } = this.#config;
     const config: DiskConfig = { ...rest, target, ...(format === undefined ? {} : { format }) };
-    const disk = await openMedium(this.parts, config, this.vdev.name);
+    const disk = await openMedium(this.parts, config, this.vdev.name, this.owner.asker);
     if (!disk.ok) return disk;
     this.#config = config;
     this.#endResize();
@@ -184,15 +205,17 @@ const isReadOnly = ({ access, devtype }: DiskConfig): boolean => devtype === "cd
 const paramsOf = ({ target, format }: DiskConfig): string =>
   target === "" ? "" : `${format ?? formatOfName(target) ?? "raw"}:${target}`;
 
-async function openMedium(parts: DiskParts, config: DiskConfig, name: string): Promise<DiskResult<Disk>> {
+async function openMedium(parts: DiskParts, config: DiskConfig, name: string, asker: Asker): Promise<DiskResult<Disk>> {
   const { target, format } = config;
   if (target === "") return ok(new MemoryDisk(0, { readOnly: true, description: "empty" }));
   if (parts.openDisk === null) return err("unsupported", `${name}: this host has no place for images`);
+  const options = { readOnly: isReadOnly(config), ...(format === undefined ? {} : { format }) };
+  const opening = parts.openDisk(target, options);
   try {
-    return ok(
-      await parts.openDisk(target, { readOnly: isReadOnly(config), ...(format === undefined ? {} : { format }) }),
-    );
+    return ok(await unlessGone(opening, asker));
   } catch (error) {
+    // One that comes when nobody wants it any more.
+    opening.then((disk) => disk.close()).catch(() => {});
     return diskFailure(error, name);
   }
 }

@@ -5,6 +5,7 @@
 import type { DomId, ShutdownReason } from "../api/types.js";
 import type { ConsoleBackend, ConsoleStream, SerialConsole } from "../backends/console/index.js";
 import type { EventChannel } from "../evtchn/index.js";
+import { Asker } from "../storage/index.js";
 import type { XenstoreRing } from "../xenstore/index.js";
 import type { CheckedConfig } from "./config.js";
 import type { DomainDisk } from "./disks.js";
@@ -55,6 +56,8 @@ export class DomainRecord {
   /** By the number that the guest knows them by. */
   readonly disks = new Map<number, DomainDisk>();
   readonly vifs = new Map<number, DomainVif>();
+  /** Who waits for images, until it is destroyed. */
+  readonly asker = new Asker();
   /** Paused because somebody said so; a new domain is, until it is let run. */
   userPaused = true;
   /** In the core: destroying has something to free. */
@@ -79,4 +82,10 @@ export class DomainRecord {
     readonly createdNs: number,
     public targetBytes: number,
   ) {}
+
+  /** It is about to be no more: it waits neither for images to open nor for what it reads. */
+  abandonDisks(): void {
+    this.asker.leave();
+    for (const disk of this.disks.values()) disk.abandon();
+  }
 }

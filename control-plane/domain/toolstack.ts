@@ -157,6 +157,8 @@ export class Toolstack {
   }
 
   async destroy(domid: DomId): Promise<ToolstackResult<void>> {
+    // What is before it in the queue may wait for the disks as well.
+    this.registry.get(domid)?.abandonDisks();
     return this.withDomain(domid, async (record) => {
       await this.#takeDown(record, "destroy");
       return ok(undefined);
@@ -192,9 +194,10 @@ export class Toolstack {
   /** Stops all domains and closes what they have of the host's: the machine is about to end. */
   async closeDevices(): Promise<void> {
     const end = ["pause", "quiesce", "close-vifs", "close-disks"] as const;
-    const stopped = [...this.registry.all()].map((record) =>
-      this.#queues.enqueue(record.domid, () => runAll(this.#context, record, end)),
-    );
+    const stopped = [...this.registry.all()].map((record) => {
+      record.abandonDisks();
+      return this.#queues.enqueue(record.domid, () => runAll(this.#context, record, end));
+    });
     await Promise.all(stopped);
     await this.#context.vifs.networks.close();
   }

@@ -2,6 +2,7 @@
  * What a disk is to those who use one: sectors that are read and written, scatter-gather, straight from and to the memory
  * of a guest. The block back end stands on this, and so does every layer of a chain of images on the one below it.
  */
+import type { Asker } from "./asker.js";
 
 /** Every disk here has sectors of this size, whatever the guest is told of physical ones. */
 export const SECTOR_BYTES = 512;
@@ -23,6 +24,8 @@ export type Pending = void | Promise<void>;
  * - A write that is done is seen by every later read. It is *durable*, there after the process was killed or the host lost
  *   power, once a flush that was made after it is done.
  * - A sector is never torn: after a crash it holds what one write put there.
+ * - An `asker` may leave: a read of his that waits then fails soon, with `closed`, and touches its buffers no more. Others'
+ *   reads of the same image go on.
  * - A request beyond the end, or a write to a read-only disk, fails and changes nothing. A failed write may have written
  *   any of its sectors.
  */
@@ -36,7 +39,7 @@ export interface Disk {
   /** Whether `discard` frees anything. */
   readonly supportsDiscard: boolean;
 
-  read(sector: number, into: readonly Uint8Array[]): Pending;
+  read(sector: number, into: readonly Uint8Array[], asker?: Asker): Pending;
   write(sector: number, from: readonly Uint8Array[]): Pending;
   /** Makes durable every write that was done when this was called. */
   flush(): Pending;

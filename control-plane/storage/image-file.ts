@@ -2,6 +2,8 @@
  * What images are kept in: files that are read and written at byte offsets, in a folder that knows them by name. Node's
  * file system and the browser's origin private file system stand behind it, and in tests memory that can lose power.
  */
+
+import type { Asker } from "./asker.js";
 import type { Pending } from "./disk.js";
 import type { Segments } from "./segments.js";
 
@@ -11,7 +13,7 @@ export type OpenMode = "read" | "write";
 /**
  * An open file. Reads and writes are positional and whole: fewer bytes than asked for is a failure. What is written is
  * seen by every later read at once, and is durable after a `sync` that was made after it. Local files do their work at
- * once; only a file across the network, which cannot be written to, makes a reader wait.
+ * once; only a file across the network, which cannot be written to, makes a reader wait. `asker` is as a disk's.
  */
 export interface ImageFile {
   readonly name: string;
@@ -22,7 +24,7 @@ export interface ImageFile {
   readonly modifiedMs: number;
   /** Says when it was changed last, where the host lets one: children of an image remember that time. */
   setModified(ms: number): void;
-  read(at: number, into: Segments): Pending;
+  read(at: number, into: Segments, asker?: Asker): Pending;
   /** May extend the file; bytes between the old end and `at` are zero. */
   write(at: number, from: Segments): void;
   /** Cuts the file, or extends it with zeros that take no room where the host can. */

@@ -5,6 +5,7 @@
 
 import { encodeUtf8, sha256 } from "../formats/index.js";
 import { concatBytes } from "../util/index.js";
+import type { Asker } from "./asker.js";
 import { type Disk, type Pending, SECTOR_BYTES } from "./disk.js";
 import { StorageError } from "./errors.js";
 import { checkedFormat, detectFormat, formatOfName, type ImageFormat } from "./format.js";
@@ -61,8 +62,8 @@ export class SharedDisk extends ReadOnlyDisk {
     return this.disk.sectors;
   }
 
-  read(sector: number, into: Segments): Pending {
-    return this.disk.read(sector, into);
+  read(sector: number, into: Segments, asker?: Asker): Pending {
+    return this.disk.read(sector, into, asker);
   }
 
   async close(): Promise<void> {

@@ -1,4 +1,5 @@
 // Front door of disks and images. Node's folder is in folders/folder-node.ts: this door is for the browser too.
+export { Asker, unlessGone } from "./asker.js";
 export { type Disk, type Pending, SECTOR_BYTES } from "./disk.js";
 export { type FaultDetails, StorageError, type StorageErrorCode, toStorageError } from "./errors.js";
 export { MemoryFolder } from "./folders/memory.js";

@@ -1,4 +1,6 @@
 /** A disk whose data are a file's bytes from the first one on: raw images, and fixed VHDs, which have a footer behind. */
+
+import type { Asker } from "./asker.js";
 import { type Disk, type Pending, SECTOR_BYTES } from "./disk.js";
 import { StorageError } from "./errors.js";
 import type { ImageFile } from "./image-file.js";
@@ -19,9 +21,9 @@ export abstract class PlainDisk implements Disk {
     return this.file.mode === "read";
   }
 
-  read(sector: number, into: Segments): Pending {
+  read(sector: number, into: Segments, asker?: Asker): Pending {
     this.checkOpen();
-    if (checkRequest(this, sector, into) > 0) return this.file.read(sector * SECTOR_BYTES, into);
+    if (checkRequest(this, sector, into) > 0) return this.file.read(sector * SECTOR_BYTES, into, asker);
   }
 
   write(sector: number, from: Segments): Pending {

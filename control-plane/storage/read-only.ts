@@ -1,4 +1,6 @@
 /** What all have in common that are only read: disks, and files. */
+
+import type { Asker } from "./asker.js";
 import { type Disk, type Pending, SECTOR_BYTES } from "./disk.js";
 import { StorageError } from "./errors.js";
 import type { ImageFile } from "./image-file.js";
@@ -11,7 +13,7 @@ export abstract class ReadOnlyDisk implements Disk {
   abstract readonly description: string;
   abstract readonly sectors: number;
 
-  abstract read(sector: number, into: Segments): Pending;
+  abstract read(sector: number, into: Segments, asker?: Asker): Pending;
   abstract close(): Pending;
 
   write(): Pending {
@@ -31,7 +33,7 @@ export abstract class ReadOnlyFile implements ImageFile {
   abstract readonly size: number;
   abstract readonly modifiedMs: number;
 
-  abstract read(at: number, into: Segments): Pending;
+  abstract read(at: number, into: Segments, asker?: Asker): Pending;
   abstract close(): Pending;
 
   write(): void {

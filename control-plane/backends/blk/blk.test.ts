@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type Disk, MemoryDisk, type Pending, StorageError } from "../../storage/index.js";
+import { type Asker, type Disk, MemoryDisk, type Pending, StorageError } from "../../storage/index.js";
 import { unwrap } from "../../util/index.js";
 import { abiOf, BlkOp, BlkRequest, BlkStatus, readRequest, writeRequest } from "./codec.js";
 import { INITIAL_QUEUE, type QueueEvent, type QueueState, step } from "./machine.js";
@@ -383,6 +383,29 @@ describe("a medium", () => {
       [2, BlkStatus.ERROR],
       [3, 0],
     ]);
+  });
+});
+
+describe("a guest that is no more", () => {
+  /** A disk across a network that does not answer. */
+  class SilentDisk extends MemoryDisk {
+    override read(_sector: number, _into: readonly Uint8Array[], asker?: Asker): Pending {
+      return new Promise((_, reject) => {
+        asker?.onLeave(() => reject(new StorageError("closed", "nobody waits")));
+      });
+    }
+  }
+
+  it.each([true, false])("waits for nothing that it read: over a view that is only read: %s", async (readOnly) => {
+    const front = new BlkFront(new SilentDisk(64), { readOnly });
+    front.connect();
+    const { ref } = front.shared();
+    front.send(Array.from({ length: 20 }, (_, id) => front.request(BlkOp.READ, 0, [ref], id)));
+    expect(front.backend.stats().inFlight).toBe(20);
+    front.backend.disconnect();
+    front.backend.abandon();
+    await front.backend.pause();
+    expect(ids(front)).toEqual([]);
   });
 });
 

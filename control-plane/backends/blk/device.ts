@@ -5,7 +5,7 @@
 import type { EventChannel } from "../../evtchn/index.js";
 import type { MappedGrant } from "../../gnttab/index.js";
 import { BackRing, slotCount } from "../../ring/index.js";
-import { type Disk, StorageError } from "../../storage/index.js";
+import { Asker, type Disk, StorageError } from "../../storage/index.js";
 import { err, ok, type Result } from "../../util/index.js";
 import type { Backend, BackendIo } from "../backend.js";
 import { MOST_SEGMENTS } from "./codec.js";
@@ -49,6 +49,7 @@ export class BlkBackend implements Backend<SavedBlk> {
   /** Of connections that ended with requests under way. */
   readonly #ending = new Set<Promise<void>>();
   #paused = false;
+  readonly #guest = new Asker();
 
   constructor(private readonly options: BlkOptions) {
     this.#disk = this.#view(options.disk);
@@ -109,6 +110,11 @@ export class BlkBackend implements Backend<SavedBlk> {
     });
     this.#ending.add(stopped);
     for (const grant of ending.grants) grant.unmap();
+  }
+
+  /** The guest is about to be no more: what it reads and has not got yet fails, however slow the disk is. */
+  abandon(): void {
+    this.#guest.leave();
   }
 
   async pause(): Promise<void> {
@@ -181,6 +187,7 @@ export class BlkBackend implements Backend<SavedBlk> {
       counters: this.#counters,
       discard: this.options.discard !== false,
       disk: () => this.#disk,
+      guest: this.#guest,
       broken: (why) => io.fail(why),
     };
     const queues: BlkQueue[] = [];
@@ -225,8 +232,8 @@ class ReadOnlyView implements Disk {
     return this.disk.sectors;
   }
 
-  read(sector: number, into: readonly Uint8Array[]): ReturnType<Disk["read"]> {
-    return this.disk.read(sector, into);
+  read(sector: number, into: readonly Uint8Array[], asker?: Asker): ReturnType<Disk["read"]> {
+    return this.disk.read(sector, into, asker);
   }
 
   write(): never {

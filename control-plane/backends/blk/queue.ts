@@ -5,7 +5,7 @@
 
 import type { EventChannel } from "../../evtchn/index.js";
 import type { BackRing } from "../../ring/index.js";
-import type { Disk, Pending } from "../../storage/index.js";
+import type { Asker, Disk, Pending } from "../../storage/index.js";
 import type { BackendIo } from "../backend.js";
 import { NextTurn } from "../next-turn.js";
 import {
@@ -48,6 +48,8 @@ export interface QueueParts {
   readonly discard: boolean;
   /** The disk may be another one after a change of the medium. */
   disk(): Disk;
+  /** The guest, as one who reads. */
+  readonly guest: Asker;
   /** The front end broke the ring. */
   broken(why: string): void;
 }
@@ -194,7 +196,7 @@ export class BlkQueue {
     switch (request.operation) {
       case BlkOp.READ:
         counters.reads++;
-        return this.#transfer(work, (buffers) => disk.read(request.sector, buffers));
+        return this.#transfer(work, (buffers) => disk.read(request.sector, buffers, this.parts.guest));
       case BlkOp.WRITE:
         counters.writes++;
         return this.#transfer(work, (buffers) => disk.write(request.sector, buffers));

@@ -25,7 +25,10 @@ export function networkCapture(args: readonly string[], options: CaptureVerbOpti
   return withHost(async (host) => {
     const target = network === undefined ? await interfaceOf(host, place) : { network };
     const output = await open(file);
-    const take = (data: Uint8Array): Promise<void> => write(output, data);
+    const take = (data: Uint8Array): Promise<void> =>
+      write(output, data).catch((error: unknown) => {
+        throw fileError("capture", file, error);
+      });
     const stop = await host.capture(target, take, snaplen === undefined ? {} : { snaplen });
     say(`recording to ${file === "-" ? "standard output" : file}; Ctrl-C ends it`);
     await ending(host, output, seconds);

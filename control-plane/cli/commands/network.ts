@@ -82,7 +82,7 @@ export function networkList(
 const HEADER = "Idx BE Mac Addr.         handle state evt-ch   tx-/rx-ring-ref BE-path                        network";
 
 async function row(host: RemoteHost, domid: number, vif: VifInfo): Promise<string> {
-  const frontend = `/local/domain/${domid}/device/vif/${vif.devid}`;
+  const frontend = `/local/domain/${domid}/device/${vif.config.type ?? "vif"}/${vif.devid}`;
   const key = async (...names: string[]): Promise<string> => {
     for (const name of names.flatMap((name) => [name, `queue-0/${name}`])) {
       const value = await host.xenstoreRead(`${frontend}/${name}`);
@@ -90,7 +90,7 @@ async function row(host: RemoteHost, domid: number, vif: VifInfo): Promise<strin
     }
     return "-1";
   };
-  const rings = `${(await key("tx-ring-ref")).padStart(6)}/${(await key("rx-ring-ref")).padEnd(11)}`;
+  const rings = `${(await key("tx-ring-ref", "prod-gref-0")).padStart(6)}/${(await key("rx-ring-ref", "cons-gref-0")).padEnd(11)}`;
   const words = [
     String(vif.devid).padEnd(3),
     "0".padEnd(2),

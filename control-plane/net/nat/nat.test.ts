@@ -45,6 +45,22 @@ describe("answers at once, byte for byte what another implementation makes", () 
     });
   }
 
+  it("dhcp6Request for another server: nothing", () => {
+    const { send } = bench(SEARCH);
+    const asked = (server: readonly number[]): Uint8Array => {
+      const option = [0, 2, 0, server.length, ...server];
+      const frame = Uint8Array.of(...bytesOfHex(FRAMES.dhcp6Request), ...option);
+      // The lengths of IPv6 and UDP; the checksum is vouched for.
+      for (const at of [19, 59]) frame[at] = frame[at]! + option.length;
+      return frame;
+    };
+    const own = [0, 3, 0, 1, ...parseMac("52:55:0a:00:02:02")!];
+    expect(send(asked(own), true).length).toBe(1);
+    expect(send(asked([...own.slice(0, -1), 3]), true)).toEqual([]);
+    expect(send(asked([...own, 0]), true)).toEqual([]);
+    expect(send(asked([]), true)).toEqual([]);
+  });
+
   it("advertises itself to all when it starts, a few times more, and then every few minutes", () => {
     const { wire, timers, nat } = bench(SEARCH);
     timers.advance(0);

@@ -4,7 +4,13 @@ import { parseIp } from "../addresses.js";
 import { ETHERNET_BYTES } from "../offload/index.js";
 import type { Packet } from "../packet.js";
 import { DHCP_CLIENT_PORT, DHCP_SERVER_PORT } from "./codec/dhcp.js";
-import { DHCPV6_CLIENT_PORT, DHCPV6_SERVER_PORT, informationReply, readInformationRequest } from "./codec/dhcpv6.js";
+import {
+  DHCPV6_CLIENT_PORT,
+  DHCPV6_SERVER_PORT,
+  informationReply,
+  isForServer,
+  readInformationRequest,
+} from "./codec/dhcpv6.js";
 import { DNS_PORT } from "./codec/dns.js";
 import { UDP_BYTES, u16 } from "./codec/numbers.js";
 import { type Core, sendError } from "./core.js";
@@ -98,7 +104,7 @@ function dhcp(core: Core, guest: Guest, bytes: Uint8Array): void {
 
 function dhcpv6(core: Core, sender: GuestAddress, bytes: Uint8Array): void {
   const request = readInformationRequest(bytes);
-  if (request === null) return;
+  if (request === null || !isForServer(request, ROUTER_MAC)) return;
   const reply = informationReply(request, { mac: ROUTER_MAC, dns: DNS6, searchDomains: core.searchDomains });
   const route = { mac: sender.guest.mac, source: ROUTER6, destination: sender.bytes };
   core.output.udp(route, DHCPV6_SERVER_PORT, DHCPV6_CLIENT_PORT, reply);

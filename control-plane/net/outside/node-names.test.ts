@@ -1,6 +1,6 @@
 import * as dgram from "node:dgram";
 import * as dns from "node:dns";
-import { afterEach, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { NodeNames } from "./node-names.js";
 
 const closers: (() => void)[] = [];
@@ -88,6 +88,58 @@ it("asks the system for both families of a local name at once, and a name with o
   expect(await names.resolve("printer.lan", 6)).toEqual({ kind: "none" });
   expect(await both("gone.lan")).toEqual([{ kind: "no-such-name" }, { kind: "no-such-name" }]);
   expect(lookup).toHaveBeenCalledTimes(3);
+});
+
+describe("several local names at once", () => {
+  /** The system's resolver, which answers when the test says so. */
+  function heldLookups() {
+    const asked: string[] = [];
+    const waiting: (() => void)[] = [];
+    const lookup = vi.spyOn(dns.promises, "lookup").mockImplementation(((name: string) => {
+      asked.push(name);
+      return new Promise((resolve) => {
+        waiting.push(() => resolve([{ address: `192.0.2.${asked.length}`, family: 4 }]));
+      });
+    }) as unknown as typeof dns.promises.lookup);
+    closers.push(() => lookup.mockRestore());
+    const names = new NodeNames();
+    closers.push(() => names.close());
+    return { names, asked, answer: () => waiting.shift()!() };
+  }
+  const found = (last: number) => ({ kind: "addresses", addresses: [`192.0.2.${last}`], ttlSeconds: 60 });
+
+  it("are asked for one after the other", async () => {
+    const { names, asked, answer } = heldLookups();
+    const both = ["a.lan", "b.lan"].map((name) => names.resolve(name, 4));
+    expect(asked).toEqual(["a.lan"]);
+    answer();
+    expect(await both[0]).toEqual(found(1));
+    expect(asked).toEqual(["a.lan", "b.lan"]);
+    answer();
+    expect(await both[1]).toEqual(found(2));
+    const third = names.resolve("c.lan", 4);
+    answer();
+    expect(await third).toEqual(found(3));
+  });
+
+  it("wait no longer for their turn than a guest does, and not after the end", async () => {
+    vi.useFakeTimers();
+    closers.push(() => vi.useRealTimers());
+    const { names, asked, answer } = heldLookups();
+    const first = names.resolve("a.lan", 4);
+    const late = names.resolve("b.lan", 4);
+    await vi.advanceTimersByTimeAsync(4000);
+    expect(await late).toEqual({ kind: "failed" });
+    const cut = names.resolve("c.lan", 4);
+    const many = Array.from({ length: 128 }, (_, n) => names.resolve(`n${n}.lan`, 4));
+    expect(await many.at(-1)).toEqual({ kind: "failed" });
+    names.close();
+    expect(await cut).toEqual({ kind: "failed" });
+    expect(vi.getTimerCount()).toBe(0);
+    answer();
+    expect(await first).toEqual(found(1));
+    expect(asked).toEqual(["a.lan"]);
+  });
 });
 
 it("is done with a server that is silent when it is closed", async () => {

@@ -19,6 +19,8 @@ export interface RelayParts {
   send(message: Uint8Array): void;
   /** Whether the client takes what it is sent. */
   mayRead(): boolean;
+  /** Counts so many bytes more, or fewer, that wait for the world. False: they are too many. */
+  hold(bytes: number): boolean;
   ended(id: number): void;
 }
 
@@ -37,6 +39,8 @@ export class RelayedStream implements StreamEvents {
   #stream: OutsideStream | null = null;
   /** Came before the world's end was open. */
   #early: Uint8Array[] = [];
+  /** Bytes that wait for the world. */
+  #held = 0;
   #open = false;
   #over = false;
   #endAsked = false;
@@ -59,10 +63,15 @@ export class RelayedStream implements StreamEvents {
       (found) => {
         if (this.#over) return;
         if (typeof found === "string") this.closed(found);
-        else this.#stream = this.parts.outside.openStream(found.address, port, this);
+        else this.#connect(found.address, port);
       },
       () => this.closed("not-found"),
     );
+  }
+
+  #connect(address: string, port: number): void {
+    this.#stream = this.parts.outside.openStream(address, port, this);
+    if (!this.#mayRead()) this.pause();
   }
 
   /** Data of the client. False when there was no room for them, which it was told, or after their end. */
@@ -71,6 +80,10 @@ export class RelayedStream implements StreamEvents {
     if (this.parts.duplex && bytes.length === 0) this.#endAsked = true;
     else if (this.#open) this.#full = !this.#stream!.write(bytes.slice());
     else this.#early.push(bytes.slice());
+    if (!this.#hold(this.#full || !this.#open ? this.#held + bytes.length : 0)) {
+      this.#finish(CloseReason.THROTTLED);
+      return true;
+    }
     if (this.#open && this.#endAsked) this.#stream!.end();
     this.#giveRoom();
     return true;
@@ -88,9 +101,17 @@ export class RelayedStream implements StreamEvents {
     this.#stream?.resumeReading();
   }
 
+  /** Reads nothing of the world until `readOn`. */
+  pause(): void {
+    if (this.#paused || this.#stream === null) return;
+    this.#paused = true;
+    this.#stream.pauseReading();
+  }
+
   abort(): void {
     this.#over = true;
     this.#early = [];
+    this.#hold(0);
     this.#stream?.abort();
   }
 
@@ -98,6 +119,7 @@ export class RelayedStream implements StreamEvents {
     this.#open = true;
     for (const bytes of this.#early) this.#full = !this.#stream!.write(bytes);
     this.#early = [];
+    if (!this.#full) this.#hold(0);
     if (this.#endAsked) this.#stream!.end();
     // This says that it is open.
     if (this.parts.duplex) this.parts.send(continuePacket(this.id, 0));
@@ -108,13 +130,12 @@ export class RelayedStream implements StreamEvents {
     if (this.#over) return;
     this.#credit--;
     this.parts.send(dataPacket(this.id, bytes));
-    if (this.#paused || this.#mayRead()) return;
-    this.#paused = true;
-    this.#stream!.pauseReading();
+    if (!this.#mayRead()) this.pause();
   }
 
   drained(): void {
     this.#full = false;
+    this.#hold(0);
     this.#giveRoom();
   }
 
@@ -131,6 +152,13 @@ export class RelayedStream implements StreamEvents {
 
   #mayRead(): boolean {
     return this.#credit > 0 && this.parts.mayRead();
+  }
+
+  /** Says how many bytes wait now. False: the client has too many of them. */
+  #hold(bytes: number): boolean {
+    const more = bytes - this.#held;
+    this.#held = bytes;
+    return this.parts.hold(more);
   }
 
   /** Where room replaces what is left of it, only once nothing is left: what is on its way would be sent again as much. */
@@ -156,6 +184,7 @@ export class RelayedDatagrams implements DatagramEvents {
   #port = 0;
   #over = false;
   #early: Uint8Array[] = [];
+  #earlyBytes = 0;
 
   constructor(
     private readonly id: number,
@@ -175,17 +204,33 @@ export class RelayedDatagrams implements DatagramEvents {
   take(bytes: Uint8Array): boolean {
     if (this.#socket !== null) this.#socket.send(this.#address, this.#port, bytes.slice());
     // What the network has no room for, it drops.
-    else if (this.#early.length < this.parts.window) this.#early.push(bytes.slice());
+    else if (this.#early.length < this.parts.window) this.#keep(bytes);
     return true;
   }
 
   room(): void {}
+  pause(): void {}
   readOn(): void {}
 
   abort(): void {
     this.#over = true;
-    this.#early = [];
+    this.#forgetEarly();
     this.#socket?.close();
+  }
+
+  #keep(bytes: Uint8Array): void {
+    if (!this.parts.hold(bytes.length)) {
+      this.parts.hold(-bytes.length);
+      return;
+    }
+    this.#earlyBytes += bytes.length;
+    this.#early.push(bytes.slice());
+  }
+
+  #forgetEarly(): void {
+    this.parts.hold(-this.#earlyBytes);
+    this.#earlyBytes = 0;
+    this.#early = [];
   }
 
   data(address: string, port: number, bytes: Uint8Array): void {
@@ -206,7 +251,7 @@ export class RelayedDatagrams implements DatagramEvents {
     this.#socket = this.parts.outside.openDatagrams(found.family, this);
     if (this.#socket === null) this.#finish(CloseReason.UNREACHABLE);
     for (const bytes of this.#early) this.#socket?.send(this.#address, this.#port, bytes);
-    this.#early = [];
+    this.#forgetEarly();
   }
 
   #finish(reason: number): void {

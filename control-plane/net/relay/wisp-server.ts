@@ -1,7 +1,7 @@
 /**
  * The server's end of one Wisp connection: each stream of the client becomes one of the world outside. What one side has
- * sent and the other has not taken is bounded both ways: by packets toward the world, by packets and bytes toward the
- * client.
+ * sent and the other has not taken is bounded both ways, by packets of each stream and by bytes of all. The stream that
+ * brings more than the world may be held for is closed; a client that goes on asking and does not read is cut off.
  */
 import type { Outside } from "../outside/index.js";
 import type { MessageListener, MessageSocket } from "./message-socket.js";
@@ -24,14 +24,19 @@ export interface WispLimits {
   readonly window: number;
   /** Bytes that wait for the client before the world is read no further. */
   readonly unsentBytes: number;
+  /** Bytes that wait for the world, of streams where it takes no more for now. */
+  readonly heldBytes: number;
 }
 
-export const WISP_LIMITS: WispLimits = { streams: 4096, window: 128, unsentBytes: 4 << 20 };
+export const WISP_LIMITS: WispLimits = { streams: 4096, window: 128, unsentBytes: 4 << 20, heldBytes: 64 << 20 };
+/** Bytes of answers, and of what was read already, that may wait when the world is read no further. */
+const MOST_BEYOND = 1 << 20;
 
 export class WispServer implements MessageListener {
   readonly #streams = new Map<number, RelayedStream | RelayedDatagrams>();
   readonly #parts: RelayParts;
   #unsent = 0;
+  #held = 0;
   #closed = false;
 
   constructor(
@@ -45,6 +50,10 @@ export class WispServer implements MessageListener {
       duplex: false,
       send: (message) => this.#send(message),
       mayRead: () => this.#unsent < limits.unsentBytes,
+      hold: (bytes) => {
+        this.#held += bytes;
+        return this.#held <= limits.heldBytes;
+      },
       ended: (id) => void this.#streams.delete(id),
     };
     this.#send(infoPacket());
@@ -109,8 +118,11 @@ export class WispServer implements MessageListener {
 
   #send(message: Uint8Array): void {
     if (this.#closed) return;
+    const mightRead = this.#parts.mayRead();
     this.#unsent += message.length;
     this.socket.send(message, () => this.#sent(message.length));
+    if (this.#unsent > this.limits.unsentBytes + MOST_BEYOND) this.#end();
+    else if (mightRead && !this.#parts.mayRead()) for (const stream of this.#streams.values()) stream.pause();
   }
 
   #sent(bytes: number): void {

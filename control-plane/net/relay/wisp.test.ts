@@ -1,55 +1,14 @@
 /** Client and server of the relay, over a wire in memory, with a world outside that the test plays. */
 import fc from "fast-check";
 import { beforeEach, describe, expect, it } from "vitest";
-import type {
-  DatagramEvents,
-  Outside,
-  OutsideDatagrams,
-  OutsideError,
-  OutsideStream,
-  StreamEvents,
-} from "../outside/index.js";
-import { FarStream } from "../outside/testing/far-stream.js";
+import type { OutsideError, StreamEvents } from "../outside/index.js";
 import type { MessageListener, MessageSocket } from "./message-socket.js";
+import { World } from "./testing/world.js";
 import { closePacket, connectPacket, continuePacket, dataPacket, infoPacket, readPacket, StreamType } from "./wisp.js";
 import { WispClient } from "./wisp-client.js";
 import { WISP_LIMITS, WispServer } from "./wisp-server.js";
 
 const bytes = (...values: number[]) => Uint8Array.from(values);
-
-class World implements Outside {
-  readonly limits = null;
-  readonly streams: FarStream[] = [];
-  readonly datagrams: { family: 4 | 6; events: DatagramEvents; sent: [string, number, number[]][]; open: boolean }[] =
-    [];
-  names: Readonly<Record<string, string>> = { "example.org": "192.0.2.7" };
-
-  openStream(address: string, port: number, events: StreamEvents): OutsideStream {
-    const stream = new FarStream(address, port, events);
-    this.streams.push(stream);
-    return stream;
-  }
-  openDatagrams(family: 4 | 6, events: DatagramEvents): OutsideDatagrams {
-    const socket = { family, events, sent: [] as [string, number, number[]][], open: true };
-    this.datagrams.push(socket);
-    return {
-      send: (address, port, data) => void socket.sent.push([address, port, [...data]]),
-      close: () => {
-        socket.open = false;
-      },
-    };
-  }
-  async resolve(name: string, family: 4 | 6) {
-    const address = this.names[name];
-    if (address === undefined || family === 6) return { kind: "no-such-name" } as const;
-    return { kind: "addresses", addresses: [address], ttlSeconds: 1 } as const;
-  }
-  reverse = async () => null;
-  ping = async () => null;
-  listen = async () => Promise.reject(new Error("not here"));
-  listenDatagrams = async () => Promise.reject(new Error("not here"));
-  close(): void {}
-}
 
 /** What the client's owner hears. */
 class Heard implements StreamEvents {
@@ -395,6 +354,92 @@ describe("a client that does not keep to the protocol", () => {
     for (const message of messages) raw.server.message(message);
     await Promise.resolve();
     expect([raw.isClosed, raw.server.streams]).toEqual([true, 0]);
+  });
+
+  describe("that sends much or reads nothing", () => {
+    const KIB = new Uint8Array(1024);
+    /** Its socket takes what it is sent only when the test says so. */
+    class Small implements MessageSocket {
+      readonly got: Uint8Array[] = [];
+      readonly waiting: (() => void)[] = [];
+      isClosed = false;
+      readonly world = new World();
+      readonly server = new WispServer(this, this.world, { ...WISP_LIMITS, unsentBytes: 2048, heldBytes: 4096 });
+      send(message: Uint8Array, sent: () => void = () => {}): void {
+        this.got.push(message);
+        this.waiting.push(sent);
+      }
+      close(): void {
+        this.isClosed = true;
+      }
+      /** TCP streams that the world has opened. */
+      async open(...ids: number[]): Promise<void> {
+        for (const id of ids) this.server.message(connectPacket(id, StreamType.TCP, "192.0.2.1", 80));
+        await Promise.resolve();
+        await Promise.resolve();
+        for (const stream of this.world.streams) stream.events.opened();
+      }
+      fill(id: number, kib: number): void {
+        for (let n = 0; n < kib; n++) this.server.message(dataPacket(id, KIB));
+      }
+      get last(): number[] {
+        return [...this.got.at(-1)!];
+      }
+    }
+
+    it("loses the stream whose bytes the world does not take, not one that it does", async () => {
+      const small = new Small();
+      await small.open(1, 2, 3);
+      small.world.streams[0]!.full = true;
+      small.world.streams[1]!.full = true;
+      small.fill(1, 3);
+      small.fill(3, 20);
+      small.fill(2, 2);
+      expect([small.server.streams, small.last]).toEqual([2, [...closePacket(2, 0x49)]]);
+      expect(small.world.streams.map(({ isAborted }) => isAborted)).toEqual([false, true, false]);
+      // What was taken does not count any more.
+      small.world.streams[0]!.events.drained();
+      small.fill(1, 4);
+      expect(small.server.streams).toBe(2);
+    });
+
+    it("loses the stream that has brought too much before it was open, and the datagrams", async () => {
+      const small = new Small();
+      for (const id of [1, 2]) small.server.message(connectPacket(id, StreamType.TCP, "192.0.2.1", 80));
+      small.server.message(connectPacket(3, StreamType.UDP, "192.0.2.1", 80));
+      small.fill(1, 3);
+      small.fill(3, 5);
+      small.fill(2, 2);
+      expect([small.server.streams, small.last]).toEqual([2, [...closePacket(2, 0x49)]]);
+      await Promise.resolve();
+      await Promise.resolve();
+      expect(small.world.datagrams[0]!.sent.length).toBe(1);
+      small.world.streams[0]!.events.opened();
+      small.world.streams[0]!.full = true;
+      small.fill(1, 4);
+      expect(small.server.streams).toBe(2);
+    });
+
+    it("has all of the world wait as soon as one stream has filled what it does not read", async () => {
+      const small = new Small();
+      await small.open(1, 2);
+      small.world.streams[0]!.events.data(KIB);
+      expect(small.world.streams.map(({ reads }) => reads)).toEqual([true, true]);
+      small.world.streams[0]!.events.data(KIB);
+      expect(small.world.streams.map(({ reads }) => reads)).toEqual([false, false]);
+      await small.open(3);
+      expect(small.world.streams[2]!.reads).toBe(false);
+      for (const sent of small.waiting.splice(0)) sent();
+      expect(small.world.streams.map(({ reads }) => reads)).toEqual([true, true, true]);
+    });
+
+    it("is cut off when it goes on asking", () => {
+      const small = new Small();
+      for (let n = 0; n < 1_000_000 && !small.isClosed; n++)
+        small.server.message(connectPacket(1, StreamType.TCP, "x", 0));
+      expect([small.isClosed, small.server.streams]).toEqual([true, 0]);
+      expect(small.got.length).toBeLessThan(200_000);
+    });
   });
 
   it("gets no more streams than there are", () => {

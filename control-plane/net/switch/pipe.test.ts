@@ -6,7 +6,12 @@ import { frame, ip, ManualTime, mac, packetOf, TestStation, tcp, udp } from "./t
 
 function lab(config: Impairment, direction: "in" | "out" = "out", seed = 11) {
   const time = new ManualTime();
-  const sw = new Switch({ name: "xenbr0", clock: time, timer: time.timer, random: new SeededRandom(seed) });
+  const asked: number[] = [];
+  const timer: typeof time.timer = (ms, work) => {
+    asked.push(ms);
+    return time.timer(ms, work);
+  };
+  const sw = new Switch({ name: "xenbr0", clock: time, timer, random: new SeededRandom(seed) });
   const stations = [new TestStation("a"), new TestStation("b")] as const;
   const ports = [sw.plug(stations[0]), sw.plug(stations[1], { mac: "00:16:3e:00:00:01" })] as const;
   const impaired = direction === "out" ? ports[1] : ports[0];
@@ -17,7 +22,7 @@ function lab(config: Impairment, direction: "in" | "out" = "out", seed = 11) {
     ports[0].settle();
   };
   const got = (): number[] => stations[1].take().map((b) => (b[14]! << 8) | b[15]!);
-  return { time, stations, ports, impaired, send, got };
+  return { time, asked, stations, ports, impaired, send, got };
 }
 
 describe.each(["in", "out"] as const)("a bad line %s", (direction) => {
@@ -81,6 +86,38 @@ describe.each(["in", "out"] as const)("a bad line %s", (direction) => {
     expect(got().length).toBe(50);
     const { dropsIn, dropsOut } = impaired.counters();
     expect(direction === "in" ? dropsIn : dropsOut).toEqual({ queue: 50 });
+  });
+
+  it("passes as many bytes as its rate, however many it has to drop", () => {
+    const { time, send, got } = lab({ rateBytesPerSecond: 16_000, limit: 100 }, direction);
+    for (let n = 0; n < 3000; n += 3) {
+      for (const k of [0, 1, 2]) send(n + k);
+      time.pass(1);
+    }
+    expect(got().length).toBe(1000);
+  });
+
+  it("has nothing to send any more after the link was down", () => {
+    const { time, send, got, impaired } = lab({ rateBytesPerSecond: 16_000 }, direction);
+    for (let n = 0; n < 500; n++) send(n);
+    impaired.setUp(false);
+    impaired.setUp(true);
+    got();
+    send(7);
+    time.pass(1);
+    expect(got()).toEqual([7]);
+  });
+
+  it("waits for a frame that a slow line has for longer than timers last", () => {
+    const { time, asked, send, got, impaired } = lab({ rateBytesPerSecond: 1e-6 }, direction);
+    send(1);
+    expect(asked).toEqual([2 ** 31 - 1]);
+    time.pass(16e9 - 1);
+    expect(impaired.info().impairment[direction]!.queued).toBe(1);
+    time.pass(1);
+    expect(got()).toEqual([1]);
+    expect(Math.max(...asked)).toBe(2 ** 31 - 1);
+    expect(asked.length).toBe(8);
   });
 
   it("becomes good again without loss or disorder", () => {

@@ -59,6 +59,8 @@ const MS = 1e6;
 const LIMIT = 1000;
 const MOST_BYTES = 16 * 1024 * 1024;
 const CHANCES = 2 ** 32;
+/** Hosts take a longer timer for none at all: its time has 32 bits with a sign. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 export class Pipe {
   #lost = 0;
@@ -126,6 +128,8 @@ export class Pipe {
     for (const _ of this.#queue) this.parts.drop(Drop.DOWN);
     this.#queue.length = 0;
     this.#queuedBytes = 0;
+    this.#lastDue = 0;
+    this.#free = 0;
     this.#isBlocked = false;
     this.#cancel?.();
     this.#cancel = null;
@@ -137,6 +141,7 @@ export class Pipe {
 
   #enter(packet: Packet, isCorrupt: boolean): void {
     const now = this.parts.clock.now();
+    const [lastDue, free] = [this.#lastDue, this.#free];
     const due = this.#due(packet.length, now);
     const isDirect = due <= now && !isCorrupt && this.#queue.length === 0 && !this.#isPumping && !this.#isBlocked;
     if (isDirect) {
@@ -144,6 +149,9 @@ export class Pipe {
       this.#isBlocked = true;
     }
     if (this.#queue.length >= (this.#config.limit ?? LIMIT) || this.#queuedBytes + packet.length > MOST_BYTES) {
+      // The line never has it to send.
+      this.#lastDue = lastDue;
+      this.#free = free;
       this.parts.drop(Drop.QUEUE);
       return;
     }
@@ -201,7 +209,7 @@ export class Pipe {
     this.#cancel = null;
     if (this.#queue.length === 0 || this.#isBlocked || this.#isPumping) return;
     const ms = Math.max(0, Math.ceil((this.#queue[0]!.due - this.parts.clock.now()) / MS));
-    this.#cancel = this.parts.timer(ms, () => {
+    this.#cancel = this.parts.timer(Math.min(ms, LONGEST_TIMER_MS), () => {
       this.#cancel = null;
       this.#pump();
     });

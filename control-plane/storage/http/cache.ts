@@ -3,6 +3,8 @@
  * own that holds the sectors it has; a chunk goes in whole. Whoever cannot have it, as another process has, goes without, and so
  * does whoever has it when it fails.
  */
+
+import { type Asker, unlessGone } from "../asker.js";
 import { type Disk, type Pending, SECTOR_BYTES } from "../disk.js";
 import { StorageError } from "../errors.js";
 import type { Folder } from "../image-file.js";
@@ -107,11 +109,12 @@ class CachedDisk extends ReadOnlyDisk {
     return this.disk.sectors;
   }
 
-  read(sector: number, into: Segments): Pending {
+  read(sector: number, into: Segments, asker?: Asker): Pending {
     const count = checkRequest(this, sector, into);
     const missing = this.#fromCache((cache) => this.#missing(cache, sector, count)) ?? [];
-    if (missing.length === 0) return this.#readKept(sector, into);
-    return settled(missing.map((unit) => this.#fetch(unit))).then(() => this.#readKept(sector, into));
+    if (missing.length === 0) return this.#readKept(sector, into, asker);
+    const fetched = settled(missing.map((unit) => this.#fetch(unit)));
+    return unlessGone(fetched, asker).then(() => this.#readKept(sector, into, asker));
   }
 
   async close(): Promise<void> {
@@ -122,9 +125,9 @@ class CachedDisk extends ReadOnlyDisk {
   }
 
   /** Reads what should be in the cache, or where there is none any more from the network. */
-  #readKept(sector: number, into: Segments): Pending {
+  #readKept(sector: number, into: Segments, asker?: Asker): Pending {
     const kept = this.#fromCache((cache) => ({ pending: cache.read(sector, into) }));
-    return kept === undefined ? this.disk.read(sector, into) : kept.pending;
+    return kept === undefined ? this.disk.read(sector, into, asker) : kept.pending;
   }
 
   /** The units that are not in the cache. */

@@ -2,6 +2,8 @@
  * A file of a web server as an image file that is read in chunks. Chunks are kept, those that a reader who goes straight
  * ahead will want next are fetched before that, and neighbours that are missing come in one request.
  */
+
+import { type Asker, unlessGone } from "../asker.js";
 import { StorageError } from "../errors.js";
 import { ReadOnlyFile } from "../read-only.js";
 import { cutSegments, type Segments, scatter, segmentsLength } from "../segments.js";
@@ -55,7 +57,7 @@ export class HttpFile extends ReadOnlyFile {
     return this.requests.url;
   }
 
-  read(at: number, into: Segments): void | Promise<void> {
+  read(at: number, into: Segments, asker?: Asker): void | Promise<void> {
     if (!this.#open) throw new StorageError("closed", "the file is closed", { file: this.name });
     const length = segmentsLength(into);
     if (!(at >= 0 && at + length <= this.size)) {
@@ -66,21 +68,23 @@ export class HttpFile extends ReadOnlyFile {
     const first = Math.floor(at / this.#chunkBytes);
     const last = Math.floor((at + length - 1) / this.#chunkBytes);
     this.#lookAhead(first, last);
-    for (let index = first; index <= last; index++) if (!this.#chunks.has(index)) return this.#readSlowly(at, into);
+    for (let index = first; index <= last; index++)
+      if (!this.#chunks.has(index)) return this.#readSlowly(at, into, asker);
     for (let index = first; index <= last; index++) this.#copy(index, this.#touch(index), at, length, into);
   }
 
   close(): void {
     this.#open = false;
     this.#chunks.clear();
+    this.requests.close();
   }
 
   /** Chunk by chunk, so that a request larger than the cache comes through as well. */
-  async #readSlowly(at: number, into: Segments): Promise<void> {
+  async #readSlowly(at: number, into: Segments, asker?: Asker): Promise<void> {
     const length = segmentsLength(into);
     const last = Math.floor((at + length - 1) / this.#chunkBytes);
     for (let index = Math.floor(at / this.#chunkBytes); index <= last; index++) {
-      while (!this.#chunks.has(index)) await this.#load(index, last);
+      while (!this.#chunks.has(index)) await unlessGone(this.#load(index, last), asker);
       this.#copy(index, this.#touch(index), at, length, into);
     }
   }

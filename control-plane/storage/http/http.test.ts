@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { Asker } from "../asker.js";
 import { StorageError } from "../errors.js";
 import { MemoryFolder } from "../folders/memory.js";
 import { OpfsFolder } from "../folders/opfs.js";
@@ -32,7 +33,7 @@ class TestServer {
   constructor(public bytes: Uint8Array) {}
 
   async start(name = "disk.raw"): Promise<string> {
-    this.#server = createServer((request, response) => this.#answer(request, response));
+    this.#server = createServer((request, response) => this.answer(request, response));
     await new Promise<void>((resolve) => this.#server!.listen(0, "127.0.0.1", resolve));
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/${name}`;
   }
@@ -42,7 +43,8 @@ class TestServer {
     this.#server?.close();
   }
 
-  #answer(request: IncomingMessage, response: ServerResponse): void {
+  /** Also a request that was held back. */
+  answer(request: IncomingMessage, response: ServerResponse): void {
     const range = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? "");
     this.requests.push(range === null ? request.method! : `${range[1]}-${range[2]}`);
     if (this.trouble(request, response)) return;
@@ -238,6 +240,30 @@ describe("a file of a web server", () => {
     expect((await failure(() => readAll(file, CHUNK * 3, 300))).code).toBe("source-changed");
   });
 
+  it("that is closed asks for nothing more, whether it waits for an answer or for the next try", async () => {
+    server = new TestServer(pattern(CHUNK * 4, 1));
+    const address = await server.start();
+    for (const status of [null, 503]) {
+      const file = await HttpFile.open(address, { chunkBytes: CHUNK });
+      server.requests = [];
+      const asked = new Promise<ServerResponse>((resolve) => {
+        server.trouble = (_, response) => {
+          if (status !== null) response.writeHead(status, { "retry-after": "600" }).end();
+          resolve(response);
+          return true;
+        };
+      });
+      const read = failure(() => readAll(file, 0, 300));
+      const response = await asked;
+      const ended = new Promise<void>((resolve) => response.once("close", () => resolve()));
+      file.close();
+      expect((await read).code).toBe("closed");
+      if (status === null) await ended;
+      server.trouble = () => false;
+      expect(server.requests.length).toBe(1);
+    }
+  });
+
   it("needs no HEAD, and no version", async () => {
     server = new TestServer(pattern(CHUNK, 1));
     server.etag = undefined;
@@ -278,6 +304,62 @@ describe("a local image over one across the network", () => {
     expect(sameBytes(await imageContents(again, "a.vhd"), expected)).toBe(true);
     expect((await imageInfo(again, "s.vhd")).parent?.name).toBe(address);
     expect((await checkImage(again, "a.vhd")).filter((f) => f.severity !== "note")).toEqual([]);
+  });
+
+  it.each([
+    ["raw", false],
+    ["raw", true],
+    ["dynamic", false],
+    ["dynamic", true],
+  ] as const)("is left by a reader who is gone, for others to read: %s, with a cache: %s", async (kind, isCached) => {
+    const origin = testImages();
+    await createImage(origin, "o", { kind, bytes: CHUNK * 12 });
+    const disk = await LiveDisk.open(origin, "o");
+    await disk.write(CHUNK / 512, [pattern(CHUNK * 11, 7)]);
+    await disk.close();
+    server = new TestServer(origin.folder.contents("o").copy());
+    const address = await server.start(kind === "raw" ? "o.raw" : "o.vhd");
+    const cache = isCached ? { cache: { folder: new MemoryFolder(), sources: testSources(5) } } : {};
+    const images = testImages({ openRemote: openHttp({ ...quick, ...cache }) });
+    await cloneRemote(images, address, "a.vhd");
+    await cloneRemote(images, address, "b.vhd");
+    const [local, other] = [await LiveDisk.open(images, "a.vhd"), await LiveDisk.open(images, "b.vhd")];
+    let answer = (): void => {};
+    const told = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    const asked = new Promise<void>((resolve) => {
+      server.trouble = (request, response) => {
+        resolve();
+        told.then(() => {
+          server.trouble = () => false;
+          server.answer(request, response);
+        });
+        return true;
+      };
+    });
+    const guest = new Asker();
+    const buffers = Array.from({ length: 20 }, () => new Uint8Array(1024));
+    const reads = buffers.map((bytes, i) => failure(() => local.read(4000 + i * 2, [bytes], guest)));
+    const theirs = new Uint8Array(1024);
+    const theirRead = other.read(4000, [theirs]);
+    await asked;
+    guest.leave();
+    for (const read of reads) expect((await read).code).toBe("closed");
+    expect((await failure(() => local.read(4000, [buffers[0]!], guest))).code).toBe("closed");
+    await local.close();
+    answer();
+    await theirRead;
+    expect(
+      sameBytes(
+        theirs,
+        pattern(CHUNK * 11, 7)
+          .subarray(4000 * 512 - CHUNK)
+          .subarray(0, 1024),
+      ),
+    ).toBe(true);
+    for (const bytes of buffers) expect(bytes.every((byte) => byte === 0)).toBe(true);
+    await other.close();
   });
 
   it("notices that the other has changed, and is nothing without the network", async () => {

@@ -1,4 +1,6 @@
 /** Ranges of one file of a web server: tries again what may succeed later, and notices when the file is another one. */
+
+import { Asker, unlessGone } from "../asker.js";
 import { StorageError } from "../errors.js";
 import { allowNext, exposeNext, foreignPage, isMixed, ownOrigin } from "./origins.js";
 
@@ -6,8 +8,8 @@ export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
 export interface HttpOptions {
   readonly fetch?: Fetch;
-  /** Waits between tries. */
-  readonly sleep?: (ms: number) => Promise<void>;
+  /** Waits between tries, no longer than the asker is there. */
+  readonly sleep?: (ms: number, asker: Asker) => Promise<void>;
   /** Tries of each request; five unless told. */
   readonly tries?: number;
   readonly timeoutMs?: number;
@@ -31,7 +33,17 @@ const TIMEOUT_MS = 60_000;
 /** A server may be told to come back later than anybody wants to wait. */
 const WORTH_WAITING = new Set([408, 425, 429, 500, 502, 503, 504]);
 
-const defaultSleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+const defaultSleep = (ms: number, asker: Asker): Promise<void> =>
+  new Promise((resolve) => {
+    const timer = setTimeout(() => {
+      stay();
+      resolve();
+    }, ms);
+    const stay = asker.onLeave(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
 
 /** A failure that another try may not have. */
 class Transient extends Error {
@@ -45,7 +57,10 @@ class Transient extends Error {
 
 export class HttpRequests {
   readonly #fetch: Fetch;
-  readonly #sleep: (ms: number) => Promise<void>;
+  readonly #sleep: NonNullable<HttpOptions["sleep"]>;
+  /** All who have the file open. */
+  readonly #users = new Asker();
+  readonly #closed = new AbortController();
   readonly #tries: number;
   readonly #timeoutMs: number;
   /** The page's origin, when the server is of another. */
@@ -128,9 +143,15 @@ export class HttpRequests {
       : this.#fault("network", "the server sends more than the range", details);
   }
 
+  /** Ends what is under way, with `closed`, and asks for nothing more. */
+  close(): void {
+    this.#users.leave();
+    this.#closed.abort();
+  }
+
   async #send(init: RequestInit): Promise<Response> {
     try {
-      return await this.#fetch(this.url, { ...init, cache: "no-store", signal: AbortSignal.timeout(this.#timeoutMs) });
+      return await this.#fetch(this.url, { ...init, cache: "no-store", signal: this.#limit() });
     } catch (error) {
       if (this.#foreign !== null && error instanceof TypeError) await this.#refuseForeign(this.#foreign);
       throw new Transient(error instanceof Error ? error.message : String(error));
@@ -145,7 +166,7 @@ export class HttpRequests {
     }
     // An answer that nobody may look at says that there is one. In isolated pages there may be none even so.
     const init: RequestInit = { method: "HEAD", mode: "no-cors", cache: "no-store" };
-    const isThere = await this.#fetch(this.url, { ...init, signal: AbortSignal.timeout(this.#timeoutMs) }).then(
+    const isThere = await this.#fetch(this.url, { ...init, signal: this.#limit() }).then(
       () => true,
       () => false,
     );
@@ -153,6 +174,11 @@ export class HttpRequests {
     throw this.#fault("network", `the server does not let pages of ${page} read this (CORS)`, {
       next: allowNext(page),
     });
+  }
+
+  /** When an answer is waited for no longer. */
+  #limit(): AbortSignal {
+    return AbortSignal.any([AbortSignal.timeout(this.#timeoutMs), this.#closed.signal]);
   }
 
   #noSize(): StorageError {
@@ -164,7 +190,7 @@ export class HttpRequests {
   async #persist<T>(what: string, work: () => Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt++) {
       try {
-        return await work();
+        return await unlessGone(work(), this.#users);
       } catch (error) {
         if (error instanceof StorageError) throw error;
         const reason = error instanceof Error ? error.message : String(error);
@@ -174,7 +200,7 @@ export class HttpRequests {
           throw this.#fault("network", `${what} cannot be read, tried ${attempt} times: ${reason}`, { next });
         }
         const told = error instanceof Transient ? error.waitMs : null;
-        await this.#sleep(Math.min(told ?? FIRST_WAIT_MS * 2 ** (attempt - 1), LONGEST_WAIT_MS));
+        await this.#sleep(Math.min(told ?? FIRST_WAIT_MS * 2 ** (attempt - 1), LONGEST_WAIT_MS), this.#users);
       }
     }
   }

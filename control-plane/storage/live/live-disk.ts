@@ -3,6 +3,8 @@
  * layers merged and the disk grown. It forwards requests to the top image of the chain, and what changes the chain does so
  * between two requests.
  */
+
+import { type Asker, unlessGone } from "../asker.js";
 import { type Disk, type Pending, SECTOR_BYTES } from "../disk.js";
 import { StorageError } from "../errors.js";
 import { type Images, SharedDisk } from "../images.js";
@@ -89,9 +91,9 @@ export class LiveDisk implements Disk {
     return this.#top;
   }
 
-  read(sector: number, into: Segments): Pending {
-    if (this.#gate !== null) return this.#gate.then(() => this.read(sector, into));
-    return this.#top.read(sector, into);
+  read(sector: number, into: Segments, asker?: Asker): Pending {
+    if (this.#gate !== null) return unlessGone(this.#gate, asker).then(() => this.read(sector, into, asker));
+    return this.#top.read(sector, into, asker);
   }
 
   write(sector: number, from: Segments): Pending {

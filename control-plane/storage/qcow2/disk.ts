@@ -1,6 +1,7 @@
 /** A qcow2 image as a disk that is only read. [QCOW-FORMAT] */
 import { inflateSync } from "fflate";
 import { decompressZstd } from "../../formats/index.js";
+import { type Asker, unlessGone } from "../asker.js";
 import { type Disk, type Pending, SECTOR_BYTES } from "../disk.js";
 import { StorageError } from "../errors.js";
 import type { ImageFile } from "../image-file.js";
@@ -33,7 +34,7 @@ export class Qcow2Disk extends ReadOnlyDisk {
     this.#clusterBytes = 2 ** header.clusterBits;
   }
 
-  read(sector: number, into: Segments): Pending {
+  read(sector: number, into: Segments, asker?: Asker): Pending {
     if (this.#closed) throw new StorageError("closed", "the disk is closed", { file: this.description });
     const end = (sector + checkRequest(this, sector, into)) * SECTOR_BYTES;
     const start = sector * SECTOR_BYTES;
@@ -41,7 +42,7 @@ export class Qcow2Disk extends ReadOnlyDisk {
       for (let at = start; at < end; ) {
         const offset = at % this.#clusterBytes;
         const length = Math.min(end - at, this.#clusterBytes - offset);
-        const pending = this.#readCluster(at, offset, cutSegments(into, at - start, length));
+        const pending = this.#readCluster(at, offset, cutSegments(into, at - start, length), asker);
         if (pending instanceof Promise) waits.push(pending);
         at += length;
       }
@@ -55,35 +56,35 @@ export class Qcow2Disk extends ReadOnlyDisk {
     await this.backing?.close();
   }
 
-  #readCluster(at: number, offset: number, into: Segments): Pending {
+  #readCluster(at: number, offset: number, into: Segments, asker?: Asker): Pending {
     const cluster = this.map.find(Math.floor(at / this.#clusterBytes));
-    if (cluster instanceof Promise) return cluster.then((found) => this.#readFound(found, at, offset, into));
-    return this.#readFound(cluster, at, offset, into);
+    if (!(cluster instanceof Promise)) return this.#readFound(cluster, at, offset, into, asker);
+    return unlessGone(cluster, asker).then((found) => this.#readFound(found, at, offset, into, asker));
   }
 
-  #readFound(cluster: Cluster, at: number, offset: number, into: Segments): Pending {
+  #readFound(cluster: Cluster, at: number, offset: number, into: Segments, asker?: Asker): Pending {
     switch (cluster.kind) {
       case "zero":
         return fillSegments(into, 0);
       case "absent":
-        return this.#readBacking(at / SECTOR_BYTES, into);
+        return this.#readBacking(at / SECTOR_BYTES, into, asker);
       case "plain":
-        return this.file.read(cluster.at + offset, into);
+        return this.file.read(cluster.at + offset, into, asker);
       case "compressed": {
         const data = this.#unpacked.get(cluster.at) ?? this.#unpack(cluster.at, cluster.length);
-        if (data instanceof Promise) return data.then((bytes) => scatter(bytes, offset, into));
+        if (data instanceof Promise) return unlessGone(data, asker).then((bytes) => scatter(bytes, offset, into));
         return scatter(data, offset, into);
       }
     }
   }
 
-  #readBacking(sector: number, into: Segments): Pending {
+  #readBacking(sector: number, into: Segments, asker?: Asker): Pending {
     const below = this.backing === null ? 0 : (this.backing.sectors - sector) * SECTOR_BYTES;
     if (below <= 0) return fillSegments(into, 0);
     const length = segmentsLength(into);
-    if (below >= length) return this.backing!.read(sector, into);
+    if (below >= length) return this.backing!.read(sector, into, asker);
     fillSegments(cutSegments(into, below, length - below), 0);
-    return this.backing!.read(sector, cutSegments(into, 0, below));
+    return this.backing!.read(sector, cutSegments(into, 0, below), asker);
   }
 
   #unpack(at: number, length: number): Uint8Array | Promise<Uint8Array> {

@@ -4,6 +4,8 @@
  * Data goes to the file at once; what makes it reachable, block table and sector bitmaps, is held in memory until a flush
  * and then written by `commit.ts` in the order that README.md gives. Reads see what is held.
  */
+
+import { type Asker, unlessGone } from "../asker.js";
 import { type Disk, type Pending, SECTOR_BYTES } from "../disk.js";
 import { StorageError } from "../errors.js";
 import type { ImageFile } from "../image-file.js";
@@ -19,6 +21,12 @@ import { type BlockShape, blockShape, type SparseImage } from "./sparse-image.js
 
 /** Data of blocks begins at a multiple of this many sectors: pages of the host are then written whole. */
 const ALIGNMENT_SECTORS = 8;
+
+/** A read in parts: those that make one wait, and for whom. */
+interface Reading {
+  readonly waits: Promise<void>[];
+  readonly asker: Asker | undefined;
+}
 
 export class SparseDisk implements Disk, BitmapSource {
   readonly sectorSize = SECTOR_BYTES;
@@ -90,18 +98,18 @@ export class SparseDisk implements Disk, BitmapSource {
     return this.#table;
   }
 
-  read(sector: number, into: Segments): Pending {
+  read(sector: number, into: Segments, asker?: Asker): Pending {
     this.#check();
     const count = checkRequest(this, sector, into);
     const { sectorsPerBlock } = this.shape;
     if ((sector % sectorsPerBlock) + count <= sectorsPerBlock) {
       const at = this.#wholeAt(sector, count);
-      if (at !== undefined) return this.file.read(at, into);
+      if (at !== undefined) return this.file.read(at, into, asker);
     }
-    return together((waits) => this.#readBlocks(sector, count, into, waits));
+    return together((waits) => this.#readBlocks(sector, count, into, { waits, asker }));
   }
 
-  #readBlocks(sector: number, count: number, into: Segments, waits: Promise<void>[]): void {
+  #readBlocks(sector: number, count: number, into: Segments, reading: Reading): void {
     const { sectorsPerBlock } = this.shape;
     for (let done = 0; done < count; ) {
       const at = sector + done;
@@ -110,15 +118,20 @@ export class SparseDisk implements Disk, BitmapSource {
       const part = Math.min(count - done, sectorsPerBlock - first);
       const entry = this.#table.lookup(block);
       const buffers = cutSegments(into, done * SECTOR_BYTES, part * SECTOR_BYTES);
-      if (entry === UNUSED) keep(waits, this.#readBelow(at, buffers));
+      if (entry === UNUSED) keep(reading.waits, this.#readBelow(at, buffers, reading));
       else {
         const bitmap = this.#bitmaps.get(block, entry);
         // Nothing read before is lost: a buffer may be filled twice.
-        if (bitmap instanceof Promise) waits.push(bitmap.then(() => this.read(at, buffers)));
-        else this.#readBlock(entry, bitmap, first, at, buffers, waits);
+        if (bitmap instanceof Promise) reading.waits.push(this.#readOnce(bitmap, at, buffers, reading));
+        else this.#readBlock(entry, bitmap, first, at, buffers, reading);
       }
       done += part;
     }
+  }
+
+  async #readOnce(bitmap: Promise<SectorBitmap>, sector: number, into: Segments, { asker }: Reading): Promise<void> {
+    await unlessGone(bitmap, asker);
+    await this.read(sector, into, asker);
   }
 
   /** Where the file has all of some sectors of one block in a row; undefined when it does not, or may not. */
@@ -139,28 +152,29 @@ export class SparseDisk implements Disk, BitmapSource {
     first: number,
     sector: number,
     into: Segments,
-    waits: Promise<void>[],
+    reading: Reading,
   ): void {
+    const { waits, asker } = reading;
     let count = 0;
     for (let i = 0; i < into.length; i++) count += into[i]!.length / SECTOR_BYTES;
     for (let done = 0; done < count; ) {
       const run = bitmap.runLength(first + done, count - done);
       const buffers = cutSegments(into, done * SECTOR_BYTES, run * SECTOR_BYTES);
-      if (bitmap.has(first + done)) keep(waits, this.file.read(this.#dataAt(entry, first + done), buffers));
-      else keep(waits, this.#readBelow(sector + done, buffers));
+      if (bitmap.has(first + done)) keep(waits, this.file.read(this.#dataAt(entry, first + done), buffers, asker));
+      else keep(waits, this.#readBelow(sector + done, buffers, reading));
       done += run;
     }
   }
 
   /** What this image does not hold: the parent's, and zeros where that ends. */
-  #readBelow(sector: number, into: Segments): Pending {
+  #readBelow(sector: number, into: Segments, { asker }: Reading): Pending {
     const below = this.parent === null ? 0 : this.parent.sectors - sector;
     let bytes = 0;
     for (let i = 0; i < into.length; i++) bytes += into[i]!.length;
     if (below <= 0) return fillSegments(into, 0);
-    if (below * SECTOR_BYTES >= bytes) return this.parent!.read(sector, into);
+    if (below * SECTOR_BYTES >= bytes) return this.parent!.read(sector, into, asker);
     fillSegments(cutSegments(into, below * SECTOR_BYTES, bytes - below * SECTOR_BYTES), 0);
-    return this.parent!.read(sector, cutSegments(into, 0, below * SECTOR_BYTES));
+    return this.parent!.read(sector, cutSegments(into, 0, below * SECTOR_BYTES), asker);
   }
 
   write(sector: number, from: Segments): Pending {

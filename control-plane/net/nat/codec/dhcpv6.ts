@@ -1,6 +1,6 @@
 /** DHCPv6 without addresses: what a client asks for by an information request. [RFC 8415] 8, 21, [RFC 3646] */
 import { encodeName } from "./names.js";
-import { putU16, putU32, u16 } from "./numbers.js";
+import { holds, putU16, putU32, u16 } from "./numbers.js";
 
 export const DHCPV6_SERVER_PORT = 547;
 export const DHCPV6_CLIENT_PORT = 546;
@@ -39,6 +39,12 @@ export function readInformationRequest(bytes: Uint8Array): InformationRequest | 
 
 export function serverIdOf(mac: Uint8Array): Uint8Array {
   return Uint8Array.of(...DUID_LL, ...mac);
+}
+
+/** Whether the server with this MAC is asked. [RFC 8415] 16.12 */
+export function isForServer({ serverId }: InformationRequest, mac: Uint8Array): boolean {
+  const own = serverIdOf(mac);
+  return serverId === null || (serverId.length === own.length && holds(serverId, 0, own));
 }
 
 export function informationReply(

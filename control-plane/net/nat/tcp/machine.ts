@@ -82,7 +82,7 @@ export class Machine implements Hears {
   #inOpening(c: Connection, segment: Segment): void {
     if (segment.has(Flag.RST)) {
       if (segment.seq === c.rcv) this.abort(c);
-    } else if (segment.flags === Flag.SYN && plus(segment.seq, 1) !== c.rcv) {
+    } else if (segment.isFirst && plus(segment.seq, 1) !== c.rcv) {
       // The guest has begun anew; nothing of ours has told it otherwise.
       this.#takeSyn(c, segment);
     }
@@ -193,15 +193,16 @@ export class Machine implements Hears {
     }
     // Our last ACK was lost: it may be lost again.
     if (c.state === State.TIME_WAIT && segment.has(Flag.FIN)) this.#timeWait(c);
-    const isProbe = segment.seq === c.rcv && segment.length > 0;
-    if (isProbe && segment.has(Flag.ACK) && c.isSynchronized) {
-      // A closed window takes no data, but ACKs. [RFC 9293] 3.10.7.4
+    // Where the window ends is who has filled it, perhaps with a FIN behind: it takes no data, but ACKs. [RFC 9293] 3.10.7.4
+    const beyond = distance(segment.seq, c.edge);
+    const isAtEdge = (beyond === 0 || beyond === 1) && segment.has(Flag.ACK) && c.isSynchronized;
+    if (isAtEdge) {
       this.#heard(c);
       if (!this.#takeAck(c, segment) || c.isOver) return;
     }
     // What has no data may be an answer to an answer of ours, without end.
     if (segment.length > 0 || segment.has(Flag.FIN)) c.mustAck = true;
-    else this.#challenge(c);
+    else if (!isAtEdge) this.#challenge(c);
   }
 
   /** [RFC 7323] 5.3 */
@@ -405,7 +406,7 @@ export class Machine implements Hears {
 
   /** Whether the SYN begins a new connection where this one waits for its end. [RFC 9293] 3.10.7.4, [RFC 6191] */
   mayBegin(c: Connection, segment: Segment): boolean {
-    if (c.state !== State.TIME_WAIT || segment.flags !== Flag.SYN) return false;
+    if (c.state !== State.TIME_WAIT || !segment.isFirst) return false;
     const isLaterStamp = c.hasStamps && segment.hasStamps && isBefore(c.stampRecent, segment.stamp);
     return isLaterStamp || distance(segment.seq, c.rcv) >= 0;
   }

@@ -262,6 +262,43 @@ describe("windows", () => {
     expect([c.state(), c.rig.tcp.heldBytes]).toEqual(["gone", 0]);
   });
 
+  it("that are full take the ACKs of a guest whose FIN is behind them", () => {
+    const c = established([], { window: 2000 });
+    c.stream.full = true;
+    for (let n = 0; n < 3; n++) {
+      c.input({ seq: 1001 + n * 1000, data: new Uint8Array(1000) });
+      c.rig.time.run(20);
+    }
+    c.stream.events.data(new Uint8Array(5));
+    c.input({ seq: 4001, ack: c.at(3), flags: ACK | FIN });
+    expect([ackOf(c.rig.last), c.rig.tcp.list()[0]!.receivedBytes]).toEqual([4001, 3]);
+    c.rig.sent.length = 0;
+    c.input({ seq: 4002, ack: c.at(5) });
+    expect([c.rig.sent, c.rig.tcp.list()[0]!.receivedBytes]).toEqual([[], 5]);
+    c.stream.full = false;
+    c.stream.events.drained();
+    c.input({ seq: 4001, ack: c.at(5), flags: ACK | FIN });
+    expect([c.stream.isEnded, ackOf(c.rig.last)]).toEqual([true, 4002]);
+  });
+
+  it("that were closed for long say nothing about what is lost later", () => {
+    const c = established();
+    c.input({ window: 0 });
+    give(c, 1);
+    for (let n = 0; n < 5; n++) {
+      c.rig.time.run(60_000);
+      c.input({ window: 0 });
+    }
+    c.rig.sent.length = 0;
+    c.input({});
+    expect(c.sent()).toEqual([[0, MSS]]);
+    c.rig.time.run(1001);
+    expect(c.sent()).toEqual([
+      [0, MSS],
+      [0, MSS],
+    ]);
+  });
+
   it("are as large as the scale can say, and never go back", () => {
     const c = established([3, 3, 0]);
     let edge = 0;
@@ -335,6 +372,20 @@ describe("places", () => {
     rig.input(segment({ seq: 5000, flags: SYN }));
     rig.streams[0]!.events.opened();
     expect([rig.streams.length, ackOf(rig.last)]).toEqual([1, 5001]);
+  });
+
+  it("begin anew with a guest that asks to be told of congestion", () => {
+    const ECN_SYN = SYN | 0xc0;
+    const rig = new Rig();
+    rig.input(segment({ seq: 1000, flags: ECN_SYN }));
+    rig.input(segment({ seq: 5000, flags: ECN_SYN }));
+    rig.streams[0]!.events.opened();
+    expect([rig.streams.length, ackOf(rig.last)]).toEqual([1, 5001]);
+    const c = established();
+    c.stream.events.ended();
+    c.input({ ack: c.at(1), flags: ACK | FIN });
+    c.rig.input(segment({ seq: 500_000, flags: ECN_SYN }));
+    expect(c.rig.streams.length).toBe(2);
   });
 
   it("in TIME-WAIT are not taken by what is from before", () => {

@@ -69,6 +69,11 @@ export class Segment {
     return (this.flags & flag) !== 0;
   }
 
+  /** Whether it begins a connection, whatever it says of congestion. [RFC 3168] 6.1.1 */
+  get isFirst(): boolean {
+    return (this.flags & (Flag.SYN | Flag.ACK | Flag.RST | Flag.FIN)) === Flag.SYN;
+  }
+
   /** Numbers that the segment takes: a SYN and a FIN count as bytes. */
   get span(): number {
     return this.length + (this.flags & Flag.FIN) + ((this.flags & Flag.SYN) >>> 1);

@@ -158,6 +158,8 @@ export class Sender {
   #sent(c: Connection): void {
     c.most = later(c.most, c.next);
     if (c.retransmitAtMs !== NEVER && !c.isProbing) return;
+    // Probes that went unheeded say nothing about what is lost.
+    if (c.isProbing) c.backoff = 0;
     c.isProbing = false;
     c.progressAtMs = this.context.nowMs();
     this.#startTimer(c);

@@ -7,7 +7,7 @@ import { TCP_LIMITS, type TcpLimits } from "./limits.js";
 import { Machine, type Registry } from "./machine.js";
 import { Output } from "./output.js";
 import { Receiver } from "./receiver.js";
-import { Flag, Segment } from "./segment.js";
+import { Segment } from "./segment.js";
 import { Sender } from "./sender.js";
 import { Shares } from "./shares.js";
 import { Table } from "./table.js";
@@ -153,8 +153,7 @@ export class Tcp {
       return;
     }
     if (known !== null) this.#machine.leave(known);
-    const isSyn = (segment.flags & (Flag.SYN | Flag.ACK | Flag.RST | Flag.FIN)) === Flag.SYN;
-    if (isSyn) this.#accept(source, destination);
+    if (segment.isFirst) this.#accept(source, destination);
     else this.#output.refuse(source, destination, segment);
   }
 
