@@ -89,7 +89,10 @@ export const Pcpu = struct("Pcpu", "One physical CPU: a worker. PCPU_BASE + id *
   ),
   cpuSource: u32("A CpuSource, where cpuShare comes from"),
   slices: u64("Slices run"),
-  regionsAt: u32("Ring index up to which it has instantiated the published regions"),
+  regionsRead: u32("Ring index up to which it has read what was published: the compiler may overwrite that"),
+  regionsAt: u32(
+    "Ring index up to which it has instantiated the published regions; behind what it could not take until that is dropped",
+  ),
   regionDrops: u32("How often it has emptied slots of regions since the machine started"),
   scratch: u32("Scratch of the pCPU for operations that are not on a vCPU's behalf", 16),
   pad: u32("Keeps two pCPUs off one cache line", 1, 64),
