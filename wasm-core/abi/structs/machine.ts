@@ -24,7 +24,6 @@ export const MACHINE_MAGIC = 0x4c4e4558;
 export const DOM0_PORTS = 16384;
 export const LOG_BYTES = 65536;
 export const HEAP_ORDERS = 17;
-export const JUMP_CACHE_BYTES = 16384 * 32;
 export const LAPIC_BYTES = 4096;
 
 export const Machine = struct("Machine", "The whole machine, at MACHINE_BASE.", {
