@@ -1,13 +1,15 @@
 /**
- * String instructions. A repeated one works through at most a page's worth of elements, then lets the run loop look at
+ * String instructions. A repeated one works through some thousands of elements at most, then lets the run loop look at
  * events and starts again from the registers, as hardware does between iterations. MOVS and STOS go in bulk where a run
- * of elements lies inside pages. [SDM] vol. 2, "REP".
+ * of elements lies in one piece, over pages that follow each other in the machine's memory too: hosts copy longer pieces
+ * faster. [SDM] vol. 2, "REP".
  */
 import { ModeKey, SegIndex, Status, Vcpu } from "../gen/layout";
 import { Flag, zf } from "../cpu/flags";
 import { getReg, Gpr, setReg } from "../cpu/regs";
 import { Ea, Rec } from "../decode/record";
-import { Door, memDone, memSeg, segAccess, segBase } from "../mmu/access";
+import { Door, memDone, memSeg, plainAt, segAccess, segBase } from "../mmu/access";
+import { Access } from "../mmu/walk";
 import { cmp } from "./alu";
 
 namespace Rep {
@@ -16,8 +18,9 @@ namespace Rep {
   export const REPNE: u32 = 2;
 }
 
-/** Elements that one visit works through at most. */
+/** Elements that one visit works through at most, one by one; and bytes, where they go in bulk. */
 const VISIT: u64 = 4096;
+const BULK_BYTES: u64 = 32768;
 
 @inline
 function mask(rec: Rec): u64 {
@@ -60,8 +63,8 @@ function left(cpu: Vcpu, rec: Rec, rep: u32): u64 {
 }
 
 /** Elements for this visit: single-stepping takes one at a time. */
-function visit(cpu: Vcpu, total: u64): u64 {
-  return cpu.modeKey & ModeKey.SINGLE ? min<u64>(total, 1) : min<u64>(total, VISIT);
+function visit(cpu: Vcpu, total: u64, most: u64 = VISIT): u64 {
+  return cpu.modeKey & ModeKey.SINGLE ? min<u64>(total, 1) : min<u64>(total, most);
 }
 
 /** Ends a visit in which `done` of `total` elements were worked; `over` when the repeat condition ended it. */
@@ -101,32 +104,52 @@ function bulk(cpu: Vcpu, rec: Rec, n: u64): bool {
 }
 
 /**
- * Copies as many whole elements as source and destination pages hold, at most n. 0: take the slow path. Overlap with
- * the destination ahead of the source repeats a pattern, which only element order gives.
+ * Of the `n` elements of `bytes` bytes at `off`, of which the first `known` lie at machine address `host` up to the end of
+ * their page: those that lie there in one piece, because the pages behind it follow each other there too. These are plain
+ * memory, which the instruction is about to reach.
+ */
+function stretch(cpu: Vcpu, seg: u32, off: u64, host: usize, known: u64, n: u64, bytes: u64, access: u32): u64 {
+  if (known == n) return n;
+  const lin = segBase(cpu, seg) + off;
+  const wanted = n * bytes;
+  if ((cpu.modeKey & ModeKey.CODE_MASK) != ModeKey.CODE64 && (cpu.notFlat != 0 || lin + wanted > 0x100000000))
+    return known;
+  let length = 4096 - (lin & 4095);
+  while (length < wanted && plainAt(cpu, lin + length, 1, access) == host + <usize>length) length += 4096;
+  return min<u64>(length, wanted) / bytes;
+}
+
+/**
+ * Copies as many whole elements as source and destination hold in one piece each, at most n. 0: take the slow path.
+ * With the destination ahead of the source those up to it: what is copied there repeats.
  */
 function bulkMove<T>(cpu: Vcpu, rec: Rec, n: u64): u64 {
   const si = getReg<u64>(cpu, Gpr.RSI) & mask(rec);
   const di = getReg<u64>(cpu, Gpr.RDI) & mask(rec);
   const seg = memSeg(rec);
-  const from = inPage(cpu, seg, si, sizeof<T>());
-  const count = min<u64>(n, min<u64>(from, inPage(cpu, SegIndex.ES, di, sizeof<T>())));
-  if (count < 8) return 0;
-  const bytes = <u32>(count * sizeof<T>());
-  const s = segAccess(cpu, seg, si, bytes, Door.READ);
+  const from = min<u64>(n, inPage(cpu, seg, si, sizeof<T>()));
+  const to = min<u64>(n, inPage(cpu, SegIndex.ES, di, sizeof<T>()));
+  if (min<u64>(from, to) < 8) return 0;
+  const s = segAccess(cpu, seg, si, <u32>(from * sizeof<T>()), Door.READ);
   if (s == 0 || isBounce(cpu, s)) return 0;
-  const d = segAccess(cpu, SegIndex.ES, di, bytes, Door.WRITE);
+  const d = segAccess(cpu, SegIndex.ES, di, <u32>(min<u64>(from, to) * sizeof<T>()), Door.WRITE);
   if (d == 0 || isBounce(cpu, d)) return 0;
-  if (d > s && d < s + bytes) return 0;
-  memory.copy(d, s, bytes);
+  // The source first: a page becomes dirty only when it is written.
+  let most = stretch(cpu, seg, si, s, from, n, sizeof<T>(), Access.READ);
+  if (d > s) most = min<u64>(most, (d - s) / sizeof<T>());
+  if (most < 8) return 0;
+  const count = stretch(cpu, SegIndex.ES, di, d, min<u64>(to, most), most, sizeof<T>(), Access.WRITE);
+  memory.copy(d, s, <usize>(count * sizeof<T>()));
   return count;
 }
 
 function bulkStore<T>(cpu: Vcpu, rec: Rec, n: u64): u64 {
   const di = getReg<u64>(cpu, Gpr.RDI) & mask(rec);
-  const count = min<u64>(n, inPage(cpu, SegIndex.ES, di, sizeof<T>()));
-  if (count < 8) return 0;
-  const d = segAccess(cpu, SegIndex.ES, di, <u32>(count * sizeof<T>()), Door.WRITE);
+  const first = min<u64>(n, inPage(cpu, SegIndex.ES, di, sizeof<T>()));
+  if (first < 8) return 0;
+  const d = segAccess(cpu, SegIndex.ES, di, <u32>(first * sizeof<T>()), Door.WRITE);
   if (d == 0 || isBounce(cpu, d)) return 0;
+  const count = stretch(cpu, SegIndex.ES, di, d, first, n, sizeof<T>(), Access.WRITE);
   const v = getReg<T>(cpu, Gpr.RAX);
   if (sizeof<T>() == 1 || v == 0) memory.fill(d, <u8>v, <usize>(count * sizeof<T>()));
   else for (let at = d, end = d + <usize>(count * sizeof<T>()); at < end; at += sizeof<T>()) store<T>(at, v);
@@ -141,10 +164,10 @@ function isBounce(cpu: Vcpu, p: usize): bool {
 
 export function movs<T>(cpu: Vcpu, rec: Rec, rep: u32): i32 {
   const total = left(cpu, rec, rep);
-  const want = visit(cpu, total);
+  const want = visit(cpu, total, BULK_BYTES / sizeof<T>());
   const by = step<T>(cpu);
   let done: u64 = 0;
-  while (done < want) {
+  for (let single: u64 = 0; done < want && single < VISIT;) {
     if (rep != Rep.NONE && bulk(cpu, rec, want - done)) {
       const n = bulkMove<T>(cpu, rec, want - done);
       if (n != 0) {
@@ -164,16 +187,17 @@ export function movs<T>(cpu: Vcpu, rec: Rec, rep: u32): i32 {
     advance(cpu, rec, Gpr.RSI, by);
     advance(cpu, rec, Gpr.RDI, by);
     done += 1;
+    single += 1;
   }
   return leave(cpu, rec, rep, total, done, false);
 }
 
 export function stos<T>(cpu: Vcpu, rec: Rec, rep: u32): i32 {
   const total = left(cpu, rec, rep);
-  const want = visit(cpu, total);
+  const want = visit(cpu, total, BULK_BYTES / sizeof<T>());
   const by = step<T>(cpu);
   let done: u64 = 0;
-  while (done < want) {
+  for (let single: u64 = 0; done < want && single < VISIT;) {
     if (rep != Rep.NONE && bulk(cpu, rec, want - done)) {
       const n = bulkStore<T>(cpu, rec, want - done);
       if (n != 0) {
@@ -188,6 +212,7 @@ export function stos<T>(cpu: Vcpu, rec: Rec, rep: u32): i32 {
     memDone(cpu, d);
     advance(cpu, rec, Gpr.RDI, by);
     done += 1;
+    single += 1;
   }
   return leave(cpu, rec, rep, total, done, false);
 }

@@ -12,8 +12,9 @@ import { Rec, Ea } from "../decode/record";
 import { segReg } from "../cpu/regs";
 import { Door } from "./door";
 import { legacyLinear, NO_LINEAR } from "./segment";
-import { alignmentFault, commitBounce, gatherAgain, slowAccess } from "./slow";
+import { alignmentFault, commitBounce, gatherAgain, plainAccess, slowAccess } from "./slow";
 import { tlbSlot } from "./tlb";
+import { Access } from "./walk";
 
 export { Door } from "./door";
 export { copyFromGuest, copyToGuest, sysR, sysRW, sysW } from "./slow";
@@ -23,6 +24,17 @@ export { physR } from "./physical";
 @inline
 export function tagOf(cpu: Vcpu, lin: u64, size: u32): u64 {
   return ((lin + <u64>(size - 1)) & ~0xfff) | cpu.ctx;
+}
+
+/**
+ * Where `size` bytes at `lin` lie, all on one page of plain memory that can be accessed so with nobody to be told; 0 when
+ * there is anything to look at, with no exception raised.
+ */
+@inline
+export function plainAt(cpu: Vcpu, lin: u64, size: u32, access: u32): usize {
+  const e = tlbSlot(cpu.tlb, lin);
+  const tag = access == Access.READ ? e.tagR : e.tagW;
+  return tag == tagOf(cpu, lin, size) ? <usize>(e.delta + <u32>lin) : plainAccess(cpu, lin, size, access);
 }
 
 /** Reads of `size` bytes at linear address `lin`; `ss` says that a non-canonical address is #SS. */
