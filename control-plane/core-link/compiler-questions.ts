@@ -6,6 +6,12 @@ const RING_MS = 20;
 /** A compiler that is silent for so long is gone. */
 const LIMIT_MS = 10_000;
 
+/** The answer, unless it is that there is none. */
+export function checked(answer: RegionAnswer): RegionAnswer {
+  if (answer.error !== undefined) throw new Error(`the region compiler failed on the question: ${answer.error}`);
+  return answer;
+}
+
 export class CompilerQuestions {
   readonly #waiting = new Map<number, (answer: RegionAnswer) => void>();
   #next = 1;
@@ -18,13 +24,14 @@ export class CompilerQuestions {
     port.onmessage = ({ data }: MessageEvent<RegionAnswer>) => this.#waiting.get(data.id)?.(data);
   }
 
+  /** Rejects when the compiler fails on the question or is gone. */
   async list(): Promise<NonNullable<RegionAnswer["list"]>> {
-    return (await this.#ask(null, false)).list ?? [];
+    return checked(await this.#ask(null, false)).list ?? [];
   }
 
-  /** Undefined when there is no such region. */
+  /** Undefined when there is no such region; rejects as `list` does. */
   async describe(region: number, wasm: boolean): Promise<string | undefined> {
-    return (await this.#ask(region, wasm)).text;
+    return checked(await this.#ask(region, wasm)).text;
   }
 
   close(): void {

@@ -4,6 +4,7 @@
  */
 import type { CoreExports } from "../../wasm-core/abi/core-api.js";
 import { OneThread } from "../../wasm-core/worker/index.js";
+import { checked } from "./compiler-questions.js";
 import type { CoreCalls } from "./core.js";
 import type { Engine, EngineParts, RegionDirectory } from "./engine.js";
 
@@ -20,7 +21,8 @@ export class OneThreadEngine implements Engine {
     private readonly soon: Soon,
   ) {
     this.calls = followed(parts.exports, () => this.#thread?.look());
-    const ask = (region: number | null, wasm = false) => this.#thread?.answer({ id: 0, region, wasm });
+    const ask = (region: number | null, wasm = false) =>
+      this.#thread ? checked(this.#thread.answer({ id: 0, region, wasm })) : undefined;
     const list = async () => ask(null)?.list ?? [];
     const describe = async (region: number, wasm: boolean) => ask(region, wasm)?.text;
     this.regions = parts.jit === 0 ? null : { list, describe };

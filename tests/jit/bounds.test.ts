@@ -41,6 +41,7 @@ class Guest {
     const jit = core.call.jitStart();
     this.setWord(jit + Jit.off.published, ringAt);
     this.setWord(PCPU_BASE + Pcpu.off.regionsAt, ringAt);
+    this.setWord(PCPU_BASE + Pcpu.off.regionsRead, ringAt);
     this.setWord(this.cpu + off.regionsAt, ringAt);
     this.regions = new TestRegions(core, THRESHOLD, limit);
     this.regions.setThreshold(THRESHOLD, THRESHOLD * JIT_PATIENCE);

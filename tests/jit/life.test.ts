@@ -52,6 +52,25 @@ function run(n: number, regions: TestRegions): { rax: bigint; inRegions: bigint 
   return { rax, inRegions: view().getBigUint64(machine.cpu + Vcpu.off.regionInstructions, true) - before };
 }
 
+/** From now on the core has a table that refuses to grow when it `isFull`. */
+function withTableThatMayBeFull(): { isFull: boolean } {
+  const state = { isFull: false };
+  const { table } = core.call;
+  const stand = {
+    get length() {
+      return table.length;
+    },
+    get: (at: number) => table.get(at),
+    set: (at: number, to: unknown) => table.set(at, to),
+    grow: (by: number) => {
+      if (state.isFull) throw new RangeError("no room");
+      return table.grow(by);
+    },
+  };
+  core = { ...core, call: { ...core.call, table: stand as unknown as WebAssembly.Table } };
+  return state;
+}
+
 const functionsInTable = (): number => {
   const { table } = core.call;
   let count = 0;
@@ -139,6 +158,41 @@ describe("regions", () => {
     // What the jump cache knows of it is as it was.
     core.call.testFlush(machine.cpu);
     expect(run(0, regions)).toEqual({ rax: ROUNDS, inRegions: 0n });
+  });
+
+  it("that the table of a pCPU has no room for are interpreted, which is said once, until all are dropped", () => {
+    const host = withTableThatMayBeFull();
+    const failures: string[] = [];
+    const regions = new TestRegions(core, 4, 4000, (message) => failures.push(message));
+    host.isFull = true;
+    for (let n = 0; n < 3; n++) expect(run(n, regions)).toEqual({ rax: ROUNDS * BigInt(n + 1), inRegions: 0n });
+    expect(failures).toEqual([expect.stringContaining("no room")]);
+    host.isFull = false;
+    let inRegions = 0n;
+    for (let n = 3; inRegions === 0n; n++) {
+      expect(n).toBeLessThan(PROGRAMS);
+      inRegions = run(n, regions).inRegions;
+    }
+    expect(regions.compiler.counts.bytes).toBeGreaterThan(4000);
+    expect(failures).toHaveLength(1);
+  });
+
+  it("are passed over where a record makes no sense, which is said once", () => {
+    const failures: string[] = [];
+    const regions = new TestRegions(core, 4, undefined, (message) => failures.push(message));
+    run(0, regions);
+    const words = new Uint32Array(core.memory.buffer);
+    const { jit, word } = { jit: core.call.jitStart(), word: (at: number) => words[at >>> 2]! };
+    const published = (jit + Jit.off.published) >>> 2;
+    const record = word(jit + Jit.off.ring) + (words[published]! % JIT_RING_BYTES);
+    words.fill(0xeeeeeeee, record >>> 2, (record + JitRecord.size) >>> 2);
+    words[published]! += JitRecord.size;
+    for (let turn = 0; turn < 3; turn++) regions.allow(machine.cpu);
+    expect(failures).toEqual([expect.stringContaining("a record of")]);
+    expect(run(1, regions)).toEqual({ rax: 2n * ROUNDS, inRegions: 0n });
+    // What was there before is still entered.
+    expect(run(0, regions).inRegions).toBeGreaterThan(0n);
+    expect(failures).toHaveLength(1);
   });
 });
 

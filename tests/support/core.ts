@@ -30,6 +30,7 @@ export interface TestExports extends CoreExports, RegionDoors {
   testTlbSlot(lin: bigint): number;
   testCarry(cpu: number, host: number, word: number, rounds: number): number;
   testProtect(cpu: number, host: number, word: number, rounds: number): void;
+  testWalks(cpu: number, lin: bigint, word: number, rounds: number): void;
   testRegions(cpu: number, pcpu: number): void;
   testRun(cpu: number, instructions: number): number;
   testDecode(at: number, avail: number, mode: number): number;

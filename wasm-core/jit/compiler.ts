@@ -276,7 +276,7 @@ export class RegionCompiler {
     const words = new Int32Array(this.host.memory.buffer);
     const pcpus = words[(MACHINE_BASE + Machine.off.pcpus) >>> 2]!;
     for (let id = 0; id < pcpus; id++) {
-      const seen = (PCPU_BASE + id * Pcpu.size + Pcpu.off.regionsAt) >>> 2;
+      const seen = (PCPU_BASE + id * Pcpu.size + Pcpu.off.regionsRead) >>> 2;
       const doorbell = (PCPU_BASE + id * Pcpu.size + Pcpu.off.doorbell) >>> 2;
       for (
         let have = Atomics.load(words, seen);

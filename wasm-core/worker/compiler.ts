@@ -35,9 +35,14 @@ function drained(compiler: RegionCompiler, failed: (message: string) => void): b
   }
 }
 
+/** Never throws: nobody waits for the worker's answer but who has asked, and the worker has more to do. */
 export function answer(compiler: RegionCompiler, { id, region, wasm }: RegionQuestion): RegionAnswer {
-  const view = compiler.look();
-  if (region === null) return { id, list: compiler.book.list(view) };
-  const text = compiler.book.describe(view, region, wasm);
-  return text === undefined ? { id } : { id, text };
+  try {
+    const view = compiler.look();
+    if (region === null) return { id, list: compiler.book.list(view) };
+    const text = compiler.book.describe(view, region, wasm);
+    return text === undefined ? { id } : { id, text };
+  } catch (error) {
+    return { id, error: failureText(error) };
+  }
 }

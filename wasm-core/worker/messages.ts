@@ -48,11 +48,12 @@ export interface RegionQuestion {
   readonly wasm: boolean;
 }
 
-/** Without a text there is no such region. */
+/** Without a text there is no such region, unless an error says why there is no answer. */
 export interface RegionAnswer {
   readonly id: number;
   readonly list?: RegionEntry[];
   readonly text?: string;
+  readonly error?: string;
 }
 
 /** What a report says of an exception. */

@@ -52,6 +52,11 @@ export const paging32 = protectedProgram(
       "gdt=ffff ad=20 ran",
     ),
     check(
+      "INVLPG anywhere in a 4 MiB page drops all of it",
+      `mov dword ptr [directory + 0x804], 0x87; ${FLUSH}mov eax, [0x80401000]; mov dword ptr [directory + 0x804], 0; invlpg [0x80600000]; mov eax, [0x80401000]`,
+      "v=e ip=29 fl=10002 cr2=80401000",
+    ),
+    check(
       "reserved bit in a 4 MiB entry",
       `mov dword ptr [directory + 0x400], 0x200087; ${FLUSH}${READ}`,
       "v=e e=9 ip=11 fl=10002 cr2=40000000",

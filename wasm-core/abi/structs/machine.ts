@@ -24,7 +24,6 @@ export const MACHINE_MAGIC = 0x4c4e4558;
 export const DOM0_PORTS = 16384;
 export const LOG_BYTES = 65536;
 export const HEAP_ORDERS = 17;
-export const JUMP_CACHE_BYTES = 16384 * 32;
 export const LAPIC_BYTES = 4096;
 
 export const Machine = struct("Machine", "The whole machine, at MACHINE_BASE.", {
@@ -89,7 +88,10 @@ export const Pcpu = struct("Pcpu", "One physical CPU: a worker. PCPU_BASE + id *
   ),
   cpuSource: u32("A CpuSource, where cpuShare comes from"),
   slices: u64("Slices run"),
-  regionsAt: u32("Ring index up to which it has instantiated the published regions"),
+  regionsRead: u32("Ring index up to which it has read what was published: the compiler may overwrite that"),
+  regionsAt: u32(
+    "Ring index up to which it has instantiated the published regions; behind what it could not take until that is dropped",
+  ),
   regionDrops: u32("How often it has emptied slots of regions since the machine started"),
   scratch: u32("Scratch of the pCPU for operations that are not on a vCPU's behalf", 16),
   pad: u32("Keeps two pCPUs off one cache line", 1, 64),

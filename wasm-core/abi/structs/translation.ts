@@ -6,7 +6,6 @@ import { constants, struct, u8, u16, u32, u64 } from "../layout.js";
 
 /** Entries of one direct-mapped TLB; a vCPU has two, supervisor then user, one after the other. */
 export const TLB_ENTRIES = 2048;
-export const TLB_BYTES = 2 * 2048 * 32;
 /** Pairs of a vCPU's paging-structure cache. */
 export const WALK_SLOTS = 64;
 /** Entries of the RIP-to-block cache. */
@@ -27,6 +26,8 @@ export const TlbEntry = struct(
     isGlobal: u32("1 for a global page: the entry goes along when the address space changes"),
   },
 );
+/** A vCPU's two TLBs. */
+export const TLB_BYTES = 2 * TLB_ENTRIES * TlbEntry.size;
 
 export const JumpEntry = struct("JumpEntry", "One entry of the jump cache: all that entering a region looks at.", {
   rip: u64("Linear RIP"),
@@ -39,6 +40,8 @@ export const JumpEntry = struct("JumpEntry", "One entry of the jump cache: all t
   ),
   pages: u32("Bit per page of the region, in its order: under this key it lies where the region was made from"),
 });
+/** A vCPU's jump cache. */
+export const JUMP_CACHE_BYTES = JUMP_ENTRIES * JumpEntry.size;
 
 export const Block = struct("Block", "Head of a decoded block; its records follow at BLOCK_RECORDS.", {
   phys: u64("Machine address of its first byte"),

@@ -101,16 +101,27 @@ function lookup(cpu: Vcpu, host: usize, lin: u64): usize {
   while (at != 0) {
     const b = changetype<Block>(at);
     if (b.phys == <u64>host && b.key == key && load<u32>(b.genAt) == b.gen) {
-      if (!b.cross) return withinLimit(cpu, b) ? at : NO_BLOCK;
-      const host2 = translateCode(cpu, (lin & ~0xfff) + 4096);
+      if (!withinLimit(cpu, b)) return NO_BLOCK;
+      if (!b.cross) return at;
+      const host2 = translateNext(cpu, lin);
       // A fault on the second page is the instruction's own; building the block anew raises it again.
-      if (host2 != 0 && genAddress(host2) == <usize>b.genAt2 && load<u32>(b.genAt2) == b.gen2) {
-        return withinLimit(cpu, b) ? at : NO_BLOCK;
-      }
+      if (host2 != 0 && genAddress(host2) == <usize>b.genAt2 && load<u32>(b.genAt2) == b.gen2) return at;
     }
     at = <usize>b.hashNext;
   }
   return NO_BLOCK;
+}
+
+/**
+ * Machine address of the page behind that of `lin`, 0 after a fault. Outside 64-bit mode a segment with a base may go on
+ * from the last linear address to the first. [SDM] vol. 3A, 3.3.5
+ */
+function translateNext(cpu: Vcpu, lin: u64): usize {
+  const next = (lin & ~0xfff) + 4096;
+  if ((cpu.modeKey & ModeKey.CODE_MASK) != ModeKey.CODE64) return translateCode(cpu, next & 0xffffffff);
+  if (isCanonical(next)) return translateCode(cpu, next);
+  raiseError(cpu, Vector.GP, 0);
+  return 0;
 }
 
 /** Whether all of a block's bytes lie inside the code segment. */
@@ -176,7 +187,8 @@ function buildLocked(cpu: Vcpu, cache: CodeCache, host: usize, lin: u64): usize 
     const r = pos < room ? decodeOne(d, host + pos, room - pos, cpu.modeKey, rec) : Decode.SHORT;
     if (r <= 0) {
       if (count != 0) break;
-      if (r == Decode.LONG || room < pageRoom) return fetchFault(cpu);
+      // The segment's end comes before the next page is looked at, also where both are one.
+      if (r == Decode.LONG || segmentRoom(cpu) <= pageRoom) return fetchFault(cpu);
       return buildCrossing(cpu, cache, head, d, lin, pageRoom, lasts);
     }
     pos += (<u32>r) & 0xff;
@@ -214,7 +226,7 @@ function buildCrossing(
   lasts: bool,
 ): usize {
   const host = <usize>head.phys;
-  const host2 = translateCode(cpu, (lin & ~0xfff) + 4096);
+  const host2 = translateNext(cpu, lin);
   if (host2 == 0) return NO_BLOCK;
   const fetch = changetype<usize>(cache) + CodeCacheOff.fetch;
   head.cross = 1;

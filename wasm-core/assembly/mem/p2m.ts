@@ -102,12 +102,26 @@ export function p2mResolve(dom: Domain, gfn: u64, access: u32): u32 {
   const kind = p2mKind(entry);
   if (kind == P2mKind.POD) entry = populateOnDemand(dom, <u32>gfn);
   else if (kind == P2mKind.COW && access == Access.WRITE) entry = unshare(dom, <u32>gfn);
-  if (access == Access.WRITE && p2mHasFrame(entry)) {
-    const f = frameOf(p2mMfn(entry));
-    if ((f.flags & (<u8>FrameFlag.DIRTY)) == 0)
-      atomic.or<u8>(changetype<usize>(f), <u8>FrameFlag.DIRTY, FrameOff.flags);
-  }
+  if (access == Access.WRITE && p2mHasFrame(entry)) markDirty(p2mMfn(entry));
   return entry;
+}
+
+function markDirty(mfn: u32): void {
+  const f = frameOf(mfn);
+  if ((f.flags & (<u8>FrameFlag.DIRTY)) == 0) atomic.or<u8>(changetype<usize>(f), <u8>FrameFlag.DIRTY, FrameOff.flags);
+}
+
+/**
+ * Populates or unshares what another domain wants to access. Nodes go when their domain is destroyed: who does not run on
+ * its behalf looks at them with the lock held.
+ */
+export function p2mPrepare(dom: Domain, gfn: u64, access: u32): void {
+  const lock = changetype<usize>(dom) + DomainOff.p2mLock;
+  spinLock(lock);
+  const kind = p2mKind(p2mGet(dom, gfn));
+  spinUnlock(lock);
+  if (kind == P2mKind.POD) populateOnDemand(dom, <u32>gfn);
+  else if (kind == P2mKind.COW && access == Access.WRITE) unshare(dom, <u32>gfn);
 }
 
 function populateOnDemand(dom: Domain, gfn: u32): u32 {
@@ -169,6 +183,15 @@ export function p2mSet(dom: Domain, gfn: u32, entry: u32): u32 {
   return old;
 }
 
+/** Makes room for the entry of a gfn, so that p2mSet does not fail; false when there is no memory for that. */
+export function p2mMakeRoom(dom: Domain, gfn: u32): bool {
+  const lock = changetype<usize>(dom) + DomainOff.p2mLock;
+  spinLock(lock);
+  const slot = make(dom, gfn);
+  spinUnlock(lock);
+  return slot != 0;
+}
+
 /** As p2mSet when the entry still is `expected` (as p2mGet tells it); P2M_FAILED when it is not. */
 export function p2mReplace(dom: Domain, gfn: u32, expected: u32, entry: u32): u32 {
   const lock = changetype<usize>(dom) + DomainOff.p2mLock;
@@ -227,13 +250,26 @@ export function p2mMakePod(dom: Domain, gfn: u32): bool {
   return done;
 }
 
+/**
+ * Whether the entry can be pinned for `access`: memory of the domain's own. What others have granted to it is not, for they
+ * may take that back at any time. [XEN] p2m_get_page_from_gfn
+ */
+@inline
+function canPin(entry: u32, access: u32): bool {
+  const kind = p2mKind(entry);
+  return (kind == P2mKind.RAM || kind == P2mKind.COW) && (access != Access.WRITE || (entry & P2m.W) != 0);
+}
+
 /** Takes a reference to the frame behind a gfn if it is ready for `access` without further ado: its entry, else 0. */
 export function p2mTryPin(dom: Domain, gfn: u64, access: u32): u32 {
   const lock = changetype<usize>(dom) + DomainOff.p2mLock;
   spinLock(lock);
   const entry = p2mGet(dom, gfn);
-  const ready = p2mHasFrame(entry) && (access != Access.WRITE || (entry & P2m.W) != 0);
-  if (ready) frameGet(p2mMfn(entry));
+  const ready = canPin(entry, access);
+  if (ready) {
+    frameGet(p2mMfn(entry));
+    if (access == Access.WRITE) markDirty(p2mMfn(entry));
+  }
   spinUnlock(lock);
   return ready ? entry : 0;
 }
@@ -242,7 +278,7 @@ export function p2mTryPin(dom: Domain, gfn: u64, access: u32): u32 {
 export function p2mPin(dom: Domain, gfn: u64, access: u32): u32 {
   while (true) {
     const entry = p2mResolve(dom, gfn, access);
-    if (!p2mHasFrame(entry) || (access == Access.WRITE && (entry & P2m.W) == 0)) return 0;
+    if (!canPin(entry, access)) return 0;
     const pinned = p2mTryPin(dom, gfn, access);
     if (pinned != 0) return pinned;
   }

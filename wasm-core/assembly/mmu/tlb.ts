@@ -273,7 +273,7 @@ export function tlbInvpcid(cpu: Vcpu, type: u32, pcid: u32, lin: u64): void {
   tlbFlushAll(cpu);
 }
 
-// --- large pages: a Bloom filter of 2 MiB areas; a 1 GiB page is filed under its first area
+// --- large pages: a Bloom filter of 2 MiB areas; a 1 GiB page is filed under its first area, one of 4 MiB under both
 
 @inline
 function largeWord(cpu: Vcpu, area: u32): usize {
@@ -289,6 +289,11 @@ function largeBit(area: u32): u64 {
 /** Remembers that a fragment of the large page of `bytes` bytes around `lin` was put in the TLB. */
 export function noteLargePage(cpu: Vcpu, lin: u64, bytes: u64): void {
   const area = <u32>((lin & ~(bytes - 1)) >> 21);
+  noteLargeArea(cpu, area);
+  if (bytes == 0x400000) noteLargeArea(cpu, area + 1);
+}
+
+function noteLargeArea(cpu: Vcpu, area: u32): void {
   const word = largeWord(cpu, area);
   store<u64>(word, load<u64>(word) | largeBit(area));
 }

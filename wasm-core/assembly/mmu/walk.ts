@@ -9,6 +9,8 @@ import { frameAddress } from "./physical";
 
 /** What walk() answers when the access is allowed; anything else is a page-fault error code. */
 export const WALK_OK: i32 = -1;
+/** The leaf changed while it was judged. */
+const CHANGED: i32 = -2;
 
 const CR0_WP: u64 = 1 << 16;
 const CR0_PG: u64 = 0x80000000;
@@ -144,20 +146,25 @@ function walkLeaf(
   user: bool,
   implicit: bool,
 ): i32 {
-  const entry = load<u64>(at);
-  if (!(entry & PTE_P)) return errorCode(cpu, 0, access, user);
-  if (entry & reservedBits(cpu)) return errorCode(cpu, PfError.P | PfError.RSVD, access, user);
   const bytes = (<u64>1) << u64(12 + (level - 1) * 9);
-  if (level > 1 && (level == 4 || (entry & (bytes - 1) & 0x3fffe000) != 0)) {
-    return errorCode(cpu, PfError.P | PfError.RSVD, access, user);
+  const want = access == Access.WRITE ? PTE_A | PTE_D : PTE_A;
+  while (true) {
+    const entry = load<u64>(at);
+    if (!(entry & PTE_P)) return errorCode(cpu, 0, access, user);
+    if (entry & reservedBits(cpu)) return errorCode(cpu, PfError.P | PfError.RSVD, access, user);
+    if (level > 1 && (level == 4 || (entry & (bytes - 1) & 0x3fffe000) != 0)) {
+      return errorCode(cpu, PfError.P | PfError.RSVD, access, user);
+    }
+    const all = rights & entry;
+    const never = ((nx | entry) & PTE_NX) != 0;
+    const fault = checkRights(cpu, all, never, access, user, implicit);
+    if (fault != WALK_OK) return fault;
+    // What another pCPU has changed meanwhile is judged anew: an entry that was taken out as clean must not be written by.
+    if ((entry & want) != want && !setBits(at, entry, want)) continue;
+    const gpa = (entry & PTE_ADDR & ~(bytes - 1)) | (lin & (bytes - 1));
+    finish(cpu, lin, gpa, bytes, all, never, entry | want);
+    return WALK_OK;
   }
-  rights &= entry;
-  const never = ((nx | entry) & PTE_NX) != 0;
-  const fault = checkRights(cpu, rights, never, access, user, implicit);
-  if (fault != WALK_OK) return fault;
-  const dirty = finishLeaf(at, entry, access);
-  finish(cpu, lin, (entry & PTE_ADDR & ~(bytes - 1)) | (lin & (bytes - 1)), bytes, rights, never, entry, dirty);
-  return WALK_OK;
 }
 
 /**
@@ -190,27 +197,45 @@ function walk32(cpu: Vcpu, lin: u64, access: u32, user: bool, implicit: bool): i
   if (!(pde & 1)) return errorCode(cpu, 0, access, user);
   const large = (pde & (<u32>PTE_PS)) != 0 && (cpu.cr4 & CR4_PSE) != 0;
   if (large && pde & (1 << 21)) return errorCode(cpu, PfError.P | PfError.RSVD, access, user);
-  let at = pdeAt;
-  let entry = pde;
-  let rights = (<u64>pde) & (PTE_W | PTE_U);
-  if (!large) {
-    if (!(pde & (<u32>PTE_A))) setBits32(pdeAt, pde, <u32>PTE_A);
-    const table = frameAddress(cpu, <u64>(pde & 0xfffff000));
-    if (table == 0) return errorCode(cpu, PfError.P, access, user);
-    at = table + ((<usize>((lin >> 12) & 1023)) << 2);
-    entry = load<u32>(at);
-    if (!(entry & 1)) return errorCode(cpu, 0, access, user);
-    rights &= <u64>entry;
-  }
+  const fault = large
+    ? leaf32(cpu, lin, pdeAt, pde, PTE_W | PTE_U, true, access, user, implicit)
+    : table32(cpu, lin, pdeAt, pde, access, user, implicit);
+  // The directory's entry may be anything by now.
+  return fault == CHANGED ? walk32(cpu, lin, access, user, implicit) : fault;
+}
+
+/** The page table that the directory's entry `pde` names. */
+function table32(cpu: Vcpu, lin: u64, pdeAt: usize, pde: u32, access: u32, user: bool, implicit: bool): i32 {
+  if (!(pde & (<u32>PTE_A))) setBits32(pdeAt, pde, <u32>PTE_A);
+  const table = frameAddress(cpu, <u64>(pde & 0xfffff000));
+  if (table == 0) return errorCode(cpu, PfError.P, access, user);
+  const at = table + ((<usize>((lin >> 12) & 1023)) << 2);
+  const entry = load<u32>(at);
+  if (!(entry & 1)) return errorCode(cpu, 0, access, user);
+  return leaf32(cpu, lin, at, entry, (<u64>pde) & (PTE_W | PTE_U), false, access, user, implicit);
+}
+
+/** As walkLeaf; CHANGED when the entry at `at` is not `entry` any more. */
+function leaf32(
+  cpu: Vcpu,
+  lin: u64,
+  at: usize,
+  entry: u32,
+  above: u64,
+  large: bool,
+  access: u32,
+  user: bool,
+  implicit: bool,
+): i32 {
+  const rights = above & (<u64>entry);
   const fault = checkRights(cpu, rights, false, access, user, implicit);
   if (fault != WALK_OK) return fault;
   const want = access == Access.WRITE ? <u32>(PTE_A | PTE_D) : <u32>PTE_A;
-  if ((entry & want) != want) setBits32(at, entry, want);
+  if ((entry & want) != want && !setBits32(at, entry, want)) return CHANGED;
   const base = large
     ? (<u64>(entry & 0xffc00000)) | ((<u64>((entry >> 13) & 0xff)) << 32) | (lin & 0x3ff000)
     : <u64>(entry & 0xfffff000);
-  const dirty = access == Access.WRITE || (entry & (<u32>PTE_D)) != 0;
-  finish(cpu, lin, base | (lin & 4095), large ? 0x400000 : 4096, rights, false, <u64>entry, dirty);
+  finish(cpu, lin, base | (lin & 4095), large ? 0x400000 : 4096, rights, false, <u64>(entry | want));
   return WALK_OK;
 }
 
@@ -227,25 +252,24 @@ function checkRights(cpu: Vcpu, rights: u64, nx: bool, access: u32, user: bool, 
   return ok ? WALK_OK : errorCode(cpu, PfError.P, access, user);
 }
 
-/** Sets the leaf's accessed flag, and for a write its dirty flag; tells whether it is dirty now. */
-function finishLeaf(at: usize, entry: u64, access: u32): bool {
-  const want = access == Access.WRITE ? PTE_A | PTE_D : PTE_A;
-  if ((entry & want) != want) setBits(at, entry, want);
-  return ((entry | want) & PTE_D) != 0;
-}
-
-function setBits(at: usize, entry: u64, bits: u64): void {
-  // An entry that changed meanwhile keeps its new value: the walk used the old one, as a processor may.
-  atomic.cmpxchg<u64>(at, entry, entry | bits);
+/**
+ * Sets flags in an entry; false when it changed meanwhile, and keeps its new value. Of an entry that leads to another
+ * table the walk then goes on with the old one, as a processor may.
+ */
+function setBits(at: usize, entry: u64, bits: u64): bool {
+  if (atomic.cmpxchg<u64>(at, entry, entry | bits) != entry) return false;
   wroteCode(at, 8);
+  return true;
 }
 
-function setBits32(at: usize, entry: u32, bits: u32): void {
-  atomic.cmpxchg<u32>(at, entry, entry | bits);
+function setBits32(at: usize, entry: u32, bits: u32): bool {
+  if (atomic.cmpxchg<u32>(at, entry, entry | bits) != entry) return false;
   wroteCode(at, 4);
+  return true;
 }
 
-function finish(cpu: Vcpu, lin: u64, gpa: u64, bytes: u64, rights: u64, nx: bool, entry: u64, dirty: bool): void {
+/** The walk's result; `entry` is the leaf with the flags that were set. */
+function finish(cpu: Vcpu, lin: u64, gpa: u64, bytes: u64, rights: u64, nx: bool, entry: u64): void {
   cpu.walkGpa = gpa;
   cpu.walkPage = bytes;
   let bits: u32 = 0;
@@ -253,7 +277,7 @@ function finish(cpu: Vcpu, lin: u64, gpa: u64, bytes: u64, rights: u64, nx: bool
   if (rights & PTE_U) bits |= WalkBit.USER;
   if (!nx) bits |= WalkBit.EXEC;
   if (entry & PTE_G) bits |= WalkBit.GLOBAL;
-  if (dirty) bits |= WalkBit.DIRTY;
+  if (entry & PTE_D) bits |= WalkBit.DIRTY;
   if (bytes > 4096) bits |= WalkBit.LARGE;
   cpu.walkBits = bits;
 }

@@ -16,6 +16,7 @@ import {
   tlbTable,
   tlbUpdateContext,
 } from "../mmu/tlb";
+import { Access, walk } from "../mmu/walk";
 import { allowRegions } from "../jit/allow";
 import { pcpuOf } from "../mem/machine";
 import { runVcpu } from "../run";
@@ -110,6 +111,18 @@ function enterGlobal(cpu: Vcpu, lin: u64, host: u32): void {
   noteGlobal(cpu, e);
   e.tagR = lin | cpu.ctx;
   e.tagW = lin | cpu.ctx;
+}
+
+/**
+ * `rounds` times, when another thread says so at `word`: walks for a write at `lin` by user code, and leaves behind `word`
+ * what came of it, and then that it is done.
+ */
+export function testWalks(cpu: Vcpu, lin: u64, word: usize, rounds: u32): void {
+  for (let round: u32 = 1; round <= rounds; round++) {
+    while (atomic.load<u32>(word) != round) {}
+    store<i32>(word, walk(cpu, lin, Access.WRITE, true, false), 8);
+    atomic.store<u32>(word, round, 4);
+  }
 }
 
 /** The other thread of testCarry. */

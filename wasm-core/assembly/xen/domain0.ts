@@ -291,7 +291,7 @@ export function evtchnTake(): i32 {
 export function grantMap(domid: u32, ref: u32, readonly: u32): u32 {
   const dom = domainOf(domid);
   if (isNull(dom) || dom.gntFrames == 0) return <u32>GrantStatus.BAD_DOMAIN;
-  const mfn = acquireGrant(dom, ref, 0, readonly != 0, false);
+  const mfn = acquireGrant(dom, domid, ref, 0, readonly != 0, false);
   return mfn < 0 ? <u32>mfn : <u32>frameAddress(mfn);
 }
 

@@ -5,7 +5,7 @@
 import { Access, Domain, FrameType, GrantActive, GrantFlag, GrantStatus } from "../../gen/layout";
 import { domainOf, isLive } from "../../mem/domains";
 import { frameOf, framePut, frameRetire } from "../../mem/frames";
-import { p2mMfn, p2mResolve, p2mTryPin } from "../../mem/p2m";
+import { p2mMfn, p2mPrepare, p2mTryPin } from "../../mem/p2m";
 import { activeOf, grantEntry, grantRefs, lockGrants, statusWord, unlockGrants } from "./table";
 
 const TRIES: i32 = 4;
@@ -64,11 +64,10 @@ function unmark(dom: Domain, ref: u32, a: GrantActive): void {
 }
 
 /**
- * Takes reference `ref` of `dom` into use for domain `user`, with a reference to its frame: the mfn, or a negative
- * GrantStatus. `subPage` allows sub-page grants, whose bounds the caller reads from the entry.
+ * Takes reference `ref` of `dom`, which was found as domain `domid`, into use for domain `user`, with a reference to its
+ * frame: the mfn, or a negative GrantStatus. `subPage` allows sub-page grants, whose bounds the caller reads from the entry.
  */
-export function acquireGrant(dom: Domain, ref: u32, user: u32, readonly: bool, subPage: bool): i32 {
-  const domid = dom.domid;
+export function acquireGrant(dom: Domain, domid: u32, ref: u32, user: u32, readonly: bool, subPage: bool): i32 {
   const access: u32 = readonly ? Access.READ : Access.WRITE;
   for (let i = 0; i < TRIES; i++) {
     lockGrants(dom);
@@ -79,7 +78,7 @@ export function acquireGrant(dom: Domain, ref: u32, user: u32, readonly: bool, s
     const gfn = entryGfn(dom, ref);
     unlockGrants(dom);
     // Populating or unsharing may need a shootdown, so it comes before the lock.
-    p2mResolve(dom, gfn, access);
+    p2mPrepare(dom, gfn, access);
     lockGrants(dom);
     const result = isLive(dom, domid) ? acquireLocked(dom, ref, user, readonly, subPage, gfn) : GrantStatus.BAD_DOMAIN;
     unlockGrants(dom);

@@ -3,11 +3,11 @@
  * the copy; a transitive grant is followed once. [XEN] grant_table.c
  */
 import { Access, Domain, DomainStat, Domid, GrantFlag, GrantStatus, Vcpu } from "../../gen/layout";
-import { count, domainOf, domainOfVcpu } from "../../mem/domains";
+import { count, domainOfVcpu } from "../../mem/domains";
 import { frameAddress, frameOf, framePut, frameRetire } from "../../mem/frames";
 import { p2mMfn, p2mPin } from "../../mem/p2m";
 import { acquireGrant, releaseGrant } from "./acquire";
-import { grantor } from "./map";
+import { grantor, numberOf } from "./map";
 import { grantEntry, grantRefs, lockGrants, unlockGrants } from "./table";
 
 /** gnttab_copy: source at 0 and dest at 16, each {ref or gfn 0, domid 8, offset 10}; len 32, flags 34, status 36. */
@@ -61,11 +61,13 @@ function takeSide(cpu: Vcpu, op: usize, gref: bool, readonly: bool, at: u32, len
     const entry = p2mPin(dom, load<u64>(op), readonly ? Access.READ : Access.WRITE);
     return entry == 0 ? GrantStatus.BAD_PAGE : <i32>p2mMfn(entry);
   }
-  const remote = grantor(cpu, domid);
+  side.domid = numberOf(cpu, domid);
+  const remote = grantor(side.domid);
   if (changetype<usize>(remote) == 0) return GrantStatus.BAD_DOMAIN;
   return takeGrant(remote, load<u32>(op), dom.domid, readonly, at, length, side, true);
 }
 
+/** `dom` was found as domain `side.domid`. */
 function takeGrant(
   dom: Domain,
   ref: u32,
@@ -80,10 +82,9 @@ function takeGrant(
   if (bounds < 0) return bounds;
   if (bounds == TRANSITIVE)
     return follow ? takeTransitive(dom, ref, user, readonly, at, length, side) : GrantStatus.GENERAL_ERROR;
-  side.domid = dom.domid;
   side.ref = ref;
   side.user = user;
-  return acquireGrant(dom, ref, user, readonly, true);
+  return acquireGrant(dom, side.domid, ref, user, readonly, true);
 }
 
 /** checkV2's answer for a transitive grant. */
@@ -121,9 +122,11 @@ function takeTransitive(dom: Domain, ref: u32, user: u32, readonly: bool, at: u3
   unlockGrants(dom);
   if ((head & GrantFlag.TYPE_MASK) != GrantFlag.TRANSITIVE || head >> 16 != user) return GrantStatus.GENERAL_ERROR;
   if (!readonly && (head & GrantFlag.READONLY) != 0) return GrantStatus.GENERAL_ERROR;
-  const remote = domainOf(next);
-  if (changetype<usize>(remote) == 0 || remote.gntFrames == 0) return GrantStatus.BAD_DOMAIN;
-  return takeGrant(remote, nextRef, dom.domid, readonly, at, length, side, false);
+  const remote = grantor(next);
+  if (changetype<usize>(remote) == 0) return GrantStatus.BAD_DOMAIN;
+  const owner = side.domid;
+  side.domid = next;
+  return takeGrant(remote, nextRef, owner, readonly, at, length, side, false);
 }
 
 function dropSide(side: Side, mfn: u32, readonly: bool): void {

@@ -1,91 +1,23 @@
 import { describe, expect, it } from "vitest";
 import { Domain } from "../../../abi/structs/domain.js";
-import { anotherInstance } from "../testing/harness.js";
+import {
+  copy,
+  entry,
+  flags,
+  grant,
+  HOST,
+  map,
+  mapTable,
+  pair,
+  PERMIT,
+  READING,
+  READONLY,
+  SELF,
+  TABLE,
+  unmap,
+  WRITING,
+} from "../testing/grants.js";
 import { type Guest, LIST, machineWith, STRUCT } from "../testing/guests.js";
-
-const TABLE = 0x100;
-const PERMIT = 1;
-const READONLY = 4;
-const READING = 8;
-const WRITING = 16;
-const HOST = 2;
-
-async function pair(): Promise<[Guest, Guest]> {
-  const [, a, b] = await machineWith([
-    [1, 512],
-    [1, 512],
-  ]);
-  for (const g of [a as Guest, b as Guest]) expect(mapTable(g)).toBe(0);
-  return [a as Guest, b as Guest];
-}
-
-/** add_to_physmap of grant frame 0 at gfn TABLE. */
-const mapTable = (g: Guest, idx: bigint = 0n, gfn = TABLE) =>
-  g.call(
-    12,
-    7,
-    g.struct([
-      [2, 0x7ff0],
-      [2, 0],
-      [4, 1],
-      [8, idx],
-      [8, gfn],
-    ]),
-  );
-
-function entry(g: Guest, ref: number): number {
-  return g.core.u32(g.dom + Domain.off.gntShared) + ref * 8;
-}
-function grant(g: Guest, ref: number, to: number, gfn: number, flags = 0): void {
-  const view = g.core.view();
-  view.setUint32(entry(g, ref) + 4, gfn, true);
-  view.setUint16(entry(g, ref) + 2, to, true);
-  view.setUint16(entry(g, ref), PERMIT | flags, true);
-}
-const flags = (g: Guest, ref: number) => g.core.view().getUint16(entry(g, ref), true);
-
-function map(g: Guest, dom: number, ref: number, gpa: bigint, how = HOST): { status: number; handle: number } {
-  g.struct([
-    [8, gpa],
-    [4, how],
-    [4, ref],
-    [2, dom],
-    [2, 0],
-    [4, 0],
-    [8, 0],
-  ]);
-  expect(g.call(20, 0, STRUCT, 1)).toBe(0);
-  return { status: Number(BigInt.asIntN(16, g.get(STRUCT + 18n, 2))), handle: Number(g.get(STRUCT + 20n, 4)) };
-}
-function unmap(g: Guest, handle: number, gpa: bigint): number {
-  g.struct([
-    [8, gpa],
-    [8, 0],
-    [4, handle],
-    [2, 0],
-  ]);
-  expect(g.call(20, 1, STRUCT, 1)).toBe(0);
-  return Number(BigInt.asIntN(16, g.get(STRUCT + 20n, 2)));
-}
-type CopySide = { ref?: number; gfn?: number; dom: number; off: number };
-function copy(g: Guest, from: CopySide, to: CopySide, len: number): number {
-  const how = (from.ref !== undefined ? 1 : 0) | (to.ref !== undefined ? 2 : 0);
-  g.struct([
-    [8, from.ref ?? from.gfn ?? 0],
-    [2, from.dom],
-    [2, from.off],
-    [4, 0],
-    [8, to.ref ?? to.gfn ?? 0],
-    [2, to.dom],
-    [2, to.off],
-    [4, 0],
-    [2, len],
-    [2, how],
-    [2, 0],
-  ]);
-  expect(g.call(20, 5, STRUCT, 1)).toBe(0);
-  return Number(BigInt.asIntN(16, g.get(STRUCT + 36n, 2)));
-}
 
 describe("mapping", () => {
   it("makes the granted frame appear at the address, and the hypervisor's own view agree", async () => {
@@ -355,38 +287,7 @@ describe("versions and sizes", () => {
   });
 });
 
-describe("a transfer", () => {
-  it("of a page that somebody takes into use at the last moment does not happen", async () => {
-    const [a, b] = await pair();
-    const { core } = a;
-    b.put(0x6000, 4, 4242);
-    grant(b, 8, 0, 6);
-    core.view().setUint32(entry(a, 8) + 4, 0x2000, true);
-    core.view().setUint32(entry(a, 8), 2 | (b.domid << 16), true);
-    b.struct([
-      [8, 6],
-      [2, a.domid],
-      [4, 8],
-      [2, 9],
-    ]);
-    // The page was looked at; now the offer is, and that takes a while: its lock is held.
-    const lock = a.dom + Domain.off.gntLock;
-    let mapped = 0;
-    core.view().setUint32(lock, 99, true);
-    const { call } = await anotherInstance(core, () => {
-      if (mapped === 0) mapped = core.call.grantMap(b.domid, 8, 0) >>> 0;
-      core.view().setUint32(lock, 0, true);
-    });
-    expect(call(b.vcpu(), 20, 4n, STRUCT, 1n, 0n, 0n)).toBe(0n);
-    expect(core.view().getUint32(mapped, true)).toBe(4242);
-    expect(BigInt.asIntN(16, b.get(STRUCT + 16n, 2))).toBe(-9n);
-    expect(b.get(0x6000, 4)).toBe(4242n);
-    expect(core.call.domainPeek(a.domid, 0x2000)).toBe(0);
-  });
-});
-
 describe("the table itself", () => {
-  const SELF = 0x7ff0;
   const setup = (g: Guest, dom: number, frames: number, list = LIST) => {
     g.struct([
       [2, dom],

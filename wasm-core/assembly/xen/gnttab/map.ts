@@ -30,9 +30,13 @@ export const UNMAP_BATCH: u32 = 32;
 /** Maptrack.flags while an unmap is between its phases: no other flags value. */
 const UNMAPPING: u16 = 0x8000;
 
-/** The granting domain of an operation; null when there is none or it has no grant table. */
-export function grantor(cpu: Vcpu, domid: u32): Domain {
-  if (domid == Domid.SELF) return domainOfVcpu(cpu);
+/** Number of the granting domain that an operation names. */
+export function numberOf(cpu: Vcpu, domid: u32): u32 {
+  return domid == Domid.SELF ? domainOfVcpu(cpu).domid : domid;
+}
+
+/** The granting domain of that number; null when there is none or it has no grant table. */
+export function grantor(domid: u32): Domain {
   const dom = domainOf(domid);
   return changetype<usize>(dom) != 0 && dom.gntFrames != 0 ? dom : changetype<Domain>(0);
 }
@@ -66,13 +70,13 @@ function checkMap(address: u64, flags: u32): i32 {
 }
 
 function mapWith(cpu: Vcpu, dom: Domain, op: usize, handle: u32): i32 {
-  const remote = grantor(cpu, load<u16>(op, 16));
+  const domid = numberOf(cpu, load<u16>(op, 16));
+  const remote = grantor(domid);
   if (changetype<usize>(remote) == 0) return GrantStatus.BAD_DOMAIN;
-  const domid = remote.domid;
   const ref = load<u32>(op, 12);
   const flags = load<u32>(op, 8);
   const readonly = (flags & GrantMap.READONLY) != 0;
-  const mfn = acquireGrant(remote, ref, dom.domid, readonly, false);
+  const mfn = acquireGrant(remote, domid, ref, dom.domid, readonly, false);
   if (mfn < 0) return mfn;
   const gfn = <u32>(load<u64>(op) >> 12);
   const old = p2mSet(dom, gfn, p2mEntry(mfn, P2mKind.GRANT, readonly ? P2m.R : P2m.R | P2m.W));
