@@ -29,6 +29,7 @@ export interface TestExports extends CoreExports, RegionDoors {
   testInvlpg(cpu: number, lin: bigint): void;
   testTlbSlot(lin: bigint): number;
   testCarry(cpu: number, host: number, word: number, rounds: number): number;
+  testKick(cpu: number): void;
   testProtect(cpu: number, host: number, word: number, rounds: number): void;
   testWalks(cpu: number, lin: bigint, word: number, rounds: number): void;
   testRegions(cpu: number, pcpu: number): void;
@@ -97,7 +98,10 @@ const compileModule = async (): Promise<WebAssembly.Module> => WebAssembly.compi
  * @param hostNow what it is told of the time, each time that it asks
  * @param hostNap called when a vCPU that spins lets the host's processor go
  */
-export async function makeTestCore(hostNow = (): number => 1e9, hostNap = (): void => {}): Promise<TestCore> {
+export async function makeTestCore(
+  hostNow = (): number => 1e9,
+  hostNap = (_address: number): void => {},
+): Promise<TestCore> {
   compiled ??= compileModule();
   const memory = new WebAssembly.Memory({ initial: INITIAL_PAGES, maximum: MAXIMUM_PAGES, shared: true });
   let seed = 1;

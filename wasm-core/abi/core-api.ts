@@ -130,8 +130,8 @@ export interface CoreImports {
    * there is no other thread: nobody would.
    */
   hostWait(address: number, value: number): void;
-  /** Gives the host's processor away for some tens of microseconds. */
-  hostNap(): void;
+  /** Gives the host's processor away while the word at `address` is 0, for some tens of microseconds at most. */
+  hostNap(address: number): void;
   /** Tells the host's log: a TraceCode and two numbers. */
   hostTrace(code: number, a: number, b: number): void;
   abort(message: number, file: number, line: number, column: number): void;

@@ -57,11 +57,10 @@ export function instantiateCore(
     hostWallClock: () => Date.now() * 1e6,
     hostRandom: () => hooks.random(),
     hostWait: (address, value) => waitForLock(memory, address >>> 0, value),
-    hostNap: () => {
+    hostNap: (address) => {
       // One thread has nobody to wait for: whoever else is to run does so after the slice.
       if (!isShared(memory)) return;
-      // The first page of the memory is empty: nobody ever rings there.
-      Atomics.wait(new Int32Array(memory.buffer), 0, 0, SPIN_NAP_MS);
+      Atomics.wait(new Int32Array(memory.buffer), address >>> 2, 0, SPIN_NAP_MS);
     },
     hostTrace: (code, a, b) => hooks.trace(code >>> 0, a >>> 0, b >>> 0),
     abort: (_message, _file, line, column) => {

@@ -189,6 +189,7 @@ export const Vcpu = struct("Vcpu", "One virtual processor.", {
   lastPcpu: u32("pCPU that ran it last"),
   spins: u32("Windows of PAUSE instructions in a row, while nobody else wanted the pCPU"),
   spinAt: u32("Budget that was left at the end of the last of them"),
+  napping: u32("1 while it spins and its thread sleeps until somebody notifies `events`, or for a moment"),
   protects: u32(
     "Other pCPUs that are taking write rights out of its TLB, in the low half, and above how often that was done",
   ),

@@ -30,6 +30,7 @@ import { frameOf } from "../mem/frames";
 import { isCanonical } from "../mmu/canonical";
 import { chunkEnd, codeSettled, markCode } from "../mmu/code";
 import { codeCache } from "../mmu/code-cache";
+import { signal } from "../mem/signal";
 import { translateCode } from "../mmu/slow";
 import { emptyJumpCache, tlbFlushAll } from "../mmu/tlb";
 import { spinTryLock, spinUnlock } from "../util/atomics";
@@ -274,7 +275,7 @@ function emptyCache(cpu: Vcpu, cache: CodeCache): void {
   lockDomains();
   // They leave their blocks, and then wait for the cache's lock, which the caller holds.
   for (let each = firstVcpu(all); changetype<usize>(each) != 0; each = nextVcpu(each, all)) {
-    if (each != cpu) atomic.or<u32>(changetype<usize>(each), EventBit.FLUSH_CODE, VcpuOff.events);
+    if (each != cpu) signal(each, EventBit.FLUSH_CODE);
   }
   for (let each = firstVcpu(all); changetype<usize>(each) != 0; each = nextVcpu(each, all)) {
     if (each != cpu) while (insideBlock(each)) serve(cpu, EventBit.FLUSH_TLB | EventBit.SETTLE);

@@ -13,9 +13,9 @@ import {
   ShutdownReason,
   TraceCode,
   Vcpu,
-  VcpuOff,
 } from "../gen/layout";
 import { ring, spinLock, spinUnlock } from "../util/atomics";
+import { signal } from "./signal";
 import { machine, trace } from "../util/host";
 
 const DOMID_SLOTS: u32 = 32768;
@@ -86,7 +86,7 @@ export function count(dom: Domain, stat: u32, by: u64 = 1): void {
 export function stopVcpus(dom: Domain): void {
   for (let i: u32 = 0; i < dom.maxVcpus; i++) {
     const cpu = domainVcpu(dom, i);
-    if (changetype<usize>(cpu) != 0) atomic.or<u32>(changetype<usize>(cpu) + VcpuOff.events, EventBit.STOP);
+    if (changetype<usize>(cpu) != 0) signal(cpu, EventBit.STOP);
   }
 }
 

@@ -6,6 +6,7 @@
  */
 import { Domain, EventBit, Frame, Vcpu, VcpuOff, VcpuRunState } from "../gen/layout";
 import { domainOfVcpu, firstVcpu, lockDomains, nextVcpu, unlockDomains } from "./domains";
+import { signal } from "./signal";
 
 /** Whether others than the domain of `cpu` may have the frame mapped: grants, shared and foreign pages. */
 @inline
@@ -24,7 +25,7 @@ export function askToSettle(cpu: Vcpu, shared: bool): void {
   const only = scope(cpu, shared);
   if (shared) lockDomains();
   for (let other = firstVcpu(only); changetype<usize>(other) != 0; other = nextVcpu(other, only)) {
-    if (other != cpu) atomic.or<u32>(changetype<usize>(other), EventBit.SETTLE, VcpuOff.events);
+    if (other != cpu) signal(other, EventBit.SETTLE);
   }
   if (shared) unlockDomains();
 }

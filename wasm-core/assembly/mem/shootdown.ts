@@ -5,12 +5,13 @@
  */
 import { Domain, EventBit, Vcpu, VcpuOff, VcpuRunState } from "../gen/layout";
 import { domainVcpu } from "./domains";
+import { signal } from "./signal";
 
 /** Returns when no vCPU of the domain can reach what its p2m no longer says. */
 export function flushDomainTlb(dom: Domain): void {
   for (let i: u32 = 0; i < dom.maxVcpus; i++) {
     const cpu = domainVcpu(dom, i);
-    if (changetype<usize>(cpu) != 0) atomic.or<u32>(changetype<usize>(cpu), EventBit.FLUSH_TLB, VcpuOff.events);
+    if (changetype<usize>(cpu) != 0) signal(cpu, EventBit.FLUSH_TLB);
   }
   for (let i: u32 = 0; i < dom.maxVcpus; i++) {
     const cpu = domainVcpu(dom, i);

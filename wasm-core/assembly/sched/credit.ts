@@ -9,6 +9,7 @@
 import { Domain, EventBit, Machine, MachineOff, Priority, Vcpu, VcpuOff, VcpuRunState } from "../gen/layout";
 import { domainVcpu } from "../mem/domains";
 import { pcpuOf } from "../mem/machine";
+import { signal } from "../mem/signal";
 import { lockSched, sortQueues, unlockSched } from "./queue";
 
 /** How often credits are given out, ns. */
@@ -134,7 +135,7 @@ function collect(d: Domain): i64 {
 /** Lets the vCPU run no more until it has credit again. */
 function park(cpu: Vcpu): void {
   cpu.parked = 1;
-  if (cpu.runState == VcpuRunState.RUNNING) atomic.or<u32>(changetype<usize>(cpu), EventBit.STOP, VcpuOff.events);
+  if (cpu.runState == VcpuRunState.RUNNING) signal(cpu, EventBit.STOP);
 }
 
 /** A vCPU that waited is woken. */

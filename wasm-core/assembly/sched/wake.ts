@@ -16,6 +16,7 @@ import {
 } from "../gen/layout";
 import { domainVcpu } from "../mem/domains";
 import { pcpuOf } from "../mem/machine";
+import { signal } from "../mem/signal";
 import { ring } from "../util/atomics";
 import { machineTime, NEVER } from "../util/host";
 import { bestIdle, isAllowed, SET_WORDS } from "./affinity";
@@ -71,7 +72,7 @@ function preempt(m: Machine, cpu: Vcpu): void {
   const p = pcpuOf(victim);
   // Whoever is queued next looks for another pCPU.
   p.priority = cpu.priority;
-  if (p.current != 0) atomic.or<u32>(<usize>p.current, EventBit.STOP, VcpuOff.events);
+  if (p.current != 0) signal(changetype<Vcpu>(<usize>p.current), EventBit.STOP);
 }
 
 /** Makes the vCPU run if it waits. Event bits must be set before. */
@@ -94,7 +95,7 @@ function wakeBlocked(cpu: Vcpu): void {
 
 /** Sets EventBit `bits` and wakes the vCPU. */
 export function vcpuKick(cpu: Vcpu, bits: u32): void {
-  atomic.or<u32>(changetype<usize>(cpu), bits, VcpuOff.events);
+  signal(cpu, bits);
   vcpuWake(cpu);
 }
 
@@ -199,7 +200,7 @@ export function setAffinity(cpu: Vcpu, soft: bool, w0: u32, w1: u32, w2: u32, w3
     store<u32>(at, w2, 8);
     store<u32>(at, w3, 12);
     const state = cpu.runState;
-    if (state == VcpuRunState.RUNNING) atomic.or<u32>(changetype<usize>(cpu), EventBit.STOP, VcpuOff.events);
+    if (state == VcpuRunState.RUNNING) signal(cpu, EventBit.STOP);
     else if (state == VcpuRunState.RUNNABLE) idle = findPcpu(m, cpu);
   }
   unlockSched(m);

@@ -7,7 +7,7 @@ import { lapicPending } from "../irq/lapic";
 import { machine } from "../util/host";
 import { xenOf, xenPendingVector } from "../xen/evtchn/upcall";
 
-@external("env", "hostNap") declare function hostNap(): void;
+@external("env", "hostNap") declare function hostNap(address: usize): void;
 
 export { hypercall } from "../xen/hypercall";
 export { writeHypercallPage } from "../xen/hypercall-page";
@@ -52,7 +52,8 @@ export function giveWay(cpu: Vcpu): bool {
 
 /**
  * A vCPU spins, and what it waits for is at work on another pCPU. If that is for long, the other's thread may be waiting
- * for the very processor that this one burns: the host may have fewer of them than there are pCPUs.
+ * for the very processor that this one burns: the host may have fewer of them than there are pCPUs. Events end the nap: the
+ * other may wait for this one to answer an interrupt.
  */
 function spin(cpu: Vcpu): void {
   // By the budget: a region settles the count of instructions only when it is left.
@@ -61,7 +62,10 @@ function spin(cpu: Vcpu): void {
   cpu.spins = inRow ? cpu.spins + 1 : 0;
   if (cpu.spins < NAP_AFTER) return;
   cpu.spins = 0;
-  hostNap();
+  const at = changetype<usize>(cpu);
+  atomic.store<u32>(at, 1, VcpuOff.napping);
+  hostNap(at + VcpuOff.events);
+  atomic.store<u32>(at, 0, VcpuOff.napping);
 }
 
 /** Gives the pCPU away after this instruction. */

@@ -1,5 +1,5 @@
 /** The core with what its tests need besides: one vCPU driven in the caller's thread, without a scheduler. */
-import { SegIndex, TLB_ENTRIES, TlbEntry, Vcpu } from "../gen/layout";
+import { EventBit, SegIndex, TLB_ENTRIES, TlbEntry, Vcpu } from "../gen/layout";
 import { updateFpuBlocked } from "../cpu/fpu-state";
 import { updateModeKey } from "../cpu/modes";
 import { noteFlat } from "../cpu/segments";
@@ -21,6 +21,7 @@ import { allowRegions } from "../jit/allow";
 import { pcpuOf } from "../mem/machine";
 import { runVcpu } from "../run";
 import { materialize } from "../cpu/flags";
+import { vcpuKick } from "../sched/wake";
 import { Decode, DecodeState, decodeOne, handlerIndex } from "../decode/decode";
 import { Rec } from "../decode/record";
 
@@ -123,6 +124,11 @@ export function testWalks(cpu: Vcpu, lin: u64, word: usize, rounds: u32): void {
     store<i32>(word, walk(cpu, lin, Access.WRITE, true, false), 8);
     atomic.store<u32>(word, round, 4);
   }
+}
+
+/** Sends the vCPU an event, as another pCPU does. */
+export function testKick(cpu: Vcpu): void {
+  vcpuKick(cpu, EventBit.INTERRUPT);
 }
 
 /** The other thread of testCarry. */

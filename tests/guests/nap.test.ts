@@ -1,0 +1,55 @@
+/** A vCPU that spins lets its thread sleep; an event from another thread ends that at once. */
+import { Worker } from "node:worker_threads";
+import { expect, it } from "vitest";
+import { MACHINE_BASE, Machine } from "../../wasm-core/abi/structs/machine.js";
+import { VcpuRunState } from "../../wasm-core/abi/structs/sched.js";
+import { Vcpu } from "../../wasm-core/abi/structs/vcpu.js";
+import { makeTestCore } from "../support/core.js";
+import { LongModeMachine } from "../support/machine.js";
+
+const CODE = 0x400000;
+const PAGE = 4096;
+/** Enough PAUSEs for some ten naps. */
+const BUDGET = 12_000;
+/** Far longer than it takes the other thread to see that somebody naps. */
+const LONG_MS = 2000;
+/** again: pause; jmp again */
+const SPIN = [0xf3, 0x90, 0xeb, 0xfc];
+const { off } = Vcpu;
+
+it("an event ends the nap of a vCPU that spins", { timeout: 60_000 }, async () => {
+  const ends: string[] = [];
+  const core = await makeTestCore(
+    () => 1e9,
+    (address) => {
+      ends.push(Atomics.wait(new Int32Array(core.memory.buffer), address >>> 2, 0, LONG_MS));
+    },
+  );
+  const machine = new LongModeMachine(core);
+  const { cpu } = machine;
+  const view = new DataView(core.memory.buffer);
+  const code = machine.mapUser({ linear: CODE, bytes: PAGE, writable: false })[0]!;
+  new Uint8Array(core.memory.buffer).set(SPIN, code);
+  machine.enterUser(64, 0n);
+  view.setBigUint64(cpu + off.rip, BigInt(CODE), true);
+  view.setUint32(MACHINE_BASE + Machine.off.pcpus, 2, true);
+  view.setUint32(cpu + off.runState, Number(VcpuRunState.values.RUNNING), true);
+  machine.refresh();
+  const source = `
+    const { workerData: d, parentPort } = require("node:worker_threads");
+    const env = { memory: d.memory, lockOwner: 2, hostNow: () => 0, hostWallClock: () => 0, hostRandom: () => 0,
+      hostTrace() {}, hostNap() {}, hostWait() {}, abort() {} };
+    const words = new Int32Array(d.memory.buffer);
+    WebAssembly.instantiate(d.module, { env }).then((i) => {
+      parentPort.postMessage("ready");
+      while (true) if (Atomics.load(words, d.napping >>> 2) !== 0) i.exports.testKick(d.cpu);
+    });`;
+  const { module, memory } = core;
+  const workerData = { module, memory, cpu, napping: cpu + off.napping };
+  const worker = new Worker(source, { eval: true, workerData });
+  await new Promise((resolve, reject) => worker.once("message", resolve).once("error", reject));
+  core.call.testRun(cpu, BUDGET);
+  await worker.terminate();
+  expect(ends.length).toBeGreaterThan(5);
+  expect(ends).not.toContain("timed-out");
+});
