@@ -2,15 +2,14 @@
  * A page is about to be written while another pCPU takes its entry out of the page table. Whoever finds the entry clean
  * drops the page without saving it, so from then on nobody may write. Two threads, many rounds. [SDM] vol. 3A, 4.8
  */
-import { Worker } from "node:worker_threads";
 import { expect, it } from "vitest";
 import { makeTestCore } from "../support/core.js";
 import { LongModeMachine } from "../support/machine.js";
+import { startThread } from "../support/second-thread.js";
 
 const ROUNDS = 20_000;
 /** Longest pause before the entry is taken out, in rounds of an empty loop. */
 const PAUSE = 200;
-const OWNER = 2;
 const LINEAR = 0x400000;
 /** In a page of the guest that nothing else uses. */
 const WORD_AT = 0x3f000n;
@@ -24,24 +23,15 @@ it("an entry that was taken out clean is not written by", { timeout: 120_000 }, 
   machine.mapUser({ linear: LINEAR, bytes: 4096, writable: true });
   machine.enterUser(64, 0n);
   machine.refresh();
-  const { module, memory } = core;
-  const entries = new BigUint64Array(memory.buffer);
+  const { buffer } = core.memory;
+  const entries = new BigUint64Array(buffer);
   const table = entries[machine.at(PD + 8n * (BigInt(LINEAR) >> 21n)) >>> 3]! & ADDRESS;
   const at = machine.at(table + 8n * ((BigInt(LINEAR) >> 12n) % ENTRIES)) >>> 3;
   const clean = entries[at]! & ~(DIRTY | ACCESSED);
-  const words = new Int32Array(memory.buffer);
+  const words = new Int32Array(buffer);
   const word = machine.at(WORD_AT) >>> 2;
-  const source = `
-    const { workerData: d, parentPort } = require("node:worker_threads");
-    const env = { memory: d.memory, lockOwner: d.owner, hostNow: () => 0, hostWallClock: () => 0, hostRandom: () => 0,
-      hostTrace() {}, hostNap() {}, hostWait() {}, abort() {} };
-    WebAssembly.instantiate(d.module, { env }).then((i) => {
-      i.exports.testWalks(d.cpu, d.linear, d.word, d.rounds);
-      parentPort.postMessage("done");
-    });`;
-  const workerData = { module, memory, cpu: machine.cpu, linear: BigInt(LINEAR), word: word << 2, rounds: ROUNDS };
-  const worker = new Worker(source, { eval: true, workerData: { ...workerData, owner: OWNER } });
-  const done = new Promise((resolve, reject) => worker.once("message", resolve).once("error", reject));
+  const data = { cpu: machine.cpu, linear: BigInt(LINEAR), word: word << 2, rounds: ROUNDS };
+  const thread = await startThread(core, `core.testWalks(d.cpu, d.linear, d.word, d.rounds); say("done");`, data);
   let lost = 0;
   let written = 0;
   for (let round = 1; round <= ROUNDS; round++) {
@@ -54,8 +44,8 @@ it("an entry that was taken out clean is not written by", { timeout: 120_000 }, 
     written++;
     if ((old & DIRTY) === 0n) lost++;
   }
-  await done;
-  await worker.terminate();
+  await thread.said;
+  await thread.stop();
   expect(written).toBeGreaterThan(0);
   expect(lost).toBe(0);
 });

@@ -1,11 +1,11 @@
 /** A vCPU that spins lets its thread sleep; an event from another thread ends that at once. */
-import { Worker } from "node:worker_threads";
 import { expect, it } from "vitest";
 import { MACHINE_BASE, Machine } from "../../wasm-core/abi/structs/machine.js";
 import { VcpuRunState } from "../../wasm-core/abi/structs/sched.js";
 import { Vcpu } from "../../wasm-core/abi/structs/vcpu.js";
 import { makeTestCore } from "../support/core.js";
 import { LongModeMachine } from "../support/machine.js";
+import { startThread } from "../support/second-thread.js";
 
 const CODE = 0x400000;
 const PAGE = 4096;
@@ -35,21 +35,11 @@ it("an event ends the nap of a vCPU that spins", { timeout: 60_000 }, async () =
   view.setUint32(MACHINE_BASE + Machine.off.pcpus, 2, true);
   view.setUint32(cpu + off.runState, Number(VcpuRunState.values.RUNNING), true);
   machine.refresh();
-  const source = `
-    const { workerData: d, parentPort } = require("node:worker_threads");
-    const env = { memory: d.memory, lockOwner: 2, hostNow: () => 0, hostWallClock: () => 0, hostRandom: () => 0,
-      hostTrace() {}, hostNap() {}, hostWait() {}, abort() {} };
-    const words = new Int32Array(d.memory.buffer);
-    WebAssembly.instantiate(d.module, { env }).then((i) => {
-      parentPort.postMessage("ready");
-      while (true) if (Atomics.load(words, d.napping >>> 2) !== 0) i.exports.testKick(d.cpu);
-    });`;
-  const { module, memory } = core;
-  const workerData = { module, memory, cpu, napping: cpu + off.napping };
-  const worker = new Worker(source, { eval: true, workerData });
-  await new Promise((resolve, reject) => worker.once("message", resolve).once("error", reject));
+  const body = `say("ready"); while (true) if (Atomics.load(words, d.napping >>> 2) !== 0) core.testKick(d.cpu);`;
+  const thread = await startThread(core, body, { cpu, napping: cpu + off.napping });
+  await thread.said;
   core.call.testRun(cpu, BUDGET);
-  await worker.terminate();
+  await thread.stop();
   expect(ends.length).toBeGreaterThan(5);
   expect(ends).not.toContain("timed-out");
 });
