@@ -28,10 +28,13 @@ function clientOf(url: string): WispClient {
 
 class Heard implements StreamEvents {
   readonly got: Uint8Array[] = [];
-  onOpen = () => {};
+  onOpen: () => void = () => {};
   onEnd = () => {};
   onDrain = () => {};
   onClose: (error: OutsideError | null) => void = () => {};
+  readonly open = new Promise<void>((resolve) => {
+    this.onOpen = resolve;
+  });
   readonly end = new Promise<OutsideError | null>((resolve) => {
     this.onClose = resolve;
   });
@@ -127,11 +130,8 @@ describe("a relay", () => {
     }
     const client = clientOf(url);
     const heard = new Heard();
-    const opened = new Promise<void>((resolve) => {
-      heard.onOpen = resolve;
-    });
     client.openStream("192.0.2.1", 7, heard);
-    await opened;
+    await heard.open;
     client.close();
   });
 
@@ -152,11 +152,8 @@ describe("a relay", () => {
     });
     const client = clientOf(url);
     const heard = new Heard();
-    const opened = new Promise<void>((resolve) => {
-      heard.onOpen = resolve;
-    });
     client.openStream("192.0.2.1", 7, heard);
-    await opened;
+    await heard.open;
     expect(outsides[0]!.open).toBe(1);
     client.close();
     expect(await heard.end).toBe("reset");

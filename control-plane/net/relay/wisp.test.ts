@@ -63,6 +63,16 @@ class Wire {
     }
   }
 
+  /** A stream that is open, and its other end in the world. */
+  async openPair(events: StreamEvents) {
+    const stream = this.client.openStream("192.0.2.1", 80, events);
+    await this.settle();
+    const far = this.world.streams[0]!;
+    far.events.opened();
+    await this.settle();
+    return [stream, far] as const;
+  }
+
   deliver(): void {
     while (this.toClient.length > 0) {
       this.#sent.shift()?.();
@@ -169,11 +179,7 @@ describe("a stream", () => {
 
   it("waits while the world takes no more, and nothing piles up at the relay", async () => {
     const heard = new Heard();
-    const stream = wire.client.openStream("192.0.2.1", 80, heard);
-    await wire.settle();
-    const far = wire.world.streams[0]!;
-    far.events.opened();
-    await wire.settle();
+    const [stream, far] = await wire.openPair(heard);
     far.full = true;
     let written = 0;
     while (stream.write(bytes(written & 0xff)) && written < 10_000) written++;
@@ -187,11 +193,7 @@ describe("a stream", () => {
 
   it("stops the world when its reader stops, and loses nothing", async () => {
     const heard = new Heard();
-    const stream = wire.client.openStream("192.0.2.1", 80, heard);
-    await wire.settle();
-    const far = wire.world.streams[0]!;
-    far.events.opened();
-    await wire.settle();
+    const [stream, far] = await wire.openPair(heard);
     stream.pauseReading();
     let sent = 0;
     for (; far.reads && sent < 10_000; sent++) far.events.data(bytes(sent & 0xff));
@@ -209,11 +211,7 @@ describe("a stream", () => {
   });
 
   it("that writes as fast as it is given room has never written too much", async () => {
-    const stream = wire.client.openStream("192.0.2.1", 80, new Heard());
-    await wire.settle();
-    const far = wire.world.streams[0]!;
-    far.events.opened();
-    await wire.settle();
+    const [stream, far] = await wire.openPair(new Heard());
     // The relay gives room for half of what it took, while the other half is on its way, and then the world is full.
     wire.holdToServer = true;
     for (let n = 0; n < WISP_LIMITS.window; n++) stream.write(bytes(n));
@@ -232,11 +230,7 @@ describe("a stream", () => {
     async (plain) => {
       wire.plain = plain;
       const heard = new Heard();
-      const stream = wire.client.openStream("192.0.2.1", 80, heard);
-      await wire.settle();
-      const far = wire.world.streams[0]!;
-      far.events.opened();
-      await wire.settle();
+      const [stream, far] = await wire.openPair(heard);
       stream.pauseReading();
       for (let n = 0; n < 100; n++) far.events.data(bytes(n));
       far.events.ended();
