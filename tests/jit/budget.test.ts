@@ -8,7 +8,7 @@ import { Vcpu } from "../../wasm-core/abi/structs/vcpu.js";
 import { DEVICE, Gpr, LoopMachine, THRESHOLD } from "./loop-machine.js";
 
 /** Instructions that the run loop is given: far more than any of the loops needs to the end of its slice. */
-const SLICE = 100_000;
+const SLICE = 400_000;
 const MOST = 1000;
 const { off } = Vcpu;
 

@@ -1,4 +1,4 @@
-/** Lists that are followed from page to page: a region guesses that the next page lies where the last one did. */
+/** Lists that are followed from page to page: a region guesses that the next page lies where one of the last did. */
 import { expect, it } from "vitest";
 import { Vcpu } from "../../wasm-core/abi/structs/vcpu.js";
 import { Assembler } from "../../wasm-core/isa/asm/index.js";

@@ -41,30 +41,33 @@ export const L = {
   XMM: 48,
   /** machine addresses of accesses that were made */
   PAGE: 64,
-  /** delta of the last pointer that was followed */
-  DELTA: 70,
+  /** deltas of the last pages on which pointers were followed */
+  DELTAS: 70,
   /** x87: control, status and tag words and FOP as they lie in the vCPU, and FIP */
-  FW: 71,
-  FIP: 72,
+  FW: 74,
+  FIP: 75,
   /** significands of the physical registers; temporaries */
-  SIG: 73,
-  A: 81,
-  B: 82,
-  HIGH: 83,
-  LOW: 84,
-  RESULT: 85,
+  SIG: 76,
+  A: 84,
+  B: 85,
+  HIGH: 86,
+  LOW: 87,
+  RESULT: 88,
   /** signs and exponents of the physical registers */
-  END: 86,
-  EXP_A: 94,
-  EXP_B: 95,
-  EXP: 96,
-  RESULT_END: 97,
+  END: 89,
+  EXP_A: 97,
+  EXP_B: 98,
+  EXP: 99,
+  RESULT_END: 100,
   /** bits to be set in the status word */
-  RAISED: 98,
+  RAISED: 101,
 } as const;
 
 /** Locals from L.PAGE on. */
 export const PAGES = 6;
+
+/** Locals from L.DELTAS on. */
+export const DELTAS = 4;
 
 /** Functions that a region's module imports before the handlers. */
 export const Import = { READ: 0, WRITE: 1, PAGE: 2, CONDITION: 3, END: 4, FLAGS: 5, X87: 6, PUT_OFF: 7 } as const;
@@ -77,7 +80,7 @@ export const LOCALS: readonly (readonly [number, number])[] = [
   [3, Type.F64],
   [3, Type.F32],
   [16, Type.V128],
-  [PAGES + 1, Type.I32],
+  [PAGES + DELTAS, Type.I32],
 ];
 
 /** The same for regions that do x87 arithmetic. */

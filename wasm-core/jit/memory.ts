@@ -6,7 +6,7 @@ import { TlbEntry } from "../abi/structs/translation.js";
 import { Vcpu } from "../abi/structs/vcpu.js";
 import type { Addresses, Place } from "./addresses.js";
 import type { Cursors } from "./cursors.js";
-import { Import, L, PAGES } from "./locals.js";
+import { DELTAS, Import, L, PAGES } from "./locals.js";
 import type { Insn } from "./region/machine-view.js";
 import { pushTlbSlot } from "./tlb.js";
 import type { Code, Label } from "./wasm/code.js";
@@ -19,6 +19,7 @@ const LONGEST = 16;
 const REACH = PAGE - LONGEST + 1;
 
 const LOCALS = Array.from({ length: PAGES }, (_, n) => L.PAGE + n);
+const GUESSES = Array.from({ length: DELTAS }, (_, n) => L.DELTAS + n);
 
 /** What memory accesses need of the emitter. */
 export interface Writer {
@@ -151,21 +152,31 @@ export class Memory {
     c.i64(-PAGE).op("i64.and").get(L.CTX).op("i64.or");
     c.op("i64.eq").if(Type.VOID, "likely");
     c.get(L.E).mem("i32.load", TlbEntry.off.delta);
-    if (chasesPointer(this.e.insn)) this.#guessDelta();
-    c.get(L.LIN).op("i32.wrap_i64").op("i32.add").set(L.P).else();
+    if (chasesPointer(this.e.insn)) this.#guess();
+    else c.get(L.LIN).op("i32.wrap_i64").op("i32.add").set(L.P);
+    c.else();
     this.#callDoor(bytes, write);
     c.end();
   }
 
   /**
-   * The delta on the stack is mostly that of the last time, which the processor learns of the branch: the next address
-   * then waits for one load, not for two, one after the other.
+   * The delta on the stack is mostly one of the last, which the processor learns of the branches: the next address then
+   * waits for one load, not for two, one after the other. Puts the machine address into L.P.
    */
-  #guessDelta(): void {
+  #guess(): void {
     const c = this.e.code;
-    c.set(L.P).get(L.P).get(L.DELTA).op("i32.ne").if(Type.VOID, "unlikely");
-    c.get(L.P).set(L.DELTA).end();
-    c.get(L.DELTA);
+    c.set(L.P);
+    const done = c.block();
+    const go = (delta: number) => c.get(delta).get(L.LIN).op("i32.wrap_i64").op("i32.add").set(L.P);
+    for (const delta of GUESSES) {
+      c.get(L.P).get(delta).op("i32.eq").if(Type.VOID);
+      go(delta);
+      c.br(done).end();
+    }
+    for (let n = DELTAS - 1; n > 0; n--) c.get(GUESSES[n - 1]!).set(GUESSES[n]!);
+    c.get(L.P).set(L.DELTAS);
+    go(L.P);
+    c.end();
   }
 
   /** Puts the machine address for L.LIN into L.P as the core finds it, or leaves to the interpreter. */

@@ -34,8 +34,11 @@ export function interruptFlagRose(cpu: Vcpu): void {
   if (interruptWaits(cpu)) raiseEvent(cpu, EventBit.INTERRUPT);
 }
 
-/** Windows of PAUSE in a row after which a vCPU that spins lets the host's processor go. */
-const NAP_AFTER: u32 = 32;
+/**
+ * Windows of PAUSE in a row after which a vCPU that spins lets the host's processor go: some 0.1 ms, as a nap takes. An
+ * interrupt is answered, and a spinlock released, in a tenth of that.
+ */
+const NAP_AFTER: u32 = 512;
 /** Two windows are in a row when no more instructions lie between their ends. */
 const WINDOW_INSTRUCTIONS: u32 = 512;
 
