@@ -1,6 +1,6 @@
 /** A disk that lives in memory: for tests, and for what nobody wants to keep. */
 import { type Disk, type Pending, SECTOR_BYTES } from "./disk.js";
-import { checkRange, checkRequest, checkWritable, fillSegments, gather, type Segments, scatter } from "./segments.js";
+import { checkRange, checkRequest, checkWritable, clearSegments, gather, type Segments, scatter } from "./segments.js";
 
 /** Memory is taken in pieces of this size, when they are written to first. */
 const PIECE_BYTES = 64 * 1024;
@@ -85,7 +85,7 @@ export class MemoryDisk implements Disk {
         this.#pieces.set(index, piece);
       }
       gather(this.#part, piece, offset);
-    } else if (piece === undefined) fillSegments(this.#part, 0);
+    } else if (piece === undefined) clearSegments(this.#part);
     else scatter(piece, offset, this.#part);
   }
 }

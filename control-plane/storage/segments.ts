@@ -34,8 +34,16 @@ export function cutSegments(segments: Segments, at: number, count: number): Segm
   return parts;
 }
 
-export function fillSegments(segments: Segments, value: number): void {
-  for (let i = 0; i < segments.length; i++) segments[i]!.fill(value);
+/** Zeros to copy: the engine's own `fill` goes byte by byte where memory is shared. */
+const ZEROS = new Uint8Array(1 << 16);
+
+export function clearSegments(segments: Segments): void {
+  for (let i = 0; i < segments.length; i++) {
+    const segment = segments[i]!;
+    let at = 0;
+    for (; segment.length - at > ZEROS.length; at += ZEROS.length) segment.set(ZEROS, at);
+    segment.set(ZEROS.subarray(0, segment.length - at), at);
+  }
 }
 
 /** Copies `bytes[from ...]` over the whole run. */

@@ -117,8 +117,10 @@ const SMP_ROWS: readonly (readonly [name: string, count: number, command: string
 const DISK_ROWS: readonly (readonly [name: string, count: number, command: string, does: string])[] = [
   ["disk-write", 768, passes("dd if=/dev/zero of=$D conv=fsync"), "dd of so many MiB, flushed, by 256"],
   ["disk-read", 2048, passes("echo 3 >/proc/sys/vm/drop_caches; dd if=$D of=/dev/null"), "dd of so many MiB, by 256"],
-  ["random-read", 120_000, "$B/disk.64 read $D COUNT", "blocks of 4 KiB, 32 at once"],
-  ["random-write", 120_000, "$B/disk.64 write $D COUNT", "blocks of 4 KiB, 32 at once"],
+  ["direct-write", 4096, "$B/disk.64 direct-write $D COUNT", "MiB past the page cache, 8 blocks of 256 KiB at once"],
+  ["direct-read", 4096, "$B/disk.64 direct-read $D COUNT", "the same, read"],
+  ["random-read", 200_000, "$B/disk.64 read $D COUNT", "blocks of 4 KiB, 32 at once"],
+  ["random-write", 200_000, "$B/disk.64 write $D COUNT", "blocks of 4 KiB, 32 at once"],
 ];
 
 const ASK: readonly [command: string, server: string] = [

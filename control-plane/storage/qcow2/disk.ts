@@ -6,7 +6,7 @@ import { type Disk, type Pending, SECTOR_BYTES } from "../disk.js";
 import { StorageError } from "../errors.js";
 import type { ImageFile } from "../image-file.js";
 import { ReadOnlyDisk } from "../read-only.js";
-import { checkRequest, cutSegments, fillSegments, type Segments, scatter, segmentsLength } from "../segments.js";
+import { checkRequest, clearSegments, cutSegments, type Segments, scatter, segmentsLength } from "../segments.js";
 import { together } from "../waits.js";
 import type { Cluster, ClusterMap } from "./clusters.js";
 import type { Qcow2Header } from "./header.js";
@@ -65,7 +65,7 @@ export class Qcow2Disk extends ReadOnlyDisk {
   #readFound(cluster: Cluster, at: number, offset: number, into: Segments, asker?: Asker): Pending {
     switch (cluster.kind) {
       case "zero":
-        return fillSegments(into, 0);
+        return clearSegments(into);
       case "absent":
         return this.#readBacking(at / SECTOR_BYTES, into, asker);
       case "plain":
@@ -80,10 +80,10 @@ export class Qcow2Disk extends ReadOnlyDisk {
 
   #readBacking(sector: number, into: Segments, asker?: Asker): Pending {
     const below = this.backing === null ? 0 : (this.backing.sectors - sector) * SECTOR_BYTES;
-    if (below <= 0) return fillSegments(into, 0);
+    if (below <= 0) return clearSegments(into);
     const length = segmentsLength(into);
     if (below >= length) return this.backing!.read(sector, into, asker);
-    fillSegments(cutSegments(into, below, length - below), 0);
+    clearSegments(cutSegments(into, below, length - below));
     return this.backing!.read(sector, cutSegments(into, 0, below), asker);
   }
 

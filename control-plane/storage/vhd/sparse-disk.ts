@@ -9,7 +9,7 @@ import { type Asker, unlessGone } from "../asker.js";
 import { type Disk, type Pending, SECTOR_BYTES } from "../disk.js";
 import { StorageError } from "../errors.js";
 import type { ImageFile } from "../image-file.js";
-import { checkRange, checkRequest, checkWritable, cutSegments, fillSegments, type Segments } from "../segments.js";
+import { checkRange, checkRequest, checkWritable, clearSegments, cutSegments, type Segments } from "../segments.js";
 import { together } from "../waits.js";
 import { UNUSED } from "./bat.js";
 import type { SectorBitmap } from "./bitmap.js";
@@ -171,9 +171,9 @@ export class SparseDisk implements Disk, BitmapSource {
     const below = this.parent === null ? 0 : this.parent.sectors - sector;
     let bytes = 0;
     for (let i = 0; i < into.length; i++) bytes += into[i]!.length;
-    if (below <= 0) return fillSegments(into, 0);
+    if (below <= 0) return clearSegments(into);
     if (below * SECTOR_BYTES >= bytes) return this.parent!.read(sector, into, asker);
-    fillSegments(cutSegments(into, below * SECTOR_BYTES, bytes - below * SECTOR_BYTES), 0);
+    clearSegments(cutSegments(into, below * SECTOR_BYTES, bytes - below * SECTOR_BYTES));
     return this.parent!.read(sector, cutSegments(into, 0, below * SECTOR_BYTES), asker);
   }
 
