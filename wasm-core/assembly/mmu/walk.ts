@@ -11,6 +11,11 @@ import { frameAddress } from "./physical";
 export const WALK_OK: i32 = -1;
 /** The leaf changed while it was judged. */
 const CHANGED: i32 = -2;
+/**
+ * How often a leaf is judged anew. A guest that changes it without pause must not keep a pCPU in here: it gets a page
+ * fault, spurious as after a stale TLB entry, and the next try comes after the vCPU has looked at its events.
+ */
+const TRIES: i32 = 64;
 
 const CR0_WP: u64 = 1 << 16;
 const CR0_PG: u64 = 0x80000000;
@@ -148,7 +153,7 @@ function walkLeaf(
 ): i32 {
   const bytes = (<u64>1) << u64(12 + (level - 1) * 9);
   const want = access == Access.WRITE ? PTE_A | PTE_D : PTE_A;
-  while (true) {
+  for (let i = 0; i < TRIES; i++) {
     const entry = load<u64>(at);
     if (!(entry & PTE_P)) return errorCode(cpu, 0, access, user);
     if (entry & reservedBits(cpu)) return errorCode(cpu, PfError.P | PfError.RSVD, access, user);
@@ -165,6 +170,7 @@ function walkLeaf(
     finish(cpu, lin, gpa, bytes, all, never, entry | want);
     return WALK_OK;
   }
+  return errorCode(cpu, PfError.P, access, user);
 }
 
 /**
@@ -188,8 +194,17 @@ function walkPae(cpu: Vcpu, lin: u64, access: u32, user: bool, implicit: bool): 
   return walkLevels(cpu, lin & 0xffffffff, entry & PTE_ADDR, 2, access, user, implicit);
 }
 
-/** Two levels of 32-bit entries, with 4 MiB pages (PSE-36) when CR4.PSE. */
+/** 32-bit paging: from the directory's entry anew when the leaf has changed, for that may be anything by now. */
 function walk32(cpu: Vcpu, lin: u64, access: u32, user: bool, implicit: bool): i32 {
+  for (let i = 0; i < TRIES; i++) {
+    const fault = try32(cpu, lin, access, user, implicit);
+    if (fault != CHANGED) return fault;
+  }
+  return errorCode(cpu, PfError.P, access, user);
+}
+
+/** Two levels of 32-bit entries, with 4 MiB pages (PSE-36) when CR4.PSE; CHANGED as leaf32. */
+function try32(cpu: Vcpu, lin: u64, access: u32, user: bool, implicit: bool): i32 {
   const directory = frameAddress(cpu, cpu.cr3 & 0xfffff000);
   if (directory == 0) return errorCode(cpu, PfError.P, access, user);
   const pdeAt = directory + ((<usize>((lin >> 22) & 1023)) << 2);
@@ -197,11 +212,9 @@ function walk32(cpu: Vcpu, lin: u64, access: u32, user: bool, implicit: bool): i
   if (!(pde & 1)) return errorCode(cpu, 0, access, user);
   const large = (pde & (<u32>PTE_PS)) != 0 && (cpu.cr4 & CR4_PSE) != 0;
   if (large && pde & (1 << 21)) return errorCode(cpu, PfError.P | PfError.RSVD, access, user);
-  const fault = large
+  return large
     ? leaf32(cpu, lin, pdeAt, pde, PTE_W | PTE_U, true, access, user, implicit)
     : table32(cpu, lin, pdeAt, pde, access, user, implicit);
-  // The directory's entry may be anything by now.
-  return fault == CHANGED ? walk32(cpu, lin, access, user, implicit) : fault;
 }
 
 /** The page table that the directory's entry `pde` names. */
