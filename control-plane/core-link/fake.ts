@@ -302,6 +302,7 @@ export class FakeCore implements CoreLink {
         return page;
       },
       domainPin: (domid: number, gfn: number): number => this.calls.domainPage(domid, gfn),
+      domainHold: (domid: number, gfn: number): number => this.calls.domainPeek(domid, gfn),
       domainUnpin: (_address: number): void => {},
       domainAddMapEntry: (domid: number, addressLow: number, addressHigh: number): number => {
         const domain = this.#domains.get(domid);

@@ -24,13 +24,18 @@ export interface CoreExports {
   vcpuAddress(domid: number, vcpu: number): number;
   /** Declares gfns [start, start+count) as RAM, populated on demand. */
   domainAddRam(domid: number, startGfn: number, count: number): number;
-  /** Machine address of a guest page, populating it; 0 when the gfn is not RAM or memory is exhausted. */
+  /**
+   * Machine address of a guest page, populating it; 0 when the gfn is not RAM or memory is exhausted. Nothing keeps the
+   * page: a guest that runs may give it away and another get it, so that only tests read and write by it.
+   */
   domainPage(domid: number, gfn: number): number;
-  /** Machine address of a guest page if it is populated RAM, else 0. */
+  /** Machine address of a guest page if it is populated RAM, else 0: whether there is one. To read it, domainHold. */
   domainPeek(domid: number, gfn: number): number;
-  /** As domainPage, and the frame stays until domainUnpin even if the guest gives the page away: for rings. */
+  /** As domainPage, and the frame stays until domainUnpin even if the guest gives the page away. */
   domainPin(domid: number, gfn: number): number;
-  /** Ends one domainPin of that address. */
+  /** As domainPeek, and the frame stays until domainUnpin likewise: to read it. */
+  domainHold(domid: number, gfn: number): number;
+  /** Ends one domainPin or domainHold of that address. */
   domainUnpin(address: number): void;
   /** Appends an entry to the memory map that XENMEM_memory_map returns: E820 types. */
   domainAddMapEntry(

@@ -10,6 +10,7 @@ export {
   domainAddress,
   domainCreate,
   domainDestroy,
+  domainHold,
   domainPage,
   domainPause,
   domainPeek,

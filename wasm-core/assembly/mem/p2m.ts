@@ -173,39 +173,65 @@ function unshare(dom: Domain, gfn: u32): u32 {
 
 /**
  * Replaces the entry of a gfn; the frame reference in `entry` becomes the p2m's. What stood there is returned for
- * p2mRelease after a shootdown; P2M_FAILED when there is no memory for nodes.
+ * p2mRelease after a shootdown; P2M_FAILED when there is no memory for nodes or the domain has all the pages that it may.
+ * With `booked` the page counts already and its booking is used up: then, and with room for the nodes, nothing fails.
  */
-export function p2mSet(dom: Domain, gfn: u32, entry: u32): u32 {
+export function p2mSet(dom: Domain, gfn: u32, entry: u32, booked: bool = false): u32 {
   const lock = changetype<usize>(dom) + DomainOff.p2mLock;
   spinLock(lock);
-  const old = swap(dom, gfn, make(dom, gfn), entry);
+  const old = swap(dom, gfn, make(dom, gfn), entry, booked);
   spinUnlock(lock);
   return old;
 }
 
-/** Makes room for the entry of a gfn, so that p2mSet does not fail; false when there is no memory for that. */
-export function p2mMakeRoom(dom: Domain, gfn: u32): bool {
+/** Makes room for the entry of a gfn and books a page; false when there is no memory for that or the domain is full. */
+export function p2mBook(dom: Domain, gfn: u32): bool {
   const lock = changetype<usize>(dom) + DomainOff.p2mLock;
   spinLock(lock);
-  const slot = make(dom, gfn);
+  const done = dom.curPages < dom.maxPages && make(dom, gfn) != 0;
+  if (done) dom.curPages += 1;
   spinUnlock(lock);
-  return slot != 0;
+  return done;
+}
+
+/** Gives a booking back. */
+export function p2mUnbook(dom: Domain): void {
+  const lock = changetype<usize>(dom) + DomainOff.p2mLock;
+  spinLock(lock);
+  dom.curPages -= 1;
+  spinUnlock(lock);
 }
 
 /** As p2mSet when the entry still is `expected` (as p2mGet tells it); P2M_FAILED when it is not. */
 export function p2mReplace(dom: Domain, gfn: u32, expected: u32, entry: u32): u32 {
   const lock = changetype<usize>(dom) + DomainOff.p2mLock;
   spinLock(lock);
-  const old = p2mGet(dom, gfn) == expected ? swap(dom, gfn, make(dom, gfn), entry) : P2M_FAILED;
+  const old = p2mGet(dom, gfn) == expected ? swap(dom, gfn, make(dom, gfn), entry, false) : P2M_FAILED;
   spinUnlock(lock);
   return old;
 }
 
-/** Stores the entry of a gfn, whose slot make() gave; what stood there, or P2M_FAILED without a slot. */
-function swap(dom: Domain, gfn: u32, slot: usize, entry: u32): u32 {
+/**
+ * Takes the domain's own page `entry` out of a gfn, to be put back or elsewhere: it stays booked, so that other vCPUs
+ * cannot fill its place meanwhile. False when the entry is another by now.
+ */
+export function p2mTakeOut(dom: Domain, gfn: u32, entry: u32): bool {
+  const lock = changetype<usize>(dom) + DomainOff.p2mLock;
+  spinLock(lock);
+  const done = p2mGet(dom, gfn) == entry && swap(dom, gfn, find(dom, gfn), 0, false) != P2M_FAILED;
+  if (done && isOwned(dom, entry)) dom.curPages += 1;
+  spinUnlock(lock);
+  return done;
+}
+
+/** Stores the entry of a gfn, whose slot make() gave; what stood there, or P2M_FAILED without a slot or a page to spare. */
+function swap(dom: Domain, gfn: u32, slot: usize, entry: u32, booked: bool): u32 {
   if (slot == 0) return P2M_FAILED;
   const old = load<u32>(slot);
+  const full = dom.curPages >= dom.maxPages && isOwned(dom, entry) && !isCounted(dom, gfn, old);
+  if (full && !booked) return P2M_FAILED;
   atomic.store<u32>(slot, entry == 0 && inRam(dom, gfn) ? BALLOON_ENTRY : entry);
+  if (booked) dom.curPages -= 1;
   accountSwap(dom, gfn, old, entry);
   if (entry != 0 && gfn > dom.maxGfn) dom.maxGfn = gfn;
   return old;
@@ -222,12 +248,17 @@ function isOwned(dom: Domain, entry: u32): bool {
   return kind == P2mKind.RAM && frameOf(p2mMfn(entry)).type == <u8>FrameType.GUEST;
 }
 
+/** Whether what the slot of a gfn holds is in curPages: memory, or the promise of some. */
+function isCounted(dom: Domain, gfn: u32, entry: u32): bool {
+  return isOwned(dom, entry) || (entry == 0 && inRam(dom, gfn));
+}
+
 function accountSwap(dom: Domain, gfn: u32, old: u32, entry: u32): void {
   const had = isOwned(dom, old);
   const has = isOwned(dom, entry);
   if (had) dom.totPages -= 1;
   if (has) dom.totPages += 1;
-  if (had || (old == 0 && inRam(dom, gfn))) dom.curPages -= 1;
+  if (isCounted(dom, gfn, old)) dom.curPages -= 1;
   if (has) dom.curPages += 1;
 }
 
@@ -236,12 +267,13 @@ export function p2mRelease(entry: u32): void {
   if (p2mHasFrame(entry)) framePut(p2mMfn(entry));
 }
 
-/** Puts an empty entry in place of a hole, so that the gfn is RAM on demand again. */
+/** Puts an empty entry in place of a hole, so that the gfn is RAM on demand again, if the domain may have one page more. */
 export function p2mMakePod(dom: Domain, gfn: u32): bool {
   const lock = changetype<usize>(dom) + DomainOff.p2mLock;
   spinLock(lock);
   const slot = find(dom, gfn);
-  const done = slot != 0 && p2mKind(load<u32>(slot)) == P2mKind.BALLOON && inRam(dom, gfn);
+  const isHole = slot != 0 && p2mKind(load<u32>(slot)) == P2mKind.BALLOON && inRam(dom, gfn);
+  const done = isHole && dom.curPages < dom.maxPages;
   if (done) {
     atomic.store<u32>(slot, 0);
     dom.curPages += 1;
@@ -282,6 +314,17 @@ export function p2mPin(dom: Domain, gfn: u64, access: u32): u32 {
     const pinned = p2mTryPin(dom, gfn, access);
     if (pinned != 0) return pinned;
   }
+}
+
+/** Takes a reference to the frame behind a gfn as it is, whoever it belongs to: its entry, or 0 when there is none. */
+export function p2mHold(dom: Domain, gfn: u64): u32 {
+  const lock = changetype<usize>(dom) + DomainOff.p2mLock;
+  spinLock(lock);
+  const entry = p2mGet(dom, gfn);
+  const there = p2mHasFrame(entry);
+  if (there) frameGet(p2mMfn(entry));
+  spinUnlock(lock);
+  return there ? entry : 0;
 }
 
 /** Creates the empty p2m. */

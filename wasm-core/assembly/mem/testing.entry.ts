@@ -42,6 +42,7 @@ export function makeDomain(domid: u32, count: u32, maxPages: u32): Domain {
   dom.domid = domid;
   dom.shutdownReason = <u32>ShutdownReason.NONE;
   dom.maxPages = maxPages;
+  dom.curPages = count;
   dom.p2mMaxNodes = 64;
   dom.ramRanges = 1;
   store<u32>(changetype<usize>(dom) + DomainOff.ram, count, 4);

@@ -1,11 +1,14 @@
 /**
  * MONITOR's watch on a line of memory. A frame with an armed line is never entered for writing, so that every write to
- * it comes by here, as with frames that hold code. [SDM] vol. 2B, "MONITOR"; vol. 3A, 10.10.
+ * it comes by here, as with frames that hold code. Lines are armed only in pages that nobody but the domain holds: what
+ * Domain0, the hypervisor or another domain write by a hold of their own does not come by here, so MWAIT goes on at once
+ * for such a page, and whoever takes a hold to write ends the waits. [SDM] vol. 2B, "MONITOR"; vol. 3A, 10.10.
  */
-import { Domain, DomainOff, Frame, FrameFlag, FrameOff, Vcpu, VcpuOff } from "../gen/layout";
-import { domainOfVcpu, firstVcpu, nextVcpu } from "../mem/domains";
-import { frameOf } from "../mem/frames";
-import { askToSettle, isSettled } from "../mem/settle";
+import { Access, Domain, DomainOff, Frame, FrameFlag, FrameOff, Vcpu, VcpuOff } from "../gen/layout";
+import { domainOf, domainOfVcpu, firstVcpu, lockDomains, nextVcpu, unlockDomains } from "../mem/domains";
+import { frameOf, isMonitored } from "../mem/frames";
+import { p2mMfn, p2mPin } from "../mem/p2m";
+import { askToSettle, isSettled, isShared } from "../mem/settle";
 import { vcpuKick } from "../sched/wake";
 import { spinLock, spinUnlock } from "../util/atomics";
 import { tlbProtectEverywhere } from "./tlb";
@@ -28,11 +31,14 @@ function setLine(cpu: Vcpu, line: u64): void {
 /** Arms the line around guest-physical `gpa`, whose frame lies at machine address `host`. */
 export function armMonitor(cpu: Vcpu, gpa: u64, host: u32): void {
   const frame = frameOf(host >> 12);
+  if (isShared(cpu, frame)) return;
   const lock = monitorLock(domainOfVcpu(cpu));
   spinLock(lock);
   setLine(cpu, gpa & ~(MONITOR_LINE - 1));
   atomic.or<u8>(changetype<usize>(frame), <u8>FrameFlag.MONITORED, FrameOff.flags);
   spinUnlock(lock);
+  // Who takes a hold counts it before looking at the flag.
+  if (isShared(cpu, frame)) return setLine(cpu, NO_MONITOR);
   tlbProtectEverywhere(cpu, host & ~4095, false);
   askToSettle(cpu, false);
 }
@@ -71,6 +77,33 @@ export function writeToMonitored(cpu: Vcpu, frame: Frame, gpa: u64, size: u32): 
   }
   if (!armed) atomic.and<u8>(changetype<usize>(frame), ~(<u8>FrameFlag.MONITORED), FrameOff.flags);
   spinUnlock(lock);
+}
+
+/**
+ * Somebody has a hold of the frame and is about to write by it: every wait for its owner's lines ends. Call without locks
+ * of domains held.
+ */
+export function endWaits(mfn: u32): void {
+  const frame = frameOf(mfn);
+  if (!isMonitored(frame)) return;
+  lockDomains();
+  const dom = domainOf(frame.owner);
+  if (changetype<usize>(dom) != 0 && dom.maxVcpus != 0) {
+    const lock = monitorLock(dom);
+    spinLock(lock);
+    for (let cpu = firstVcpu(dom); changetype<usize>(cpu) != 0; cpu = nextVcpu(cpu, dom)) {
+      if (cpu.monitorGpa != NO_MONITOR) wake(cpu);
+    }
+    spinUnlock(lock);
+  }
+  unlockDomains();
+}
+
+/** As p2mPin for writing by the frame's machine address, which nobody watches: waits for it end. */
+export function pinToWrite(dom: Domain, gfn: u64): u32 {
+  const entry = p2mPin(dom, gfn, Access.WRITE);
+  if (entry != 0) endWaits(p2mMfn(entry));
+  return entry;
 }
 
 /** Disarms a vCPU's line and ends its MWAIT. */

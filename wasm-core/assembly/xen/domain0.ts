@@ -22,7 +22,8 @@ import { vcpuStartPvh as startPvh } from "../cpu/reset";
 import { domainOf, domainShutdown as shutDown, domainVcpu } from "../mem/domains";
 import { frameAddress, framePut, frameOf, frameRetire, freeFrames } from "../mem/frames";
 import { layoutMachine, machineReady } from "../mem/machine";
-import { p2mGet, p2mHasFrame, p2mKind, p2mMfn, p2mPin, p2mResolve } from "../mem/p2m";
+import { p2mGet, p2mHasFrame, p2mHold, p2mKind, p2mMfn, p2mResolve } from "../mem/p2m";
+import { pinToWrite } from "../mmu/monitor";
 import { tlbReset } from "../mmu/tlb";
 import { isQuiescent, setAffinity, vcpuKick } from "../sched/wake";
 import { spinLock, spinUnlock } from "../util/atomics";
@@ -143,7 +144,14 @@ export function domainPeek(domid: u32, gfn: u32): u32 {
 export function domainPin(domid: u32, gfn: u32): u32 {
   const dom = domainOf(domid);
   if (isNull(dom)) return 0;
-  const entry = p2mPin(dom, gfn, Access.WRITE);
+  const entry = pinToWrite(dom, gfn);
+  return entry == 0 ? 0 : <u32>frameAddress(p2mMfn(entry));
+}
+
+export function domainHold(domid: u32, gfn: u32): u32 {
+  const dom = domainOf(domid);
+  if (isNull(dom)) return 0;
+  const entry = p2mHold(dom, gfn);
   return entry == 0 ? 0 : <u32>frameAddress(p2mMfn(entry));
 }
 

@@ -2,11 +2,12 @@
  * The hypercall page of older guests: a stub of 32 bytes for each number, put into a guest page when the guest writes
  * its address to MSR 0x40000000. [XEN] arch-x86/cpuid.h
  */
-import { Access, Vcpu } from "../gen/layout";
+import { Vcpu } from "../gen/layout";
 import { is64 } from "../cpu/modes";
 import { domainOfVcpu } from "../mem/domains";
 import { frameAddress, frameOf, framePut, frameRetire } from "../mem/frames";
-import { p2mMfn, p2mPin } from "../mem/p2m";
+import { p2mMfn } from "../mem/p2m";
+import { pinToWrite } from "../mmu/monitor";
 import { latchInfoLayout } from "./time";
 
 const STUB_BYTES: usize = 32;
@@ -19,7 +20,7 @@ const INT3: u8 = 0xcc;
 /** Writes page `value & 0xfff` (there is one) to guest-physical `value & ~0xfff`. False for a bad value: #GP. */
 export function writeHypercallPage(cpu: Vcpu, value: u64): bool {
   if ((value & INDEX_MASK) != 0) return false;
-  const entry = p2mPin(domainOfVcpu(cpu), value >> 12, Access.WRITE);
+  const entry = pinToWrite(domainOfVcpu(cpu), value >> 12);
   if (entry == 0) return false;
   const mfn = p2mMfn(entry);
   const page = frameAddress(mfn);

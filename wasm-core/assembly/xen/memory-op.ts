@@ -146,12 +146,14 @@ function populate(cpu: Vcpu, x: XenVcpu, n: u32, order: u32): u32 {
   return n;
 }
 
-/** In RAM the hole becomes memory on demand again; elsewhere the frame is given at once. What is memory already stays. */
+/**
+ * In RAM the hole becomes memory on demand again; elsewhere the frame is given at once. What is memory already stays.
+ * Whether the domain may have one more is decided where it is counted, under the lock.
+ */
 function populateOne(dom: Domain, gfn: u32): bool {
   const old = p2mGet(dom, gfn);
   const kind = p2mKind(old);
   if (p2mHasFrame(old) || kind == P2mKind.POD) return kind != P2mKind.GRANT;
-  if (dom.curPages >= dom.maxPages) return false;
   if (inRam(dom, gfn)) return p2mMakePod(dom, gfn);
   const mfn = frameAlloc(dom.domid);
   if (mfn == 0) return false;

@@ -2,11 +2,21 @@
  * XENMEM_add_to_physmap: shared_info, grant and status frames, and the guest's own pages, at a gfn of its choice. What
  * stood there before goes: memory is freed, as in Xen.
  */
-import { Access, Domain, Errno, P2m, P2mKind, Vcpu, XenVcpu } from "../gen/layout";
+import { Access, Domain, Errno, FrameType, P2m, P2mKind, Vcpu, XenVcpu } from "../gen/layout";
 import { flushDomainTlb } from "../mem/shootdown";
 import { domainOfVcpu } from "../mem/domains";
-import { frameGet, framePut } from "../mem/frames";
-import { P2M_FAILED, p2mEntry, p2mHasFrame, p2mKind, p2mRelease, p2mReplace, p2mResolve, p2mSet } from "../mem/p2m";
+import { frameGet, frameOf, framePut } from "../mem/frames";
+import {
+  P2M_FAILED,
+  p2mEntry,
+  p2mHasFrame,
+  p2mKind,
+  p2mMfn,
+  p2mRelease,
+  p2mResolve,
+  p2mSet,
+  p2mTakeOut,
+} from "../mem/p2m";
 import { copyFromGuest, copyToGuest } from "../mmu/access";
 import {
   growGrants,
@@ -127,11 +137,13 @@ function move(dom: Domain, from: u64, to: u32): i64 {
   if (from == <u64>to) return 0;
   const entry = p2mResolve(dom, from, Access.WRITE);
   if (p2mKind(entry) != P2mKind.RAM) return -Errno.EINVAL;
-  if (p2mReplace(dom, <u32>from, entry, 0) != entry) return -Errno.EAGAIN;
+  // What the hypervisor shares is not counted, so nothing is booked for it.
+  const booked = frameOf(p2mMfn(entry)).type == <u8>FrameType.GUEST;
+  if (!p2mTakeOut(dom, <u32>from, entry)) return -Errno.EAGAIN;
   flushDomainTlb(dom);
-  const old = p2mSet(dom, to, entry);
+  const old = p2mSet(dom, to, entry, booked);
   if (old == P2M_FAILED) {
-    p2mRelease(entry);
+    drop(dom, p2mSet(dom, <u32>from, entry, booked));
     return -Errno.ENOMEM;
   }
   drop(dom, old);

@@ -1,8 +1,9 @@
 /** HYPERVISOR_vcpu_op(cmd, vcpu, structure). [XEN] vcpu.h */
-import { Access, Domain, Errno, EventBit, Hypercall, Vcpu, VcpuInfo_SIZE, VcpuInfoOff, XenVcpu } from "../gen/layout";
+import { Domain, Errno, EventBit, Hypercall, Vcpu, VcpuInfo_SIZE, VcpuInfoOff, XenVcpu } from "../gen/layout";
 import { domainOfVcpu, domainVcpu } from "../mem/domains";
 import { frameAddress, framePut } from "../mem/frames";
-import { p2mMfn, p2mPin } from "../mem/p2m";
+import { p2mMfn } from "../mem/p2m";
+import { pinToWrite } from "../mmu/monitor";
 import { copyToGuest } from "../mmu/access";
 import { vcpuKick, vcpuWake } from "../sched/wake";
 import { machineTime, NEVER } from "../util/host";
@@ -144,7 +145,7 @@ function registerInfo(cpu: Vcpu, x: XenVcpu, target: Vcpu): i64 {
   const offset = load<u32>(op, 8);
   if ((offset & 7) != 0 || offset > 4096 - <u32>VcpuInfo_SIZE) return -Errno.EINVAL;
   const dom = domainOfVcpu(cpu);
-  const entry = p2mPin(dom, load<u64>(op), Access.WRITE);
+  const entry = pinToWrite(dom, load<u64>(op));
   if (entry == 0) return -Errno.EINVAL;
   const mfn = p2mMfn(entry);
   if (!moveInfo(dom, target, mfn, offset)) {

@@ -3,20 +3,11 @@
  * The guest may write anything into both: what is followed here are only our own records (tails, array pages), and
  * guest words are changed by compare-and-swap a bounded number of times. [XEN] common/event_fifo.c
  */
-import {
-  Access,
-  Domain,
-  DomainOff,
-  Evtchn,
-  EVTCHN_2L_PORTS,
-  EvtchnState,
-  FifoWord,
-  Vcpu,
-  XenVcpuOff,
-} from "../../gen/layout";
+import { Domain, DomainOff, Evtchn, EVTCHN_2L_PORTS, EvtchnState, FifoWord, Vcpu, XenVcpuOff } from "../../gen/layout";
 import { domainVcpu } from "../../mem/domains";
 import { framePut } from "../../mem/frames";
-import { p2mMfn, p2mPin } from "../../mem/p2m";
+import { p2mMfn } from "../../mem/p2m";
+import { pinToWrite } from "../../mmu/monitor";
 import { DEFAULT_PRIORITY, lockPorts, portOf, unlockPorts } from "./port";
 import { isPending2l } from "./two-level";
 import { markEventsPending, wakePollers, xenOf } from "./upcall";
@@ -127,7 +118,7 @@ export function initControl(dom: Domain, gfn: u64, offset: u32, vcpu: u32): i32 
   if (changetype<usize>(cpu) == 0) return -2;
   if ((offset & 7) != 0 || offset > 4096 - CONTROL_BYTES) return -EINVAL;
   if (xenOf(cpu).fifoControl != 0) return -EINVAL;
-  const entry = p2mPin(dom, gfn, Access.WRITE);
+  const entry = pinToWrite(dom, gfn);
   if (entry == 0) return -EINVAL;
   const mfn = p2mMfn(entry);
   lockPorts(dom);
@@ -161,7 +152,7 @@ function switchToFifo(dom: Domain): void {
 /** EVTCHNOP_expand_array: one more page of event words, all masked. */
 export function expandArray(dom: Domain, gfn: u64): i32 {
   if (!dom.evtFifo) return -EINVAL;
-  const entry = p2mPin(dom, gfn, Access.WRITE);
+  const entry = pinToWrite(dom, gfn);
   if (entry == 0) return -EINVAL;
   const base = p2mMfn(entry) << 12;
   lockPorts(dom);

@@ -6,6 +6,7 @@ import { Access, Domain, DomainStat, Domid, GrantFlag, GrantStatus, Vcpu } from 
 import { count, domainOfVcpu } from "../../mem/domains";
 import { frameAddress, frameOf, framePut, frameRetire } from "../../mem/frames";
 import { p2mMfn, p2mPin } from "../../mem/p2m";
+import { pinToWrite } from "../../mmu/monitor";
 import { acquireGrant, releaseGrant } from "./acquire";
 import { grantor, numberOf } from "./map";
 import { grantEntry, grantRefs, lockGrants, unlockGrants } from "./table";
@@ -58,7 +59,8 @@ function takeSide(cpu: Vcpu, op: usize, gref: bool, readonly: bool, at: u32, len
   side.isGrant = gref ? 1 : 0;
   if (!gref) {
     if (domid != Domid.SELF && domid != dom.domid) return GrantStatus.PERMISSION_DENIED;
-    const entry = p2mPin(dom, load<u64>(op), readonly ? Access.READ : Access.WRITE);
+    const gfn = load<u64>(op);
+    const entry = readonly ? p2mPin(dom, gfn, Access.READ) : pinToWrite(dom, gfn);
     return entry == 0 ? GrantStatus.BAD_PAGE : <i32>p2mMfn(entry);
   }
   side.domid = numberOf(cpu, domid);

@@ -4,15 +4,16 @@ import { flushDomainTlb } from "../../mem/shootdown";
 import { domainOf, domainOfVcpu, isLive } from "../../mem/domains";
 import { frameOf } from "../../mem/frames";
 import {
+  p2mBook,
   p2mEntry,
   p2mHasFrame,
   p2mKind,
-  p2mMakeRoom,
   p2mMfn,
   p2mRelease,
-  p2mReplace,
   p2mResolve,
   p2mSet,
+  p2mTakeOut,
+  p2mUnbook,
 } from "../../mem/p2m";
 import { grantEntry, grantRefs, lockGrants, unlockGrants } from "./table";
 
@@ -34,16 +35,17 @@ export function transfer(cpu: Vcpu, op: usize): i32 {
   const offered = isOffered(remote, domid, ref, dom.domid);
   unlockGrants(remote);
   if (!offered) return GrantStatus.BAD_GNTREF;
-  if (p2mReplace(dom, <u32>gfn, entry, 0) != entry) return GrantStatus.BAD_PAGE;
+  if (!p2mTakeOut(dom, <u32>gfn, entry)) return GrantStatus.BAD_PAGE;
   flushDomainTlb(dom);
   // Somebody may have taken a reference to the page before its entry was gone: it stays.
   const status = frameOf(mfn).refs == 1 ? give(remote, domid, ref, dom.domid, mfn) : GrantStatus.BAD_PAGE;
-  if (status != GrantStatus.OKAY) putBack(dom, <u32>gfn, entry);
+  if (status == GrantStatus.OKAY) p2mUnbook(dom);
+  else putBack(dom, <u32>gfn, entry);
   return status;
 }
 
 function putBack(dom: Domain, gfn: u32, entry: u32): void {
-  const old = p2mSet(dom, gfn, entry);
+  const old = p2mSet(dom, gfn, entry, true);
   if (!p2mHasFrame(old)) return;
   flushDomainTlb(dom);
   p2mRelease(old);
@@ -70,12 +72,12 @@ function give(dom: Domain, domid: u32, ref: u32, from: u32, mfn: u32): i32 {
   if (isOffered(dom, domid, ref, from)) {
     const e = grantEntry(dom, ref);
     const gfn = dom.gntVersion == 2 ? load<u64>(e, 8) : <u64>load<u32>(e, 4);
-    if (gfn >= <u64>P2m.GFN_LIMIT || !p2mMakeRoom(dom, <u32>gfn)) status = GrantStatus.BAD_PAGE;
+    if (gfn >= <u64>P2m.GFN_LIMIT || !p2mBook(dom, <u32>gfn)) status = GrantStatus.BAD_PAGE;
     else if (commit(e, from)) {
       frameOf(mfn).owner = <u16>domid;
-      old = p2mSet(dom, <u32>gfn, p2mEntry(mfn, P2mKind.RAM, P2m.RWX));
+      old = p2mSet(dom, <u32>gfn, p2mEntry(mfn, P2mKind.RAM, P2m.RWX), true);
       status = GrantStatus.OKAY;
-    }
+    } else p2mUnbook(dom);
   }
   unlockGrants(dom);
   if (status != GrantStatus.OKAY) return status;
