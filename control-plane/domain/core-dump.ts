@@ -5,6 +5,7 @@
 import { SegIndex, SegmentReg } from "../../wasm-core/abi/structs/vcpu.js";
 import { type CoreLink, domainView, PAGE_BYTES, type VcpuView, vcpuView } from "../core-link/index.js";
 import { ByteWriter } from "../util/index.js";
+import { GuestMemory } from "./guest-memory.js";
 
 const EHDR_BYTES = 64;
 const PHDR_BYTES = 56;
@@ -147,12 +148,12 @@ function prstatus(core: CoreLink, vcpu: VcpuView, id: number): Uint8Array {
 }
 
 function* readRun(core: CoreLink, domid: number, run: Run): Generator<Uint8Array> {
+  const memory = new GuestMemory(core, domid);
   for (let first = 0; first < run.pages; first += CHUNK_PAGES) {
     const count = Math.min(CHUNK_PAGES, run.pages - first);
     const chunk = new Uint8Array(count * PAGE_BYTES);
     for (let index = 0; index < count; index++) {
-      const address = core.calls.domainPeek(domid, run.gfn + first + index) >>> 0;
-      if (address !== 0) chunk.set(core.memory.bytes(address, PAGE_BYTES), index * PAGE_BYTES);
+      memory.read(run.gfn + first + index, chunk.subarray(index * PAGE_BYTES));
     }
     yield chunk;
   }

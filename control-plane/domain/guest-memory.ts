@@ -1,6 +1,7 @@
 /**
  * A domain's memory by guest-physical address, as Domain0 writes a kernel into it or reads a dump out of it. Pages are
- * populated as they are touched, so what stays zero costs nothing.
+ * populated as they are touched, so what stays zero costs nothing. A page is pinned for as long as its machine address is
+ * used: the guest may give it away at any time, and then it may be another's.
  */
 import { type CoreLink, PAGE_BYTES } from "../core-link/index.js";
 
@@ -22,23 +23,21 @@ export class GuestMemory {
     return true;
   }
 
-  /** Machine address of a page, populated; 0 when it is not RAM or there is no frame left. */
-  page(gfn: number): number {
-    return this.core.calls.domainPage(this.domid, gfn) >>> 0;
-  }
-
-  /** A copy of a page that exists; null for one that was never touched. */
-  peek(gfn: number): Uint8Array | null {
-    const address = this.core.calls.domainPeek(this.domid, gfn) >>> 0;
-    return address === 0 ? null : this.core.memory.copy(address, PAGE_BYTES);
+  /** Copies a page that exists to the start of `to`; one that was never touched leaves it as it is. */
+  read(gfn: number, to: Uint8Array): void {
+    const address = this.core.calls.domainHold(this.domid, gfn) >>> 0;
+    if (address === 0) return;
+    to.set(this.core.memory.bytes(address, PAGE_BYTES));
+    this.core.calls.domainUnpin(address);
   }
 
   #writePart(gfn: number, inPage: number, bytes: Uint8Array): boolean {
     // A page that was never touched reads as zeros already; kernels bring megabytes of them.
     if (isZero(bytes) && this.core.calls.domainPeek(this.domid, gfn) === 0) return true;
-    const page = this.page(gfn);
+    const page = this.core.calls.domainPin(this.domid, gfn) >>> 0;
     if (page === 0) return false;
     this.core.memory.write(page + inPage, bytes);
+    this.core.calls.domainUnpin(page);
     return true;
   }
 }
