@@ -10,7 +10,7 @@ import { startThread } from "../support/second-thread.js";
 const CODE = 0x400000;
 const PAGE = 4096;
 /** Enough PAUSEs for some ten naps. */
-const BUDGET = 12_000;
+const BUDGET = 180_000;
 /** Far longer than it takes the other thread to see that somebody naps. */
 const LONG_MS = 2000;
 /** again: pause; jmp again */

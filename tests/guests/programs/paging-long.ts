@@ -7,7 +7,7 @@
  */
 
 import { longProgram, user } from "../support/long.js";
-import { check } from "../support/program.js";
+import { check, descriptor } from "../support/program.js";
 
 const TEST = 0x40000000;
 /** Sets the leaf entry to flags (and high flags in bits 63:32), and drops the old translation. */
@@ -22,6 +22,8 @@ const PGE = 1 << 7;
 const NX = 0x80000000;
 const READ = `mov eax, [${TEST}]`;
 const WRITE = `mov dword ptr [${TEST}], 0x90c3`;
+/** The LDT becomes the page under test, and EAX a selector of its third descriptor. */
+const LDT = `mov rax, ${descriptor(TEST, 0xfff, 0x82)}; mov [gdt + 0x80], rax; mov qword ptr [gdt + 0x88], 0; mov eax, 0x80; lldt ax; mov eax, 0x14; `;
 const CALL = `mov eax, ${TEST}; call rax`;
 
 export const longPaging = longProgram(
@@ -130,6 +132,16 @@ export const longPaging = longProgram(
     check("SMAP: read of a user page", `${cr4(SMAP, SMEP)}${map(7)}${READ}`, "v=e e=1 ip=36 fl=10002 cr2=40000000"),
     check("SMAP: write of a user page", `${map(7)}${WRITE}`, "v=e e=3 ip=26 fl=10002 cr2=40000000"),
     check("SMAP: allowed after STAC", `${map(7)}stac; ${READ}; clac; show "rax"`, "rax=90c3 ran"),
+    check(
+      "SMAP: an LDT on a user page, after STAC too",
+      `${map(7)}stac; ${READ}; ${LDT}mov es, eax`,
+      "v=e e=1 ip=5b fl=50002 cr2=40000010 nfl=40002",
+    ),
+    check(
+      "SMAP: an LDT on a supervisor page, from the TLB too",
+      `${map(3)}mov rax, ${descriptor(0, 0xfffff, 0x93, 0xc)}; mov [${TEST} + 0x10], rax; ${LDT}mov es, eax; mov es, eax; mov eax, es; show "es"`,
+      "es=14 ran",
+    ),
     check("SMAP: a supervisor page", `${map(3)}${READ}; show "rax"`, "rax=90c3 ran"),
     check("SMAP off", `${cr4(0, SMAP | SMEP)}bts qword ptr [code_entry], 2; mov rax, cr3; mov cr3, rax`),
     check("STAC without CR4.SMAP", 'stac; pushfq; pop rax; and eax, 0x40000; show "ac"; clac', "ac=40000 ran"),

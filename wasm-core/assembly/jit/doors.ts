@@ -5,9 +5,8 @@
 import { CcOp, ModeKey, PUT_OFF_BELOW, PutOff, RegionExit, Status, Vcpu } from "../gen/layout";
 import { cf, condition, Flag, materialize, setSome } from "../cpu/flags";
 import { noteRegionPage } from "../decode/jumps";
-import { tagOf } from "../mmu/access";
 import { plainAccess, translateCode } from "../mmu/slow";
-import { tlbSlot } from "../mmu/tlb";
+import { tagOf, tlbSlot } from "../mmu/tlb";
 import { Access } from "../mmu/walk";
 
 /** Outside 64-bit mode an access over the end of 4 GiB is over its segment's limit. */

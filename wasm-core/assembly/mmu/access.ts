@@ -13,18 +13,12 @@ import { segReg } from "../cpu/regs";
 import { Door } from "./door";
 import { legacyLinear, NO_LINEAR } from "./segment";
 import { alignmentFault, commitBounce, gatherAgain, plainAccess, slowAccess } from "./slow";
-import { tlbSlot } from "./tlb";
+import { tagOf, tlbSlot } from "./tlb";
 import { Access } from "./walk";
 
 export { Door } from "./door";
 export { copyFromGuest, copyToGuest, sysR, sysRW, sysW } from "./slow";
 export { physR } from "./physical";
-
-/** What the tag of a TLB entry must be for an access of `size` bytes at `lin` to be on its page as a whole. */
-@inline
-export function tagOf(cpu: Vcpu, lin: u64, size: u32): u64 {
-  return ((lin + <u64>(size - 1)) & ~0xfff) | cpu.ctx;
-}
 
 /**
  * Where `size` bytes at `lin` lie, all on one page of plain memory that can be accessed so with nobody to be told; 0 when

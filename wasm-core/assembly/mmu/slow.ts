@@ -14,7 +14,7 @@ import { writeToCode } from "./code";
 import { writeToMonitored } from "./monitor";
 import { Door } from "./door";
 import { ENTRY_MFN, ENTRY_W, isApicPage, isMemory, resolve } from "./physical";
-import { EMPTY_TAG, noteGlobal, noteLargePage, noteUserPage, tlbSlot, tlbTable } from "./tlb";
+import { EMPTY_TAG, noteGlobal, noteLargePage, noteUserPage, tagOf, tlbSlot, tlbTable } from "./tlb";
 import { Access, walk, WALK_OK } from "./walk";
 
 /** translate()'s answer for an address that no memory backs: a device, or nothing. */
@@ -49,8 +49,21 @@ function alignmentOf(size: u32): u32 {
   return size == 10 ? 8 : size > 8 ? 8 : size;
 }
 
+/**
+ * Where the TLB has `size` bytes at `lin` for a supervisor access that no instruction asked for; 0 when it does not. While
+ * EFLAGS.AC lets supervisor code at users' pages they are in the supervisor's table too, where such accesses may not go.
+ */
+@inline
+function implicitAt(cpu: Vcpu, lin: u64, size: u32, access: u32): usize {
+  const e = tlbSlot(tlbTable(cpu, false), lin);
+  const tag = access == Access.READ ? e.tagR : e.tagW;
+  return tag == tagOf(cpu, lin, size) && cpu.clacCount == 0 ? <usize>(e.delta + <u32>lin) : 0;
+}
+
 /** A supervisor access to a system structure at `lin`, whatever the CPL. */
 export function sysAccess(cpu: Vcpu, lin: u64, size: u32, door: u32): usize {
+  const known = implicitAt(cpu, lin, size, door == Door.READ ? Access.READ : Access.WRITE);
+  if (known != 0) return known;
   if (!isCanonical(lin) || !isCanonical(lin + size - 1)) {
     raiseError(cpu, Vector.GP, 0);
     return 0;
@@ -101,7 +114,8 @@ function translate(cpu: Vcpu, lin: u64, size: u32, access: u32, user: bool, impl
     writeToCode(cpu, frame, off, size);
     if (isMonitored(frame)) writeToMonitored(cpu, frame, gpa, size);
   }
-  if (!implicit) fill(cpu, lin, host, access, user, (entry & ENTRY_W) != 0 && !isWatched(frame));
+  if (!implicit || !(cpu.walkBits & WalkBit.USER))
+    fill(cpu, lin, host, access, user, (entry & ENTRY_W) != 0 && !isWatched(frame));
   return <usize>(host + off);
 }
 
@@ -284,7 +298,8 @@ function copyPages(cpu: Vcpu, gva: u64, host: usize, size: u32, toGuest: bool): 
   const cr2 = cpu.cr2;
   while (size != 0) {
     const n = min<u32>(size, 4096 - ((<u32>gva) & 4095));
-    const p = isCanonical(gva) ? translate(cpu, gva, n, access, false, true) : 0;
+    let p = implicitAt(cpu, gva, n, access);
+    if (p == 0 && isCanonical(gva)) p = translate(cpu, gva, n, access, false, true);
     if (p <= DEVICE) {
       cpu.faultVector = vector;
       cpu.cr2 = cr2;

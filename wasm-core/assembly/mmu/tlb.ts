@@ -44,6 +44,12 @@ export function tlbSlot(table: usize, lin: u64): TlbEntry {
   return changetype<TlbEntry>(table + <usize>(((low >> 7) ^ (low >> 18)) & slots));
 }
 
+/** What the tag of a TLB entry must be for an access of `size` bytes at `lin` to be on its page as a whole. */
+@inline
+export function tagOf(cpu: Vcpu, lin: u64, size: u32): u64 {
+  return ((lin + <u64>(size - 1)) & ~0xfff) | cpu.ctx;
+}
+
 /** The supervisor table; the user table follows it. */
 @inline
 function tables(cpu: Vcpu): usize {

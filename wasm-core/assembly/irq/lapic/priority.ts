@@ -7,9 +7,9 @@ import { FIRST_VECTOR, lapicOf, lapicPresent, vectorWord } from "../message";
 
 /** Highest vector set in a 256-bit register, -1 when none. */
 export function highestVector(apic: Lapic, register: usize): i32 {
-  for (let word = 7; word >= 0; word--) {
-    const bits = atomic.load<u32>(changetype<usize>(apic) + register + ((<usize>word) << 2));
-    if (bits != 0) return (word << 5) + 31 - clz<i32>(bits);
+  for (let word = 3; word >= 0; word--) {
+    const bits = atomic.load<u64>(changetype<usize>(apic) + register + ((<usize>word) << 3));
+    if (bits != 0) return (word << 6) + 63 - <i32>clz<u64>(bits);
   }
   return -1;
 }
