@@ -1,7 +1,9 @@
 /** Domains that come and go: what they leave to those that come after them. */
 import { describe, expect, it } from "vitest";
 import { Domain } from "../../abi/structs/domain.js";
+import { Vcpu } from "../../abi/structs/vcpu.js";
 import { Guest, machineWith } from "./testing/guests.js";
+import type { TestCore } from "./testing/harness.js";
 
 describe("a domain that shuts down", () => {
   it("has its reason before it counts as shut down, and keeps the first", async () => {
@@ -20,6 +22,17 @@ describe("a domain that shuts down", () => {
     expect(said()).toEqual([0, NONE]);
     expect(core.call.domainShutdown(1, REBOOT)).toBe(0);
     expect(said()).toEqual([1, REBOOT]);
+  });
+
+  it("is off when its last vCPU goes down, whichever that is", async () => {
+    const DOWN = 2;
+    const [core, a] = (await machineWith([[2, 64]])) as [TestCore, Guest];
+    const reason = () => core.u32(a.dom + Domain.off.shutdownReason);
+    core.view().setUint8(a.vcpu(1) + Vcpu.off.online, 1);
+    expect(a.call(24, DOWN, 0)).toBe(0);
+    expect(reason()).toBe(0xffffffff);
+    expect(a.call(24, DOWN, 1, 0, 1)).toBe(0);
+    expect(reason()).toBe(0);
   });
 });
 
