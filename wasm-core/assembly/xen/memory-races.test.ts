@@ -1,6 +1,7 @@
 /** A domain's memory while another of its vCPUs, or Domain0, is about the same. */
 import { describe, expect, it } from "vitest";
 import { Domain } from "../../abi/structs/domain.js";
+import { XenVcpu } from "../../abi/structs/xen.js";
 import { entry, flags, grant, mapTable, pair, TRANSFER } from "./testing/grants.js";
 import { type Guest, machineWith, STRUCT } from "./testing/guests.js";
 import { anotherInstance } from "./testing/harness.js";
@@ -124,6 +125,39 @@ describe("pages that are moved or given away", () => {
     expect(a.call(20, 4, STRUCT, 1)).toBe(0);
     expect(BigInt.asIntN(16, a.get(STRUCT + 16n, 2))).toBe(0n);
     expect([word(a, "curPages"), word(b, "curPages")]).toEqual([had - 1, other + 1]);
+  });
+});
+
+describe("a long range of pages that is moved", () => {
+  it("lets the vCPU look up, and goes on where it was", async () => {
+    const [, g] = (await machineWith([[1, 1024]])) as [unknown, Guest];
+    const args = g.struct([
+      [2, SELF],
+      [2, 600],
+      [4, 3],
+      [8, 300],
+      [8, 0x4000],
+    ]);
+    g.put(300 << 12, 4, 1);
+    g.put(899 << 12, 4, 2);
+    expect(g.core.call.callOnce(g.vcpu(), 12, 7n, args, 0n, 1)).toBe(-(1n << 63n));
+    const left = g.core.view().getBigUint64(g.xen() + XenVcpu.off.args, true);
+    expect(left).toBe((256n << 6n) | 7n);
+    expect(g.core.call.domainPeek(1, 0x4000 + 256)).toBe(0);
+    expect(g.call(12, left, args)).toBe(0);
+    expect([g.get(0x4000n << 12n, 4), g.get(BigInt(0x4000 + 599) << 12n, 4)]).toEqual([1n, 2n]);
+    expect(g.core.call.domainPeek(1, 899)).toBe(0);
+    expect(
+      g.call(
+        12,
+        7,
+        g.struct([
+          [2, SELF],
+          [2, 0],
+          [4, 3],
+        ]),
+      ),
+    ).toBe(0);
   });
 });
 

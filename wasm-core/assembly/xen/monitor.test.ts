@@ -31,8 +31,7 @@ describe("a vCPU that waits for a write", () => {
     ["Domain0 pins the page", () => void expect(a.core.call.domainPin(a.domid, 5)).not.toBe(0)],
     [
       "a grant copy goes there",
-      () =>
-        void expect(copy(b, { gfn: 6, dom: SELF, off: 0 }, { ref: 8, dom: a.domid, off: 0x40 }, 4)).toBe(0),
+      () => void expect(copy(b, { gfn: 6, dom: SELF, off: 0 }, { ref: 8, dom: a.domid, off: 0x40 }, 4)).toBe(0),
     ],
     [
       "a copy of its own domain goes there",

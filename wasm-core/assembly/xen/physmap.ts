@@ -37,7 +37,7 @@ const SPACE_SHARED_INFO = 0,
 /** Bit of a grant-table index that means a status frame. */
 const STATUS_INDEX: u64 = 0x80000000;
 
-/** add_to_physmap: domid 0, size 2, space 4, idx 8, gpfn 16; in 32-bit guests idx 8, gpfn 12. */
+/** add_to_physmap: domid 0, size 2, space 4, idx 8, gpfn 16; in 32-bit guests idx 8, gpfn 12. A size is a range's. */
 export function addToPhysmap(cpu: Vcpu, x: XenVcpu): i64 {
   const op = getStruct(cpu, x, arg(x, 1), x.wide ? 24 : 16);
   if (op == 0) return -Errno.EFAULT;
@@ -46,13 +46,26 @@ export function addToPhysmap(cpu: Vcpu, x: XenVcpu): i64 {
   const gfn = x.wide ? load<u64>(op, 16) : <u64>load<u32>(op, 12);
   const dom = domainOfVcpu(cpu);
   const space = load<u32>(op, 4);
-  if (space != SPACE_GMFN_RANGE) return addOne(dom, space, idx, gfn);
-  const n = <u64>load<u16>(op, 2);
-  for (let i: u64 = 0; i < n; i++) {
-    const result = addOne(dom, SPACE_GMFN, idx + i, gfn + i);
+  return space == SPACE_GMFN_RANGE ? addRange(cpu, x, idx, gfn, load<u16>(op, 2)) : addOne(dom, space, idx, gfn);
+}
+
+/** `n` pages of the guest's own from gfn `from` on to `to` and the following, in slices: each waits for a shootdown. */
+function addRange(cpu: Vcpu, x: XenVcpu, from: u64, to: u64, n: u32): i64 {
+  const start = arg(x, 0) >> 6;
+  for (let i = start; i < <u64>n; i++) {
+    const done = <u32>(i - start);
+    if (shouldYield(cpu, done)) return goOn(cpu, x, i, done);
+    const result = addOne(domainOfVcpu(cpu), SPACE_GMFN, from + i, to + i);
     if (result < 0) return result;
   }
   return 0;
+}
+
+/** The continuation of an operation that has `done` items behind it in this slice and begins with item `i` next. */
+function goOn(cpu: Vcpu, x: XenVcpu, i: u64, done: u32): i64 {
+  setArg(x, 0, (i << 6) | (arg(x, 0) & 63));
+  chargeItems(cpu, done);
+  return CONTINUE;
 }
 
 /** add_to_physmap_batch: domid 0, space 2, size 4, extra 6, idxs 8, gpfns 16, errs 24; in 32-bit guests idxs 8, 12, 16. */
@@ -70,11 +83,7 @@ export function addToPhysmapBatch(cpu: Vcpu, x: XenVcpu): i64 {
   const word = op + SCRATCH_ARRAY;
   for (let i = start; i < n; i++) {
     const done = <u32>(i - start);
-    if (shouldYield(cpu, done)) {
-      setArg(x, 0, (i << 6) | (arg(x, 0) & 63));
-      chargeItems(cpu, done);
-      return CONTINUE;
-    }
+    if (shouldYield(cpu, done)) return goOn(cpu, x, i, done);
     store<u64>(word, 0);
     store<u64>(word, 0, 8);
     if (!copyFromGuest(cpu, word, idxs + i * size, size)) return -Errno.EFAULT;
