@@ -80,8 +80,8 @@ export function writeToMonitored(cpu: Vcpu, frame: Frame, gpa: u64, size: u32): 
 }
 
 /**
- * Somebody has a hold of the frame and is about to write by it: every wait for its owner's lines ends. Call without locks
- * of domains held.
+ * Somebody writes to the frame by its machine address, or is about to with a hold of it: every wait for its owner's lines
+ * ends. Call without locks of domains held.
  */
 export function endWaits(mfn: u32): void {
   const frame = frameOf(mfn);
@@ -94,6 +94,8 @@ export function endWaits(mfn: u32): void {
     for (let cpu = firstVcpu(dom); changetype<usize>(cpu) != 0; cpu = nextVcpu(cpu, dom)) {
       if (cpu.monitorGpa != NO_MONITOR) wake(cpu);
     }
+    // None of the owner's lines is armed now, and others have none in its pages.
+    atomic.and<u8>(changetype<usize>(frame), ~(<u8>FrameFlag.MONITORED), FrameOff.flags);
     spinUnlock(lock);
   }
   unlockDomains();

@@ -5,6 +5,7 @@
 import { PfError, Vcpu, VcpuOff, WALK_SLOTS, WalkBit } from "../gen/layout";
 import { Flag } from "../cpu/flags";
 import { wroteCode } from "./code";
+import { endWaits } from "./monitor";
 import { frameAddress } from "./physical";
 
 /** What walk() answers when the access is allowed; anything else is a page-fault error code. */
@@ -271,13 +272,20 @@ function checkRights(cpu: Vcpu, rights: u64, nx: bool, access: u32, user: bool, 
  */
 function setBits(at: usize, entry: u64, bits: u64): bool {
   if (atomic.cmpxchg<u64>(at, entry, entry | bits) != entry) return false;
-  wroteCode(at, 8);
+  noticeWrite(at, 8);
   return true;
+}
+
+/** Flags that a walk sets are written to memory like anything else: code may be there, or a line that somebody waits for. */
+@inline
+function noticeWrite(at: usize, size: u32): void {
+  wroteCode(at, size);
+  endWaits(<u32>(at >> 12));
 }
 
 function setBits32(at: usize, entry: u32, bits: u32): bool {
   if (atomic.cmpxchg<u32>(at, entry, entry | bits) != entry) return false;
-  wroteCode(at, 4);
+  noticeWrite(at, 4);
   return true;
 }
 

@@ -56,6 +56,19 @@ describe("a vCPU that waits for a write", () => {
     expect(armed()).toBe(NONE);
   });
 
+  it("goes on when a page walk sets a flag in an entry that lies there", () => {
+    const PRESENT = 7;
+    const { cr0, cr3 } = Vcpu.off;
+    a.put(LINE, 4, 0x6000 | PRESENT);
+    a.put(0x6000, 4, 0x8000 | PRESENT);
+    a.core.view().setBigUint64(a.vcpu() + cr0, 0x80000001n, true);
+    a.core.view().setBigUint64(a.vcpu() + cr3, 0x5000n, true);
+    const read = 0;
+    expect(a.core.call.walk(a.vcpu(), BigInt(0x10 << 22), read, 0, 1)).toBe(-1);
+    expect(a.get(LINE, 4)).toBe(0x6027n);
+    expect(waits()).toBe(false);
+  });
+
   it("does not begin to as long as another has the page, and does again afterwards", () => {
     const { handle } = map(b, a.domid, 8, 0x7000n);
     arm();

@@ -8,9 +8,10 @@ import { pcpuAbandon, pcpuIdleNs, pcpuRun } from "../../run";
 import { writeHypercallPage } from "../hypercall-page";
 import { logWrite } from "../log";
 import { armMonitor, waitForWrite } from "../../mmu/monitor";
+import { walk } from "../../mmu/walk";
 
 export * from "../domain0";
-export { pcpuAbandon, pcpuRun, pcpuIdleNs, logWrite, armMonitor, waitForWrite };
+export { pcpuAbandon, pcpuRun, pcpuIdleNs, logWrite, armMonitor, waitForWrite, walk };
 
 /** Runs a hypercall's continuations until its end; CONTINUE when there is none. */
 function run(cpu: Vcpu, nr: u32, wide: bool, a0: u64, a1: u64, a2: u64, a3: u64, a4: u64): i64 {
