@@ -200,6 +200,31 @@ describe("a file of a web server", () => {
     );
   });
 
+  it("lets go of answers that it does not use, however long they are", async () => {
+    server = new TestServer(pattern(CHUNK * 4, 1));
+    const file = await HttpFile.open(await server.start(), quick);
+    let kept = 0;
+    const endless = (response: ServerResponse, status: number, headers = {}): boolean => {
+      kept++;
+      response.once("close", () => kept--);
+      const more = (): void => {
+        while (!response.destroyed && response.write(new Uint8Array(65536)));
+      };
+      response.on("drain", more).writeHead(status, headers);
+      more();
+      return true;
+    };
+    for (const status of [503, 403]) {
+      server.trouble = (_, response) => endless(response, status);
+      expect((await failure(() => readAll(file, 0, 300))).message).toContain(`the server answers ${status}`);
+      await vi.waitFor(() => expect(kept).toBe(0));
+    }
+    const total = server.bytes.length;
+    server.trouble = (_, response) => endless(response, 206, { "content-range": `bytes 0-${CHUNK - 1}/${total}` });
+    expect((await failure(() => readAll(file, 0, 300))).message).toContain("sends more than the range");
+    await vi.waitFor(() => expect(kept).toBe(0));
+  });
+
   it("says what is wrong with the server", async () => {
     server = new TestServer(pattern(CHUNK * 4, 1));
     const address = await server.start();
