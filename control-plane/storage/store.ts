@@ -20,6 +20,7 @@ import { renameImage, setParent } from "./operations/rename.js";
 import { refuseChildren, removeImage, revertImage } from "./operations/revert.js";
 import { shrinkImage } from "./operations/shrink.js";
 import { RawDisk } from "./raw-disk.js";
+import { withRoom } from "./room.js";
 import { type ImageInfo, imageInfo, imageTree, type TreeNode } from "./tree.js";
 import type { Finding } from "./vhd/check.js";
 import { isAddress } from "./vhd/parent.js";
@@ -69,12 +70,13 @@ export class ImageStore {
   }
 
   create(name: string, options: CreateOptions): Promise<void> {
-    return createImage(this.images, name, options);
+    return this.#roomy(() => createImage(this.images, name, options));
   }
 
   /** A writable image over another one, or over one across the network. */
   clone(parent: string, name: string): Promise<void> {
-    return isAddress(parent) ? cloneRemote(this.images, parent, name) : cloneImage(this.images, parent, name);
+    const clone = isAddress(parent) ? cloneRemote : cloneImage;
+    return this.#roomy(() => clone(this.images, parent, name));
   }
 
   /** Keeps what the disk holds now under the name `snapshot`. */
@@ -93,15 +95,16 @@ export class ImageStore {
   }
 
   revert(name: string, snapshot: string): Promise<void> {
-    return revertImage(this.images, name, snapshot);
+    return this.#roomy(() => revertImage(this.images, name, snapshot));
   }
 
   /** Grows a disk, or shrinks one that is not in use. */
   async resize(name: string, bytes: number): Promise<void> {
     const sectors = bytes / SECTOR_BYTES;
     const live = this.liveDisk(name);
-    if (live !== undefined) return grow(live, sectors);
-    if (bytes < (await imageInfo(this.images, name)).sizeBytes) return shrinkImage(this.images, name, sectors);
+    if (live !== undefined) return this.#roomy(() => grow(live, sectors));
+    if (bytes < (await imageInfo(this.images, name)).sizeBytes)
+      return this.#roomy(() => shrinkImage(this.images, name, sectors));
     return this.#withLive(undefined, name, async (disk) => {
       if (disk.top instanceof RawDisk) await refuseChildren(this.images, name, "they know it by its size");
       await grow(disk, sectors);
@@ -109,12 +112,12 @@ export class ImageStore {
   }
 
   rename(name: string, to: string): Promise<void> {
-    return renameImage(this.images, name, to);
+    return this.#roomy(() => renameImage(this.images, name, to));
   }
 
   /** Says where the parent of an image is now. */
   setParent(name: string, parent: string): Promise<void> {
-    return setParent(this.images, name, parent);
+    return this.#roomy(() => setParent(this.images, name, parent));
   }
 
   remove(name: string): Promise<void> {
@@ -122,7 +125,7 @@ export class ImageStore {
   }
 
   convert(source: string, target: string, options: ConvertOptions): Promise<void> {
-    return convertImage(this.images, source, target, options);
+    return this.#roomy(() => convertImage(this.images, source, target, options));
   }
 
   import(name: string, chunks: AsyncIterable<Uint8Array>, options?: Parameters<typeof importFile>[3]): Promise<void> {
@@ -166,12 +169,17 @@ export class ImageStore {
     throw new StorageError("read-only", "an image across the network is only read", { file: address, next });
   }
 
+  /** An operation that happens or does not is done again when there was no room, and is by then. */
+  #roomy(work: () => Promise<void>): Promise<void> {
+    return withRoom(this.images.folder, work);
+  }
+
   async #withLive(live: LiveDisk | undefined, name: string, work: (disk: LiveDisk) => Promise<void>): Promise<void> {
-    if (live !== undefined) return work(live);
+    if (live !== undefined) return this.#roomy(() => work(live));
     await finishIntents(this.images.folder);
     const disk = await LiveDisk.open(this.images, name);
     try {
-      await work(disk);
+      await this.#roomy(() => work(disk));
     } finally {
       await disk.close();
     }

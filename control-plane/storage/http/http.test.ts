@@ -494,6 +494,82 @@ describe("a local image over one across the network", () => {
     await disk.close();
   });
 
+  it("has a cache that gives way to images, those first that nobody uses, and nobody sees an error", async () => {
+    server = new TestServer(pattern(CHUNK * 16, 1));
+    const address = await server.start();
+    const directory = new FakeDirectory();
+    const folder = await OpfsFolder.of(directory.handle, (work) => work());
+    const cache = { folder, sources: testSources(5) };
+    const openRemote = openHttp({ ...quick, cache });
+    const unused = await openRemote(address);
+    await contentsOf(unused.disk);
+    await unused.disk.close();
+    server.etag = '"two"';
+    const store = await ImageStore.open({ folder, sources: testSources(6), openRemote });
+    await store.clone(address, "a.vhd");
+    const disk = await store.openDisk("a.vhd");
+    const expected = await contentsOf(disk);
+    const fill = (): void => {
+      directory.quota = [...directory.files.values()].reduce((sum, { bytes }) => sum + bytes.size, 0) + 2000;
+    };
+    const names = async () => (await folder.list()).map(({ name }) => (isCacheName(name) ? "cache" : name)).sort();
+    expect(await names()).toEqual(["a.vhd", "cache", "cache"]);
+    fill();
+    await disk.write(0, [pattern(4096, 2)]);
+    expected.set(pattern(4096, 2));
+    expect(await names()).toEqual(["a.vhd", "cache"]);
+    fill();
+    await store.import(
+      "b.img",
+      (async function* () {
+        yield pattern(2 ** 20, 3);
+        yield pattern(2 ** 20, 4);
+      })(),
+    );
+    expect(await names()).toEqual(["a.vhd", "b.img"]);
+    await disk.flush();
+    expect(sameBytes(await contentsOf(disk), expected)).toBe(true);
+    fill();
+    expect(await failure(() => disk.write(4096, [pattern(4096, 5)]))).toMatchObject({
+      code: "full",
+      message: expect.stringContaining("; remove images or allow more storage"),
+    });
+    directory.quota = 2 ** 40;
+    await disk.write(4096, [pattern(4096, 5)]);
+    expected.set(pattern(4096, 5), 4096 * 512);
+    expect(sameBytes(await contentsOf(disk), expected)).toBe(true);
+    await disk.close();
+  });
+
+  it.each(["create", "snapshot", "convert", "coalesce"] as const)("has a cache that gives way: %s", async (deed) => {
+    server = new TestServer(pattern(CHUNK * 16, 1));
+    const address = await server.start();
+    const directory = new FakeDirectory();
+    const folder = await OpfsFolder.of(directory.handle, (work) => work());
+    const openRemote = openHttp({ ...quick, cache: { folder, sources: testSources(5) } });
+    const store = await ImageStore.open({ folder, sources: testSources(6), openRemote });
+    await store.create("a.vhd", { kind: "dynamic", bytes: 2 ** 22, blockBytes: 2 ** 16 });
+    const disk = await store.openDisk("a.vhd");
+    if (deed === "coalesce") await store.snapshot("a.vhd", "s.vhd");
+    await disk.write(0, [pattern(2 ** 20, 1)]);
+    const remote = await openRemote(address);
+    await contentsOf(remote.disk);
+    directory.quota = [...directory.files.values()].reduce((sum, { bytes }) => sum + bytes.size, 0) + 100;
+    if (deed === "create") await store.create("b.vhd", { kind: "dynamic", bytes: 2 ** 22 });
+    else if (deed === "snapshot") await store.snapshot("a.vhd", "s.vhd");
+    else if (deed === "coalesce") await store.coalesce("a.vhd");
+    else {
+      await disk.close();
+      await store.convert("a.vhd", "b.vhd", { kind: "dynamic" });
+    }
+    expect((await folder.list()).some(({ name }) => isCacheName(name))).toBe(false);
+    await remote.disk.close();
+    await disk.close();
+    expect(sameBytes((await imageContents(store.images, "a.vhd")).subarray(0, 2 ** 20), pattern(2 ** 20, 1))).toBe(
+      true,
+    );
+  });
+
   it("is read without a cache where there can be none, and leaves nothing of one", async () => {
     server = new TestServer(new Uint8Array(0));
     const folder = new MemoryFolder();
