@@ -20,11 +20,16 @@ export type Step =
   | { readonly kind: "replace"; readonly from: string; readonly to: string };
 
 export const INTENT_ENDING = ".intent~";
+/** Of the note that a merge into an image keeps. */
+export const MERGE_ENDING = `.merge${INTENT_ENDING}`;
 /** What no editor calls what it keeps of a person's file: what is left of these is removed. */
 const NEW_ENDING = ".image-new~";
 
 /** Names of files that are not images but on the way to be, or notes. */
 export const isOwnName = (name: string): boolean => name.endsWith("~");
+
+/** Whether a name is the host's path of a file of another folder. */
+export const isElsewhere = (name: string): boolean => /^([a-z]:)?[\\/]/i.test(name);
 
 const CACHE_BEGINNING = "cache-";
 
@@ -84,6 +89,18 @@ export class Intent {
       throw error;
     }
     return intent;
+  }
+
+  /**
+   * Writes down, before an image is merged into, when it was changed last: those that stand on it say so, and a crash in the
+   * middle of a merge leaves it as it was to them. One that an earlier merge left is as good. Null for an image of another
+   * folder: who recovers that one knows no way there.
+   */
+  static async ofMerge(folder: Folder, { name, modifiedMs }: ImageFile): Promise<Intent | null> {
+    if (isElsewhere(name)) return null;
+    const note = name + MERGE_ENDING;
+    const left = (await folder.exists(note)) ? await Intent.find(folder, note) : null;
+    return left ?? Intent.write(folder, note.slice(0, -INTENT_ENDING.length), [stamp(name, modifiedMs)]);
   }
 
   /** A note that was left behind, with its lock; null when it was never whole. */

@@ -1,16 +1,18 @@
 import { spawnSync } from "node:child_process";
 import {
+  cpSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
   utimesSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { StorageError } from "../errors.js";
 import { coalesce } from "../live/coalesce.js";
@@ -217,12 +219,42 @@ describe("times", () => {
     expect((await folder.list()).map(({ name }) => name).sort()).toEqual(["base.vhd", "top.vhd"]);
   });
 
+  it("of a parent are put right after a crash in the middle of a merge into it, which a check tells of", async () => {
+    const { store } = await makeChain();
+    const crashed = join(root, "..", `${basename(root)}-crashed`);
+    const onProgress = (): void => {
+      const names = readdirSync(root).filter((name) => !name.startsWith("."));
+      for (const name of names) cpSync(join(root, name), join(crashed, name), { preserveTimestamps: true });
+    };
+    await store.coalesce("base.vhd", { onProgress });
+    const found = new NodeFolder(crashed);
+    const images = testImages({ folder: found });
+    const kinds = async () =>
+      (await checkImage(images, "base.vhd"))
+        .filter(({ kind }) => kind !== "unused-space")
+        .map(({ kind, file }) => [kind, file]);
+    try {
+      expect(await kinds()).toEqual([
+        ["parent", "base.vhd"],
+        ["unfinished", "old.vhd"],
+      ]);
+      await ImageStore.open({ folder: found, sources: images.sources });
+      expect(await kinds()).toEqual([]);
+      expect(statSync(join(crashed, "old.vhd")).mtimeMs).toBe(1e12);
+      expect((await found.list()).map(({ name }) => name).sort()).toEqual(["base.vhd", "old.vhd", "top.vhd"]);
+      expect((await folder.list()).map(({ name }) => name).sort()).toEqual(["base.vhd", "top.vhd"]);
+    } finally {
+      rmSync(crashed, { recursive: true, force: true });
+    }
+  });
+
   it("of a parent are what they were when a merge into it is given up", async () => {
     const { store } = await makeChain();
     const stop = new AbortController();
     const options = { signal: stop.signal, onProgress: () => stop.abort() };
     expect((await failure(() => store.coalesce("base.vhd", options))).code).toBe("cancelled");
     expect((await store.check("base.vhd")).filter(({ kind }) => kind === "parent")).toEqual([]);
+    expect((await folder.list()).map(({ name }) => name).sort()).toEqual(["base.vhd", "old.vhd", "top.vhd"]);
   });
 });
 

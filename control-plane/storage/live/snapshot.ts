@@ -8,7 +8,7 @@ import { StorageError } from "../errors.js";
 import { relativePath } from "../folders/names.js";
 import type { ImageFile } from "../image-file.js";
 import { type Images, identityOf } from "../images.js";
-import { createNew, Intent, newName } from "../notes.js";
+import { createNew, Intent, isElsewhere, newName } from "../notes.js";
 import { RawDisk } from "../raw-disk.js";
 import { createSparse, type ParentReference } from "../vhd/create.js";
 import { SparseDisk } from "../vhd/sparse-disk.js";
@@ -26,7 +26,7 @@ export function parentReference(
     uniqueId,
     modifiedMs,
     name: name.split(/[\\/]/).at(-1)!,
-    relativePath: /^([a-z]:)?[\\/]/i.test(name) ? null : relativePath(child, name),
+    relativePath: isElsewhere(name) ? null : relativePath(child, name),
     absolutePath: images.folder.path(name),
   };
 }
