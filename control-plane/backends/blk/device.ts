@@ -91,7 +91,7 @@ export class BlkBackend implements Backend<SavedBlk> {
     }
     this.#connection = { queues: queues.value, grants };
     this.#describeDisk(io);
-    if (this.#paused) for (const queue of queues.value) void queue.pause();
+    if (this.#isHeld) for (const queue of queues.value) void queue.pause();
     // Requests may have come before there was somebody to notify.
     io.later(() => this.onEvent());
     return ok(undefined);
@@ -107,6 +107,7 @@ export class BlkBackend implements Backend<SavedBlk> {
     if (ending === null) return;
     const stopped = Promise.all(ending.queues.map((queue) => queue.stop())).then(() => {
       this.#ending.delete(stopped);
+      this.#goOn();
     });
     this.#ending.add(stopped);
     for (const grant of ending.grants) grant.unmap();
@@ -124,6 +125,19 @@ export class BlkBackend implements Backend<SavedBlk> {
 
   resume(): void {
     this.#paused = false;
+    this.#goOn();
+  }
+
+  /**
+   * Also while requests of a former connection are under way: what they write may not come after what is asked for now, and
+   * a front end that connects again and again has no more of them than one does.
+   */
+  get #isHeld(): boolean {
+    return this.#paused || this.#ending.size > 0;
+  }
+
+  #goOn(): void {
+    if (this.#isHeld) return;
     for (const queue of this.#connection?.queues ?? []) queue.resume();
   }
 
