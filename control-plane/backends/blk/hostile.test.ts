@@ -84,6 +84,10 @@ describe("a device is closed", () => {
     ["multi-queue-num-queues", "17", /multi-queue-num-queues/],
     ["event-channel", "999", /event channel 999/],
     ["protocol", "alpha-abi", /protocol: "alpha-abi"/],
+    ["protocol", "x".repeat(4000), /protocol: "x{40}\.\.\." is not known$/],
+    ["ring-ref", "-1", /ring-ref: "-1"/],
+    ["ring-ref", "4294967296", /ring-ref: "4294967296"/],
+    ["ring-ref", "1\n".repeat(2000), /ring-ref: "(1\\n){20}\.\.\." where a number/],
   ];
 
   it.each(keys)("when its key %s is %s", (key, value, reason) => {
