@@ -125,17 +125,17 @@ export class Intent {
   async apply(open: readonly ImageFile[] = []): Promise<void> {
     try {
       await this.applyPatches(open);
-      await this.finish();
+      await this.applyRenames();
+      await this.forget();
     } catch (error) {
       await this.leave();
       throw error;
     }
   }
 
-  /** Does the renames, and forgets the note. When that fails it can be tried again. */
-  async finish(): Promise<void> {
+  /** Does the renames. When that fails it can be tried again. */
+  async applyRenames(): Promise<void> {
     for (const step of this.steps) if (step.kind === "rename" || step.kind === "replace") await move(this.folder, step);
-    await this.forget();
   }
 
   /** Does what comes before the renames. */

@@ -219,6 +219,34 @@ describe("times", () => {
     expect((await folder.list()).map(({ name }) => name).sort()).toEqual(["base.vhd", "top.vhd"]);
   });
 
+  it.each(["rename", "remove"] as const)("of a snapshot are put right after a crash before a %s", async (call) => {
+    const images = testImages({ folder });
+    await createImage(images, "a.vhd", { kind: "dynamic", bytes: 65536, blockBytes: 4096 });
+    const disk = await LiveDisk.open(images, "a.vhd");
+    await disk.write(0, [pattern(512, 1)]);
+    const crashed = join(root, "..", `${basename(root)}-crashed`);
+    const original = folder[call].bind(folder) as (...names: string[]) => Promise<void>;
+    let calls = 0;
+    folder[call] = async (...names: string[]) => {
+      if (++calls === (call === "rename" ? 2 : 1)) {
+        const files = readdirSync(root).filter((name) => !name.startsWith("."));
+        for (const name of files) cpSync(join(root, name), join(crashed, name), { preserveTimestamps: true });
+      }
+      await original(...names);
+    };
+    await takeSnapshot(disk, "s.vhd");
+    await disk.close();
+    try {
+      const found = new NodeFolder(crashed);
+      await ImageStore.open({ folder: found, sources: images.sources });
+      expect((await found.list()).map(({ name }) => name).sort()).toEqual(["a.vhd", "s.vhd"]);
+      const findings = await checkImage(testImages({ folder: found }), "a.vhd");
+      expect(findings.filter(({ kind }) => kind === "parent")).toEqual([]);
+    } finally {
+      rmSync(crashed, { recursive: true, force: true });
+    }
+  });
+
   it("of a parent are put right after a crash in the middle of a merge into it, which a check tells of", async () => {
     const { store } = await makeChain();
     const crashed = join(root, "..", `${basename(root)}-crashed`);

@@ -199,7 +199,7 @@ export class LiveDisk implements Disk {
    */
   finish(intent: Intent): Promise<void> {
     this.#unfinished = intent;
-    this.#finishing ??= withRoom(this.images.folder, () => intent.finish())
+    this.#finishing ??= withRoom(this.images.folder, () => this.#finishSteps(intent))
       .then(() => {
         this.#unfinished = null;
       })
@@ -207,6 +207,13 @@ export class LiveDisk implements Disk {
         this.#finishing = null;
       });
     return this.#finishing;
+  }
+
+  async #finishSteps(intent: Intent): Promise<void> {
+    await intent.applyRenames();
+    // The note knows the time that a former top gets then.
+    await this.settle();
+    await intent.forget();
   }
 
   async #finishNow(): Promise<void> {
