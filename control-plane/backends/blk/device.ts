@@ -49,7 +49,9 @@ export class BlkBackend implements Backend<SavedBlk> {
   /** Of connections that ended with requests under way. */
   readonly #ending = new Set<Promise<void>>();
   #paused = false;
-  readonly #guest = new Asker();
+  /** The guest, as one who reads the medium that is in. */
+  #guest = new Asker();
+  #isAbandoned = false;
 
   constructor(private readonly options: BlkOptions) {
     this.#disk = this.#view(options.disk);
@@ -115,6 +117,7 @@ export class BlkBackend implements Backend<SavedBlk> {
 
   /** The guest is about to be no more: what it reads and has not got yet fails, however slow the disk is. */
   abandon(): void {
+    this.#isAbandoned = true;
     this.#guest.leave();
   }
 
@@ -141,9 +144,15 @@ export class BlkBackend implements Backend<SavedBlk> {
     for (const queue of this.#connection?.queues ?? []) queue.resume();
   }
 
-  /** Puts another medium in. Requests under way end on the former one, which is given back to be closed. */
+  /**
+   * Puts another medium in. Requests under way end on the former one, which is given back to be closed; what a server has not
+   * answered by now fails, as it would with a drive that is opened.
+   */
   async changeDisk(disk: Disk): Promise<Disk> {
+    this.#guest.leave();
     await this.pause();
+    this.#guest = new Asker();
+    if (this.#isAbandoned) this.#guest.leave();
     const former = this.#disk;
     this.#disk = this.#view(disk);
     if (this.#io !== null) {
@@ -201,7 +210,7 @@ export class BlkBackend implements Backend<SavedBlk> {
       counters: this.#counters,
       discard: this.options.discard !== false,
       disk: () => this.#disk,
-      guest: this.#guest,
+      guest: () => this.#guest,
       broken: (why) => io.fail(why),
     };
     const queues: BlkQueue[] = [];
