@@ -12,7 +12,7 @@ import { coalesce, type LongOptions } from "./live/coalesce.js";
 import { LiveDisk } from "./live/live-disk.js";
 import { grow } from "./live/resize.js";
 import { takeSnapshot } from "./live/snapshot.js";
-import { finishIntents, isCacheName, recoverFolder } from "./notes.js";
+import { finishIntents, isCacheName, recoverFolder, refuseOwnName } from "./notes.js";
 import { checkImage, repairImage } from "./operations/check.js";
 import { type ConvertOptions, convertImage, exportFile, importFile } from "./operations/copy.js";
 import { type CreateOptions, cloneImage, createImage } from "./operations/create.js";
@@ -69,18 +69,21 @@ export class ImageStore {
     return [...this.#live].find((disk) => disk.name === name);
   }
 
-  create(name: string, options: CreateOptions): Promise<void> {
+  async create(name: string, options: CreateOptions): Promise<void> {
+    refuseOwnName(name);
     return this.#roomy(() => createImage(this.images, name, options));
   }
 
   /** A writable image over another one, or over one across the network. */
-  clone(parent: string, name: string): Promise<void> {
+  async clone(parent: string, name: string): Promise<void> {
+    refuseOwnName(name);
     const clone = isAddress(parent) ? cloneRemote : cloneImage;
     return this.#roomy(() => clone(this.images, parent, name));
   }
 
   /** Keeps what the disk holds now under the name `snapshot`. */
   async snapshot(name: string, snapshot: string): Promise<void> {
+    refuseOwnName(snapshot);
     const live = this.liveDisk(name);
     return this.#withLive(live, name, async (disk) => {
       if (live === undefined) await refuseChildren(this.images, name, "they would stand on another");
@@ -111,7 +114,8 @@ export class ImageStore {
     });
   }
 
-  rename(name: string, to: string): Promise<void> {
+  async rename(name: string, to: string): Promise<void> {
+    refuseOwnName(to);
     return this.#roomy(() => renameImage(this.images, name, to));
   }
 
@@ -128,7 +132,12 @@ export class ImageStore {
     return this.#roomy(() => convertImage(this.images, source, target, options));
   }
 
-  import(name: string, chunks: AsyncIterable<Uint8Array>, options?: Parameters<typeof importFile>[3]): Promise<void> {
+  async import(
+    name: string,
+    chunks: AsyncIterable<Uint8Array>,
+    options?: Parameters<typeof importFile>[3],
+  ): Promise<void> {
+    refuseOwnName(name);
     return importFile(this.images, name, chunks, options);
   }
 

@@ -18,6 +18,7 @@ import { StorageError } from "../errors.js";
 import { coalesce } from "../live/coalesce.js";
 import { LiveDisk } from "../live/live-disk.js";
 import { takeSnapshot } from "../live/snapshot.js";
+import { Intent, stamp } from "../notes.js";
 import { checkImage } from "../operations/check.js";
 import { cloneImage, createImage } from "../operations/create.js";
 import { ImageStore } from "../store.js";
@@ -318,6 +319,15 @@ describe("names", () => {
     await cloneImage(testImages({ folder: wide }), name, "sub/clone.vhd");
     await (await testImages({ folder: wide }).openShared("sub/clone.vhd")).close();
     expect((await failure(() => testImages({ folder }).openShared("sub/clone.vhd"))).code).toBe("parent-missing");
+    const note = await Intent.write(wide, "a.vhd", [stamp(name, 1e12)]);
+    await note.leave();
+    // Who does not reach that folder leaves the note to who does, and is not held up by it.
+    const { sources } = testImages();
+    await ImageStore.open({ folder, sources });
+    expect(await folder.exists("a.vhd.intent~")).toBe(true);
+    await ImageStore.open({ folder: wide, sources });
+    expect(await folder.exists("a.vhd.intent~")).toBe(false);
+    expect(statSync(name).mtimeMs).toBe(1e12);
     rmSync(other, { recursive: true });
   });
 
