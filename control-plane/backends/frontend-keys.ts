@@ -3,6 +3,11 @@ import { err, ok, type Result } from "../util/index.js";
 import type { BackendIo } from "./backend.js";
 
 const MOST_U32 = 0xffff_ffff;
+const MOST_SHOWN = 40;
+
+/** What stands in a key, for a message: as much as there is room for. */
+export const shownValue = (text: string): string =>
+  JSON.stringify(text.length > MOST_SHOWN ? `${text.slice(0, MOST_SHOWN)}...` : text);
 
 /** A number in decimal; `absent` stands for a key that is not there, unless that is null. The message names the key. */
 export function readNumber(
@@ -16,7 +21,7 @@ export function readNumber(
   if (text === null && absent !== null) return ok(absent);
   const value = text !== null && /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
   if (value >= min && value <= max) return ok(value);
-  const found = text === null ? "missing" : `"${text}"`;
+  const found = text === null ? "missing" : shownValue(text);
   return err("denied", `${key}: ${found} where a number from ${min} to ${max} must be`);
 }
 

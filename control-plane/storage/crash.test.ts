@@ -31,6 +31,30 @@ describe("after a cut at any change", () => {
     expect(await cutEverywhere(WORKLOADS.growth, 10, 2, "fixed")).toBeGreaterThan(15);
   });
 
+  it.each(["writes", "merge"] as const)(
+    "%s find what a crash left before, and nothing of it shows",
+    async (workload) => {
+      expect(await cutEverywhere(WORKLOADS[workload], 11, 2, "crashed")).toBeGreaterThan(30);
+    },
+  );
+
+  it("what a crash left at the end of a file is used again", async () => {
+    let files = (
+      await runUntil(Number.POSITIVE_INFINITY, 1, async ({ live }) => {
+        await live.write(0, [new Uint8Array(BLOCK_BYTES).fill(1)]);
+      })
+    ).folder.afterwards("kill", new SeededRandom(1));
+    const sizes = new Set<number>();
+    for (let round = 0; round < 4; round++) {
+      const folder = CrashFolder.of(files);
+      const live = await LiveDisk.open(imagesOf(folder, 2), "disk.vhd");
+      await live.write(16, [new Uint8Array(4 * BLOCK_BYTES).fill(2)]);
+      files = folder.afterwards("kill", new SeededRandom(1));
+      sizes.add(files.get("disk.vhd")!.length);
+    }
+    expect(sizes.size).toBe(1);
+  });
+
   it("operations by name have happened or not, and leave nothing else", async () => {
     const base = new CrashFolder();
     const prepared = imagesOf(base, 1);

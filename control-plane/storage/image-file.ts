@@ -6,6 +6,7 @@
 import type { Asker } from "./asker.js";
 import type { Pending } from "./disk.js";
 import type { Segments } from "./segments.js";
+import type { Spares } from "./spares.js";
 
 /** How a file is shared: any number of readers, or one writer. */
 export type OpenMode = "read" | "write";
@@ -49,6 +50,8 @@ export interface FileInfo {
  */
 export interface Folder {
   readonly description: string;
+  /** What is in use of what gives way when there is no room. */
+  readonly spares: Spares;
   open(name: string, mode: OpenMode): Promise<ImageFile>;
   /** Opens a file to look at it without a lock, while others may be writing to it. */
   peek(name: string): Promise<ImageFile>;

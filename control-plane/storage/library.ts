@@ -7,7 +7,7 @@ import { StorageError } from "./errors.js";
 import { formatOfName, type ImageFormat } from "./format.js";
 import { type Quiesce, type SnapshotOptions, type SnapshotResult, snapshotAtRest } from "./live/at-rest.js";
 import type { LongOptions } from "./live/coalesce.js";
-import { newName } from "./notes.js";
+import { newName, refuseOwnName } from "./notes.js";
 import type { CreateOptions } from "./operations/create.js";
 import type { ImageStore, OpenOptions } from "./store.js";
 import type { ImageInfo, TreeNode } from "./tree.js";
@@ -192,6 +192,7 @@ export class ImageLibrary implements ImageApi {
 
   async convert(source: string, target: string, options: CopyOptions & LongOptions): Promise<void> {
     const pair = await this.finder.pair(source, target, true);
+    refuseOwnName(pair.name);
     await pair.store.convert(pair.source, pair.name, options);
   }
 

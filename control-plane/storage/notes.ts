@@ -20,11 +20,23 @@ export type Step =
   | { readonly kind: "replace"; readonly from: string; readonly to: string };
 
 export const INTENT_ENDING = ".intent~";
+/** Of the note that a merge into an image keeps. */
+export const MERGE_ENDING = `.merge${INTENT_ENDING}`;
 /** What no editor calls what it keeps of a person's file: what is left of these is removed. */
 const NEW_ENDING = ".image-new~";
 
 /** Names of files that are not images but on the way to be, or notes. */
 export const isOwnName = (name: string): boolean => name.endsWith("~");
+
+/** An image of such a name would be taken for a note, or thrown away. */
+export function refuseOwnName(name: string): void {
+  if (!isOwnName(name)) return;
+  const what = "names that end in ~ are of operations under way";
+  throw new StorageError("bad-name", what, { file: name, next: "choose another" });
+}
+
+/** Whether a name is the host's path of a file of another folder. */
+export const isElsewhere = (name: string): boolean => /^([a-z]:)?[\\/]/i.test(name);
 
 const CACHE_BEGINNING = "cache-";
 
@@ -86,6 +98,18 @@ export class Intent {
     return intent;
   }
 
+  /**
+   * Writes down, before an image is merged into, when it was changed last: those that stand on it say so, and a crash in the
+   * middle of a merge leaves it as it was to them. One that an earlier merge left is as good. Null for an image of another
+   * folder: who recovers that one knows no way there.
+   */
+  static async ofMerge(folder: Folder, { name, modifiedMs }: ImageFile): Promise<Intent | null> {
+    if (isElsewhere(name)) return null;
+    const note = name + MERGE_ENDING;
+    const left = (await folder.exists(note)) ? await Intent.find(folder, note) : null;
+    return left ?? Intent.write(folder, note.slice(0, -INTENT_ENDING.length), [stamp(name, modifiedMs)]);
+  }
+
   /** A note that was left behind, with its lock; null when it was never whole. */
   static async find(folder: Folder, name: string): Promise<Intent | null> {
     const file = await folder.open(name, "write");
@@ -108,17 +132,17 @@ export class Intent {
   async apply(open: readonly ImageFile[] = []): Promise<void> {
     try {
       await this.applyPatches(open);
-      await this.finish();
+      await this.applyRenames();
+      await this.forget();
     } catch (error) {
       await this.leave();
       throw error;
     }
   }
 
-  /** Does the renames, and forgets the note. When that fails it can be tried again. */
-  async finish(): Promise<void> {
+  /** Does the renames. When that fails it can be tried again. */
+  async applyRenames(): Promise<void> {
     for (const step of this.steps) if (step.kind === "rename" || step.kind === "replace") await move(this.folder, step);
-    await this.forget();
   }
 
   /** Does what comes before the renames. */
@@ -173,7 +197,23 @@ async function readSteps(file: ImageFile): Promise<readonly Step[] | null> {
   const line = text.indexOf("\n");
   const body = text.slice(line + 1);
   if (line < 0 || Number(text.slice(0, line)) !== crc32(encodeUtf8(body))) return null;
-  return JSON.parse(body) as readonly Step[];
+  let steps: unknown;
+  try {
+    steps = JSON.parse(body);
+  } catch {
+    return null;
+  }
+  return Array.isArray(steps) && steps.every(isStep) ? steps : null;
+}
+
+/** Files come from anywhere: what has our ending and checksum need not be ours. */
+function isStep(value: unknown): value is Step {
+  const { kind, file, at, hex, size, modifiedMs, from, to } = (value ?? {}) as Record<string, unknown>;
+  const isPlace = (place: unknown): boolean => Number.isSafeInteger(place) && (place as number) >= 0;
+  if (kind === "rename" || kind === "replace") return typeof from === "string" && typeof to === "string";
+  if (typeof file !== "string") return false;
+  if (kind === "patch") return isPlace(at) && typeof hex === "string" && /^([0-9a-f]{2})*$/.test(hex);
+  return kind === "cut" ? isPlace(size) : kind === "stamp" && Number.isFinite(modifiedMs);
 }
 
 async function change(file: ImageFile, steps: readonly Step[]): Promise<void> {
@@ -194,6 +234,9 @@ async function move(folder: Folder, step: Step & { readonly kind: "rename" | "re
   await folder.rename(step.from, step.to);
 }
 
+/** Somebody else is at it; or it is about files of folders that are not reached from here, and stays for who has those too. */
+const OF_OTHERS: ReadonlySet<string> = new Set(["locked", "not-found", "bad-name"]);
+
 /** Finishes what was written down and then interrupted, and nobody is at. Answers the images that were finished. */
 export async function finishIntents(folder: Folder): Promise<string[]> {
   const finished: string[] = [];
@@ -205,8 +248,7 @@ export async function finishIntents(folder: Folder): Promise<string[]> {
       await intent.apply();
       finished.push(name.slice(0, -INTENT_ENDING.length));
     } catch (error) {
-      // Somebody else is at it.
-      if (!(error instanceof StorageError) || (error.code !== "locked" && error.code !== "not-found")) throw error;
+      if (!(error instanceof StorageError) || !OF_OTHERS.has(error.code)) throw error;
     }
   }
   return finished;

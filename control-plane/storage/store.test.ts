@@ -1,4 +1,5 @@
 import { expect, it } from "vitest";
+import { crc32, encodeUtf8 } from "../formats/index.js";
 import type { Disk } from "./disk.js";
 import { MemoryFolder } from "./folders/memory.js";
 import { ImageStore } from "./store.js";
@@ -40,6 +41,40 @@ it("does to an image in use and to one that is not what was asked for", async ()
   expect(sameBytes(await imageContents(store.images, "a.vhd"), expected)).toBe(true);
   expect((await failure(() => store.resize("a.vhd", BYTES))).code).toBe("in-use");
   expect((await store.check("a.vhd")).filter((f) => f.severity !== "note")).toEqual([]);
+});
+
+it("has no image whose name is that of a note, and takes none for one that no operation wrote", async () => {
+  const folder = new MemoryFolder();
+  const store = await open(folder);
+  await store.create("a.vhd", { kind: "dynamic", bytes: BYTES });
+  const note = "a.vhd.intent~";
+  const chunks = async function* () {
+    yield new Uint8Array(0);
+  };
+  const deeds = {
+    create: () => store.create(note, { kind: "dynamic", bytes: BYTES }),
+    clone: () => store.clone("a.vhd", note),
+    snapshot: () => store.snapshot("a.vhd", note),
+    rename: () => store.rename("a.vhd", note),
+    import: () => store.import(note, chunks()),
+  };
+  for (const [name, deed] of Object.entries(deeds)) expect((await failure(deed)).code, name).toBe("bad-name");
+  for (const steps of [
+    "{}",
+    "[null]",
+    "nothing",
+    '[{"kind":"patch","file":"a.vhd","at":-1,"hex":"00"}]',
+    '[{"kind":"patch","file":"a.vhd","at":0,"hex":"zz"}]',
+    '[{"kind":"cut","file":"a.vhd"}]',
+    '[{"kind":"rename","from":"a.vhd"}]',
+  ]) {
+    folder.put(note, encodeUtf8(`${crc32(encodeUtf8(steps))}\n${steps}`));
+    await open(folder);
+    expect(
+      (await folder.list()).map(({ name }) => name),
+      steps,
+    ).toEqual(["a.vhd"]);
+  }
 });
 
 it("never writes to what other images stand on", async () => {

@@ -12,7 +12,7 @@ import { coalesce, type LongOptions } from "./live/coalesce.js";
 import { LiveDisk } from "./live/live-disk.js";
 import { grow } from "./live/resize.js";
 import { takeSnapshot } from "./live/snapshot.js";
-import { finishIntents, isCacheName, recoverFolder } from "./notes.js";
+import { finishIntents, isCacheName, recoverFolder, refuseOwnName } from "./notes.js";
 import { checkImage, repairImage } from "./operations/check.js";
 import { type ConvertOptions, convertImage, exportFile, importFile } from "./operations/copy.js";
 import { type CreateOptions, cloneImage, createImage } from "./operations/create.js";
@@ -20,6 +20,7 @@ import { renameImage, setParent } from "./operations/rename.js";
 import { refuseChildren, removeImage, revertImage } from "./operations/revert.js";
 import { shrinkImage } from "./operations/shrink.js";
 import { RawDisk } from "./raw-disk.js";
+import { withRoom } from "./room.js";
 import { type ImageInfo, imageInfo, imageTree, type TreeNode } from "./tree.js";
 import type { Finding } from "./vhd/check.js";
 import { isAddress } from "./vhd/parent.js";
@@ -68,17 +69,21 @@ export class ImageStore {
     return [...this.#live].find((disk) => disk.name === name);
   }
 
-  create(name: string, options: CreateOptions): Promise<void> {
-    return createImage(this.images, name, options);
+  async create(name: string, options: CreateOptions): Promise<void> {
+    refuseOwnName(name);
+    return this.#roomy(() => createImage(this.images, name, options));
   }
 
   /** A writable image over another one, or over one across the network. */
-  clone(parent: string, name: string): Promise<void> {
-    return isAddress(parent) ? cloneRemote(this.images, parent, name) : cloneImage(this.images, parent, name);
+  async clone(parent: string, name: string): Promise<void> {
+    refuseOwnName(name);
+    const clone = isAddress(parent) ? cloneRemote : cloneImage;
+    return this.#roomy(() => clone(this.images, parent, name));
   }
 
   /** Keeps what the disk holds now under the name `snapshot`. */
   async snapshot(name: string, snapshot: string): Promise<void> {
+    refuseOwnName(snapshot);
     const live = this.liveDisk(name);
     return this.#withLive(live, name, async (disk) => {
       if (live === undefined) await refuseChildren(this.images, name, "they would stand on another");
@@ -93,28 +98,30 @@ export class ImageStore {
   }
 
   revert(name: string, snapshot: string): Promise<void> {
-    return revertImage(this.images, name, snapshot);
+    return this.#roomy(() => revertImage(this.images, name, snapshot));
   }
 
   /** Grows a disk, or shrinks one that is not in use. */
   async resize(name: string, bytes: number): Promise<void> {
     const sectors = bytes / SECTOR_BYTES;
     const live = this.liveDisk(name);
-    if (live !== undefined) return grow(live, sectors);
-    if (bytes < (await imageInfo(this.images, name)).sizeBytes) return shrinkImage(this.images, name, sectors);
+    if (live !== undefined) return this.#roomy(() => grow(live, sectors));
+    if (bytes < (await imageInfo(this.images, name)).sizeBytes)
+      return this.#roomy(() => shrinkImage(this.images, name, sectors));
     return this.#withLive(undefined, name, async (disk) => {
       if (disk.top instanceof RawDisk) await refuseChildren(this.images, name, "they know it by its size");
       await grow(disk, sectors);
     });
   }
 
-  rename(name: string, to: string): Promise<void> {
-    return renameImage(this.images, name, to);
+  async rename(name: string, to: string): Promise<void> {
+    refuseOwnName(to);
+    return this.#roomy(() => renameImage(this.images, name, to));
   }
 
   /** Says where the parent of an image is now. */
   setParent(name: string, parent: string): Promise<void> {
-    return setParent(this.images, name, parent);
+    return this.#roomy(() => setParent(this.images, name, parent));
   }
 
   remove(name: string): Promise<void> {
@@ -122,10 +129,15 @@ export class ImageStore {
   }
 
   convert(source: string, target: string, options: ConvertOptions): Promise<void> {
-    return convertImage(this.images, source, target, options);
+    return this.#roomy(() => convertImage(this.images, source, target, options));
   }
 
-  import(name: string, chunks: AsyncIterable<Uint8Array>, options?: Parameters<typeof importFile>[3]): Promise<void> {
+  async import(
+    name: string,
+    chunks: AsyncIterable<Uint8Array>,
+    options?: Parameters<typeof importFile>[3],
+  ): Promise<void> {
+    refuseOwnName(name);
     return importFile(this.images, name, chunks, options);
   }
 
@@ -166,12 +178,17 @@ export class ImageStore {
     throw new StorageError("read-only", "an image across the network is only read", { file: address, next });
   }
 
+  /** An operation that happens or does not is done again when there was no room, and is by then. */
+  #roomy(work: () => Promise<void>): Promise<void> {
+    return withRoom(this.images.folder, work);
+  }
+
   async #withLive(live: LiveDisk | undefined, name: string, work: (disk: LiveDisk) => Promise<void>): Promise<void> {
-    if (live !== undefined) return work(live);
+    if (live !== undefined) return this.#roomy(() => work(live));
     await finishIntents(this.images.folder);
     const disk = await LiveDisk.open(this.images, name);
     try {
-      await work(disk);
+      await this.#roomy(() => work(disk));
     } finally {
       await disk.close();
     }

@@ -20,6 +20,13 @@ describe("the log", () => {
     expect(log.text()).toContain("[    2.000000] d1: again");
   });
 
+  it("has one line for each that a guest caused, of bounded length, with nothing for a terminal in it", () => {
+    const log = new LogRing(new ManualClock());
+    log.writeLimited("d1", `key: "\x1b[2J\x9b1m\n[    0.000000] (XEN) forged" ${"x".repeat(4096)}`);
+    expect(log.text()).toMatch(/^[^\p{Cc}]*d1: key: "\?\[2J\?1m\?\[ {4}0.000000\] \(XEN\) forged" x+\n$/u);
+    expect(log.text().length).toBeLessThan(1100);
+  });
+
   it("lets a guest's own text through up to an allowance that comes back with time", () => {
     const clock = new ManualClock();
     const log = new LogRing(clock);

@@ -6,6 +6,10 @@ import type { Clock } from "./clock.js";
 
 const RATE_WINDOW_NS = 1e9;
 const RATE_BURST = 10;
+/** Of a line that a guest caused, which may repeat what the guest wrote somewhere. */
+const LINE_MOST = 1024;
+/** What would begin another line, or tell a terminal something. */
+const CONTROLS = /\p{Cc}|[\u2028\u2029]/gu;
 /** Characters of a guest's own text that get through at once, and per second after that: a kernel's boot and then some. */
 const TEXT_BURST = 32 * 1024;
 const TEXT_PER_SECOND = 1024;
@@ -49,7 +53,7 @@ export class LogRing {
     }
     rate.count++;
     this.#rates.set(key, rate);
-    if (rate.count <= RATE_BURST) this.write(`${key}: ${line}`);
+    if (rate.count <= RATE_BURST) this.write(`${key}: ${line.slice(0, LINE_MOST).replace(CONTROLS, "?")}`);
   }
 
   /** Adds a line of a guest's own text behind `prefix`, while the guest keeps to its allowance. */

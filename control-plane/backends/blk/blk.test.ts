@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type Asker, type Disk, MemoryDisk, type Pending, StorageError } from "../../storage/index.js";
+import { type Asker, type Disk, MemoryDisk, type Pending, StorageError, unlessGone } from "../../storage/index.js";
 import { unwrap } from "../../util/index.js";
 import { abiOf, BlkOp, BlkRequest, BlkStatus, readRequest, writeRequest } from "./codec.js";
 import { INITIAL_QUEUE, type QueueEvent, type QueueState, step } from "./machine.js";
@@ -359,7 +359,44 @@ describe("a disk that may only be read", () => {
   });
 });
 
+/** A disk of a server that never answers. */
+class SilentDisk extends MemoryDisk {
+  override read(_sector: number, _into: readonly Uint8Array[], asker?: Asker): Pending {
+    return unlessGone(new Promise(() => {}), asker);
+  }
+}
+
 describe("a medium", () => {
+  it("is taken out also when its server does not answer", async () => {
+    const front = new BlkFront(new SilentDisk(128, { readOnly: true }), { cdrom: true, readOnly: true });
+    front.connect();
+    const { ref, bytes } = front.shared();
+    front.send([front.request(BlkOp.READ, 0, [ref])]);
+    let isOut = false;
+    const changed = front.backend.changeDisk(MemoryDisk.of(filled(9, 8 * KIB), { readOnly: true })).then(() => {
+      isOut = true;
+    });
+    await front.settle();
+    expect(isOut).toBe(true);
+    await changed;
+    front.send([front.request(BlkOp.READ, 0, [ref], 2)]);
+    expect([bytes[0], ids(front)]).toEqual([
+      9,
+      [
+        [1, BlkStatus.ERROR],
+        [2, 0],
+      ],
+    ]);
+    // And a guest that is gone while another medium is put in reads that one no more.
+    const again = front.backend.changeDisk(new SilentDisk(128, { readOnly: true }));
+    front.backend.abandon();
+    await again;
+    front.runLater();
+    front.send([front.request(BlkOp.READ, 0, [ref], 3)]);
+    await front.settle();
+    expect(ids(front)).toEqual([[3, BlkStatus.ERROR]]);
+  });
+
   it("is changed while the guest runs", async () => {
     const first = MemoryDisk.of(filled(1, 64 * KIB), { readOnly: true });
     const front = new BlkFront(first, { cdrom: true, readOnly: true });

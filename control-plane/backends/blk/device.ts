@@ -49,7 +49,9 @@ export class BlkBackend implements Backend<SavedBlk> {
   /** Of connections that ended with requests under way. */
   readonly #ending = new Set<Promise<void>>();
   #paused = false;
-  readonly #guest = new Asker();
+  /** The guest, as one who reads the medium that is in. */
+  #guest = new Asker();
+  #isAbandoned = false;
 
   constructor(private readonly options: BlkOptions) {
     this.#disk = this.#view(options.disk);
@@ -91,7 +93,7 @@ export class BlkBackend implements Backend<SavedBlk> {
     }
     this.#connection = { queues: queues.value, grants };
     this.#describeDisk(io);
-    if (this.#paused) for (const queue of queues.value) void queue.pause();
+    if (this.#isHeld) for (const queue of queues.value) void queue.pause();
     // Requests may have come before there was somebody to notify.
     io.later(() => this.onEvent());
     return ok(undefined);
@@ -107,6 +109,7 @@ export class BlkBackend implements Backend<SavedBlk> {
     if (ending === null) return;
     const stopped = Promise.all(ending.queues.map((queue) => queue.stop())).then(() => {
       this.#ending.delete(stopped);
+      this.#goOn();
     });
     this.#ending.add(stopped);
     for (const grant of ending.grants) grant.unmap();
@@ -114,6 +117,7 @@ export class BlkBackend implements Backend<SavedBlk> {
 
   /** The guest is about to be no more: what it reads and has not got yet fails, however slow the disk is. */
   abandon(): void {
+    this.#isAbandoned = true;
     this.#guest.leave();
   }
 
@@ -124,12 +128,31 @@ export class BlkBackend implements Backend<SavedBlk> {
 
   resume(): void {
     this.#paused = false;
+    this.#goOn();
+  }
+
+  /**
+   * Also while requests of a former connection are under way: what they write may not come after what is asked for now, and
+   * a front end that connects again and again has no more of them than one does.
+   */
+  get #isHeld(): boolean {
+    return this.#paused || this.#ending.size > 0;
+  }
+
+  #goOn(): void {
+    if (this.#isHeld) return;
     for (const queue of this.#connection?.queues ?? []) queue.resume();
   }
 
-  /** Puts another medium in. Requests under way end on the former one, which is given back to be closed. */
+  /**
+   * Puts another medium in. Requests under way end on the former one, which is given back to be closed; what a server has not
+   * answered by now fails, as it would with a drive that is opened.
+   */
   async changeDisk(disk: Disk): Promise<Disk> {
+    this.#guest.leave();
     await this.pause();
+    this.#guest = new Asker();
+    if (this.#isAbandoned) this.#guest.leave();
     const former = this.#disk;
     this.#disk = this.#view(disk);
     if (this.#io !== null) {
@@ -187,7 +210,7 @@ export class BlkBackend implements Backend<SavedBlk> {
       counters: this.#counters,
       discard: this.options.discard !== false,
       disk: () => this.#disk,
-      guest: this.#guest,
+      guest: () => this.#guest,
       broken: (why) => io.fail(why),
     };
     const queues: BlkQueue[] = [];

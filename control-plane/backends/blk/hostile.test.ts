@@ -84,6 +84,10 @@ describe("a device is closed", () => {
     ["multi-queue-num-queues", "17", /multi-queue-num-queues/],
     ["event-channel", "999", /event channel 999/],
     ["protocol", "alpha-abi", /protocol: "alpha-abi"/],
+    ["protocol", "x".repeat(4000), /protocol: "x{40}\.\.\." is not known$/],
+    ["ring-ref", "-1", /ring-ref: "-1"/],
+    ["ring-ref", "4294967296", /ring-ref: "4294967296"/],
+    ["ring-ref", "1\n".repeat(2000), /ring-ref: "(1\\n){20}\.\.\." where a number/],
   ];
 
   it.each(keys)("when its key %s is %s", (key, value, reason) => {
@@ -122,6 +126,14 @@ class HeldDisk extends MemoryDisk {
   }
 }
 
+/** A disk whose reads end when the test says so. */
+class SlowReads extends MemoryDisk {
+  readonly ends: (() => void)[] = [];
+  override read(): Promise<void> {
+    return new Promise((resolve) => this.ends.push(resolve));
+  }
+}
+
 it("a front end that vanishes in the middle has its pages let go when they are no longer in use", async () => {
   const disk = new HeldDisk(SECTORS);
   const front = new BlkFront(disk);
@@ -140,6 +152,28 @@ it("a front end that vanishes in the middle has its pages let go when they are n
   disk.release();
   await front.settle();
   expect([quiet, front.core.mappedGrants]).toEqual([true, 0]);
+});
+
+it("one that connects again and again has no more requests under way than one connection has", async () => {
+  const disk = new SlowReads(SECTORS);
+  const front = new BlkFront(disk);
+  for (let round = 0; round < 5; round++) {
+    front.connect();
+    const { ref } = front.shared();
+    front.send([1, 2, 3].map((id) => front.request(BlkOp.READ, 0, [ref], id)));
+    await front.settle();
+    expect(disk.ends.length).toBe(3);
+    if (round === 4) break;
+    for (const state of ["5", "6", "1"]) front.write("state", state);
+  }
+  expect(front.responses()).toEqual([]);
+  for (const end of disk.ends.splice(0)) end();
+  await front.settle();
+  expect(disk.ends.length).toBe(3);
+  for (const end of disk.ends.splice(0)) end();
+  await front.settle();
+  expect(front.responses().map(({ id }) => id)).toEqual([1, 2, 3]);
+  expect(front.core.mappedGrants).toBe(1);
 });
 
 it("one that asks without end lets others have their turn", () => {

@@ -1,7 +1,7 @@
 /** The front end's keys of a disk: which rings it has. Anything may stand there. [XEN] io/blkif.h */
 import { err, ok, type Result } from "../../util/index.js";
 import type { BackendIo } from "../backend.js";
-import { readNumber, readReference } from "../frontend-keys.js";
+import { readNumber, readReference, shownValue } from "../frontend-keys.js";
 import { type Abi, abiOf } from "./codec.js";
 
 /** Rings that a front end may have, and the pages of one as a power of two. */
@@ -23,7 +23,7 @@ export interface FrontendKeys {
 export function readFrontendKeys(io: BackendIo): Result<FrontendKeys> {
   const protocol = io.readFrontend("protocol");
   const abi = abiOf(protocol);
-  if (abi === undefined) return err("unsupported", `protocol: "${protocol}" is not known`);
+  if (abi === undefined) return err("unsupported", `protocol: ${shownValue(protocol!)} is not known`);
   const queues = readNumber(io, "multi-queue-num-queues", 1, 1, MOST_QUEUES);
   if (!queues.ok) return queues;
   const order = readNumber(io, "ring-page-order", 0, 0, MOST_RING_ORDER);

@@ -49,7 +49,7 @@ export interface QueueParts {
   /** The disk may be another one after a change of the medium. */
   disk(): Disk;
   /** The guest, as one who reads. */
-  readonly guest: Asker;
+  guest(): Asker;
   /** The front end broke the ring. */
   broken(why: string): void;
 }
@@ -196,7 +196,7 @@ export class BlkQueue {
     switch (request.operation) {
       case BlkOp.READ:
         counters.reads++;
-        return this.#transfer(work, (buffers) => disk.read(request.sector, buffers, this.parts.guest));
+        return this.#transfer(work, (buffers) => disk.read(request.sector, buffers, this.parts.guest()));
       case BlkOp.WRITE:
         counters.writes++;
         return this.#transfer(work, (buffers) => disk.write(request.sector, buffers));

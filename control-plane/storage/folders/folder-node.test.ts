@@ -1,21 +1,24 @@
 import { spawnSync } from "node:child_process";
 import {
+  cpSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
   utimesSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { StorageError } from "../errors.js";
 import { coalesce } from "../live/coalesce.js";
 import { LiveDisk } from "../live/live-disk.js";
 import { takeSnapshot } from "../live/snapshot.js";
+import { Intent, stamp } from "../notes.js";
 import { checkImage } from "../operations/check.js";
 import { cloneImage, createImage } from "../operations/create.js";
 import { ImageStore } from "../store.js";
@@ -217,12 +220,70 @@ describe("times", () => {
     expect((await folder.list()).map(({ name }) => name).sort()).toEqual(["base.vhd", "top.vhd"]);
   });
 
+  it.each(["rename", "remove"] as const)("of a snapshot are put right after a crash before a %s", async (call) => {
+    const images = testImages({ folder });
+    await createImage(images, "a.vhd", { kind: "dynamic", bytes: 65536, blockBytes: 4096 });
+    const disk = await LiveDisk.open(images, "a.vhd");
+    await disk.write(0, [pattern(512, 1)]);
+    const crashed = join(root, "..", `${basename(root)}-crashed`);
+    const original = folder[call].bind(folder) as (...names: string[]) => Promise<void>;
+    let calls = 0;
+    folder[call] = async (...names: string[]) => {
+      if (++calls === (call === "rename" ? 2 : 1)) {
+        const files = readdirSync(root).filter((name) => !name.startsWith("."));
+        for (const name of files) cpSync(join(root, name), join(crashed, name), { preserveTimestamps: true });
+      }
+      await original(...names);
+    };
+    await takeSnapshot(disk, "s.vhd");
+    await disk.close();
+    try {
+      const found = new NodeFolder(crashed);
+      await ImageStore.open({ folder: found, sources: images.sources });
+      expect((await found.list()).map(({ name }) => name).sort()).toEqual(["a.vhd", "s.vhd"]);
+      const findings = await checkImage(testImages({ folder: found }), "a.vhd");
+      expect(findings.filter(({ kind }) => kind === "parent")).toEqual([]);
+    } finally {
+      rmSync(crashed, { recursive: true, force: true });
+    }
+  });
+
+  it("of a parent are put right after a crash in the middle of a merge into it, which a check tells of", async () => {
+    const { store } = await makeChain();
+    const crashed = join(root, "..", `${basename(root)}-crashed`);
+    const onProgress = (): void => {
+      const names = readdirSync(root).filter((name) => !name.startsWith("."));
+      for (const name of names) cpSync(join(root, name), join(crashed, name), { preserveTimestamps: true });
+    };
+    await store.coalesce("base.vhd", { onProgress });
+    const found = new NodeFolder(crashed);
+    const images = testImages({ folder: found });
+    const kinds = async () =>
+      (await checkImage(images, "base.vhd"))
+        .filter(({ kind }) => kind !== "unused-space")
+        .map(({ kind, file }) => [kind, file]);
+    try {
+      expect(await kinds()).toEqual([
+        ["parent", "base.vhd"],
+        ["unfinished", "old.vhd"],
+      ]);
+      await ImageStore.open({ folder: found, sources: images.sources });
+      expect(await kinds()).toEqual([]);
+      expect(statSync(join(crashed, "old.vhd")).mtimeMs).toBe(1e12);
+      expect((await found.list()).map(({ name }) => name).sort()).toEqual(["base.vhd", "old.vhd", "top.vhd"]);
+      expect((await folder.list()).map(({ name }) => name).sort()).toEqual(["base.vhd", "top.vhd"]);
+    } finally {
+      rmSync(crashed, { recursive: true, force: true });
+    }
+  });
+
   it("of a parent are what they were when a merge into it is given up", async () => {
     const { store } = await makeChain();
     const stop = new AbortController();
     const options = { signal: stop.signal, onProgress: () => stop.abort() };
     expect((await failure(() => store.coalesce("base.vhd", options))).code).toBe("cancelled");
     expect((await store.check("base.vhd")).filter(({ kind }) => kind === "parent")).toEqual([]);
+    expect((await folder.list()).map(({ name }) => name).sort()).toEqual(["base.vhd", "old.vhd", "top.vhd"]);
   });
 });
 
@@ -258,6 +319,15 @@ describe("names", () => {
     await cloneImage(testImages({ folder: wide }), name, "sub/clone.vhd");
     await (await testImages({ folder: wide }).openShared("sub/clone.vhd")).close();
     expect((await failure(() => testImages({ folder }).openShared("sub/clone.vhd"))).code).toBe("parent-missing");
+    const note = await Intent.write(wide, "a.vhd", [stamp(name, 1e12)]);
+    await note.leave();
+    // Who does not reach that folder leaves the note to who does, and is not held up by it.
+    const { sources } = testImages();
+    await ImageStore.open({ folder, sources });
+    expect(await folder.exists("a.vhd.intent~")).toBe(true);
+    await ImageStore.open({ folder: wide, sources });
+    expect(await folder.exists("a.vhd.intent~")).toBe(false);
+    expect(statSync(name).mtimeMs).toBe(1e12);
     rmSync(other, { recursive: true });
   });
 

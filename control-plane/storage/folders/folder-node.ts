@@ -4,6 +4,7 @@ import { basename, dirname, isAbsolute, join, relative, resolve, sep } from "nod
 import { StorageError, toStorageError } from "../errors.js";
 import type { FileInfo, Folder, ImageFile, OpenMode } from "../image-file.js";
 import { cutSegments, type Segments, segmentsLength } from "../segments.js";
+import { Spares } from "../spares.js";
 import { settled } from "../waits.js";
 import { checkedName } from "./names.js";
 import { FileLock, refuseLocked } from "./node-locks-node.js";
@@ -192,6 +193,7 @@ export interface NodeFolderOptions {
 
 export class NodeFolder implements Folder {
   readonly description: string;
+  readonly spares = new Spares();
   readonly #root: string;
   readonly #parents: readonly string[];
   readonly #flat: boolean;

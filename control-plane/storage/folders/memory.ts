@@ -2,6 +2,7 @@
 import { StorageError } from "../errors.js";
 import type { FileInfo, Folder, ImageFile, OpenMode } from "../image-file.js";
 import { gather, type Segments, scatter, segmentsLength } from "../segments.js";
+import { Spares } from "../spares.js";
 import { checkedName, resolveBelow } from "./names.js";
 
 /** The contents of a file, growing by doubling. */
@@ -143,6 +144,7 @@ class MemoryFile implements ImageFile {
 
 export class MemoryFolder implements Folder {
   readonly description = "memory";
+  readonly spares = new Spares();
   readonly #files = new Map<string, MemoryBytes>();
   readonly #locks = new Locks();
 

@@ -7,6 +7,7 @@ import { StorageError, toStorageError } from "../errors.js";
 import type { FileInfo, Folder, ImageFile, OpenMode } from "../image-file.js";
 import { ReadOnlyFile } from "../read-only.js";
 import { type Segments, scatter, segmentsLength } from "../segments.js";
+import { Spares } from "../spares.js";
 import { checkedName, resolveBelow } from "./names.js";
 import { type AccessHandle, accessHandle, fileOf, type NameList, NameStore } from "./opfs-names.js";
 
@@ -181,6 +182,7 @@ interface NameChange {
 
 export class OpfsFolder implements Folder {
   readonly description = "this browser's storage";
+  readonly spares = new Spares();
   readonly #names: NameStore;
   readonly #open = new Map<string, OpenHandle>();
   readonly #taking = new Map<string, Promise<OpenHandle>>();

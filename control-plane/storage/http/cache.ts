@@ -1,7 +1,7 @@
 /**
  * A disk across the network with what was read of it kept in the folder, for the next time. The cache is an image of its
  * own that holds the sectors it has; a chunk goes in whole. Whoever cannot have it, as another process has, goes without, and so
- * does whoever has it when it fails.
+ * does whoever has it when it fails, or when an image needs its room.
  */
 
 import { type Asker, unlessGone } from "../asker.js";
@@ -11,6 +11,7 @@ import type { Folder } from "../image-file.js";
 import { MemoryDisk } from "../memory-disk.js";
 import { cacheName } from "../notes.js";
 import { ReadOnlyDisk } from "../read-only.js";
+import { isFull } from "../room.js";
 import { checkRequest, type Segments } from "../segments.js";
 import { createSparse, type ImageSources } from "../vhd/create.js";
 import { openVhd } from "../vhd/open.js";
@@ -91,6 +92,7 @@ class CachedDisk extends ReadOnlyDisk {
   /** Null after it failed. */
   #cache: SparseDisk | null;
   #endSaving: (() => void) | null = null;
+  readonly #leaveSpares: () => void;
 
   constructor(
     private readonly disk: Disk,
@@ -99,6 +101,7 @@ class CachedDisk extends ReadOnlyDisk {
   ) {
     super();
     this.#cache = cache;
+    this.#leaveSpares = options.folder.spares.add(() => this.#giveUp(cache));
   }
 
   get description(): string {
@@ -118,6 +121,7 @@ class CachedDisk extends ReadOnlyDisk {
   }
 
   async close(): Promise<void> {
+    this.#leaveSpares();
     this.#endSaving?.();
     // What is not kept is fetched the next time.
     await this.#cache?.close().catch(() => {});
@@ -198,13 +202,30 @@ class CachedDisk extends ReadOnlyDisk {
   #goWithout(cache: SparseDisk, error: unknown): void {
     if (!(error instanceof StorageError)) throw error;
     if (this.#cache !== cache) return;
+    if (isFull(error)) void this.#giveUp(cache);
+    else {
+      this.#forget();
+      void cache.close().catch(() => {});
+    }
+  }
+
+  /** Gives back the room that the cache takes, before anything is waited for. */
+  async #giveUp(cache: SparseDisk): Promise<void> {
+    this.#forget();
+    try {
+      cache.file.truncate(0);
+      // Nothing that the disk still holds is to be written.
+      await cache.file.close();
+      await cache.close();
+    } catch {
+      // It is closed, whatever became of it.
+    }
+    await this.options.folder.remove(cache.file.name).catch(() => {});
+  }
+
+  #forget(): void {
     this.#cache = null;
+    this.#leaveSpares();
     this.#endSaving?.();
-    const isFull = error.code === "full";
-    void cache
-      .close()
-      .catch(() => {})
-      .then(() => (isFull ? this.options.folder.remove(cache.file.name) : undefined))
-      .catch(() => {});
   }
 }

@@ -1,71 +1,22 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { ServerResponse } from "node:http";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { Asker } from "../asker.js";
-import { StorageError } from "../errors.js";
 import { MemoryFolder } from "../folders/memory.js";
-import { OpfsFolder } from "../folders/opfs.js";
-import type { Folder } from "../image-file.js";
 import { Images } from "../images.js";
 import { LiveDisk } from "../live/live-disk.js";
 import { takeSnapshot } from "../live/snapshot.js";
-import { isCacheName } from "../notes.js";
 import { checkImage } from "../operations/check.js";
 import { createImage } from "../operations/create.js";
-import { ImageStore } from "../store.js";
-import { FakeDirectory } from "../testing/fake-opfs.js";
-import { HookedFolder } from "../testing/hooked-folder.js";
 import { contentsOf, failure, imageContents, pattern, sameBytes, testImages, testSources } from "../testing/images.js";
+import { TestServer } from "../testing/test-server.js";
 import { imageInfo } from "../tree.js";
 import { HttpFile, type HttpFileOptions } from "./file.js";
 import { cloneRemote, openHttp } from "./remote.js";
 
-const CHUNK = 256 * 1024;
-
-/** A web server with one file, that counts requests and can misbehave. */
-class TestServer {
-  requests: string[] = [];
-  etag: string | undefined = '"one"';
-  /** Answers instead of the server, when it answers true. */
-  trouble: (request: IncomingMessage, response: ServerResponse) => boolean = () => false;
-  #server: Server | null = null;
-
-  constructor(public bytes: Uint8Array) {}
-
-  async start(name = "disk.raw"): Promise<string> {
-    this.#server = createServer((request, response) => this.answer(request, response));
-    await new Promise<void>((resolve) => this.#server!.listen(0, "127.0.0.1", resolve));
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/${name}`;
-  }
-
-  stop(): void {
-    this.#server?.closeAllConnections();
-    this.#server?.close();
-  }
-
-  /** Also a request that was held back. */
-  answer(request: IncomingMessage, response: ServerResponse): void {
-    const range = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? "");
-    this.requests.push(range === null ? request.method! : `${range[1]}-${range[2]}`);
-    if (this.trouble(request, response)) return;
-    if (this.etag !== undefined) response.setHeader("etag", this.etag);
-    if (range === null) {
-      response.writeHead(200, { "content-length": this.bytes.length });
-      response.end(request.method === "HEAD" ? undefined : this.bytes);
-      return;
-    }
-    const [from, to] = [Number(range[1]), Math.min(Number(range[2]), this.bytes.length - 1)];
-    const part = this.bytes.subarray(from, to + 1);
-    response.writeHead(206, {
-      "content-length": part.length,
-      "content-range": `bytes ${from}-${to}/${this.bytes.length}`,
-    });
-    response.end(part);
-  }
-}
-
 let server: TestServer;
 afterEach(() => server?.stop());
+
+const CHUNK = 256 * 1024;
 
 const waits: number[] = [];
 const quick: HttpFileOptions = {
@@ -198,6 +149,31 @@ describe("a file of a web server", () => {
     expect(sameBytes(await readAll(file, CHUNK * 3, 300), server.bytes.subarray(CHUNK * 3, CHUNK * 3 + 300))).toBe(
       true,
     );
+  });
+
+  it("lets go of answers that it does not use, however long they are", async () => {
+    server = new TestServer(pattern(CHUNK * 4, 1));
+    const file = await HttpFile.open(await server.start(), quick);
+    let kept = 0;
+    const endless = (response: ServerResponse, status: number, headers = {}): boolean => {
+      kept++;
+      response.once("close", () => kept--);
+      const more = (): void => {
+        while (!response.destroyed && response.write(new Uint8Array(65536)));
+      };
+      response.on("drain", more).writeHead(status, headers);
+      more();
+      return true;
+    };
+    for (const status of [503, 403]) {
+      server.trouble = (_, response) => endless(response, status);
+      expect((await failure(() => readAll(file, 0, 300))).message).toContain(`the server answers ${status}`);
+      await vi.waitFor(() => expect(kept).toBe(0));
+    }
+    const total = server.bytes.length;
+    server.trouble = (_, response) => endless(response, 206, { "content-range": `bytes 0-${CHUNK - 1}/${total}` });
+    expect((await failure(() => readAll(file, 0, 300))).message).toContain("sends more than the range");
+    await vi.waitFor(() => expect(kept).toBe(0));
   });
 
   it("says what is wrong with the server", async () => {
@@ -372,110 +348,6 @@ describe("a local image over one across the network", () => {
     const offline = testImages({ folder: images.folder });
     expect((await failure(() => offline.openShared("a.vhd"))).code).toBe("unsupported");
     expect((await failure(() => cloneRemote(images, "ftp://a/b", "b.vhd"))).code).toBe("bad-request");
-  });
-
-  it("is read from the folder the next time, and of that server's next version anew", async () => {
-    server = new TestServer(pattern(CHUNK * 16 + 512, 1));
-    const address = await server.start();
-    const folder = new MemoryFolder();
-    const open = () => openHttp({ ...quick, cache: { folder, sources: testSources(5) } });
-    const first = await open()(address);
-    for (const sector of [0, 3000, (CHUNK * 16) / 512]) await first.disk.read(sector, [new Uint8Array(512)]);
-    await first.disk.close();
-    server.requests = [];
-    const second = await open()(address);
-    const bytes = new Uint8Array(4096);
-    expect(second.disk.read(3001, [bytes])).toBe(undefined);
-    expect(sameBytes(bytes, server.bytes.subarray(3001 * 512, 3009 * 512))).toBe(true);
-    expect(second.disk.read((CHUNK * 16) / 512, [bytes.subarray(0, 512)])).toBe(undefined);
-    expect(sameBytes(bytes.subarray(0, 512), server.bytes.subarray(-512))).toBe(true);
-    // Only what tells the size and the identity.
-    expect(server.requests).toEqual(["HEAD", `0-${CHUNK - 1}`]);
-    // Another process would go without.
-    const beside = await open()(address);
-    const slow = beside.disk.read(3001, [bytes]);
-    expect(slow).toBeInstanceOf(Promise);
-    await slow;
-    await second.disk.close();
-    await beside.disk.close();
-    server.bytes = pattern(CHUNK * 16 + 512, 2);
-    server.etag = '"two"';
-    const third = await open()(address);
-    await third.disk.read(3001, [bytes]);
-    expect(sameBytes(bytes, server.bytes.subarray(3001 * 512, 3009 * 512))).toBe(true);
-    await third.disk.close();
-    expect((await folder.list()).length).toBe(2);
-    const store = await ImageStore.open({ folder, sources: testSources() });
-    await store.clearCache();
-    expect(await folder.list()).toEqual([]);
-  });
-
-  it("is read from the folder the next time, also when the process ended without a word", async () => {
-    server = new TestServer(pattern(CHUNK * 16, 1));
-    const address = await server.start();
-    const folder = new HookedFolder();
-    const due: (() => void)[] = [];
-    const later = (work: () => void) => {
-      due.push(work);
-      return () => {};
-    };
-    const open = (folder: Folder) => openHttp({ ...quick, cache: { folder, sources: testSources(5), later } })(address);
-    const first = await open(folder);
-    for (const sector of [0, 3000]) await first.disk.read(sector, [new Uint8Array(512)]);
-    expect(due.length).toBe(1);
-    due[0]!();
-    await new Promise((resolve) => setImmediate(resolve));
-    const second = await open(await folder.restarted());
-    server.requests = [];
-    const bytes = new Uint8Array(4096);
-    expect(second.disk.read(3000, [bytes])).toBe(undefined);
-    expect(sameBytes(bytes, server.bytes.subarray(3000 * 512, 3008 * 512))).toBe(true);
-    expect(server.requests).toEqual([]);
-    for (const { disk } of [first, second]) await disk.close();
-  });
-
-  it.each(["read", "sync"] as const)("is read from there when the cache fails: %s", async (fails) => {
-    server = new TestServer(pattern(CHUNK * 16, 1));
-    const folder = new HookedFolder();
-    const later = (work: () => void) => {
-      setImmediate(work);
-      return () => {};
-    };
-    const cache = { folder, sources: testSources(5), later };
-    const { disk } = await openHttp({ ...quick, cache })(await server.start());
-    await disk.read(3000, [new Uint8Array(512)]);
-    folder.before = (what, name) => {
-      if (what === fails && isCacheName(name)) throw new StorageError("io", "the host said EIO", { file: name });
-    };
-    const bytes = new Uint8Array(4096);
-    for (const sector of [3000, 6000, 3000]) {
-      await disk.read(sector, [bytes]);
-      expect(sameBytes(bytes, server.bytes.subarray(sector * 512, sector * 512 + 4096))).toBe(true);
-      await new Promise((resolve) => setTimeout(resolve, 0));
-    }
-    await disk.close();
-  });
-
-  it("is read without a cache when that finds no room, and leaves what it took to others", async () => {
-    server = new TestServer(pattern(CHUNK * 16, 1));
-    const directory = new FakeDirectory();
-    const folder = await OpfsFolder.of(directory.handle, (work) => work());
-    const { disk } = await openHttp({ ...quick, cache: { folder, sources: testSources(5) } })(await server.start());
-    await disk.read(0, [new Uint8Array(512)]);
-    expect((await folder.list()).length).toBe(1);
-    directory.quota = 3 * 2 ** 20;
-    expect(sameBytes(await contentsOf(disk), server.bytes)).toBe(true);
-    await vi.waitFor(async () => expect(await folder.list()).toEqual([]), { timeout: 20_000, interval: 2 });
-    await disk.close();
-  });
-
-  it("is read without a cache where there can be none, and leaves nothing of one", async () => {
-    server = new TestServer(new Uint8Array(0));
-    const folder = new MemoryFolder();
-    const { disk } = await openHttp({ ...quick, cache: { folder, sources: testSources(5) } })(await server.start());
-    expect(disk.sectors).toBe(0);
-    expect(await folder.list()).toEqual([]);
-    await disk.close();
   });
 
   it("takes the guest's requests together while chunks are on the way", async () => {

@@ -81,12 +81,13 @@ export class HttpRequests {
   describe(): Promise<Described> {
     return this.#persist("size of the file", async () => {
       const head = await this.#send({ method: "HEAD" });
+      await letGo(head);
       if (WORTH_WAITING.has(head.status)) throw this.#refusal(head);
       // Not every server, and not every signed address, answers HEAD.
       const size = head.ok ? numberOf(head.headers.get("content-length")) : null;
       if (size !== null && head.headers.get("content-encoding") === null) return { size, ...versionOf(head) };
       const first = await this.#send({ method: "GET", headers: { range: "bytes=0-0" } });
-      await first.body?.cancel();
+      await letGo(first);
       if (!first.ok) throw this.#refusal(first);
       const total = first.status === 206 ? totalOf(first) : numberOf(first.headers.get("content-length"));
       if (total === null) throw this.#noSize();
@@ -98,15 +99,18 @@ export class HttpRequests {
   range(at: number, length: number, expected: Described): Promise<Uint8Array> {
     return this.#persist(`bytes ${at} to ${at + length}`, async () => {
       const response = await this.#send({ method: "GET", headers: { range: `bytes=${at}-${at + length - 1}` } });
-      if (!response.ok) throw this.#refusal(response);
+      if (!response.ok) {
+        await letGo(response);
+        throw this.#refusal(response);
+      }
       if (isOther(versionOf(response), expected)) {
-        await response.body?.cancel();
+        await letGo(response);
         const details = { found: tag(versionOf(response)), expected: tag(expected) };
         throw this.#fault("source-changed", "the file on the server is another one by now", details);
       }
       const isWhole = response.status === 200 && at === 0 && length === expected.size;
       if (response.status !== 206 && !isWhole) {
-        await response.body?.cancel();
+        await letGo(response);
         const next = "use a server that has them, or copy the file here";
         throw this.#fault("network", "the server has no byte ranges", { found: `status ${response.status}`, next });
       }
@@ -123,24 +127,30 @@ export class HttpRequests {
     const total = totalOf(response);
     const isThere = Number(/^bytes (\d{1,15})-/.exec(found)?.[1] ?? Number.NaN) === at;
     if (isThere && (total === null || total === size)) return;
-    await response.body?.cancel();
+    await letGo(response);
     const details = { found, expected: `bytes ${at}-.../${size}` };
     if (isThere) throw this.#fault("source-changed", "the file on the server has another size by now", details);
     throw this.#fault("network", "the server answers with another range", details);
   }
 
   async #bodyOf(response: Response, length: number): Promise<Uint8Array> {
-    const total = totalOf(response);
-    const bytes = new Uint8Array(await response.arrayBuffer());
-    if (bytes.length === length) return bytes;
-    const details = {
-      found: `${bytes.length} bytes`,
-      expected: `${length}`,
-      ...(total !== null && { field: `of ${total}` }),
-    };
-    throw bytes.length < length
-      ? new Transient(`the connection ended after ${bytes.length} of ${length} bytes`)
-      : this.#fault("network", "the server sends more than the range", details);
+    const bytes = new Uint8Array(length);
+    let done = 0;
+    const reader = response.body?.getReader();
+    while (reader !== undefined) {
+      const { done: isOver, value } = await reader.read();
+      if (isOver) break;
+      if (done + value.length > length) {
+        // How much more nobody knows: the rest is not waited for.
+        await reader.cancel().catch(() => {});
+        const details = { found: `more than ${length} bytes`, expected: `${length}` };
+        throw this.#fault("network", "the server sends more than the range", details);
+      }
+      bytes.set(value, done);
+      done += value.length;
+    }
+    if (done === length) return bytes;
+    throw new Transient(`the connection ended after ${done} of ${length} bytes`);
   }
 
   /** Ends what is under way, with `closed`, and asks for nothing more. */
@@ -219,6 +229,9 @@ export class HttpRequests {
     return new StorageError(code, what, { file: this.url, ...details });
   }
 }
+
+/** Ends an answer whose rest nobody reads: until then it would keep its connection. */
+const letGo = (response: Response): Promise<void> => response.body?.cancel().catch(() => {}) ?? Promise.resolve();
 
 const numberOf = (text: string | null): number | null =>
   text !== null && /^\d{1,15}$/.test(text) ? Number(text) : null;

@@ -34,16 +34,21 @@ export function coalesce(live: LiveDisk, options: LongOptions & { readonly image
     const pair = await completed(live, findPair(live, options.image ?? live.name));
     await checkAlone(live, pair);
     await openParent(live, pair);
+    let note: Intent | null = null;
     try {
       // Once more: a clone may have been made before nobody else could open the parent.
       await checkAlone(live, pair);
+      note = await Intent.ofMerge(live.images.folder, pair.parent.file);
       await growParent(live, pair);
       await merge(live, pair, options);
     } catch (error) {
       // A child without a parent has been taken over already: what is left to do its note says.
-      if (pair.child.below !== null) await giveUp(live, pair);
+      if (pair.child.below !== null) await giveUp(live, pair, note);
+      else await note?.forget().catch(() => {});
       throw error;
     }
+    // One that stays is of an image that is no more.
+    await note?.forget().catch(() => {});
   });
 }
 
@@ -106,7 +111,7 @@ async function openParent(live: LiveDisk, pair: Pair): Promise<void> {
   try {
     await parent.file.upgrade();
   } catch (error) {
-    await giveUp(live, pair);
+    await giveUp(live, pair, null);
     throw error;
   }
 }
@@ -116,7 +121,7 @@ async function growParent(live: LiveDisk, { parent, child }: Pair): Promise<void
 }
 
 /** All is as before; what went down already is hidden by the child, which holds the same. */
-async function giveUp(live: LiveDisk, { child, parent, above }: Pair): Promise<void> {
+async function giveUp(live: LiveDisk, { child, parent, above }: Pair, note: Intent | null): Promise<void> {
   live.setMirror(null);
   child.replaceBelow(live.images.adopt(parent.file.name, parent));
   if (above !== null) above.disk.replaceBelow(live.images.adopt(child.file.name, child));
@@ -124,9 +129,11 @@ async function giveUp(live: LiveDisk, { child, parent, above }: Pair): Promise<v
   try {
     await parent.flush();
     parent.file.setModified(parent.file.modifiedMs);
+    await note?.forget();
     parent.file.downgrade();
   } catch {
-    // It stays locked. Why the merge failed says more.
+    // It stays locked, and its note there. Why the merge failed says more.
+    await note?.leave();
   }
 }
 

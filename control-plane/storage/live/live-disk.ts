@@ -10,6 +10,7 @@ import { StorageError } from "../errors.js";
 import { type Images, SharedDisk } from "../images.js";
 import type { Intent } from "../notes.js";
 import { RawDisk } from "../raw-disk.js";
+import { isFull, makesRoom, withRoom } from "../room.js";
 import { cutSegments, type Segments, segmentsLength } from "../segments.js";
 import { FixedDisk } from "../vhd/fixed-disk.js";
 import { SparseDisk } from "../vhd/sparse-disk.js";
@@ -98,17 +99,29 @@ export class LiveDisk implements Disk {
 
   write(sector: number, from: Segments): Pending {
     if (this.#gate !== null) return this.#gate.then(() => this.write(sector, from));
-    const pending = this.#top.write(sector, from);
+    let pending: Pending;
+    try {
+      pending = this.#top.write(sector, from);
+    } catch (error) {
+      if (!isFull(error)) throw error;
+      return this.#again(error, () => this.write(sector, from));
+    }
     if (this.#mirror !== null && sector < this.#mirror.end) writeMirror(this.#mirror, sector, from);
-    return pending;
+    return pending?.catch((error: unknown) => this.#again(error, () => this.write(sector, from)));
   }
 
   flush(): Pending {
     if (this.#gate !== null) return this.#gate.then(() => this.flush());
     // A guest that goes on may find the host well again; who asks for the next operation is told otherwise.
     if (this.#unfinished !== null) this.finish(this.#unfinished).catch(() => {});
-    if (this.#unsettled.length === 0 && this.#mirror === null) return this.#top.flush();
-    return this.#flushAll();
+    const pending = this.#unsettled.length === 0 && this.#mirror === null ? this.#top.flush() : this.#flushAll();
+    return pending?.catch((error: unknown) => this.#again(error, () => this.flush()));
+  }
+
+  /** Does once more what found no room, when something gives way. */
+  async #again(error: unknown, work: () => Pending): Promise<void> {
+    if (!(await makesRoom(this.images.folder, error))) throw error;
+    await work();
   }
 
   discard(sector: number, count: number): Pending {
@@ -150,7 +163,10 @@ export class LiveDisk implements Disk {
     this.#closing = true;
     await this.#operation?.done;
     try {
-      await this.settle();
+      await withRoom(this.images.folder, async () => {
+        await this.settle();
+        await this.#top.flush();
+      });
       await this.#finishNow();
     } finally {
       await this.#unfinished?.leave();
@@ -183,8 +199,7 @@ export class LiveDisk implements Disk {
    */
   finish(intent: Intent): Promise<void> {
     this.#unfinished = intent;
-    this.#finishing ??= intent
-      .finish()
+    this.#finishing ??= withRoom(this.images.folder, () => this.#finishSteps(intent))
       .then(() => {
         this.#unfinished = null;
       })
@@ -192,6 +207,13 @@ export class LiveDisk implements Disk {
         this.#finishing = null;
       });
     return this.#finishing;
+  }
+
+  async #finishSteps(intent: Intent): Promise<void> {
+    await intent.applyRenames();
+    // The note knows the time that a former top gets then.
+    await this.settle();
+    await intent.forget();
   }
 
   async #finishNow(): Promise<void> {

@@ -8,7 +8,7 @@ import { StorageError } from "../errors.js";
 import { relativePath } from "../folders/names.js";
 import type { ImageFile } from "../image-file.js";
 import { type Images, identityOf } from "../images.js";
-import { createNew, Intent, newName } from "../notes.js";
+import { createNew, Intent, isElsewhere, newName, stamp } from "../notes.js";
 import { RawDisk } from "../raw-disk.js";
 import { createSparse, type ParentReference } from "../vhd/create.js";
 import { SparseDisk } from "../vhd/sparse-disk.js";
@@ -26,7 +26,7 @@ export function parentReference(
     uniqueId,
     modifiedMs,
     name: name.split(/[\\/]/).at(-1)!,
-    relativePath: /^([a-z]:)?[\\/]/i.test(name) ? null : relativePath(child, name),
+    relativePath: isElsewhere(name) ? null : relativePath(child, name),
     absolutePath: images.folder.path(name),
   };
 }
@@ -53,7 +53,6 @@ export function takeSnapshot(live: LiveDisk, snapshot: string): Promise<void> {
     const frozen = images.adopt(snapshot, live.top);
     live.goOnIn(new SparseDisk(file, image, frozen), modifiedMs);
     await live.finish(intent);
-    await live.settle();
   });
 }
 
@@ -68,6 +67,9 @@ async function prepare(live: LiveDisk, file: ImageFile, snapshot: string, modifi
   // What may fail comes before the note: after it there is no way back.
   const image = await readSparseImage(file, await findFooter(file));
   const intent = await Intent.write(images.folder, name, [
+    // Whoever finishes this after a crash finds it under the one name or the other; of the new image the time says nothing.
+    stamp(name, modifiedMs),
+    stamp(snapshot, modifiedMs),
     { kind: "rename", from: name, to: snapshot },
     { kind: "replace", from: newName(name), to: name },
   ]);

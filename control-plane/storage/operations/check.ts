@@ -3,7 +3,7 @@ import { StorageError, toStorageError } from "../errors.js";
 import { detectFormat, type ImageFormat } from "../format.js";
 import type { ImageFile } from "../image-file.js";
 import { backingMissing, type Images, refuseLoop } from "../images.js";
-import { INTENT_ENDING } from "../notes.js";
+import { INTENT_ENDING, MERGE_ENDING } from "../notes.js";
 import { backingFormatOf, ClusterMap, type Qcow2Header, readQcow2Header } from "../qcow2/index.js";
 import { peekIdentity, rightParent } from "../tree.js";
 import { checkVhd, type Finding } from "../vhd/check.js";
@@ -18,12 +18,23 @@ import { MOST_FAULTS } from "../vhd/sparse-image.js";
 export async function checkImage(images: Images, name: string, format?: ImageFormat): Promise<Finding[]> {
   const findings: Finding[] = [];
   await checkChain(images, name, format, [], findings);
-  if (await images.folder.exists(name + INTENT_ENDING)) {
-    const what = "an operation on the image was interrupted";
+  return findings;
+}
+
+const NOTES = [
+  [INTENT_ENDING, "an operation on the image was interrupted"],
+  [
+    MERGE_ENDING,
+    "a merge into the image was interrupted, and left it with another time than those say that stand on it",
+  ],
+] as const;
+
+async function checkNotes(images: Images, name: string, findings: Finding[]): Promise<void> {
+  for (const [ending, what] of NOTES) {
+    if (!(await images.folder.exists(name + ending))) continue;
     const fault = { code: "in-use", what, field: "intent", expected: "recovery of the folder" } as const;
     findings.push({ kind: "unfinished", severity: "warning", repair: "none", file: name, fault });
   }
-  return findings;
 }
 
 async function checkChain(
@@ -34,6 +45,7 @@ async function checkChain(
   findings: Finding[],
 ): Promise<void> {
   const file = await images.folder.peek(name);
+  await checkNotes(images, name, findings);
   try {
     const format = told ?? (await detectFormat(file));
     if (format === "raw") return;

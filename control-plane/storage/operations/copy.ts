@@ -4,6 +4,7 @@ import { StorageError } from "../errors.js";
 import type { ImageFile } from "../image-file.js";
 import type { Images } from "../images.js";
 import { type LongOptions, turn } from "../live/coalesce.js";
+import { withRoom } from "../room.js";
 import { createFixed, createSparse } from "../vhd/create.js";
 import { openVhd } from "../vhd/open.js";
 import { makeImage } from "./create.js";
@@ -76,7 +77,9 @@ export async function importFile(
     let at = 0;
     for await (const chunk of chunks) {
       if (options.signal?.aborted) throw new StorageError("cancelled", "the import was cancelled", { file: name });
-      if (chunk.length > 0) file.write(at, [chunk]);
+      // What was read of the file from elsewhere cannot be asked for again.
+      const to = at;
+      if (chunk.length > 0) await withRoom(images.folder, () => file.write(to, [chunk]));
       at += chunk.length;
       options.onProgress?.({ doneBytes: at, totalBytes: options.totalBytes ?? at });
     }

@@ -6,6 +6,7 @@ import type { ImageFile } from "../image-file.js";
 import { type Images, identityOf, type SharedDisk } from "../images.js";
 import { parentReference } from "../live/snapshot.js";
 import { createNew, newName } from "../notes.js";
+import { withRoom } from "../room.js";
 import { createFixed, createSparse } from "../vhd/create.js";
 import { FixedDisk } from "../vhd/fixed-disk.js";
 import { SparseDisk } from "../vhd/sparse-disk.js";
@@ -41,13 +42,13 @@ export function createImage(images: Images, name: string, options: CreateOptions
 export async function makeImage(images: Images, name: string, fill: (file: ImageFile) => Promise<void>): Promise<void> {
   const { folder } = images;
   if (await folder.exists(name)) throw new StorageError("exists", "the name is taken", { file: name });
-  const file = await createNew(folder, name);
+  const file = await withRoom(folder, () => createNew(folder, name));
   try {
     await fill(file);
     if (await folder.exists(name)) {
       throw new StorageError("exists", "the name has been taken meanwhile", { file: name });
     }
-    await folder.rename(newName(name), name);
+    await withRoom(folder, () => folder.rename(newName(name), name));
   } catch (error) {
     const made = file.name;
     await file.close();

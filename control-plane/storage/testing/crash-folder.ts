@@ -9,6 +9,7 @@ import { MemoryFolder } from "../folders/memory.js";
 import { checkedName, resolveBelow } from "../folders/names.js";
 import type { FileInfo, Folder, ImageFile, OpenMode } from "../image-file.js";
 import { gather, type Segments, segmentsLength } from "../segments.js";
+import { Spares } from "../spares.js";
 
 const SECTOR = 512;
 
@@ -132,6 +133,7 @@ class CrashFile implements ImageFile {
 
 export class CrashFolder implements Folder {
   readonly description = "a folder that loses power";
+  readonly spares = new Spares();
   readonly #files = new Map<string, Contents>();
   /** What names lead to on the medium, and a change of them that has not been made durable. */
   #durableNames = new Map<string, Contents>();

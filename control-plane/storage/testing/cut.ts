@@ -50,14 +50,21 @@ export async function snapshot(run: Run, name: string): Promise<void> {
   await writeSome(run, 1);
 }
 
+/** What a workload begins with; `crashed` is a dynamic image at whose end a process that was killed left blocks. */
+export type Beginning = "dynamic" | "fixed" | "crashed";
+
 /** Runs a workload on a new image until the cut; answers the folder and what was known. */
-export async function runUntil(cutAt: number, seed: number, workload: Workload, kind: "dynamic" | "fixed" = "dynamic") {
+export async function runUntil(cutAt: number, seed: number, workload: Workload, beginning: Beginning = "dynamic") {
   const base = new CrashFolder();
   await createImage(imagesOf(base, 1), "disk.vhd", {
-    kind,
+    kind: beginning === "crashed" ? "dynamic" : beginning,
     bytes: SECTORS * SECTOR_BYTES,
     blockBytes: BLOCK_BYTES,
   });
+  if (beginning === "crashed") {
+    const killed = await LiveDisk.open(imagesOf(base, 1), "disk.vhd");
+    await killed.write(0, [new Uint8Array(SECTORS * SECTOR_BYTES).fill(0xee)]);
+  }
   const folder = CrashFolder.of(base.afterwards("kill", new SeededRandom(1)), cutAt);
   const stamps = new StampedDisk();
   const snapshots = new Map<string, StampedDisk>();
@@ -105,13 +112,13 @@ export async function cutEverywhere(
   workload: Workload,
   seed: number,
   powerTries: number,
-  kind: "dynamic" | "fixed" = "dynamic",
+  beginning: Beginning = "dynamic",
 ): Promise<number> {
-  const whole = await runUntil(Number.POSITIVE_INFINITY, seed, workload, kind);
+  const whole = await runUntil(Number.POSITIVE_INFINITY, seed, workload, beginning);
   expect(await lookAfter(whole.folder.afterwards("power", new SeededRandom(1)), whole)).toEqual([]);
   const { changes } = whole.folder;
   for (let cut = 1; cut <= changes; cut++) {
-    const known = await runUntil(cut, seed, workload, kind);
+    const known = await runUntil(cut, seed, workload, beginning);
     for (const [kind, tries] of [
       ["kill", 1],
       ["power", powerTries],

@@ -106,7 +106,7 @@ describe("blocks that are discarded", () => {
     // On each other, so that the file is not as long as the disk.
     const end = image.end + 900;
     for (let block = 0; block < blocks; block++) image.table.change(block, image.end + 9 * (block % 100));
-    const disk = new SparseDisk(file, { ...image, end }, null);
+    const disk = new SparseDisk(file, { ...image, end, usedEnd: end }, null);
     await disk.discard(0, disk.sectors);
     await disk.flush();
     await disk.write(0, [pattern(SECTOR_BYTES, 1)]);

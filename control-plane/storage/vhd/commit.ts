@@ -12,7 +12,7 @@ import { type Pending, SECTOR_BYTES } from "../disk.js";
 import type { ImageFile } from "../image-file.js";
 import type { BlockTable } from "./bat.js";
 import type { Bitmaps } from "./bitmaps.js";
-import { type Footer, writeFooter } from "./footer.js";
+import { FOOTER_BYTES, type Footer, writeFooter } from "./footer.js";
 import type { Header } from "./header.js";
 
 /** With this many blocks changed a commit begins by itself, so that memory stays bounded. */
@@ -77,6 +77,16 @@ export class Commits {
     if (!this.#footerIntact) file.truncate(image.end * SECTOR_BYTES);
     this.#footerIntact = false;
     file.write(end * SECTOR_BYTES, [writeFooter(image.footer)]);
+    this.#footerIntact = true;
+  }
+
+  /** The file ends at sector `end` from now on, before it did: nothing points to what is cut off. */
+  cutEnd(end: number): void {
+    const { file } = this.source;
+    const at = end * SECTOR_BYTES;
+    // There is a footer at the end at any time, as there is when the file grows.
+    file.write(at, [writeFooter(this.source.image().footer)]);
+    file.truncate(at + FOOTER_BYTES);
     this.#footerIntact = true;
   }
 

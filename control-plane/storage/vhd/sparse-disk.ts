@@ -38,6 +38,8 @@ export class SparseDisk implements Disk, BitmapSource {
   #table: SparseImage["table"];
   /** Where the next block may begin, in sectors. */
   #end: number;
+  /** Where it may begin as soon as the file has been cut there: nothing behind it is in use. */
+  #usedEnd: number;
   /** Blocks of the file that the table no longer uses, durably. */
   readonly #free: number[] = [];
   #closed = false;
@@ -52,6 +54,7 @@ export class SparseDisk implements Disk, BitmapSource {
     this.#header = image.header;
     this.#table = image.table;
     this.#end = image.end;
+    this.#usedEnd = image.usedEnd;
     this.shape = blockShape(image.header.blockSize);
     this.#bitmaps = new Bitmaps(this);
     this.#commits = new Commits({
@@ -240,6 +243,7 @@ export class SparseDisk implements Disk, BitmapSource {
   /** Goes on behind the footer at the end: a note may have it written there once more. */
   leaveFooter(): void {
     this.#end++;
+    this.#usedEnd = this.#end;
     this.#commits.moveEnd(this.#end);
   }
 
@@ -249,6 +253,8 @@ export class SparseDisk implements Disk, BitmapSource {
     this.#header = image.header;
     this.#table = image.table;
     this.#end = image.end;
+    // Blocks that were given back since then are behind it, and will be used again.
+    this.#usedEnd = image.end;
   }
 
   /** The bits of a block, for those who copy images: null when the image holds nothing of it. */
@@ -270,18 +276,29 @@ export class SparseDisk implements Disk, BitmapSource {
 
   #allocate(block: number): number {
     const reused = this.#free.pop();
+    if (reused === undefined) this.#cutUnused();
     const entry = reused ?? alignedStart(this.#end, this.shape);
     if (reused === undefined) {
       if (entry >= UNUSED) throw this.#tooFar(entry);
       const end = entry + this.shape.bitmapSectors + this.shape.sectorsPerBlock;
       this.#commits.moveEnd(end);
       this.#end = end;
+      this.#usedEnd = end;
     }
     // What is behind the old end of a file reads as zeros; a block that was used before holds what it held.
     const isZero = reused === undefined && this.#footer.diskType === DiskType.DYNAMIC;
     this.#bitmaps.make(block, isZero);
     this.#table.change(block, entry);
     return entry;
+  }
+
+  /** Takes back what a crash left at the end of the file: with the first new block, as until then nothing else changes it. */
+  #cutUnused(): void {
+    const { sectorsPerBlock, bitmapSectors } = this.shape;
+    // Less than a block would hold none, and may be what other programs keep there.
+    if (this.#end - this.#usedEnd < bitmapSectors + sectorsPerBlock) return;
+    this.#commits.cutEnd(this.#usedEnd);
+    this.#end = this.#usedEnd;
   }
 
   /** The table's entries have 32 bits, and small blocks with their bitmaps need more sectors than the disk has. */

@@ -23,8 +23,10 @@ export interface SparseImage {
   readonly footer: Footer;
   readonly header: Header;
   readonly table: BlockTable;
-  /** Where new blocks may begin: behind everything, in sectors. */
+  /** Behind everything, in sectors: where the footer is, or belongs. */
   readonly end: number;
+  /** Behind everything that anything points to, in sectors: what is between there and `end` a crash left. */
+  readonly usedEnd: number;
   /** Whether the footer at the end was good; else its copy was used. */
   readonly endFooterIntact: boolean;
 }
@@ -93,9 +95,9 @@ export async function readSparseImage(file: ImageFile, found: FoundFooter): Prom
   // The sector that holds the last entries may be cut by the end of a foreign file.
   await file.read(at, [bytes.subarray(0, Math.min(bytes.length, file.size - at))]);
   const table = new BlockTable(bytes, header.maxTableEntries);
-  const { faults, end } = checkBlocks(file.size, found, header, table);
+  const { faults, end, usedEnd } = checkBlocks(file.size, found, header, table);
   refuseFaults(faults, file.name, "check the image");
-  return { footer, header, table, end, endFooterIntact: found.at !== null };
+  return { footer, header, table, end, usedEnd, endFooterIntact: found.at !== null };
 }
 
 export function tableFaults(fileSize: number, footer: Footer, header: Header): FieldFault[] {
@@ -151,6 +153,8 @@ export interface BlockCheck {
   readonly badBlocks: readonly number[];
   /** Behind everything, in sectors. */
   readonly end: number;
+  /** Behind what something points to. */
+  readonly usedEnd: number;
 }
 
 /** Looks at where every block is: inside the file, on nothing else, and no two on each other. */
@@ -193,5 +197,16 @@ export function checkBlocks(fileSize: number, found: FoundFooter, header: Header
     if (same.has(sector)) seen.add(sector);
   }
   const last = order.length > 0 ? order.at(-1)! + length : 0;
-  return { faults, badBlocks, end: Math.max(...extents.map(({ to }) => to), fileSectors, last) };
+  const told = Math.max(...extents.map(({ to }) => to), last);
+  return { faults, badBlocks, end: Math.max(told, fileSectors), usedEnd: Math.max(told, ...reservedEnds(header)) };
+}
+
+/** Where the space ends that locators may grow into, in sectors: told in bytes or in sectors, as the small numbers are. */
+function reservedEnds(header: Header): number[] {
+  return header.locators
+    .filter(({ platformCode, dataLength }) => platformCode !== PlatformCode.NONE && dataLength <= MOST_LOCATOR_BYTES)
+    .map(({ dataOffset, dataSpace }) => {
+      const bytes = dataSpace < SECTOR_BYTES ? dataSpace * SECTOR_BYTES : dataSpace;
+      return Math.ceil((Number(dataOffset) + Math.min(bytes, MOST_LOCATOR_BYTES)) / SECTOR_BYTES);
+    });
 }

@@ -288,7 +288,8 @@ describe("a dynamic disk", () => {
     const image = await readSparseImage(file, await findFooter(file));
     const written: number[] = [];
     const huge = Object.assign(Object.create(file) as typeof file, { write: (at: number) => void written.push(at) });
-    const disk = new SparseDisk(huge, { ...image, end: 2 ** 32 - 8 }, null);
+    const end = 2 ** 32 - 8;
+    const disk = new SparseDisk(huge, { ...image, end, usedEnd: end }, null);
     expect(await failure(() => disk.write(0, [new Uint8Array(512)]))).toMatchObject({ code: "limit" });
     expect(written).toEqual([]);
   });
