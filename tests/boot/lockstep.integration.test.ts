@@ -43,6 +43,7 @@ it("a booting Debian's regions do what the interpreter does", { timeout: LIMIT_M
   const jit = call.jitStart();
   const words = new Int32Array(memory.buffer);
   words[(jit + Jit.off.threshold) >>> 2] = THRESHOLD;
+  words[(jit + Jit.off.userThreshold) >>> 2] = THRESHOLD;
   words[(jit + Jit.off.youth) >>> 2] = 0;
   const compiler = new RegionCompiler({ memory, jit, firstSlot: call.table.length });
   const sampler = new Sampler(machine.core, jit, new Random(SEED), EVERY);

@@ -40,6 +40,7 @@ export class TestRegions {
   setThreshold(runs: number, longest = runs): void {
     this.#words[(this.#jit + Jit.off.longest) >>> 2] = longest;
     this.#words[(this.#jit + Jit.off.threshold) >>> 2] = runs;
+    this.#words[(this.#jit + Jit.off.userThreshold) >>> 2] = runs;
   }
 
   /** @param millions of instructions in which a domain is young */

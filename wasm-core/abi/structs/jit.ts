@@ -11,8 +11,13 @@ export const JIT_REQUESTS = 1024;
 export const JIT_RING_BYTES = 8 * 1024 * 1024;
 /** Entries of the map from function-table index to variant. */
 export const JIT_FUNCTIONS = 8192;
-/** Runs of a block in the interpreter before a region is asked for; Jit.threshold begins with it. */
+/**
+ * Runs of a block of supervisor code in the interpreter before a region is asked for; Jit.threshold begins with it. A kernel
+ * has much that runs some thousand times and never again.
+ */
 export const JIT_THRESHOLD = 6000;
+/** The same for a user's code, which goes on with what it does; Jit.userThreshold begins with it. */
+export const JIT_USER_THRESHOLD = 1500;
 /**
  * Millions of instructions of a domain's first vCPU in which it counts as young, as Linux takes them to a shell. What runs then
  * is seldom run again: a region is asked for after JIT_YOUNG_RUNS times as many runs, or soon after its youth.
@@ -34,6 +39,7 @@ export const Jit = struct("Jit", "The machine's region compiler.", {
   ),
   requests: u32("Address of JIT_REQUESTS JitRequest records"),
   threshold: u32("Runs of a block in the interpreter before a region is asked for: blocks take it when they are made"),
+  userThreshold: u32("The same at privilege level 3"),
   youth: u32("Millions of instructions in which a domain is young"),
   longest: u32("The most runs that are waited for where regions went stale before"),
   ring: u32("Address of the ring of published modules, JIT_RING_BYTES long"),

@@ -261,7 +261,7 @@ function publish(cpu: Vcpu, cache: CodeCache, head: Block, count: u32, bytes: u3
   cache.next += size;
   cache.blocks += 1;
   const slot = bucket(cache, <usize>head.phys, head.key);
-  head.patience = patienceAfter(lasts ? unlinkStale(slot, head) : changetype<Block>(0));
+  head.patience = patienceAfter(lasts ? unlinkStale(slot, head) : changetype<Block>(0), cpu.cpl == 3);
   head.heat = compiles(head.key) ? head.patience : 0;
   head.hashNext = load<u32>(slot);
   memory.copy(at, changetype<usize>(head), size);

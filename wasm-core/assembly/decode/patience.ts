@@ -20,9 +20,12 @@ export function countAnew(block: Block): void {
   block.heat = block.patience;
 }
 
-/** The patience of a new block; `old` is the stale one that was decoded from the same place, or null. */
-export function patienceAfter(old: Block): u32 {
-  if (changetype<usize>(old) == 0) return jit().threshold;
+/**
+ * The patience of a new block, of code at privilege level 3 if `user`; `old` is the stale one that was decoded from the same
+ * place, or null.
+ */
+export function patienceAfter(old: Block, user: bool): u32 {
+  if (changetype<usize>(old) == 0) return user ? jit().userThreshold : jit().threshold;
   return old.entry != 0 ? longer(old.patience) : old.patience;
 }
 

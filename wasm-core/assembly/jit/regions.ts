@@ -13,6 +13,7 @@ import {
   JIT_PATIENCE,
   JIT_RING_BYTES,
   JIT_THRESHOLD,
+  JIT_USER_THRESHOLD,
   JIT_YOUNG_RUNS,
   JIT_YOUTH,
   JitOff,
@@ -49,6 +50,7 @@ export function jitInit(): bool {
   j.variants = <u32>variants;
   j.requests = <u32>requests;
   j.threshold = <u32>JIT_THRESHOLD;
+  j.userThreshold = <u32>JIT_USER_THRESHOLD;
   j.youth = <u32>JIT_YOUTH;
   j.longest = <u32>JIT_THRESHOLD * <u32>JIT_PATIENCE;
   codeCache().jit = <u32>at;
