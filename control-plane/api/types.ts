@@ -321,6 +321,7 @@ export interface HostApi {
   /**
    * Records frames as a pcapng file, piece by piece. Where `onData` answers a promise, no more pieces come than it keeps up
    * with. The returned function ends the recording, and resolves when all of it has been handed over.
+   * An empty piece says that the interface is gone: nothing is recorded any more, and the function is to be called.
    */
   capture(
     target: CaptureTarget,

@@ -2,7 +2,7 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { Host } from "../api/host.js";
 import type { DomId } from "../api/index.js";
 import { FakeCore } from "../core-link/fake.js";
@@ -125,6 +125,20 @@ describe("networks", () => {
     expect(said).toMatchObject({ status: 0, err: expect.stringContaining("xl: 0 frames recorded\n") });
     expect(readFileSync(path("lab.pcapng")).subarray(0, 4).toString("hex")).toBe("0a0d0d0a");
     expect(readFileSync(path("lab.pcapng")).toString("latin1")).toContain("vif1.0");
+  });
+});
+
+describe("a recording of an interface", () => {
+  it("ends with it, and says so", async () => {
+    const file = path("gone.pcapng");
+    const recording = xl("network-capture", "web", file);
+    await vi.waitFor(() => expect(readFileSync(file).length).toBeGreaterThan(0), { timeout: 10_000 });
+    await host.detachVif(1 as DomId, 0, true);
+    expect(await recording).toEqual({
+      status: 0,
+      out: "",
+      err: `xl: recording to ${file}; Ctrl-C ends it\nxl: the interface is gone, and the recording ends\nxl: 0 frames recorded\n`,
+    });
   });
 });
 

@@ -6,7 +6,7 @@ import type { Tap } from "./networks.js";
 import type { Toolstack, ToolstackResult } from "./toolstack.js";
 import { findVif } from "./vif-requests.js";
 
-/** Takes a piece of the file; a promise that it answers says when it can take more. */
+/** Takes a piece of the file; a promise that it answers says when it can take more. An empty one says that no more come. */
 export type TakePiece = (data: Uint8Array) => void | Promise<void>;
 
 /** Ends a recording; resolves when all of it has been taken, or nobody is there who takes it. */
@@ -43,7 +43,7 @@ export function startCapture(
   }
   const found = findVif(toolstack, target.domid, target.devid);
   if (!found.ok) return found;
-  const feed = new Feed(take, timer, (listener) => found.value.vif.tap(listener, given));
+  const feed = new Feed(take, timer, (listener, gone) => found.value.vif.tap(listener, given, gone));
   return ok(once(() => feed.stop()));
 }
 
@@ -64,9 +64,12 @@ class Feed {
   constructor(
     private readonly take: TakePiece,
     private readonly timer: Timer,
-    tap: (listener: CaptureListener) => Tap,
+    tap: (listener: CaptureListener, gone: () => void) => Tap,
   ) {
-    const { capture, end } = tap((bytes) => this.#give(bytes));
+    const { capture, end } = tap(
+      (bytes) => this.#give(bytes),
+      () => this.#gone(),
+    );
     this.#capture = capture;
     this.#end = end;
   }
@@ -89,6 +92,13 @@ class Feed {
       });
     });
     return this.#underWay.size < before;
+  }
+
+  /** There is nothing to record any more: whoever takes the file gets the rest of it, and is told. */
+  #gone(): void {
+    this.#capture.close();
+    this.#end();
+    this.#give(new Uint8Array(0));
   }
 
   #give(bytes: Uint8Array): boolean {

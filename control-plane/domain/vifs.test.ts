@@ -348,6 +348,15 @@ describe("recordings", () => {
     expect((await rig.host.networks()).map(({ name }) => name)).not.toContain("lab");
   });
 
+  it("of an interface end with it, and say so", async () => {
+    const domid = await rig.create([{ bridge: "lab" }]);
+    const pieces: Uint8Array[] = [];
+    const stop = await rig.host.capture({ domid, devid: 0 }, (piece) => void pieces.push(piece));
+    await rig.host.destroy(domid);
+    expect(pieces.map(({ length }) => length > 0)).toEqual([true, false]);
+    expect(await stop()).toMatchObject({ frames: 0, drops: 0 });
+  });
+
   it("are refused in words", async () => {
     const domid = await rig.create([]);
     const take = () => {};

@@ -49,6 +49,8 @@ export class DomainVif {
   readonly #paths: DevicePaths;
   readonly #station: VifStation;
   readonly #port: Port;
+  /** What tells those who record that the interface is gone. */
+  readonly #recorders = new Set<() => void>();
   readonly #forwards: { readonly asked: PortForward; readonly open: OpenForward }[] = [];
   readonly #removal = new Removal();
   #device: XenbusDevice | null = null;
@@ -158,6 +160,7 @@ export class DomainVif {
     await this.#made.backend.pause();
     for (const { open } of this.#forwards.splice(0)) open.close();
     this.#endRestraint?.();
+    for (const gone of [...this.#recorders]) gone();
     this.network.unplug(this.#port);
     this.network.nat?.forget(this.#config.mac);
     this.network.release();
@@ -179,10 +182,16 @@ export class DomainVif {
     this.#applyLine();
   }
 
-  /** Records what the guest sends and gets. */
-  tap(listener: CaptureListener, options: CaptureOptions): Tap {
+  /** Records what the guest sends and gets; `gone` is called when the interface goes away before the recording ends. */
+  tap(listener: CaptureListener, options: CaptureOptions, gone: () => void): Tap {
     const capture = this.#port.tap(listener, { ...options, epochMs: this.parts.epochMs });
-    return { capture, end: this.network.restrain() };
+    const endRestraint = this.network.restrain();
+    this.#recorders.add(gone);
+    const end = (): void => {
+      this.#recorders.delete(gone);
+      endRestraint();
+    };
+    return { capture, end };
   }
 
   info(): VifInfo {

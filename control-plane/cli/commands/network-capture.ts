@@ -25,13 +25,19 @@ export function networkCapture(args: readonly string[], options: CaptureVerbOpti
   return withHost(async (host) => {
     const target = network === undefined ? await interfaceOf(host, place) : { network };
     const output = await open(file);
-    const take = (data: Uint8Array): Promise<void> =>
-      write(output, data).catch((error: unknown) => {
+    let tellGone = (): void => {};
+    const gone = new Promise<void>((resolve) => {
+      tellGone = () => resolve(say("the interface is gone, and the recording ends"));
+    });
+    const take = async (data: Uint8Array): Promise<void> => {
+      if (data.length === 0) return tellGone();
+      await write(output, data).catch((error: unknown) => {
         throw fileError("capture", file, error);
       });
+    };
     const stop = await host.capture(target, take, snaplen === undefined ? {} : { snaplen });
     say(`recording to ${file === "-" ? "standard output" : file}; Ctrl-C ends it`);
-    await ending(host, output, seconds);
+    await ending(Promise.race([gone, host.gone]), output, seconds);
     const { frames, drops } = await stop();
     await close(output);
     say(`${frames} frames recorded${drops === 0 ? "" : `, ${drops} left out because the reader was too slow`}`);
@@ -70,8 +76,8 @@ async function close(output: Writable): Promise<void> {
   await once(output, "close");
 }
 
-/** Resolves when the recording is to end: by a signal, after some time, or because nobody reads it. */
-async function ending(host: RemoteHost, output: Writable, seconds: number | undefined): Promise<void> {
+/** Resolves when the recording is to end: with `gone`, by a signal, after some time, or because nobody reads it. */
+async function ending(gone: Promise<unknown>, output: Writable, seconds: number | undefined): Promise<void> {
   const signals = ["SIGINT", "SIGTERM"] as const;
   let end = (): void => {};
   const asked = new Promise<void>((resolve) => {
@@ -81,7 +87,7 @@ async function ending(host: RemoteHost, output: Writable, seconds: number | unde
   output.once("close", end);
   const timer = seconds === undefined ? undefined : setTimeout(end, seconds * 1000);
   try {
-    await Promise.race([asked, host.gone]);
+    await Promise.race([asked, gone]);
   } finally {
     clearTimeout(timer);
     output.off("close", end);

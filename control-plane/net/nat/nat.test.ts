@@ -61,6 +61,36 @@ describe("answers at once, byte for byte what another implementation makes", () 
     expect(send(asked([]), true)).toEqual([]);
   });
 
+  it("dhcp6Request by unicast: that it is to be by multicast, and nothing else", () => {
+    const frame = bytesOfHex(FRAMES.dhcp6Request);
+    frame.set([0x52, 0x55, 10, 0, 2, 2]);
+    frame.set(parseIp("fec0::2")!, 38);
+    const answer = bench(SEARCH).send(frame, true).map(hexOf)[0]!;
+    const many = hexOf(bench(SEARCH).send(FRAMES.dhcp6Request)[0]!);
+    // A reply, its transaction and the client's and server's names are as ever.
+    const [from, status] = [2 * 62, "000d00020005"];
+    expect(answer.slice(from)).toBe(many.slice(from, answer.length - status.length) + status);
+  });
+
+  it("a router solicitation without an address: to all, but not within three seconds of the last time", () => {
+    const { send, timers, wire } = bench(SEARCH);
+    const head = "33330000000202000000000a86dd60000000";
+    const ask = `${head}00083aff${"0".repeat(32)}ff02000000000000000000000000000285007bb800000000`;
+    expect(send(ask).map(hexOf)).toEqual([FRAMES.raToAll]);
+    timers.advance(1000);
+    for (let i = 0; i < 100; i++) expect(send(ask)).toEqual([]);
+    timers.advance(1999);
+    expect(wire.take()).toEqual([]);
+    timers.advance(1);
+    expect(wire.take().map(hexOf)).toEqual([FRAMES.raToAll]);
+    timers.advance(3000);
+    expect([wire.take().length, send(ask).length, timers.pending]).toEqual([0, 1, 1]);
+    // It would say a MAC, of whom nobody knows the address.
+    const withMac = `${head}00103aff${"0".repeat(32)}ff02000000000000000000000000000285007a1a00000000010102000000000a`;
+    timers.advance(3000);
+    expect([wire.take().length, send(bytesOfHex(withMac), true)]).toEqual([0, []]);
+  });
+
   it("advertises itself to all when it starts, a few times more, and then every few minutes", () => {
     const { wire, timers, nat } = bench(SEARCH);
     timers.advance(0);

@@ -101,7 +101,8 @@ export class Nat implements Station {
     const { output, searchDomains } = this.#core;
     this.#ipv4 = new Ipv4Input(this.#core);
     const hasIpv6 = options.ipv6 ?? true;
-    this.#router = hasIpv6 ? new Router({ random: parts.random, timer: parts.timer, output, searchDomains }) : null;
+    const { clock, random, timer } = parts;
+    this.#router = hasIpv6 ? new Router({ clock, random, timer, output, searchDomains }) : null;
     this.#ipv6 = hasIpv6 ? new Ipv6Input(this.#core, new NdpInput(this.#core, this.#router)) : null;
   }
 

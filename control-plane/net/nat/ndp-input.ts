@@ -50,8 +50,11 @@ export class NdpInput {
   }
 
   #routerSolicitation(guest: Guest, sender: GuestAddress | null, message: Uint8Array): void {
-    if (readRouterSolicitation(message) === undefined) this.core.counters.malformed++;
-    else this.router?.answer(sender?.bytes ?? ALL_NODES, sender === null ? ALL_NODES_MAC : guest.mac);
+    const mac = readRouterSolicitation(message);
+    // Who has no address says no MAC either: [RFC 4861] 6.1.1.
+    if (mac === undefined || (sender === null && mac !== null)) this.core.counters.malformed++;
+    else if (sender === null) this.router?.answerAll();
+    else this.router?.answer(sender.bytes, guest.mac);
   }
 
   /** Who asks without an address looks whether ours is free: all are told that it is not. [RFC 4861] 7.2.4 */

@@ -10,6 +10,7 @@ import {
   informationReply,
   isForServer,
   readInformationRequest,
+  useMulticastReply,
 } from "./codec/dhcpv6.js";
 import { DNS_PORT } from "./codec/dns.js";
 import { UDP_BYTES, u16 } from "./codec/numbers.js";
@@ -56,7 +57,7 @@ export function udpInput(core: Core, packet: Packet, ip: IpPacket, guest: Guest,
   const bytes = frame.slice(at + UDP_BYTES, at + length);
   if (ip.source.length === 4 && port === DHCP_SERVER_PORT && isForDhcp(ip.destination)) dhcp(core, guest, bytes);
   else if (sender === null) core.counters.spoofed++;
-  else if (port === DHCPV6_SERVER_PORT && isForDhcpv6(ip.destination)) dhcpv6(core, sender, bytes);
+  else if (port === DHCPV6_SERVER_PORT && isForDhcpv6(ip.destination)) dhcpv6(core, sender, ip.destination, bytes);
   else route(core, sender, ip, sourcePort, port, bytes, frame.subarray(ETHERNET_BYTES, ip.end));
 }
 
@@ -102,10 +103,11 @@ function dhcp(core: Core, guest: Guest, bytes: Uint8Array): void {
   core.output.udp({ mac, source: GATEWAY, destination }, DHCP_SERVER_PORT, DHCP_CLIENT_PORT, answer.bytes);
 }
 
-function dhcpv6(core: Core, sender: GuestAddress, bytes: Uint8Array): void {
+function dhcpv6(core: Core, sender: GuestAddress, destination: Uint8Array, bytes: Uint8Array): void {
   const request = readInformationRequest(bytes);
   if (request === null || !isForServer(request, ROUTER_MAC)) return;
-  const reply = informationReply(request, { mac: ROUTER_MAC, dns: DNS6, searchDomains: core.searchDomains });
+  const server = { mac: ROUTER_MAC, dns: DNS6, searchDomains: core.searchDomains };
+  const reply = isGroup(destination) ? informationReply(request, server) : useMulticastReply(request, ROUTER_MAC);
   const route = { mac: sender.guest.mac, source: ROUTER6, destination: sender.bytes };
   core.output.udp(route, DHCPV6_SERVER_PORT, DHCPV6_CLIENT_PORT, reply);
 }

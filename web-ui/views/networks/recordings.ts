@@ -40,15 +40,19 @@ export class Recordings {
   private async begin(key: string, target: CaptureTarget, fileName: string): Promise<void> {
     const pieces: Uint8Array[] = [];
     let recording: Recording | null = null;
+    let isGone = false;
     const stop = await this.context.host.capture(target, (data) => {
       pieces.push(data);
-      if (recording === null) return;
+      isGone ||= data.length === 0;
+      // Not yet, or not any more: the last pieces come while it ends.
+      if (recording === null || this.running.get(key) !== recording) return;
       recording.bytes += data.length;
-      if (recording.bytes > MOST_BYTES) void this.toggle(key, target, fileName);
+      if (isGone || recording.bytes > MOST_BYTES) void this.toggle(key, target, fileName);
     });
     recording = { stop, pieces, bytes: pieces.reduce((sum, { length }) => sum + length, 0) };
     this.running.set(key, recording);
-    this.context.announce(`Recording ${key}`);
+    if (isGone) await this.end(key, fileName);
+    else this.context.announce(`Recording ${key}`);
   }
 
   private async end(key: string, fileName: string): Promise<void> {

@@ -174,8 +174,12 @@ static void nc2_disconnect(struct nc2_device *nc2)
 {
 	unsigned int i, nr = nc2->nr_queues;
 
+	rtnl_lock();
 	netif_carrier_off(nc2->netdev);
 	netif_tx_disable(nc2->netdev);
+	/* Who looks at the queues holds rtnl, or RCU and is waited for: then they are ours alone. */
+	WRITE_ONCE(nc2->nr_queues, 0);
+	rtnl_unlock();
 	synchronize_net();
 	cancel_work_sync(&nc2->settle);
 	for (i = 0; i < nr; i++)
@@ -183,7 +187,6 @@ static void nc2_disconnect(struct nc2_device *nc2)
 	for (i = 0; i < nr; i++)
 		nc2_close_queue(&nc2->queues[i]);
 	cancel_work_sync(&nc2->settle);
-	nc2->nr_queues = 0;
 	kvfree(nc2->queues);
 	nc2->queues = NULL;
 }

@@ -204,12 +204,18 @@ static struct nc2_ring *nc2_route(struct nc2_queue *queue, struct sk_buff *skb)
 netdev_tx_t nc2_start_xmit(struct sk_buff *skb, struct net_device *dev)
 {
 	struct nc2_device *nc2 = netdev_priv(dev);
-	struct nc2_queue *queue = &nc2->queues[skb_get_queue_mapping(skb)];
-	struct netdev_queue *txq = netdev_get_tx_queue(dev, queue->id);
-	struct nc2_ring *ring = nc2_route(queue, skb);
+	u16 id = skb_get_queue_mapping(skb);
+	struct netdev_queue *txq = netdev_get_tx_queue(dev, id);
 	struct nc2_plan plan = nc2_plan(skb);
 	netdev_tx_t result = NETDEV_TX_OK;
+	struct nc2_queue *queue;
+	struct nc2_ring *ring;
 
+	/* A bypass that ends wakes transmit queues, also while the device lets go of all. */
+	if (id >= READ_ONCE(nc2->nr_queues))
+		goto drop;
+	queue = &nc2->queues[id];
+	ring = nc2_route(queue, skb);
 	if (plan.nr > ring->max_frags) {
 		if (skb_linearize(skb))
 			goto drop;

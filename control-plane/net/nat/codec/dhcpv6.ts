@@ -6,7 +6,9 @@ export const DHCPV6_SERVER_PORT = 547;
 export const DHCPV6_CLIENT_PORT = 546;
 const INFORMATION_REQUEST = 11;
 const REPLY = 7;
-const Option = { CLIENT_ID: 1, SERVER_ID: 2, DNS: 23, DOMAINS: 24, REFRESH: 32 } as const;
+const Option = { CLIENT_ID: 1, SERVER_ID: 2, DNS: 23, DOMAINS: 24, REFRESH: 32, STATUS: 13 } as const;
+/** A status code: the message may not come by unicast. [RFC 8415] 21.13 */
+const USE_MULTICAST = 5;
 const REFRESH_SECONDS = 86_400;
 /** DUID-LL, Ethernet. [RFC 8415] 11.4 */
 const DUID_LL = [0, 3, 0, 1];
@@ -54,13 +56,24 @@ export function informationReply(
   const refresh = new Uint8Array(4);
   putU32(refresh, 0, REFRESH_SECONDS);
   const domains = server.searchDomains.flatMap((domain) => [...(encodeName(domain) ?? [])]);
-  const options: [number, ArrayLike<number>][] = [
-    [Option.SERVER_ID, serverIdOf(server.mac)],
+  const options: ReplyOption[] = [
     [Option.DNS, server.dns],
     [Option.REFRESH, refresh],
   ];
-  if (request.clientId !== null) options.unshift([Option.CLIENT_ID, request.clientId]);
   if (domains.length > 0) options.push([Option.DOMAINS, domains]);
+  return reply(request, server.mac, options);
+}
+
+/** For a request by unicast, which no server of ours has allowed: it is told so, and nothing else. [RFC 8415] 18.4 */
+export function useMulticastReply(request: InformationRequest, mac: Uint8Array): Uint8Array {
+  return reply(request, mac, [[Option.STATUS, [0, USE_MULTICAST]]]);
+}
+
+type ReplyOption = readonly [code: number, value: ArrayLike<number>];
+
+function reply(request: InformationRequest, mac: Uint8Array, about: readonly ReplyOption[]): Uint8Array {
+  const options: ReplyOption[] = [[Option.SERVER_ID, serverIdOf(mac)], ...about];
+  if (request.clientId !== null) options.unshift([Option.CLIENT_ID, request.clientId]);
   const bytes = new Uint8Array(options.reduce((sum, [, value]) => sum + 4 + value.length, 4));
   bytes[0] = REPLY;
   bytes.set(request.transaction, 1);
