@@ -227,14 +227,14 @@ describe.each(MACHINES)("netchannel2 in $name", ({ machine: options }) => {
     await acquaint(a, b, 2);
     await a.output("dmesg -c >/dev/null");
     await b.output(`insmod /lib/scribble.ko deed=${deed}`);
-    await b.run(`ping -c 3 -W 1 -s 3000 ${addressOf(a)}; ping -c 3 -W 1 -s 100 ${addressOf(a)}`);
+    await b.run(`ping -c 3 -i 0.2 -W 1 -s 3000 ${addressOf(a)}; ping -c 3 -i 0.2 -W 1 -s 100 ${addressOf(a)}`);
     if (why !== null) {
       await expect
         .poll(() => a.output("dmesg | grep 'queue [0-9], domain' || true"), { timeout: FOLLOW_MS })
         .toContain(why);
     }
     await b.output("rmmod scribble");
-    await ping(a, b, "-c 3 -s 3000");
+    await ping(a, b, "-c 3 -i 0.2 -s 3000");
     expect(await complaints(a)).toBe("");
   });
 
