@@ -132,6 +132,8 @@ export const FrameFlag = constants("FrameFlag", "Bits of Frame.flags.", {
   DIRTY: 1,
   /** holds a line that MONITOR has armed */
   MONITORED: 2,
+  /** others than its owner have, or had, it by a grant to write to it */
+  LENT: 4,
 });
 
 export const P2mKind = constants("P2mKind", "Kind of a p2m entry, bits 23:20.", {

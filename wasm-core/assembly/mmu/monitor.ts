@@ -1,14 +1,15 @@
 /**
  * MONITOR's watch on a line of memory. A frame with an armed line is never entered for writing, so that every write to
- * it comes by here, as with frames that hold code. Lines are armed only in pages that nobody but the domain holds: what
- * Domain0, the hypervisor or another domain write by a hold of their own does not come by here, so MWAIT goes on at once
- * for such a page, and whoever takes a hold to write ends the waits. [SDM] vol. 2B, "MONITOR"; vol. 3A, 10.10.
+ * it comes by here, as with frames that hold code. What others write by a hold of their own does not come by here: MWAIT
+ * goes on at once for a page that is lent to them, and whoever takes a hold to write ends the waits. The hypervisor has holds
+ * of vcpu_info and the like, and writes to those with an event for the vCPU: a processor that is down waits on the same page,
+ * and has to sleep. [SDM] vol. 2B, "MONITOR"; vol. 3A, 10.10.
  */
 import { Access, Domain, DomainOff, Frame, FrameFlag, FrameOff, Vcpu, VcpuOff } from "../gen/layout";
 import { domainOf, domainOfVcpu, firstVcpu, lockDomains, nextVcpu, unlockDomains } from "../mem/domains";
 import { frameOf, isMonitored } from "../mem/frames";
 import { p2mMfn, p2mPin } from "../mem/p2m";
-import { askToSettle, isSettled, isShared } from "../mem/settle";
+import { askToSettle, isSettled } from "../mem/settle";
 import { vcpuKick } from "../sched/wake";
 import { spinLock, spinUnlock } from "../util/atomics";
 import { tlbProtectEverywhere } from "./tlb";
@@ -28,17 +29,24 @@ function setLine(cpu: Vcpu, line: u64): void {
   atomic.store<u64>(changetype<usize>(cpu), line, VcpuOff.monitorGpa);
 }
 
+/** Whether others than the domain of `cpu` may write to the frame by a hold that they have. */
+function isLent(cpu: Vcpu, frame: Frame): bool {
+  const flags = atomic.load<u8>(changetype<usize>(frame) + FrameOff.flags);
+  if (<u32>frame.owner != domainOfVcpu(cpu).domid) return true;
+  return (flags & (<u8>FrameFlag.LENT)) != 0 && frame.refs != 1;
+}
+
 /** Arms the line around guest-physical `gpa`, whose frame lies at machine address `host`. */
 export function armMonitor(cpu: Vcpu, gpa: u64, host: u32): void {
   const frame = frameOf(host >> 12);
-  if (isShared(cpu, frame)) return;
+  if (isLent(cpu, frame)) return;
   const lock = monitorLock(domainOfVcpu(cpu));
   spinLock(lock);
   setLine(cpu, gpa & ~(MONITOR_LINE - 1));
   atomic.or<u8>(changetype<usize>(frame), <u8>FrameFlag.MONITORED, FrameOff.flags);
   spinUnlock(lock);
-  // Who takes a hold counts it before looking at the flag.
-  if (isShared(cpu, frame)) return setLine(cpu, NO_MONITOR);
+  // Who borrows it says so before looking at the flag.
+  if (isLent(cpu, frame)) return setLine(cpu, NO_MONITOR);
   tlbProtectEverywhere(cpu, host & ~4095, false);
   askToSettle(cpu, false);
 }
@@ -99,6 +107,12 @@ export function endWaits(mfn: u32): void {
     spinUnlock(lock);
   }
   unlockDomains();
+}
+
+/** Somebody else than its owner has got a hold of the frame, and writes to it whenever he likes: waits for that end. */
+export function lend(mfn: u32): void {
+  atomic.or<u8>(changetype<usize>(frameOf(mfn)), <u8>FrameFlag.LENT, FrameOff.flags);
+  endWaits(mfn);
 }
 
 /** As p2mPin for writing by the frame's machine address, which nobody watches: waits for it end. */

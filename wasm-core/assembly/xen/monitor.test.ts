@@ -25,6 +25,15 @@ describe("a vCPU that waits for a write", () => {
     expect(a.core.call.waitForWrite(a.vcpu())).toBe(1);
   });
 
+  function registerInfo(): void {
+    const info = a.struct([
+      [8, 5],
+      [4, 0],
+      [4, 0],
+    ]);
+    expect(a.call(24, 10, 0, info)).toBe(0);
+  }
+
   const takers: [string, () => void][] = [
     ["another domain maps the page", () => void expect(map(b, a.domid, 8, 0x7000n).status).toBe(0)],
     ["Domain0 maps the page", () => void expect(a.core.call.grantMap(a.domid, 9, 0)).not.toBe(0)],
@@ -37,17 +46,7 @@ describe("a vCPU that waits for a write", () => {
       "a copy of its own domain goes there",
       () => void expect(copy(a, { gfn: 6, dom: SELF, off: 0 }, { gfn: 5, dom: SELF, off: 0x40 }, 4)).toBe(0),
     ],
-    [
-      "the hypervisor gets the page for vcpu_info",
-      () => {
-        const info = a.struct([
-          [8, 5],
-          [4, 0],
-          [4, 0],
-        ]);
-        expect(a.call(24, 10, 0, info)).toBe(0);
-      },
-    ],
+    ["the hypervisor gets the page for vcpu_info", registerInfo],
     ["the hypercall page goes there", () => void expect(a.core.call.hypercallPage(a.vcpu(), 0x5000n)).toBe(1)],
   ];
   it.each(takers)("goes on when %s", (_, take) => {
@@ -74,6 +73,12 @@ describe("a vCPU that waits for a write", () => {
     arm();
     expect(a.core.call.waitForWrite(a.vcpu())).toBe(0);
     expect(unmap(b, handle, 0x7000n)).toBe(0);
+    arm();
+    expect(a.core.call.waitForWrite(a.vcpu())).toBe(1);
+  });
+
+  it("sleeps in the page where the hypervisor has its vcpu_info, as a processor that is down does", () => {
+    registerInfo();
     arm();
     expect(a.core.call.waitForWrite(a.vcpu())).toBe(1);
   });

@@ -6,7 +6,7 @@ import { Access, Domain, FrameType, GrantActive, GrantFlag, GrantStatus } from "
 import { domainOf, isLive } from "../../mem/domains";
 import { frameOf, framePut, frameRetire } from "../../mem/frames";
 import { p2mMfn, p2mPrepare, p2mTryPin } from "../../mem/p2m";
-import { endWaits } from "../../mmu/monitor";
+import { lend } from "../../mmu/monitor";
 import { activeOf, grantEntry, grantRefs, lockGrants, statusWord, unlockGrants } from "./table";
 
 const TRIES: i32 = 4;
@@ -83,7 +83,7 @@ export function acquireGrant(dom: Domain, domid: u32, ref: u32, user: u32, reado
     lockGrants(dom);
     const result = isLive(dom, domid) ? acquireLocked(dom, ref, user, readonly, subPage, gfn) : GrantStatus.BAD_DOMAIN;
     unlockGrants(dom);
-    if (result > 0 && !readonly) endWaits(result);
+    if (result > 0 && !readonly) lend(result);
     if (result != GrantStatus.EAGAIN) return result;
   }
   return GrantStatus.BAD_PAGE;
