@@ -17,7 +17,7 @@ export const JIT_FUNCTIONS = 8192;
  */
 export const JIT_THRESHOLD = 6000;
 /** The same for a user's code, which goes on with what it does; Jit.userThreshold begins with it. */
-export const JIT_USER_THRESHOLD = 1500;
+export const JIT_USER_THRESHOLD = 300;
 /**
  * Millions of instructions of a domain's first vCPU in which it counts as young, as Linux takes them to a shell. What runs then
  * is seldom run again: a region is asked for after JIT_YOUNG_RUNS times as many runs, or soon after its youth.
