@@ -285,12 +285,12 @@ export class Emitter {
 
   /** When the i32 on the stack is not 0, which it seldom is, the interpreter does this instruction: nothing of it has been done. */
   leaveIf(): void {
-    this.code.i32(this.site()).set(L.SITE).brIf(this.faultLabel, "unlikely");
+    this.code.i64(this.site()).set(L.SITE).brIf(this.faultLabel, "unlikely");
   }
 
   /** RIP of the instruction from the region's start, and the node's instructions that are not retired. */
   site(): number {
-    return (this.insn.at << 8) | this.#unretired;
+    return this.insn.at * 256 + this.#unretired;
   }
 
   /** Reads the memory operand onto the stack. */
@@ -460,7 +460,7 @@ export class Emitter {
         this.leaveAfter();
         c.end();
       }
-      c.i32(this.site()).set(L.SITE).br(this.faultLabel);
+      c.i64(this.site()).set(L.SITE).br(this.faultLabel);
       c.end();
     }
     if (effects.stores) {

@@ -19,11 +19,11 @@ export const L = {
   LIN: 26,
   /** result of the instruction whose flags are put off */
   PUT_OFF: 27,
-  CC_OP: 28,
+  SITE: 28,
+  CC_OP: 29,
   /** instructions left */
-  LEFT: 29,
-  HANDLERS: 30,
-  SITE: 31,
+  LEFT: 30,
+  HANDLERS: 31,
   STATUS: 32,
   P: 33,
   E: 34,
@@ -74,8 +74,8 @@ export const Import = { READ: 0, WRITE: 1, PAGE: 2, CONDITION: 3, END: 4, FLAGS:
 
 /** Locals behind the parameter, in order. */
 export const LOCALS: readonly (readonly [number, number])[] = [
-  [27, Type.I64],
-  [11, Type.I32],
+  [28, Type.I64],
+  [10, Type.I32],
   [3, Type.V128],
   [3, Type.F64],
   [3, Type.F32],

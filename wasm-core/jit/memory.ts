@@ -182,7 +182,7 @@ export class Memory {
   /** Puts the machine address for L.LIN into L.P as the core finds it, or leaves to the interpreter. */
   #callDoor(bytes: number, write: boolean): void {
     const c = this.e.code;
-    c.i32(this.e.site()).set(L.SITE);
+    c.i64(this.e.site()).set(L.SITE);
     c.get(L.CPU).get(L.LIN).i32(bytes);
     c.call(write ? Import.WRITE : Import.READ).tee(L.P);
     c.op("i32.eqz").brIf(this.e.faultLabel, "unlikely");

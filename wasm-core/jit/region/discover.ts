@@ -18,8 +18,8 @@ const LIMITS = {
   depth: 3,
 };
 
-/** Targets further away than this are not followed: a site packs its distance into an i32. */
-const REACH = 1 << 22;
+/** Targets further away than this are not followed: offsets of pages are i32s. */
+const REACH = 1 << 30;
 /** A site holds the number of its node's instructions in eight bits. */
 const MAX_NODE = 200;
 /** Bits of a linear address. [SDM] vol. 1, 3.3.7.1. */

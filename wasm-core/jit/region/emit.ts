@@ -390,8 +390,8 @@ class RegionWriter {
   /** RIP is the site's instruction; the node's instructions from there on are not retired. */
   #fault(): void {
     const c = this.e.code;
-    c.get(L.BASE).get(L.SITE).i32(8).op("i32.shr_s").op("i64.extend_i32_s").op("i64.add").set(L.RIP);
-    c.get(L.LEFT).get(L.SITE).i32(0xff).op("i32.and").op("i32.add").set(L.LEFT);
+    c.get(L.BASE).get(L.SITE).i64(8).op("i64.shr_s").op("i64.add").set(L.RIP);
+    c.get(L.LEFT).get(L.SITE).op("i32.wrap_i64").i32(0xff).op("i32.and").op("i32.add").set(L.LEFT);
     // A fault and a restart cost budget too: no guest keeps the processor by going nowhere.
     c.get(L.LEFT).i32(1).op("i32.sub").set(L.LEFT);
     addInstructions(c, () => c.i64(-1));

@@ -1,5 +1,5 @@
 /**
- * What the compiler reads of the machine: decoded blocks, their records, the TLB of the vCPU that asked. All of it may
+ * What the compiler reads of the machine: decoded blocks, their records, the TLB of the vCPU that asked, the guest's page tables. All of it may
  * change while it is read; what is read is a guess that the region checks when it is entered and at its edges.
  */
 
@@ -17,6 +17,7 @@ import {
 } from "../../abi/structs/translation.js";
 import { Vcpu } from "../../abi/structs/vcpu.js";
 import { type VariantInfo, variantTable } from "../instructions.js";
+import { walkPages } from "./page-walk.js";
 
 /** An instruction of a region. Register fields as in assembly/decode/record.ts. */
 export interface Insn {
@@ -177,8 +178,9 @@ export class MachineView {
   }
 
   /**
-   * Machine address of the page that holds linear page `lin` (a multiple of 4096) in the TLBs of `vcpu`, or 0. Both are
-   * searched: by now the vCPU may be at another privilege level than the code that asked.
+   * Machine address of the page that holds linear page `lin` (a multiple of 4096) by the TLBs of `vcpu`, and by its page
+   * tables where these have lost it; 0 when there is none. Both TLBs are searched: by now the vCPU may be at another
+   * privilege level than the code that asked.
    */
   translate(vcpu: number, lin: bigint): number {
     const address = Number(lin & 0xffffffffn);
@@ -195,6 +197,6 @@ export class MachineView {
         }
       }
     }
-    return 0;
+    return walkPages((at) => this.word(at), vcpu, lin);
   }
 }
