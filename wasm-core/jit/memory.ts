@@ -28,6 +28,7 @@ export interface Writer {
   readonly addresses: Addresses;
   readonly faultLabel: Label;
   site(): number;
+  leaveIf(): void;
 }
 
 /** An access that the region has made, on one page as a whole: its machine address is in a local. */
@@ -106,9 +107,8 @@ export class Memory {
 
   /** As access, for the linear address in L.LIN. */
   at(bytes: number, write: boolean, place?: Place): void {
-    // A call is a third of the code of the look, and what is outside loops is mostly compiled, not run.
     if (this.#fast) this.#look(bytes, write);
-    else this.#callDoor(bytes, write);
+    else this.#lookOrLeave(bytes, write);
     if (place && this.e.code.depth === this.#depth) this.#keep(place, write);
   }
 
@@ -140,16 +140,21 @@ export class Memory {
     c.end();
   }
 
-  #look(bytes: number, write: boolean): void {
+  /** Pushes the tag of the TLB entry for L.LIN, which is then in L.E, and what it must be. */
+  #pushTags(bytes: number, write: boolean): void {
     this.looks = true;
     const c = this.e.code;
-    const tag = write ? TlbEntry.off.tagW : TlbEntry.off.tagR;
     c.get(L.LIN);
     pushTlbSlot(c);
-    c.mem("i64.load", tag);
+    c.mem("i64.load", write ? TlbEntry.off.tagW : TlbEntry.off.tagR);
     c.get(L.LIN);
     if (bytes > 1) c.i64(bytes - 1).op("i64.add");
     c.i64(-PAGE).op("i64.and").get(L.CTX).op("i64.or");
+  }
+
+  #look(bytes: number, write: boolean): void {
+    const c = this.e.code;
+    this.#pushTags(bytes, write);
     c.op("i64.eq").if(Type.VOID, "likely");
     c.get(L.E).mem("i32.load", TlbEntry.off.delta);
     if (chasesPointer(this.e.insn)) this.#guess();
@@ -157,6 +162,19 @@ export class Memory {
     c.else();
     this.#callDoor(bytes, write);
     c.end();
+  }
+
+  /**
+   * The look for what is outside loops and mostly compiled, not run: what the TLB does not have is left to the interpreter,
+   * which seldom happens; a call would be more work for the host's compiler than all the rest. A region that is entered
+   * often is made again, with calls.
+   */
+  #lookOrLeave(bytes: number, write: boolean): void {
+    const c = this.e.code;
+    this.#pushTags(bytes, write);
+    c.op("i64.ne");
+    this.e.leaveIf();
+    c.get(L.E).mem("i32.load", TlbEntry.off.delta).get(L.LIN).op("i32.wrap_i64").op("i32.add").set(L.P);
   }
 
   /**
