@@ -38,7 +38,7 @@ async function guest(source: string) {
 
 describe("the time record", () => {
   it("follows a write to IA32_TSC_ADJUST", async () => {
-    const { view, domain, run } = await guest("mov ecx, 0x3b; mov eax, 0x12345; mov edx, 1; wrmsr; cli; hlt");
+    const { view, domain, run } = await guest("mov ecx, 0x3b; mov eax, 0x12345; mov edx, 1; wrmsr; 1: jmp 1b");
     run();
     const record = domain(Domain.off.sharedInfo) + SharedInfo.off.vcpuInfo + VcpuInfo.off.time;
     expect(view().getBigUint64(record + VcpuTime.off.tscTimestamp, true)).toBe(0x1_0001_2345n);
@@ -48,7 +48,7 @@ describe("the time record", () => {
 
 describe("a page walk", () => {
   const program = `mov eax, cr4; or eax, 0x10; mov cr4, eax; mov eax, 0x${DIRECTORY.toString(16)}; mov cr3, eax
-    mov eax, cr0; or eax, 0x80000000; mov cr0, eax; nop; cli; hlt`;
+    mov eax, cr0; or eax, 0x80000000; mov cr0, eax; nop; 1: jmp 1b`;
 
   /** What the first entry of the page directory is after it was walked. */
   async function walked(rights: number | bigint) {

@@ -23,7 +23,7 @@ entry:
   mov dword ptr [op + 4], 3
   mov eax, 29
   vmcall
-1: cli
+1: sti
   hlt
   jmp 1b
 .align 4

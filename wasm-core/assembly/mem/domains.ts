@@ -13,6 +13,7 @@ import {
   ShutdownReason,
   TraceCode,
   Vcpu,
+  VcpuOff,
 } from "../gen/layout";
 import { ring, spinLock, spinUnlock } from "../util/atomics";
 import { signal } from "./signal";
@@ -110,6 +111,26 @@ export function domainShutdown(dom: Domain, reason: u32): void {
   trace(TraceCode.SHUTDOWN, dom.domid, reason);
   stopVcpus(dom);
   notifyDomain0();
+}
+
+/**
+ * The vCPU goes down. When none is left that is up nobody could bring one back: the domain is off then, and that is the
+ * answer. [XEN] common/domain.c, arch/x86/hvm/hvm.c
+ */
+export function goneDown(dom: Domain, cpu: Vcpu): bool {
+  const lock = changetype<usize>(dom) + DomainOff.lock;
+  // Of two that go down at once one is the last.
+  spinLock(lock);
+  cpu.online = 0;
+  let last = true;
+  for (let i: u32 = 0; last && i < dom.maxVcpus; i++) {
+    const other = domainVcpu(dom, i);
+    // One that has been told to start comes up by itself.
+    last = other.online == 0 && (atomic.load<u32>(changetype<usize>(other), VcpuOff.events) & EventBit.SIPI) == 0;
+  }
+  spinUnlock(lock);
+  if (last) domainShutdown(dom, ShutdownReason.POWEROFF);
+  return last;
 }
 
 /** Crashes the domain for a CrashReason. Safe from any layer and with any lock held. */

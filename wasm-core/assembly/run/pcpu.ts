@@ -20,7 +20,7 @@ import {
   VcpuRunState,
 } from "../gen/layout";
 import { Flag } from "../cpu/flags";
-import { domainCrash, domainOfVcpu, notifyDomain0 } from "../mem/domains";
+import { domainCrash, domainOfVcpu, goneDown, notifyDomain0 } from "../mem/domains";
 import { pcpuOf } from "../mem/machine";
 import { allowRegions } from "../jit/allow";
 import { runVcpu } from "./run";
@@ -228,10 +228,17 @@ function isDown(cpu: Vcpu): bool {
   return cpu.waitForSipi != 0 || (cpu.halted != 0 && (cpu.eflags & Flag.IF) == 0);
 }
 
+/** A write may still end an MWAIT, and events that cannot be held off a HLT. */
+function goDown(cpu: Vcpu): void {
+  if (cpu.mwait || shouldRun(cpu)) cpu.online = 0;
+  else goneDown(domainOfVcpu(cpu), cpu);
+}
+
 /** The vCPU leaves the pCPU: to the queue when it can run, else to wait. */
 function leave(p: Pcpu, cpu: Vcpu, now: u64): void {
   const dom = domainOfVcpu(cpu);
-  cpu.online = isDown(cpu) ? 0 : 1;
+  if (!isDown(cpu)) cpu.online = 1;
+  else if (cpu.online) goDown(cpu);
   nextDeadline(cpu);
   if (shouldRun(cpu) && mayRun(dom)) {
     requeue(p, cpu, now);

@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { CrashReason, Domain } from "../../abi/structs/domain.js";
+import { CrashReason, Domain, ShutdownReason } from "../../abi/structs/domain.js";
 import { Jit } from "../../abi/structs/jit.js";
 import { Machine, MACHINE_BASE, Pcpu, PCPU_BASE } from "../../abi/structs/machine.js";
 import { Priority, VcpuRunState } from "../../abi/structs/sched.js";
 import { CodeCache } from "../../abi/structs/translation.js";
-import { Vcpu } from "../../abi/structs/vcpu.js";
+import { EventBit, Vcpu } from "../../abi/structs/vcpu.js";
 import { XenVcpu } from "../../abi/structs/xen.js";
 import { type Guest, LIST, machineWith, STRUCT } from "../xen/testing/guests.js";
 import { anotherInstance, type TestCore } from "../xen/testing/harness.js";
@@ -106,6 +106,38 @@ describe("the scheduler", () => {
     g.unmask(port);
     expect(core.call.pcpuRun(0)).toBe(IDLE);
     expect(upcalls(g)).toBe(1n);
+  });
+
+  it("turns a domain off when the last of its vCPUs halts with interrupts off, and not while one is up", async () => {
+    const [SIPI, NONE] = [Number(EventBit.values.SIPI), 0xffffffff];
+    const [core, a] = await machineWith([[2, 64]]);
+    const g = a as Guest;
+    const reason = () => core.u32(g.dom + Domain.off.shutdownReason);
+    const halt = (): void => {
+      core.view().setUint8(g.vcpu() + Vcpu.off.online, 1);
+      core.view().setUint8(g.vcpu() + Vcpu.off.halted, 0);
+      // An NMI that is over before it runs.
+      core.call.vcpuTrigger(g.domid, 0, 0);
+      core.view().setUint32(g.vcpu() + Vcpu.off.events, 0, true);
+      core.call.pcpuRun(0);
+    };
+    start(g, 1);
+    core.view().setUint32(g.vcpu() + Vcpu.off.eflags, 0x002, true);
+    // The other one halts as well, with interrupts on.
+    behave(g, 1, 1);
+    core.view().setUint8(g.vcpu(1) + Vcpu.off.waitForSipi, 0);
+    core.view().setUint8(g.vcpu(1) + Vcpu.off.online, 1);
+    core.view().setUint32(g.vcpu(1) + Vcpu.off.eflags, 0x202, true);
+    expect(core.call.pcpuRun(0)).toBe(IDLE);
+    expect([core.view().getUint8(g.vcpu() + Vcpu.off.online), reason()]).toEqual([0, NONE]);
+    // One that has been told to start is not up yet.
+    core.view().setUint8(g.vcpu(1) + Vcpu.off.online, 0);
+    core.view().setUint32(g.vcpu(1) + Vcpu.off.events, SIPI, true);
+    halt();
+    expect(reason()).toBe(NONE);
+    core.view().setUint32(g.vcpu(1) + Vcpu.off.events, 0, true);
+    halt();
+    expect(reason()).toBe(Number(ShutdownReason.values.POWEROFF));
   });
 
   it("fires one-shot and periodic timers on time, and tells how long it may sleep", async () => {

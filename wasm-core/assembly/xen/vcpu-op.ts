@@ -1,23 +1,11 @@
 /** HYPERVISOR_vcpu_op(cmd, vcpu, structure). [XEN] vcpu.h */
-import {
-  Domain,
-  DomainOff,
-  Errno,
-  EventBit,
-  Hypercall,
-  ShutdownReason,
-  Vcpu,
-  VcpuInfo_SIZE,
-  VcpuInfoOff,
-  XenVcpu,
-} from "../gen/layout";
-import { domainOfVcpu, domainShutdown, domainVcpu } from "../mem/domains";
+import { Domain, Errno, EventBit, Hypercall, Vcpu, VcpuInfo_SIZE, VcpuInfoOff, XenVcpu } from "../gen/layout";
+import { domainOfVcpu, domainVcpu, goneDown } from "../mem/domains";
 import { frameAddress, framePut } from "../mem/frames";
 import { p2mMfn } from "../mem/p2m";
 import { pinToWrite } from "../mmu/monitor";
 import { copyToGuest } from "../mmu/access";
 import { vcpuKick, vcpuWake } from "../sched/wake";
-import { spinLock, spinUnlock } from "../util/atomics";
 import { machineTime, NEVER } from "../util/host";
 import { lockPorts, unlockPorts } from "./evtchn/port";
 import { selectAll } from "./evtchn/two-level";
@@ -91,26 +79,11 @@ function up(target: Vcpu): i64 {
   return 0;
 }
 
-/** When no vCPU is left that is up nobody could bring one back: the domain is off then. [XEN] common/domain.c */
 function down(dom: Domain, target: Vcpu): i64 {
-  const lock = changetype<usize>(dom) + DomainOff.lock;
-  // Of two that take each other down at once one is the last.
-  spinLock(lock);
-  target.online = 0;
-  const last = !isAnyUp(dom);
-  spinUnlock(lock);
-  if (last) {
-    domainShutdown(dom, ShutdownReason.POWEROFF);
-    return 0;
-  }
+  if (goneDown(dom, target)) return 0;
   target.waitForSipi = 1;
   vcpuKick(target, EventBit.STOP);
   return 0;
-}
-
-function isAnyUp(dom: Domain): bool {
-  for (let i: u32 = 0; i < dom.maxVcpus; i++) if (domainVcpu(dom, i).online) return true;
-  return false;
 }
 
 function timer(cpu: Vcpu, x: XenVcpu, cmd: u32): i64 {
