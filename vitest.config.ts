@@ -13,8 +13,8 @@ export default defineConfig({
     exclude: ["**/node_modules/**", "dist/**", ...(suite === "integration" ? [] : [integration])],
     testTimeout: 120_000,
     hookTimeout: 180_000,
-    // A test of a booted guest measures its own process: other files must not run in it.
-    pool: suite === "integration" ? "forks" : "threads",
+    // A process for each file: a test of a booted guest measures its own, and a crash of the engine is then one file's failure.
+    pool: "forks",
     maxWorkers: 2,
     reporters: process.env.CI ? ["default", "junit"] : ["default"],
     outputFile: { junit: "test-results/junit.xml" },

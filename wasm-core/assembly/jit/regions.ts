@@ -107,7 +107,7 @@ function ask(cpu: Vcpu, block: Block): void {
   const j = jit();
   if (waits(j, cpu, block)) return;
   const lock = changetype<usize>(j) + JitOff.requestLock;
-  const cooled = j.threshold;
+  const cooled = min(block.patience, j.threshold);
   if (!j.enabled || !spinTryLock(lock)) {
     block.heat = cooled;
     return;
