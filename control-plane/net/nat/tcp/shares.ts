@@ -44,8 +44,21 @@ export class Shares<T> {
     if (guest.bytes === 0) this.release(guest);
   }
 
+  /** The guest has one connection more. What made place for it may have been all that its share had. */
+  enter(guest: GuestShare<T>): void {
+    guest.connections++;
+    this.#guests.set(guest.key, guest);
+  }
+
+  leave(guest: GuestShare<T>): void {
+    guest.connections--;
+    this.release(guest);
+  }
+
+  /** Lets go of a share that has nothing. One that was let go of before may have a successor, which is not touched. */
   release(guest: GuestShare<T>): void {
-    if (guest.connections === 0 && guest.bytes === 0) this.#guests.delete(guest.key);
+    if (guest.connections > 0 || guest.bytes > 0 || this.#guests.get(guest.key) !== guest) return;
+    this.#guests.delete(guest.key);
   }
 
   /** Bytes that one connection may hold in one direction, of the `most` that it may have at best. */

@@ -210,7 +210,7 @@ export class Tcp {
 
   #add(c: Connection): void {
     this.#table.add(c);
-    c.guest.connections++;
+    this.#context.shares.enter(c.guest);
     this.#context.counters.opened++;
   }
 
@@ -219,8 +219,7 @@ export class Tcp {
     this.#timers.forget(c);
     this.#timeWaits.delete(c);
     c.guest.waiting.delete(c);
-    c.guest.connections--;
-    this.#context.shares.release(c.guest);
+    this.#context.shares.leave(c.guest);
   }
 
   #timeWait(c: Connection): void {
