@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
+import { Bypasses, type BypassMember } from "./bypasses.js";
 import { frontendReadyMessage, Message, numberMessage, suggestionMessage } from "./codec.js";
 import { ASKED, type BypassEvent, type BypassState, step } from "./machine.js";
 import { tcpFrame, Vif2Front, World } from "./testing/front.js";
@@ -63,6 +64,28 @@ describe("guests with one queue", () => {
     talk(a, b);
     expect(types(a)).toEqual([Message.BYPASS_FRONTEND]);
   });
+});
+
+it("who comes again is not held to what its former connection left unfinished", () => {
+  const bypasses = new Bypasses({ log: world.log });
+  const member = (domid: number) => {
+    const said: number[] = [];
+    const mac = Uint8Array.of(0, 0x16, 0x3e, 0, 0, domid);
+    const say = (_: number, message: Uint8Array) => void said.push(message[0]!);
+    return { said, domid, mac, queues: 1, mostBypasses: 5, say, made: () => {} };
+  };
+  const [one, other] = [member(5), member(6)];
+  const answer = (from: BypassMember, message: Uint8Array) => bypasses.answer(from, 0, message[0]!, message);
+  bypasses.join(one);
+  bypasses.join(other);
+  answer(one, suggestionMessage(other.mac));
+  bypasses.leave(other);
+  answer(one, numberMessage(Message.BYPASS_DISABLED, 16));
+  answer(one, numberMessage(Message.BYPASS_DETACHED, 16));
+  bypasses.join(other);
+  one.said.length = 0;
+  answer(one, suggestionMessage(other.mac));
+  expect(one.said).toEqual([Message.BYPASS_FRONTEND]);
 });
 
 describe("guests that talk much", () => {

@@ -224,8 +224,13 @@ export class Bypasses {
     const { lender, borrower, isForbidden } = pair;
     for (const member of [lender, borrower]) this.#members.get(member)?.pairs.delete(pair);
     if (isForbidden) return;
-    this.#members.get(lender)?.avoided.add(borrower);
-    this.#members.get(borrower)?.avoided.add(lender);
+    const lending = this.#members.get(lender);
+    const borrowing = this.#members.get(borrower);
+    // Who has left comes back as somebody else, if at all: keeping it would be keeping all that it had.
+    if (lending !== undefined && borrowing !== undefined) {
+      lending.avoided.add(borrower);
+      borrowing.avoided.add(lender);
+    }
     this.#log.write(`the bypass of domains ${lender.domid} and ${borrower.domid} has ended`);
   }
 }
