@@ -3,7 +3,20 @@ import { describe, expect, it } from "vitest";
 import type { FarStream } from "../../outside/testing/far-stream.js";
 import { Packet } from "../../packet.js";
 import { LEAST_SHARE } from "./limits.js";
-import { ACK, ackOf, FIN, flagsOf, payloadOf, Rig, RST, SERVER, SYN, segment, seqOf, view } from "./testing/simulation.js";
+import {
+  ACK,
+  ackOf,
+  FIN,
+  flagsOf,
+  payloadOf,
+  Rig,
+  RST,
+  SERVER,
+  SYN,
+  segment,
+  seqOf,
+  view,
+} from "./testing/simulation.js";
 
 const MIB = 1 << 20;
 const GUESTS = [Uint8Array.of(10, 0, 2, 15), Uint8Array.of(10, 0, 2, 16)];
