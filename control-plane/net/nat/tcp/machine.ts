@@ -312,6 +312,8 @@ export class Machine implements Hears {
   closed(c: Connection, error: OutsideError | null): void {
     c.isOutsideGone = true;
     this.receiver.clear(c);
+    if (c.isLingering) this.context.shares.lingered(c.guest);
+    c.isLingering = false;
     if (c.isOver) return;
     if (error !== null || c.state === State.OPENING) {
       this.reset(c);
@@ -386,6 +388,8 @@ export class Machine implements Hears {
 
   /** Both have ended in good order. What the world has not taken yet is still given to it: `drained`. */
   #finish(c: Connection): void {
+    c.isLingering = !c.isOutsideGone;
+    if (c.isLingering) this.context.shares.linger(c.guest);
     this.#remove(c);
   }
 

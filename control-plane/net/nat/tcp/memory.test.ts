@@ -180,6 +180,40 @@ describe("what the world sends to guests that take nothing", () => {
 });
 
 describe("a guest's share", () => {
+  it("counts connections that it has ended until the world has let go of them too", () => {
+    const most = 20;
+    const { rig, input } = crowd(0, { connectionsOfGuest: most });
+    const guest = GUESTS[0]!;
+    const sent: Uint8Array[] = [];
+    rig.toGuest = (bytes) => sent.push(bytes) > 0;
+    /** Opens a connection, leaves the world more than it takes, and ends it; whether it was let in. */
+    const openAndEnd = (from: number): boolean => {
+      const before = rig.streams.length;
+      input(guest, segment({ from, seq: 0, flags: SYN, options: OPTIONS }));
+      const stream = rig.streams[before];
+      if (stream === undefined) return false;
+      stream.full = true;
+      stream.events.opened();
+      const next = (seqOf(sent.at(-1)!) + 1) >>> 0;
+      for (const seq of [1, 2]) input(guest, segment({ from, seq, ack: next, flags: ACK, data: Uint8Array.of(seq) }));
+      input(guest, segment({ from, seq: 3, ack: next, flags: ACK | FIN }));
+      stream.events.ended();
+      input(guest, segment({ from, seq: 4, ack: (next + 1) >>> 0, flags: ACK }));
+      return true;
+    };
+    const open = Array.from({ length: 50 }, (_, n) => openAndEnd(3000 + n)).filter((isIn) => isIn).length;
+    expect([open, rig.tcp.connections, rig.tcp.heldBytes]).toEqual([most, 0, most]);
+    for (const stream of rig.streams.slice(0, 5)) {
+      stream.full = false;
+      stream.events.drained();
+      stream.events.closed(null);
+    }
+    rig.streams[5]!.events.closed("reset");
+    expect(Array.from({ length: 50 }, (_, n) => openAndEnd(4000 + n)).filter((isIn) => isIn).length).toBe(6);
+    for (const stream of rig.streams) stream.events.closed(null);
+    expect([rig.tcp.heldBytes, openAndEnd(5000)]).toEqual([0, true]);
+  });
+
   it("stays when the world lets go of a connection that was over before the next one began", () => {
     const { rig, open, input } = crowd(1, {});
     const [c] = open;
@@ -207,6 +241,7 @@ describe("a guest's share", () => {
     const [c] = open;
     c!.stream.events.ended();
     input(c!.guest, segment({ from: c!.from, seq: 1, ack: c!.next + 1, flags: ACK | FIN }));
+    c!.stream.events.closed(null);
     expect(rig.tcp.list()[0]!.state).toBe("time-wait");
     const sent: Uint8Array[] = [];
     rig.toGuest = (bytes) => sent.push(bytes) > 0;

@@ -7,6 +7,8 @@ import { LEAST_SHARE, type TcpLimits } from "./limits.js";
 /** What one guest has. */
 export class GuestShare<T> {
   connections = 0;
+  /** Connections that are over for it, and their streams outside are not: they still hold a socket, and perhaps bytes. */
+  lingering = 0;
   halfOpen = 0;
   bytes = 0;
   /** There was no room for a segment to it. */
@@ -20,6 +22,8 @@ export class GuestShare<T> {
 export class Shares<T> {
   readonly #guests = new Map<string, GuestShare<T>>();
   bytes = 0;
+  /** Of all guests. */
+  lingering = 0;
 
   constructor(private readonly limits: TcpLimits) {}
 
@@ -55,9 +59,22 @@ export class Shares<T> {
     this.release(guest);
   }
 
+  /** A connection is about to be over whose stream is not. */
+  linger(guest: GuestShare<T>): void {
+    guest.lingering++;
+    this.lingering++;
+  }
+
+  /** Its stream is over as well. */
+  lingered(guest: GuestShare<T>): void {
+    guest.lingering--;
+    this.lingering--;
+    this.release(guest);
+  }
+
   /** Lets go of a share that has nothing. One that was let go of before may have a successor, which is not touched. */
   release(guest: GuestShare<T>): void {
-    if (guest.connections > 0 || guest.bytes > 0 || this.#guests.get(guest.key) !== guest) return;
+    if (guest.connections + guest.lingering > 0 || guest.bytes > 0 || this.#guests.get(guest.key) !== guest) return;
     this.#guests.delete(guest.key);
   }
 

@@ -128,6 +128,7 @@ export class Tcp {
       ...this.#context.counters,
       connections: this.#table.count,
       timeWaits: this.#timeWaits.size,
+      lingering: this.#context.shares.lingering,
       heldBytes: this.heldBytes,
     };
   }
@@ -198,14 +199,17 @@ export class Tcp {
 
   /** Whether there is no place for one more; what waits in TIME-WAIT makes place. */
   #isCrowded({ guest, isFromGuest }: Connection): boolean {
-    const { limits } = this.#context;
+    const { limits, shares } = this.#context;
+    const isFull = (): boolean => this.#table.count + shares.lingering >= limits.connections;
+    const isFullFor = (): boolean => guest.connections + guest.lingering >= limits.connectionsOfGuest;
     if (isFromGuest && guest.halfOpen >= limits.halfOpenOfGuest) return true;
     for (const c of this.#timeWaits) {
-      const isFull = this.#table.count >= limits.connections;
-      if (!isFull && guest.connections < limits.connectionsOfGuest) return false;
-      if (isFull || c.guest === guest) this.#machine.leave(c);
+      const isFullNow = isFull();
+      if (!isFullNow && !isFullFor()) return false;
+      // One whose stream is not over makes no place.
+      if (c.isOutsideGone && (isFullNow || c.guest === guest)) this.#machine.leave(c);
     }
-    return this.#table.count >= limits.connections || guest.connections >= limits.connectionsOfGuest;
+    return isFull() || isFullFor();
   }
 
   #add(c: Connection): void {
