@@ -180,18 +180,15 @@ describe("what the world sends to guests that take nothing", () => {
 });
 
 describe("a guest's share", () => {
-  it("counts connections that it has ended until the world has let go of them too", () => {
+  it("counts connections that it has ended until the world has let go of them, and the oldest of these give way", () => {
     const most = 20;
     const { rig, input } = crowd(0, { connectionsOfGuest: most });
-    const guest = GUESTS[0]!;
     const sent: Uint8Array[] = [];
     rig.toGuest = (bytes) => sent.push(bytes) > 0;
-    /** Opens a connection, leaves the world more than it takes, and ends it; whether it was let in. */
-    const openAndEnd = (from: number): boolean => {
-      const before = rig.streams.length;
+    /** Opens a connection, leaves the world more than it takes, and ends it. */
+    const openAndEnd = (guest: Uint8Array, from: number): FarStream => {
       input(guest, segment({ from, seq: 0, flags: SYN, options: OPTIONS }));
-      const stream = rig.streams[before];
-      if (stream === undefined) return false;
+      const stream = rig.streams.at(-1)!;
       stream.full = true;
       stream.events.opened();
       const next = (seqOf(sent.at(-1)!) + 1) >>> 0;
@@ -199,19 +196,28 @@ describe("a guest's share", () => {
       input(guest, segment({ from, seq: 3, ack: next, flags: ACK | FIN }));
       stream.events.ended();
       input(guest, segment({ from, seq: 4, ack: (next + 1) >>> 0, flags: ACK }));
-      return true;
+      return stream;
     };
-    const open = Array.from({ length: 50 }, (_, n) => openAndEnd(3000 + n)).filter((isIn) => isIn).length;
-    expect([open, rig.tcp.connections, rig.tcp.heldBytes]).toEqual([most, 0, most]);
-    for (const stream of rig.streams.slice(0, 5)) {
+    const other = openAndEnd(GUESTS[1]!, 2999);
+    const streams = Array.from({ length: 50 }, (_, n) => openAndEnd(GUESTS[0]!, 3000 + n));
+    const aborted = (): number => streams.filter(({ isAborted }) => isAborted).length;
+    expect([aborted(), streams[29]!.isAborted, streams[30]!.isAborted, other.isAborted]).toEqual([
+      30,
+      true,
+      false,
+      false,
+    ]);
+    expect([rig.tcp.stats().lingering, rig.tcp.connections, rig.tcp.heldBytes]).toEqual([most + 1, 0, most + 1]);
+    for (const stream of streams.slice(30, 35)) {
       stream.full = false;
       stream.events.drained();
+      expect([stream.got, stream.isEnded]).toEqual([[1, 2], true]);
       stream.events.closed(null);
     }
-    rig.streams[5]!.events.closed("reset");
-    expect(Array.from({ length: 50 }, (_, n) => openAndEnd(4000 + n)).filter((isIn) => isIn).length).toBe(6);
+    for (let n = 0; n < 5; n++) openAndEnd(GUESTS[0]!, 4000 + n);
+    expect(aborted()).toBe(30);
     for (const stream of rig.streams) stream.events.closed(null);
-    expect([rig.tcp.heldBytes, openAndEnd(5000)]).toEqual([0, true]);
+    expect([rig.tcp.stats().lingering, rig.tcp.heldBytes]).toEqual([0, 0]);
   });
 
   it("stays when the world lets go of a connection that was over before the next one began", () => {

@@ -22,8 +22,6 @@ export class GuestShare<T> {
 export class Shares<T> {
   readonly #guests = new Map<string, GuestShare<T>>();
   bytes = 0;
-  /** Of all guests. */
-  lingering = 0;
 
   constructor(private readonly limits: TcpLimits) {}
 
@@ -62,13 +60,11 @@ export class Shares<T> {
   /** A connection is about to be over whose stream is not. */
   linger(guest: GuestShare<T>): void {
     guest.lingering++;
-    this.lingering++;
   }
 
   /** Its stream is over as well. */
   lingered(guest: GuestShare<T>): void {
     guest.lingering--;
-    this.lingering--;
     this.release(guest);
   }
 
