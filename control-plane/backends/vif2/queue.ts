@@ -114,6 +114,8 @@ export class Vif2Queue {
     this.#flush();
     if (this.#isFull) this.#lookForRoom();
     this.look();
+    // Who may not look now shows what was flushed all the same.
+    if (this.#blocked) this.settle();
   }
 
   /** The wire has room again. */
