@@ -66,14 +66,16 @@ describe("guests with one queue", () => {
   });
 });
 
+/** One without a device, that keeps what it is told. */
+function member(domid: number, mostBypasses = 5): BypassMember & { readonly said: number[] } {
+  const said: number[] = [];
+  const mac = Uint8Array.of(0, 0x16, 0x3e, 0, 0, domid);
+  const say = (_: number, message: Uint8Array) => void said.push(message[0]!);
+  return { said, domid, mac, queues: 1, mostBypasses, say, made: () => {} };
+}
+
 it("who comes again is not held to what its former connection left unfinished", () => {
   const bypasses = new Bypasses({ log: world.log });
-  const member = (domid: number) => {
-    const said: number[] = [];
-    const mac = Uint8Array.of(0, 0x16, 0x3e, 0, 0, domid);
-    const say = (_: number, message: Uint8Array) => void said.push(message[0]!);
-    return { said, domid, mac, queues: 1, mostBypasses: 5, say, made: () => {} };
-  };
   const [one, other] = [member(5), member(6)];
   const answer = (from: BypassMember, message: Uint8Array) => bypasses.answer(from, 0, message[0]!, message);
   bypasses.join(one);
@@ -86,6 +88,27 @@ it("who comes again is not held to what its former connection left unfinished", 
   one.said.length = 0;
   answer(one, suggestionMessage(other.mac));
   expect(one.said).toEqual([Message.BYPASS_FRONTEND]);
+});
+
+it("who only says that it lends, and does not, takes nobody's place for a bypass", () => {
+  const bypasses = new Bypasses({ log: world.log });
+  const wanted = member(5, 2);
+  const others = [6, 7, 8, 9].map((domid) => member(domid));
+  for (const each of [wanted, ...others]) bypasses.join(each);
+  const answer = (from: BypassMember, message: Uint8Array) => bypasses.answer(from, 0, message[0]!, message);
+  for (const each of others) answer(each, suggestionMessage(wanted.mac));
+  expect(others.map(({ said }) => said)).toEqual(others.map(() => [Message.BYPASS_FRONTEND]));
+  // The last ones lend first, and there are no more than it may have.
+  for (const n of [3, 2, 1]) answer(others[n]!, frontendReadyMessage(16 * (n + 1), RING));
+  expect(wanted.said).toEqual([Message.BYPASS_BACKEND, Message.BYPASS_BACKEND]);
+  expect(others.map(({ said }) => said.slice(1))).toEqual([[], [Message.BYPASS_DISABLE], [], []]);
+  const late = others[1]!;
+  for (const type of [Message.BYPASS_DISABLED, Message.BYPASS_DETACHED]) answer(late, numberMessage(type, 32));
+  bypasses.leave(others[3]!);
+  for (const type of [Message.BYPASS_DISABLED, Message.BYPASS_DETACHED]) answer(wanted, numberMessage(type, 64));
+  late.said.length = 0;
+  answer(late, suggestionMessage(wanted.mac));
+  expect(late.said).toEqual([Message.BYPASS_FRONTEND]);
 });
 
 describe("guests that talk much", () => {
