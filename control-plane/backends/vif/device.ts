@@ -62,6 +62,7 @@ export class VifBackend implements Backend<SavedVif> {
   #paused = false;
   #filtered = 0;
   #rate: { readonly bytesPerSecond: number | null; readonly windowUs: number } = NO_LIMIT;
+  /** The guest's, and not a connection's: who connects anew may send no more for that. */
   #credit: Credit | null = null;
 
   constructor(private readonly options: VifOptions) {}
@@ -189,13 +190,19 @@ export class VifBackend implements Backend<SavedVif> {
     return this.#counters[queue];
   }
 
+  #creditOf(io: BackendIo): Credit {
+    if (this.#credit === null) {
+      const { timer } = this.options;
+      this.#credit = new Credit({ clock: io.clock, timer, ready: () => this.#connection?.credited() });
+      this.#credit.limit(this.#rate.bytesPerSecond, this.#rate.windowUs);
+    }
+    return this.#credit;
+  }
+
   #build(io: BackendIo, keys: FrontendKeys, held: Held): Result<Connection> {
-    const { name, timer } = this.options;
-    const ready = () => connection.credited();
-    const credit = new Credit({ clock: io.clock, timer, ready });
-    credit.limit(this.#rate.bytesPerSecond, this.#rate.windowUs);
-    this.#credit = credit;
-    const connection: Connection = new Connection({ name, groups: this.#groups, steering: this.#steering, credit });
+    const { name } = this.options;
+    const credit = this.#creditOf(io);
+    const connection = new Connection({ name, groups: this.#groups, steering: this.#steering, credit });
     /** Not at once: it is found out in the middle of the work. */
     const broken = (why: string): void => {
       io.later(() => {

@@ -251,11 +251,29 @@ describe("an allowance", () => {
       expect(front.wire.frames.length).toBe(from + 20);
       front.world.pass(1);
       expect(front.wire.frames.length).toBe(from + 40);
+      front.world.pass(20);
       front.write("state", "6");
       front.write("state", "1");
       front.world.serve();
       front.connect();
     }
+  });
+
+  it("is not given anew to a front end that connects again and again", () => {
+    const front = connected({ rateBytesPerSecond: 1_000_000 });
+    for (let round = 0; round < 5; round++) {
+      for (let i = 0; i < 60; i++) front.put(tcp(1000 - 66));
+      front.notify();
+      expect([front.wire.frames.length, front.world.timers]).toEqual([50, 1]);
+      for (const state of ["6", "1"]) front.write("state", state);
+      front.world.serve();
+      expect(front.world.timers).toBe(0);
+      front.connect();
+    }
+    for (let i = 0; i < 60; i++) front.put(tcp(1000 - 66));
+    front.notify();
+    front.world.pass(50);
+    expect(front.wire.frames.length).toBe(100);
   });
 
   it("is for all queues together, and holds over time", () => {

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
+import { Bypasses, type BypassMember } from "./bypasses.js";
 import { frontendReadyMessage, Message, numberMessage, suggestionMessage } from "./codec.js";
 import { ASKED, type BypassEvent, type BypassState, step } from "./machine.js";
 import { tcpFrame, Vif2Front, World } from "./testing/front.js";
@@ -63,6 +64,51 @@ describe("guests with one queue", () => {
     talk(a, b);
     expect(types(a)).toEqual([Message.BYPASS_FRONTEND]);
   });
+});
+
+/** One without a device, that keeps what it is told. */
+function member(domid: number, mostBypasses = 5): BypassMember & { readonly said: number[] } {
+  const said: number[] = [];
+  const mac = Uint8Array.of(0, 0x16, 0x3e, 0, 0, domid);
+  const say = (_: number, message: Uint8Array) => void said.push(message[0]!);
+  return { said, domid, mac, queues: 1, mostBypasses, say, made: () => {} };
+}
+
+it("who comes again is not held to what its former connection left unfinished", () => {
+  const bypasses = new Bypasses({ log: world.log });
+  const [one, other] = [member(5), member(6)];
+  const answer = (from: BypassMember, message: Uint8Array) => bypasses.answer(from, 0, message[0]!, message);
+  bypasses.join(one);
+  bypasses.join(other);
+  answer(one, suggestionMessage(other.mac));
+  bypasses.leave(other);
+  answer(one, numberMessage(Message.BYPASS_DISABLED, 16));
+  answer(one, numberMessage(Message.BYPASS_DETACHED, 16));
+  bypasses.join(other);
+  one.said.length = 0;
+  answer(one, suggestionMessage(other.mac));
+  expect(one.said).toEqual([Message.BYPASS_FRONTEND]);
+});
+
+it("who only says that it lends, and does not, takes nobody's place for a bypass", () => {
+  const bypasses = new Bypasses({ log: world.log });
+  const wanted = member(5, 2);
+  const others = [6, 7, 8, 9].map((domid) => member(domid));
+  for (const each of [wanted, ...others]) bypasses.join(each);
+  const answer = (from: BypassMember, message: Uint8Array) => bypasses.answer(from, 0, message[0]!, message);
+  for (const each of others) answer(each, suggestionMessage(wanted.mac));
+  expect(others.map(({ said }) => said)).toEqual(others.map(() => [Message.BYPASS_FRONTEND]));
+  // The last ones lend first, and there are no more than it may have.
+  for (const n of [3, 2, 1]) answer(others[n]!, frontendReadyMessage(16 * (n + 1), RING));
+  expect(wanted.said).toEqual([Message.BYPASS_BACKEND, Message.BYPASS_BACKEND]);
+  expect(others.map(({ said }) => said.slice(1))).toEqual([[], [Message.BYPASS_DISABLE], [], []]);
+  const late = others[1]!;
+  for (const type of [Message.BYPASS_DISABLED, Message.BYPASS_DETACHED]) answer(late, numberMessage(type, 32));
+  bypasses.leave(others[3]!);
+  for (const type of [Message.BYPASS_DISABLED, Message.BYPASS_DETACHED]) answer(wanted, numberMessage(type, 64));
+  late.said.length = 0;
+  answer(late, suggestionMessage(wanted.mac));
+  expect(late.said).toEqual([Message.BYPASS_FRONTEND]);
 });
 
 describe("guests that talk much", () => {

@@ -53,7 +53,7 @@ interface Pair {
   readonly bypasses: Bypass[];
   /** Of those that are not over. */
   open: number;
-  /** It ends because bypasses were not allowed, and not by its guests' fault. */
+  /** It ends because bypasses were not allowed, or too many, and not by its guests' fault. */
   isForbidden: boolean;
 }
 
@@ -164,7 +164,7 @@ export class Bypasses {
     const other = this.#members.get(b);
     if (!this.#allowed || one === undefined || other === undefined || a.domid === b.domid) return;
     if (one.avoided.has(b) || other.avoided.has(a)) return;
-    if (one.pairs.size >= a.mostBypasses || other.pairs.size >= b.mostBypasses) return;
+    if (takenBy(one) >= a.mostBypasses || takenBy(other) >= b.mostBypasses) return;
     for (const { lender, borrower } of one.pairs) if (lender === b || borrower === b) return;
     const queues = Math.min(a.queues, b.queues);
     const pair: Pair = { lender: a, borrower: b, bypasses: [], open: queues, isForbidden: false };
@@ -181,7 +181,15 @@ export class Bypasses {
 
   #lent(bypass: Bypass, ring: LentRing): void {
     bypass.ring ??= ring;
-    this.#step(bypass, { kind: ring.port > 0 && ring.refs.length === 2 * PAGES ? "lent" : "refused" });
+    const { borrower } = bypass.pair;
+    const borrowing = this.#members.get(borrower);
+    const isTooMany =
+      borrowing !== undefined && !isTaking(bypass.pair, borrower) && takenBy(borrowing) >= borrower.mostBypasses;
+    if (isTooMany) {
+      // Others were quicker, which is nobody's fault.
+      bypass.pair.isForbidden = true;
+      this.#step(bypass, { kind: "end" });
+    } else this.#step(bypass, { kind: ring.port > 0 && ring.refs.length === 2 * PAGES ? "lent" : "refused" });
   }
 
   #step(bypass: Bypass, event: BypassEvent): void {
@@ -224,8 +232,23 @@ export class Bypasses {
     const { lender, borrower, isForbidden } = pair;
     for (const member of [lender, borrower]) this.#members.get(member)?.pairs.delete(pair);
     if (isForbidden) return;
-    this.#members.get(lender)?.avoided.add(borrower);
-    this.#members.get(borrower)?.avoided.add(lender);
+    const lending = this.#members.get(lender);
+    const borrowing = this.#members.get(borrower);
+    // Who has left comes back as somebody else, if at all: keeping it would be keeping all that it had.
+    if (lending !== undefined && borrowing !== undefined) {
+      lending.avoided.add(borrower);
+      borrowing.avoided.add(lender);
+    }
     this.#log.write(`the bypass of domains ${lender.domid} and ${borrower.domid} has ended`);
   }
+}
+
+/** Whether a pair is one of those that a member may have: a borrower knows nothing of it before the lender has lent. */
+const isTaking = (pair: Pair, member: BypassMember): boolean =>
+  pair.lender === member || pair.bypasses.some(({ state }) => state.borrower !== "out");
+
+function takenBy({ member, pairs }: Membership): number {
+  let count = 0;
+  for (const pair of pairs) if (isTaking(pair, member)) count++;
+  return count;
 }

@@ -179,9 +179,12 @@ export class Vif2Backend implements Backend<SavedVif2> {
 
   #queueParts(io: BackendIo, wire: Wire, member: BypassMember, queues: readonly Vif2Queue[]) {
     const { bypasses, filterMac = false } = this.options;
+    // Let go of later: it is found out in the middle of work, our own or that of others who have something for the guest.
     const stopAll = (why: string): void => {
       for (const queue of queues) queue.stop();
-      io.fail(why);
+      io.later(() => {
+        if (this.#connection?.queues === queues) io.fail(why);
+      });
     };
     return (index: number): Vif2QueueParts => ({
       io,

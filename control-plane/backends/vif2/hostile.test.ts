@@ -1,7 +1,8 @@
 /** What a front end may do without anybody but itself coming to harm: nothing throws, nothing stays mapped, others go on. */
 import { beforeEach, describe, expect, it } from "vitest";
+import { GsoType, Packet } from "../../net/index.js";
 import { SeededRandom } from "../../util/index.js";
-import { Message, numberMessage } from "./codec.js";
+import { Message, numberMessage, offloadMessage, suggestionMessage } from "./codec.js";
 import { tcpFrame, Vif2Front, World } from "./testing/front.js";
 
 const RUNS = 150;
@@ -81,6 +82,101 @@ describe("a front end is disconnected when", () => {
     for (let index = 0; index < 40_000 && front.key("state") === "4"; index++) front.say(packet);
     expectClosed(front, /more packets than it may send/);
   }, 60_000);
+});
+
+describe("one that breaks its ring in the middle of our work", () => {
+  /** Where the control page says how much we have written, and how much of it the guest has consumed. */
+  const WRITTEN = 64;
+  const CONSUMED = 68;
+
+  /** It lies about what it has consumed from the nth look on; answers how often it was looked at since. */
+  function lieFrom(front: Vif2Front, nth: number): () => number {
+    const { memory } = world.core;
+    const { control } = front.rings[0]!;
+    const load = memory.load32.bind(memory);
+    let looks = 0;
+    memory.load32 = (address) => {
+      if (address !== control + CONSUMED || ++looks < nth) return load(address);
+      return (load(control + WRITTEN) + 100_000) >>> 0;
+    };
+    return () => looks - nth;
+  }
+
+  it("is closed also when that is while it is greeted", () => {
+    const front = new Vif2Front(world, { domid: 5 });
+    const connect = front.backend.connect.bind(front.backend);
+    front.backend.connect = (io) => {
+      lieFrom(front, 2);
+      return connect(io);
+    };
+    const mapped = world.core.mappedGrants;
+    front.connect();
+    expectClosed(front, /more consumed/);
+    expect(world.core.mappedGrants).toBe(mapped);
+  });
+
+  it("is given no more of what has begun", () => {
+    const front = hostile();
+    front.say(offloadMessage({ csum: false, tcpv4: false, tcpv6: false }));
+    const [, station] = world.stations;
+    const packet = new Packet(null);
+    packet.wrap(tcpFrame(front.macBytes, neighbour.macBytes, 5000));
+    packet.partialChecksum = true;
+    packet.gsoSize = 1000;
+    packet.gsoType = GsoType.TCPV4;
+    const looksSince = lieFrom(front, 3);
+    expect([station!.receive(packet), looksSince()]).toEqual([true, 0]);
+    world.serve();
+    expectClosed(front, /more consumed/);
+  });
+
+  it("holds up nobody when that is while its ring is full", () => {
+    const front = hostile();
+    const [, station] = world.stations;
+    const packet = new Packet(null);
+    packet.wrap(new Uint8Array(60_000));
+    while (station!.receive(packet));
+    lieFrom(front, 2);
+    expect(station!.receive(packet)).toBe(true);
+    world.serve();
+    expectClosed(front, /more consumed/);
+  });
+
+  it("leaves its neighbours their bypasses", () => {
+    neighbour.write("state", "6");
+    neighbour.write("state", "1");
+    neighbour.start(2);
+    const front = new Vif2Front(world, { domid: 5 });
+    for (let round = 0; round < 6; round++) {
+      front.start(2);
+      front.rings[0]!.set(CONSUMED, 100_000);
+      front.say(suggestionMessage(neighbour.macBytes));
+      for (const state of ["6", "1"]) front.write("state", state);
+    }
+    const friend = new Vif2Front(world, { domid: 7 });
+    friend.start(2);
+    friend.say(suggestionMessage(neighbour.macBytes));
+    expect(friend.rings[0]!.take().map((bytes) => bytes[0])).toEqual([Message.BYPASS_FRONTEND]);
+  });
+});
+
+it("one that answers what it is told of bypasses, and reads nothing of it, is closed", () => {
+  const front = hostile();
+  const [, station] = world.stations;
+  const packet = new Packet(null);
+  for (const bytes of [60_000, 600, 20, 4]) {
+    packet.wrap(new Uint8Array(bytes));
+    while (station!.receive(packet));
+  }
+  let handle = 0;
+  for (let round = 0; round < 60; round++) {
+    front.say(suggestionMessage(neighbour.macBytes));
+    handle += 16;
+    for (const state of ["6", "1"]) neighbour.write("state", state);
+    front.say(numberMessage(Message.BYPASS_DISABLED, handle), numberMessage(Message.BYPASS_DETACHED, handle));
+    neighbour.start();
+  }
+  expectClosed(front, /does not read/);
 });
 
 it("a frame that is too short is dropped", () => {

@@ -35,6 +35,8 @@ const MESSAGES_PER_TURN = 128;
 /** Packets that a guest may have under way, and room for what answers them. */
 const MOST_PACKETS = 256;
 const SPARE = MOST_PACKETS * HEADER_BYTES;
+/** Messages that wait for a guest which does not read: of one that does there are a few for each bypass. */
+const MOST_WAITING = 128;
 /** Messages about bypasses are no longer than their answer with a ring of the largest size. */
 const MOST_ANSWER = 2048;
 /** After so many bytes those who take part go on while we do. */
@@ -112,6 +114,8 @@ export class Vif2Queue {
     this.#flush();
     if (this.#isFull) this.#lookForRoom();
     this.look();
+    // Who may not look now shows what was flushed all the same.
+    if (this.#blocked) this.settle();
   }
 
   /** The wire has room again. */
@@ -133,6 +137,7 @@ export class Vif2Queue {
 
   stop(): void {
     this.#stopped = true;
+    this.#waiting.length = 0;
     this.#channel?.close();
     this.#channel = null;
   }
@@ -180,8 +185,8 @@ export class Vif2Queue {
     // The first has room for all behind it, and for the padding that one of them may need.
     const spare = SPARE + (segments > 1 ? segments * occupied(size) : 0);
     if (size + spare > this.ring.outBytes / 2 + SPARE) return this.#drop();
-    const room = this.#reserve(size, spare);
-    if (room === null || (!room && !this.#findRoom(size, spare))) return room === null;
+    // Looking for room may show that the ring is broken: then nobody needs to wait for it.
+    if (!this.#hasRoom(size, spare)) return this.#stopped && this.#drop();
     if (segments === 1) this.#give(packet);
     for (let index = 0; segments > 1 && index < segments; index++) this.#give(this.#segmenter.at(index));
     return true;
@@ -189,8 +194,10 @@ export class Vif2Queue {
 
   /** A message for the guest that is sent as soon as there is room for it. The caller settles. */
   post(message: Uint8Array): void {
+    if (this.#stopped) return;
     this.#waiting.push(message);
     this.#flush();
+    if (this.#waiting.length > MOST_WAITING) this.#break("it does not read what it is told of bypasses");
   }
 
   #flush(): void {
@@ -395,14 +402,18 @@ export class Vif2Queue {
     return true;
   }
 
+  /** Null: the ring is broken, and not to be touched any more. */
   #reserve(size: number, spare: number): boolean | null {
+    if (this.#stopped) return null;
     const room = this.ring.reserve(size, spare);
     if (room === null) this.#break("more consumed than was written");
     return room;
   }
 
-  /** The ring is full: asks for room, and looks again whether there is some. */
-  #findRoom(size: number, spare: number): boolean {
+  /** Whether there is room. If not, it is asked for, and looked for again. */
+  #hasRoom(size: number, spare: number): boolean {
+    if (this.#reserve(size, spare) === true) return true;
+    if (this.#stopped) return false;
     this.settle();
     this.ring.wantRoom();
     this.#isFull = this.#reserve(size, spare) !== true;

@@ -68,6 +68,20 @@ describe("a ring that is full", () => {
   });
 });
 
+it("a message that waited for room is shown though the cable has none for the guest's packets", () => {
+  const other = new Vif2Front(world, { domid: 6 });
+  front.start();
+  other.start();
+  const [station] = world.stations;
+  for (const bytes of [60_000, 600, 20, 4]) while (station!.receive(wrapped(new Uint8Array(bytes))));
+  front.say(suggestionMessage(other.macBytes));
+  world.hasRoom = false;
+  front.say(front.packet(tcpFrame(FAR, front.macBytes, 100)));
+  front.rings[0]!.take();
+  front.notify();
+  expect(front.rings[0]!.take().map((bytes) => bytes[0])).toEqual([Message.BYPASS_FRONTEND]);
+});
+
 describe("the handshake", () => {
   it("says what there is, takes the rings and greets", () => {
     expect([front.key("multi-queue-max-queues"), front.key("max-bypasses"), front.key("state")]).toEqual([

@@ -230,4 +230,65 @@ describe("a recording", () => {
     ]);
     expect(blocks.filter((b) => b.type === 6).length).toBe(2);
   });
+
+  it("tells once that it is over, whoever has ended it", () => {
+    const ends: boolean[] = [];
+    const { sw, capture } = record({ ended: (isWhole) => ends.push(isWhole) });
+    const { listener } = file();
+    const second = sw.tap(listener, { ended: (isWhole) => ends.push(isWhole) });
+    expect(ends).toEqual([]);
+    for (let n = 0; n < 2; n++) capture.close();
+    expect(ends).toEqual([true]);
+    second.close();
+    expect(ends).toEqual([true, true]);
+  });
+
+  it("whose listener throws is over: frames go on, and it is given no more", () => {
+    const { sw, send, stations, time } = lab();
+    for (const tapped of [sw, ...sw.ports]) {
+      const ends: boolean[] = [];
+      let calls = 0;
+      const listener = (): boolean => {
+        calls++;
+        throw new Error("the disk is full");
+      };
+      const capture = tapped.tap(listener, { ended: (isWhole) => ends.push(isWhole) });
+      const before = stations[1]!.received.length;
+      for (let n = 0; n < 100; n++) expect(send(0, mac(1), segment(new Array<number>(2000).fill(1)))).toBe(true);
+      expect(stations[1]!.received.length).toBe(before + 100);
+      expect([calls, ends, sw.ports.map((port) => port.taps.length), time.timers]).toEqual([1, [false], [0, 0], 0]);
+      capture.resume();
+      capture.close();
+      expect([calls, ends]).toEqual([1, [false]]);
+    }
+  });
+
+  it("whose listener throws at its end, or a moment after a frame, is over as well", () => {
+    for (const isEnd of [true, false]) {
+      const { sw, send, time } = lab();
+      const ends: boolean[] = [];
+      const throwing = (): boolean => {
+        throw new Error("nobody is there");
+      };
+      const capture = sw.tap(throwing, { ended: (isWhole) => ends.push(isWhole) });
+      send(0, mac(1));
+      if (isEnd) capture.close();
+      else time.pass(100);
+      expect([ends, sw.ports.map((port) => port.taps.length), time.timers]).toEqual([[false], [0, 0], 0]);
+    }
+  });
+
+  it("that its listener ends in the middle has nothing behind its end", () => {
+    const { sw, send, time } = lab();
+    const { chunks, bytes } = file();
+    const capture: Capture = sw.tap((piece) => {
+      chunks.push(piece);
+      capture.close();
+      return true;
+    });
+    for (let n = 0; n < 100; n++) send(0, mac(1), segment(new Array<number>(2000).fill(1)));
+    capture.resume();
+    const types = options(bytes()).map((b) => b.type);
+    expect([types.indexOf(5), types.lastIndexOf(5), time.timers]).toEqual([types.length - 2, types.length - 1, 0]);
+  });
 });

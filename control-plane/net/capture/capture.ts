@@ -16,7 +16,7 @@ import {
   writePacketBlock,
 } from "./pcapng.js";
 
-/** Takes the next bytes of the file, which it may keep. False: no more until `resume`. */
+/** Takes the next bytes of the file, which it may keep. False: no more until `resume`. One that throws ends the recording. */
 export type CaptureListener = (bytes: Uint8Array) => boolean;
 /** Does `work` once after some time; the answer calls it off. */
 export type Timer = (ms: number, work: () => void) => () => void;
@@ -28,6 +28,8 @@ export interface CaptureOptions {
   readonly bufferBytes?: number;
   /** What the host's clock said, in milliseconds since 1970, when ours said 0. */
   readonly epochMs?: number;
+  /** Called once, when the recording is over, whoever has ended it. False: its listener threw, and has not got all of it. */
+  readonly ended?: (isWhole: boolean) => void;
 }
 
 export interface CaptureParts {
@@ -62,6 +64,7 @@ export class Capture {
   readonly snaplen: number;
   readonly #limit: number;
   readonly #epochMs: number;
+  readonly #ended: (isWhole: boolean) => void;
   readonly #interfaces: Interface[] = [];
   /** Full chunks that wait for the listener. */
   readonly #waiting: Uint8Array[] = [];
@@ -73,7 +76,10 @@ export class Capture {
   #last = -1;
   #lastGap = 0;
   #isBlocked = false;
+  /** No more frames are recorded. */
   #isClosed = false;
+  /** The listener gets nothing any more. */
+  #isOver = false;
   #cancelFlush: (() => void) | null = null;
   #bytes = 0;
   readonly #time: Timestamp = { high: 0, low: 0 };
@@ -95,6 +101,7 @@ export class Capture {
     this.snaplen = Math.min(Math.max(options.snaplen ?? MOST_SNAPLEN, 1), MOST_SNAPLEN);
     this.#limit = options.bufferBytes ?? BUFFER_BYTES;
     this.#epochMs = options.epochMs ?? 0;
+    this.#ended = options.ended ?? (() => undefined);
     this.#append(sectionBlock(APPLICATION));
   }
 
@@ -116,7 +123,11 @@ export class Capture {
       this.#last = -1;
       return;
     }
-    this.#reserve(size);
+    // Whoever takes the file may end the recording over it.
+    if (!this.#reserve(size) || this.#isClosed) {
+      seen.dropped++;
+      return;
+    }
     this.#stamp();
     const block = this.#block;
     block.interfaceId = interfaceId;
@@ -144,6 +155,7 @@ export class Capture {
 
   /** The listener takes bytes again. */
   resume(): void {
+    if (this.#isOver) return;
     this.#isBlocked = false;
     while (!this.#isBlocked && this.#waiting.length > 0) {
       const bytes = this.#waiting.shift()!;
@@ -162,17 +174,29 @@ export class Capture {
   /** Ends the file: with what is buffered, and each interface's statistics. The listener takes it even if it took nothing before. */
   close(): void {
     if (this.#isClosed) return;
+    this.#isClosed = true;
     this.#stamp();
     this.#interfaces.forEach((seen, id) => {
       this.#append(statisticsBlock(id, this.#time, seen.received, seen.dropped));
     });
-    this.#isClosed = true;
-    this.#cancelFlush?.();
     this.#hand();
     for (const bytes of this.#waiting) this.#give(bytes);
+    this.#end(true);
+  }
+
+  #end(isWhole: boolean): void {
+    if (this.#isOver) return;
+    this.#isClosed = true;
+    this.#isOver = true;
+    this.#cancelFlush?.();
+    this.#cancelFlush = null;
     this.#waiting.length = 0;
     this.#waitingBytes = 0;
+    this.#chunk = EMPTY;
+    this.#used = 0;
+    this.#last = -1;
     this.parts.closed();
+    this.#ended(isWhole);
   }
 
   #stamp(): void {
@@ -183,16 +207,17 @@ export class Capture {
   }
 
   #append(block: Uint8Array): void {
-    this.#reserve(block.length);
+    if (!this.#reserve(block.length)) return;
     this.#chunk.set(block, this.#used);
     this.#used += block.length;
     this.#last = -1;
   }
 
-  /** Makes room for a block, which is not split between chunks. */
-  #reserve(bytes: number): void {
+  /** Makes room for a block, which is not split between chunks. False: there is none any more. */
+  #reserve(bytes: number): boolean {
     if (this.#used + bytes > this.#chunk.length) {
       this.#hand();
+      if (this.#isOver) return false;
       this.#chunk = new Uint8Array(Math.max(CHUNK_BYTES, bytes));
       this.#view = new DataView(this.#chunk.buffer);
     }
@@ -200,6 +225,7 @@ export class Capture {
       this.#cancelFlush = null;
       if (!this.#isBlocked) this.#hand();
     });
+    return true;
   }
 
   /** Parts with what is in the chunk. */
@@ -219,7 +245,13 @@ export class Capture {
   }
 
   #give(bytes: Uint8Array): void {
+    if (this.#isOver) return;
     this.#bytes += bytes.length;
-    if (!this.listener(bytes)) this.#isBlocked = true;
+    try {
+      if (!this.listener(bytes)) this.#isBlocked = true;
+    } catch {
+      // Not for whoever sent the frame: it would be a sender's failure that somebody's disk is full.
+      this.#end(false);
+    }
   }
 }

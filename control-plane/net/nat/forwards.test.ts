@@ -27,6 +27,19 @@ describe("forwards", () => {
     expect(tcp.opened[2]).toBe("10.0.2.2:5555 10.0.2.15:80");
   });
 
+  it("of TCP end with a guest that has its address and was never heard to use it", async () => {
+    const { nat, outside, tcp, send } = bench();
+    await nat.forward({ protocol: "tcp", ...SPEC }, () => nat.addressOf(GUEST));
+    send(FRAMES.dhcpRequest);
+    outside.accepted!(new FakeStream(), { address: "127.0.0.1", port: 5555 });
+    nat.forget(GUEST);
+    expect([tcp.opened, tcp.forgotten]).toEqual([["10.0.2.2:5555 10.0.2.15:80"], ["10.0.2.15"]]);
+    // Nor was one heard at all that has it by reservation.
+    nat.reserve(GUEST, ip("10.0.2.9"));
+    nat.forget(GUEST);
+    expect(tcp.forgotten).toEqual(["10.0.2.15", "10.0.2.9"]);
+  });
+
   it("of UDP lead to the guest and its answers back to each sender", async () => {
     const { nat, outside, send, wire } = bench();
     const listener = await nat.forward({ protocol: "udp", hostPort: 53, guestPort: 4000 }, () => nat.addressOf(GUEST));

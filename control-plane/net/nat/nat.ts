@@ -26,7 +26,18 @@ import { Leases } from "./leases.js";
 import { NAT_LIMITS, type NatLimits } from "./limits.js";
 import { arpInput, NdpInput } from "./ndp-input.js";
 import { Neighbours } from "./neighbours.js";
-import { BROADCAST, DNS, GATEWAY, GATEWAY6, isDns, isGateway, isOutside, MASK, ROUTER_MAC } from "./network.js";
+import {
+  BROADCAST,
+  DNS,
+  GATEWAY,
+  GATEWAY6,
+  isDns,
+  isGateway,
+  isOutside,
+  MASK,
+  ROUTER_MAC,
+  sameAddress,
+} from "./network.js";
 import { Output } from "./output.js";
 import { Reassembly } from "./reassembly.js";
 import { Router } from "./router.js";
@@ -159,12 +170,16 @@ export class Nat implements Station {
 
   /** The guest is gone: ends what it has open and frees its address, its reservation and its name. */
   forget(mac: Uint8Array): void {
+    const guest = this.#core.guests.withMac(mac);
+    const used = guest?.addresses.map((address) => address.bytes) ?? [];
+    // Connections of forwards may be on their way to an address that it was never heard to use; the next one who has it gets none.
+    const given = this.#leases.addressOf(mac);
+    const isUnused = given !== null && !used.some((address) => sameAddress(address, given));
+    for (const address of isUnused ? [...used, given] : used) this.#core.tcp.forget(address);
     this.#leases.unreserve(mac);
     this.#leases.forget(mac);
     this.#hostnames.delete(formatMac(mac));
-    const guest = this.#core.guests.withMac(mac);
     if (guest === null) return;
-    for (const address of guest.addresses) this.#core.tcp.forget(address.bytes);
     this.#core.flows.forget(guest);
     this.#core.reassembly.forget(guest);
     this.#core.guests.forget(guest);

@@ -101,6 +101,8 @@ export class Connection implements StreamEvents, Timed, Entry {
 
   /** The stream outside is over. */
   isOutsideGone = false;
+  /** It is over, and the stream outside is not. */
+  isLingering = false;
   /** Bytes counted in its guest's share. */
   held = 0;
 

@@ -36,6 +36,9 @@ export interface Registry {
   /** It is over; it is not found any more. */
   remove(c: Connection): void;
   timeWait(c: Connection): void;
+  /** It is about to be over, and its stream is not; and then that is over too. */
+  linger(c: Connection): void;
+  lingered(c: Connection): void;
 }
 
 export class Machine implements Hears {
@@ -312,6 +315,7 @@ export class Machine implements Hears {
   closed(c: Connection, error: OutsideError | null): void {
     c.isOutsideGone = true;
     this.receiver.clear(c);
+    this.#lingered(c);
     if (c.isOver) return;
     if (error !== null || c.state === State.OPENING) {
       this.reset(c);
@@ -386,12 +390,28 @@ export class Machine implements Hears {
 
   /** Both have ended in good order. What the world has not taken yet is still given to it: `drained`. */
   #finish(c: Connection): void {
+    c.isLingering = !c.isOutsideGone;
+    if (c.isLingering) this.registry.linger(c);
     this.#remove(c);
   }
 
   /** TIME-WAIT is cut short: the place is wanted. */
   leave(c: Connection): void {
     this.#finish(c);
+  }
+
+  /** What the world has not taken is not given to it any more: the place is wanted. */
+  giveUpRest(c: Connection): void {
+    c.isOutsideGone = true;
+    this.receiver.clear(c);
+    this.#lingered(c);
+    c.stream!.abort();
+  }
+
+  #lingered(c: Connection): void {
+    if (!c.isLingering) return;
+    c.isLingering = false;
+    this.registry.lingered(c);
   }
 
   #remove(c: Connection): void {

@@ -3,7 +3,20 @@ import { describe, expect, it } from "vitest";
 import type { FarStream } from "../../outside/testing/far-stream.js";
 import { Packet } from "../../packet.js";
 import { LEAST_SHARE } from "./limits.js";
-import { ACK, ackOf, payloadOf, Rig, RST, SERVER, SYN, segment, seqOf, view } from "./testing/simulation.js";
+import {
+  ACK,
+  ackOf,
+  FIN,
+  flagsOf,
+  payloadOf,
+  Rig,
+  RST,
+  SERVER,
+  SYN,
+  segment,
+  seqOf,
+  view,
+} from "./testing/simulation.js";
 
 const MIB = 1 << 20;
 const GUESTS = [Uint8Array.of(10, 0, 2, 15), Uint8Array.of(10, 0, 2, 16)];
@@ -163,5 +176,86 @@ describe("what the world sends to guests that take nothing", () => {
     rig.tcp.forget(GUESTS[0]!);
     rig.tcp.forget(GUESTS[1]!);
     expect([rig.tcp.heldBytes, rig.tcp.connections, rig.time.isIdle]).toEqual([0, 0, true]);
+  });
+});
+
+describe("a guest's share", () => {
+  it("counts connections that it has ended until the world has let go of them, and the oldest of these give way", () => {
+    const most = 20;
+    const { rig, input } = crowd(0, { connectionsOfGuest: most });
+    const sent: Uint8Array[] = [];
+    rig.toGuest = (bytes) => sent.push(bytes) > 0;
+    /** Opens a connection, leaves the world more than it takes, and ends it. */
+    const openAndEnd = (guest: Uint8Array, from: number): FarStream => {
+      input(guest, segment({ from, seq: 0, flags: SYN, options: OPTIONS }));
+      const stream = rig.streams.at(-1)!;
+      stream.full = true;
+      stream.events.opened();
+      const next = (seqOf(sent.at(-1)!) + 1) >>> 0;
+      for (const seq of [1, 2]) input(guest, segment({ from, seq, ack: next, flags: ACK, data: Uint8Array.of(seq) }));
+      input(guest, segment({ from, seq: 3, ack: next, flags: ACK | FIN }));
+      stream.events.ended();
+      input(guest, segment({ from, seq: 4, ack: (next + 1) >>> 0, flags: ACK }));
+      return stream;
+    };
+    const other = openAndEnd(GUESTS[1]!, 2999);
+    const streams = Array.from({ length: 50 }, (_, n) => openAndEnd(GUESTS[0]!, 3000 + n));
+    const aborted = (): number => streams.filter(({ isAborted }) => isAborted).length;
+    expect([aborted(), streams[29]!.isAborted, streams[30]!.isAborted, other.isAborted]).toEqual([
+      30,
+      true,
+      false,
+      false,
+    ]);
+    expect([rig.tcp.stats().lingering, rig.tcp.connections, rig.tcp.heldBytes]).toEqual([most + 1, 0, most + 1]);
+    for (const stream of streams.slice(30, 35)) {
+      stream.full = false;
+      stream.events.drained();
+      expect([stream.got, stream.isEnded]).toEqual([[1, 2], true]);
+      stream.events.closed(null);
+    }
+    for (let n = 0; n < 5; n++) openAndEnd(GUESTS[0]!, 4000 + n);
+    expect(aborted()).toBe(30);
+    for (const stream of rig.streams) stream.events.closed(null);
+    expect([rig.tcp.stats().lingering, rig.tcp.heldBytes]).toEqual([0, 0]);
+  });
+
+  it("stays when the world lets go of a connection that was over before the next one began", () => {
+    const { rig, open, input } = crowd(1, {});
+    const [c] = open;
+    input(c!.guest, segment({ from: c!.from, seq: 1, ack: c!.next, flags: ACK | FIN }));
+    c!.stream.events.ended();
+    input(c!.guest, segment({ from: c!.from, seq: 2, ack: c!.next + 1, flags: ACK }));
+    expect(rig.tcp.connections).toBe(0);
+    input(c!.guest, segment({ from: 2000, seq: 0, flags: SYN, options: OPTIONS }));
+    const stream = rig.streams.at(-1)!;
+    const sent: Uint8Array[] = [];
+    rig.toGuest = (bytes) => sent.push(bytes) > 0;
+    stream.events.opened();
+    input(c!.guest, segment({ from: 2000, seq: 1, ack: seqOf(sent[0]!) + 1, flags: ACK }));
+    c!.stream.events.closed(null);
+    sent.length = 0;
+    rig.toGuest = () => false;
+    stream.events.data(Uint8Array.of(1, 2, 3));
+    rig.toGuest = (bytes) => sent.push(bytes) > 0;
+    rig.tcp.resume();
+    expect(sent.map((bytes) => [...payloadOf(bytes)])).toEqual([[1, 2, 3]]);
+  });
+
+  it("counts the connection that took the place of the last one in TIME-WAIT", () => {
+    const { rig, open, input } = crowd(1, { connections: 1, connectionsOfGuest: 1 });
+    const [c] = open;
+    c!.stream.events.ended();
+    input(c!.guest, segment({ from: c!.from, seq: 1, ack: c!.next + 1, flags: ACK | FIN }));
+    c!.stream.events.closed(null);
+    expect(rig.tcp.list()[0]!.state).toBe("time-wait");
+    const sent: Uint8Array[] = [];
+    rig.toGuest = (bytes) => sent.push(bytes) > 0;
+    input(c!.guest, segment({ from: 2000, seq: 0, flags: SYN, options: OPTIONS }));
+    rig.toGuest = () => false;
+    rig.streams.at(-1)!.events.opened();
+    rig.toGuest = (bytes) => sent.push(bytes) > 0;
+    rig.tcp.resume();
+    expect(sent.map(flagsOf)).toEqual([SYN | ACK]);
   });
 });

@@ -353,6 +353,7 @@ describe("places", () => {
       rig.input(segment({ from, seq: 2, ack: ack - 1, flags: ACK }));
       events.ended();
       rig.input(segment({ from, seq: 2, ack, flags: ACK | FIN }));
+      events.closed(null);
     };
     for (let from = 1; from <= 5; from++) close(from);
     expect(rig.tcp.list().map(({ guest, state }) => [guest.port, state])).toEqual(

@@ -7,6 +7,8 @@ import { LEAST_SHARE, type TcpLimits } from "./limits.js";
 /** What one guest has. */
 export class GuestShare<T> {
   connections = 0;
+  /** Connections that are over for it, and their streams outside are not: they still hold a socket, and perhaps bytes. */
+  lingering = 0;
   halfOpen = 0;
   bytes = 0;
   /** There was no room for a segment to it. */
@@ -44,8 +46,32 @@ export class Shares<T> {
     if (guest.bytes === 0) this.release(guest);
   }
 
+  /** The guest has one connection more. What made place for it may have been all that its share had. */
+  enter(guest: GuestShare<T>): void {
+    guest.connections++;
+    this.#guests.set(guest.key, guest);
+  }
+
+  leave(guest: GuestShare<T>): void {
+    guest.connections--;
+    this.release(guest);
+  }
+
+  /** A connection is about to be over whose stream is not. */
+  linger(guest: GuestShare<T>): void {
+    guest.lingering++;
+  }
+
+  /** Its stream is over as well. */
+  lingered(guest: GuestShare<T>): void {
+    guest.lingering--;
+    this.release(guest);
+  }
+
+  /** Lets go of a share that has nothing. One that was let go of before may have a successor, which is not touched. */
   release(guest: GuestShare<T>): void {
-    if (guest.connections === 0 && guest.bytes === 0) this.#guests.delete(guest.key);
+    if (guest.connections + guest.lingering > 0 || guest.bytes > 0 || this.#guests.get(guest.key) !== guest) return;
+    this.#guests.delete(guest.key);
   }
 
   /** Bytes that one connection may hold in one direction, of the `most` that it may have at best. */

@@ -23,6 +23,8 @@ export class Tcp {
   readonly #segment = new Segment();
   /** Those in TIME-WAIT, the oldest first. */
   readonly #timeWaits = new Set<Connection>();
+  /** Those that are over while their streams are not, the oldest first. */
+  readonly #lingering = new Set<Connection>();
   #isBusy = false;
   #isClosed = false;
 
@@ -40,6 +42,14 @@ export class Tcp {
       schedule: (c) => this.#timers.schedule(c),
       remove: (c) => this.#remove(c),
       timeWait: (c) => this.#timeWait(c),
+      linger: (c) => {
+        this.#lingering.add(c);
+        context.shares.linger(c.guest);
+      },
+      lingered: (c) => {
+        this.#lingering.delete(c);
+        context.shares.lingered(c.guest);
+      },
     };
     const sender = new Sender(context, this.#output);
     const receiver = new Receiver(context, this.#output);
@@ -128,6 +138,7 @@ export class Tcp {
       ...this.#context.counters,
       connections: this.#table.count,
       timeWaits: this.#timeWaits.size,
+      lingering: this.#lingering.size,
       heldBytes: this.heldBytes,
     };
   }
@@ -196,21 +207,32 @@ export class Tcp {
     return new Connection(this.#machine, share, ends, isFromGuest, iss, context.mssOf(guest), context.nowMs());
   }
 
-  /** Whether there is no place for one more; what waits in TIME-WAIT makes place. */
+  /**
+   * Whether there is no place for one more. What waits in TIME-WAIT makes place, and then what only waits for the world to
+   * take the rest.
+   */
   #isCrowded({ guest, isFromGuest }: Connection): boolean {
     const { limits } = this.#context;
+    const isFull = (): boolean => this.#table.count + this.#lingering.size >= limits.connections;
+    const isFullFor = (): boolean => guest.connections + guest.lingering >= limits.connectionsOfGuest;
     if (isFromGuest && guest.halfOpen >= limits.halfOpenOfGuest) return true;
     for (const c of this.#timeWaits) {
-      const isFull = this.#table.count >= limits.connections;
-      if (!isFull && guest.connections < limits.connectionsOfGuest) return false;
-      if (isFull || c.guest === guest) this.#machine.leave(c);
+      const isFullNow = isFull();
+      if (!isFullNow && !isFullFor()) return false;
+      // One whose stream is not over makes no place.
+      if (c.isOutsideGone && (isFullNow || c.guest === guest)) this.#machine.leave(c);
     }
-    return this.#table.count >= limits.connections || guest.connections >= limits.connectionsOfGuest;
+    for (const c of this.#lingering) {
+      const isFullNow = isFull();
+      if (!isFullNow && (!isFullFor() || guest.lingering === 0)) break;
+      if (isFullNow || c.guest === guest) this.#machine.giveUpRest(c);
+    }
+    return isFull() || isFullFor();
   }
 
   #add(c: Connection): void {
     this.#table.add(c);
-    c.guest.connections++;
+    this.#context.shares.enter(c.guest);
     this.#context.counters.opened++;
   }
 
@@ -219,8 +241,7 @@ export class Tcp {
     this.#timers.forget(c);
     this.#timeWaits.delete(c);
     c.guest.waiting.delete(c);
-    c.guest.connections--;
-    this.#context.shares.release(c.guest);
+    this.#context.shares.leave(c.guest);
   }
 
   #timeWait(c: Connection): void {
