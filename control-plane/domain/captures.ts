@@ -1,7 +1,7 @@
 /** Recordings of frames on their way to whoever asked for them, perhaps in another thread or process. */
 import type { CaptureOptions, CaptureStats, CaptureTarget } from "../api/types.js";
 import type { Capture, CaptureListener, Timer } from "../net/index.js";
-import { err, ok } from "../util/index.js";
+import { err, type LogRing, ok } from "../util/index.js";
 import type { Tap } from "./networks.js";
 import type { Toolstack, ToolstackResult } from "./toolstack.js";
 import { findVif } from "./vif-requests.js";
@@ -28,11 +28,11 @@ export function startCapture(
   if (snaplen !== undefined && !(Number.isInteger(snaplen) && snaplen >= 1 && snaplen <= SNAPLEN_MAX)) {
     return err("bad-config", `snaplen: ${snaplen} is not a whole number from 1 to ${SNAPLEN_MAX}`);
   }
-  const { timer } = toolstack.context.vifs;
+  const { vifs } = toolstack.context;
   const given = snaplen === undefined ? {} : { snaplen };
   if ("network" in target) {
-    const network = toolstack.context.vifs.networks.hold(target.network);
-    const feed = new Feed(take, timer, (listener) => network.tap(listener, given));
+    const network = vifs.networks.hold(target.network);
+    const feed = new Feed(take, vifs, (listener) => network.tap(listener, given));
     return ok(
       once(async () => {
         const stats = await feed.stop();
@@ -43,7 +43,7 @@ export function startCapture(
   }
   const found = findVif(toolstack, target.domid, target.devid);
   if (!found.ok) return found;
-  const feed = new Feed(take, timer, (listener, gone) => found.value.vif.tap(listener, given, gone));
+  const feed = new Feed(take, vifs, (listener, gone) => found.value.vif.tap(listener, given, gone));
   return ok(once(() => feed.stop()));
 }
 
@@ -60,10 +60,11 @@ class Feed {
   readonly #capture: Capture;
   readonly #end: () => void;
   readonly #underWay = new Set<Promise<void>>();
+  #hasFailed = false;
 
   constructor(
     private readonly take: TakePiece,
-    private readonly timer: Timer,
+    private readonly parts: { readonly timer: Timer; readonly log: LogRing },
     tap: (listener: CaptureListener, gone: () => void) => Tap,
   ) {
     const { capture, end } = tap(
@@ -85,7 +86,7 @@ class Feed {
   async #isTaken(): Promise<boolean> {
     const before = this.#underWay.size;
     await new Promise<void>((resolve) => {
-      const cancel = this.timer(PATIENCE_MS, resolve);
+      const cancel = this.parts.timer(PATIENCE_MS, resolve);
       void Promise.race(this.#underWay).then(() => {
         cancel();
         resolve();
@@ -111,10 +112,14 @@ class Feed {
   }
 
   async #hand(bytes: Uint8Array): Promise<void> {
+    // Nothing follows a piece that was not taken: the file ends with what was.
+    if (this.#hasFailed) return;
     try {
       await this.take(bytes);
-    } catch {
-      // Nobody is there any more.
+    } catch (error) {
+      if (this.#hasFailed) return;
+      this.#hasFailed = true;
+      this.parts.log.write(`a recording has ended, as nobody takes it: ${String(error)}`);
       this.#capture.close();
     }
   }

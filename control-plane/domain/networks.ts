@@ -140,8 +140,10 @@ export class Network {
 
   /** Records all of it. */
   tap(listener: CaptureListener, options: CaptureOptions): Tap {
-    const capture = this.#switch.tap(listener, { ...options, epochMs: this.parts.epochMs });
-    return { capture, end: this.restrain() };
+    // Over with the recording, whoever ends that: a taker that fails must not forbid bypasses until somebody stops it.
+    const end = this.restrain();
+    const capture = this.#switch.tap(listener, { ...options, epochMs: this.parts.epochMs, ended: end });
+    return { capture, end };
   }
 
   /** Who introduces guests of a VLAN to each other. */

@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, it, vi } from "vitest";
 import { Host } from "../api/host.js";
 import type { DomainConfig, DomId, VifConfig } from "../api/types.js";
 import { VifBackend } from "../backends/vif/index.js";
+import { Bypasses } from "../backends/vif2/index.js";
 import { FakeCore } from "../core-link/fake.js";
 import { nowhere, type Outside } from "../net/index.js";
 import { LogRing, SeededRandom } from "../util/index.js";
@@ -325,6 +326,21 @@ describe("netchannel2", () => {
 });
 
 describe("recordings", () => {
+  it("whose taker fails are over: bypasses are allowed again, and the log says why", async () => {
+    const domid = await rig.create([{ bridge: "lab", type: "vif2" }]);
+    const allowed = vi.spyOn(Bypasses.prototype, "allowed", "set");
+    for (const target of [{ network: "lab" }, { domid, devid: 0 }]) {
+      allowed.mockClear();
+      const take = vi.fn(() => Promise.reject(new Error("the disk is full")));
+      const stop = await rig.host.capture(target, take);
+      expect(allowed.mock.calls).toEqual([[false]]);
+      await vi.waitFor(() => expect(allowed.mock.calls).toEqual([[false], [true]]));
+      await stop();
+      expect([allowed.mock.calls.length, take.mock.calls.length]).toEqual([2, 1]);
+    }
+    expect(rig.log.text()).toMatch(/recording has ended.*the disk is full/);
+  });
+
   it("are pcapng files that end whole, of an interface or of a network that is not there yet", async () => {
     const domid = await rig.create([{}]);
     for (const target of [{ network: "later" }, { domid, devid: 0 }]) {

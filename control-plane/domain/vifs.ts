@@ -184,13 +184,14 @@ export class DomainVif {
 
   /** Records what the guest sends and gets; `gone` is called when the interface goes away before the recording ends. */
   tap(listener: CaptureListener, options: CaptureOptions, gone: () => void): Tap {
-    const capture = this.#port.tap(listener, { ...options, epochMs: this.parts.epochMs });
     const endRestraint = this.network.restrain();
-    this.#recorders.add(gone);
+    // Over with the recording, whoever ends that.
     const end = (): void => {
       this.#recorders.delete(gone);
       endRestraint();
     };
+    const capture = this.#port.tap(listener, { ...options, epochMs: this.parts.epochMs, ended: end });
+    this.#recorders.add(gone);
     return { capture, end };
   }
 
