@@ -49,6 +49,8 @@ export interface DecodedBlock {
 }
 
 const MAX_CHAIN = 64;
+/** Runs that a block which is hot late takes for it. */
+const HOT_LATE = 1000;
 
 export class MachineView {
   readonly #u32: Uint32Array;
@@ -122,12 +124,16 @@ export class MachineView {
     return this.word(block + Block.off.entry) !== 0;
   }
 
-  /** Whether the block ran at least a 32nd as often as makes it hot, or lies in a region: then it is counted from higher up. */
+  /**
+   * Whether the block ran often enough to be taken in, or lies in a region: then it is counted from higher up. Of what is hot
+   * late, which is a kernel's, much ran some hundred times and never again: it must have come further.
+   */
   isWarm(block: number): boolean {
     if (this.hasRegion(block)) return true;
     const patience = this.word(block + Block.off.patience);
     const heat = this.word(block + Block.off.heat);
-    return heat > patience || patience - heat >= patience >>> 5;
+    const part = patience > HOT_LATE ? 8 : 32;
+    return heat > patience || (patience - heat) * part >= patience;
   }
 
   keyOf(block: number): number {
