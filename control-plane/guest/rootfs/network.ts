@@ -19,7 +19,12 @@ if [ $# -eq 0 ]; then
 fi
 /etc/netqueues
 for interface; do
-  busybox ip link set "$interface" up
+  # The kernel tells of an interface a moment before it can be found by its name; and it may be gone again.
+  tries=0
+  until busybox ip link set "$interface" up 2>/dev/null; do
+    [ $((tries += 1)) -le 20 ] || continue 2
+    busybox sleep 0.1
+  done
   busybox udhcpc -f $keep -t 3 -T 1 -i "$interface" -s /etc/udhcpc.script </dev/null >/dev/null 2>&1 &
 done
 [ -z "$keep" ] || wait
