@@ -2,7 +2,6 @@
 import type { CaptureOptions, CaptureStats, CaptureTarget } from "../api/types.js";
 import type { Capture, CaptureListener, Timer } from "../net/index.js";
 import { err, type LogRing, ok } from "../util/index.js";
-import type { Tap } from "./networks.js";
 import type { Toolstack, ToolstackResult } from "./toolstack.js";
 import { findVif } from "./vif-requests.js";
 
@@ -58,26 +57,22 @@ function once(stop: StopCapture): StopCapture {
 
 class Feed {
   readonly #capture: Capture;
-  readonly #end: () => void;
   readonly #underWay = new Set<Promise<void>>();
   #hasFailed = false;
 
   constructor(
     private readonly take: TakePiece,
     private readonly parts: { readonly timer: Timer; readonly log: LogRing },
-    tap: (listener: CaptureListener, gone: () => void) => Tap,
+    tap: (listener: CaptureListener, gone: () => void) => Capture,
   ) {
-    const { capture, end } = tap(
+    this.#capture = tap(
       (bytes) => this.#give(bytes),
       () => this.#gone(),
     );
-    this.#capture = capture;
-    this.#end = end;
   }
 
   async stop(): Promise<CaptureStats> {
     this.#capture.close();
-    this.#end();
     while (this.#underWay.size > 0 && (await this.#isTaken()));
     return this.#capture.stats();
   }
@@ -98,7 +93,6 @@ class Feed {
   /** There is nothing to record any more: whoever takes the file gets the rest of it, and is told. */
   #gone(): void {
     this.#capture.close();
-    this.#end();
     this.#give(new Uint8Array(0));
   }
 

@@ -36,12 +36,6 @@ export interface NetworkParts {
   readonly links?: LinkHost;
 }
 
-/** A recording; `end` is called when it is over. */
-export interface Tap {
-  readonly capture: Capture;
-  end(): void;
-}
-
 /** Whose interface is behind a port. */
 export interface PortOwner {
   readonly domid: number;
@@ -138,12 +132,9 @@ export class Network {
     return this.#id;
   }
 
-  /** Records all of it. */
-  tap(listener: CaptureListener, options: CaptureOptions): Tap {
-    // Over with the recording, whoever ends that: a taker that fails must not forbid bypasses until somebody stops it.
-    const end = this.restrain();
-    const capture = this.#switch.tap(listener, { ...options, epochMs: this.parts.epochMs, ended: end });
-    return { capture, end };
+  /** Records all of it, and no bypass is allowed until the recording is over. */
+  tap(listener: CaptureListener, options: CaptureOptions): Capture {
+    return this.#switch.tap(listener, { ...options, epochMs: this.parts.epochMs, ended: this.restrain() });
   }
 
   /** Who introduces guests of a VLAN to each other. */

@@ -4,12 +4,12 @@
  */
 import type { LineImpairment, PortForward, VifChange, VifConfig, VifInfo } from "../api/types.js";
 import { DEFAULT_RATE_WINDOW_US } from "../backends/vif/index.js";
-import type { CaptureListener, CaptureOptions, Port, Timer } from "../net/index.js";
+import type { Capture, CaptureListener, CaptureOptions, Port, Timer } from "../net/index.js";
 import { err, ok, type Random, type Result } from "../util/index.js";
 import { type DevicePaths, XenbusDevice } from "../xenbus/index.js";
 import { homeOf } from "../xenstore/index.js";
 import { type BackendIoParts, backendIo } from "./backend-io.js";
-import { type Network, type Networks, portCounters, type Tap } from "./networks.js";
+import { type Network, type Networks, portCounters } from "./networks.js";
 import { Removal } from "./removal.js";
 import type { OpenForward } from "./user-network.js";
 import { type MadeVifBackend, makeVifBackend } from "./vif-backend.js";
@@ -183,16 +183,14 @@ export class DomainVif {
   }
 
   /** Records what the guest sends and gets; `gone` is called when the interface goes away before the recording ends. */
-  tap(listener: CaptureListener, options: CaptureOptions, gone: () => void): Tap {
+  tap(listener: CaptureListener, options: CaptureOptions, gone: () => void): Capture {
     const endRestraint = this.network.restrain();
-    // Over with the recording, whoever ends that.
-    const end = (): void => {
+    const ended = (): void => {
       this.#recorders.delete(gone);
       endRestraint();
     };
-    const capture = this.#port.tap(listener, { ...options, epochMs: this.parts.epochMs, ended: end });
     this.#recorders.add(gone);
-    return { capture, end };
+    return this.#port.tap(listener, { ...options, epochMs: this.parts.epochMs, ended });
   }
 
   info(): VifInfo {
