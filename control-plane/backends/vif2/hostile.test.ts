@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { GsoType, Packet } from "../../net/index.js";
 import { SeededRandom } from "../../util/index.js";
 import { Message, numberMessage, offloadMessage, suggestionMessage } from "./codec.js";
-import { tcpFrame, Vif2Front, World } from "./testing/front.js";
+import { fill, tcpFrame, Vif2Front, World } from "./testing/front.js";
 
 const RUNS = 150;
 
@@ -163,11 +163,7 @@ describe("one that breaks its ring in the middle of our work", () => {
 it("one that answers what it is told of bypasses, and reads nothing of it, is closed", () => {
   const front = hostile();
   const [, station] = world.stations;
-  const packet = new Packet(null);
-  for (const bytes of [60_000, 600, 20, 4]) {
-    packet.wrap(new Uint8Array(bytes));
-    while (station!.receive(packet));
-  }
+  fill(station!);
   let handle = 0;
   for (let round = 0; round < 60; round++) {
     front.say(suggestionMessage(neighbour.macBytes));

@@ -10,7 +10,7 @@ import {
   Segmentation,
   suggestionMessage,
 } from "./codec.js";
-import { tcpFrame, Vif2Front, World } from "./testing/front.js";
+import { fill, tcpFrame, Vif2Front, World } from "./testing/front.js";
 
 const FAR = Uint8Array.of(2, 0, 0, 0, 0, 9);
 
@@ -56,7 +56,7 @@ describe("a ring that is full", () => {
     front.start();
     other.start();
     const [station] = world.stations;
-    for (const bytes of [60_000, 600, 20, 4]) while (station!.receive(wrapped(new Uint8Array(bytes))));
+    fill(station!);
     front.say(suggestionMessage(other.macBytes));
     const packet = front.packet(tcpFrame(FAR, front.macBytes, 100), 60);
     for (let sent = 0; sent < 256; sent += 64) front.say(...new Array<Uint8Array>(64).fill(packet));
@@ -73,7 +73,7 @@ it("a message that waited for room is shown though the cable has none for the gu
   front.start();
   other.start();
   const [station] = world.stations;
-  for (const bytes of [60_000, 600, 20, 4]) while (station!.receive(wrapped(new Uint8Array(bytes))));
+  fill(station!);
   front.say(suggestionMessage(other.macBytes));
   world.hasRoom = false;
   front.say(front.packet(tcpFrame(FAR, front.macBytes, 100)));

@@ -6,7 +6,7 @@ import { FakeCore } from "../../../core-link/fake.js";
 import { PAGE_BYTES } from "../../../core-link/index.js";
 import { backendIo } from "../../../domain/backend-io.js";
 import { EventChannels } from "../../../evtchn/index.js";
-import type { Packet, Station, Wire } from "../../../net/index.js";
+import { Packet, type Station, type Wire } from "../../../net/index.js";
 import { LogRing } from "../../../util/index.js";
 import { XenbusDevice } from "../../../xenbus/index.js";
 import { XenstoreServer } from "../../../xenstore/index.js";
@@ -17,6 +17,15 @@ import { Vif2Backend, type Vif2Options } from "../device.js";
 const PAGES = 8192;
 const OUT_ORDER = 2;
 const IN_ORDER = 6;
+
+/** Sends to a guest until its ring has no room for even the shortest. */
+export function fill(station: Station): void {
+  const packet = new Packet(null);
+  for (const bytes of [60_000, 600, 20, 4]) {
+    packet.wrap(new Uint8Array(bytes));
+    while (station.receive(packet));
+  }
+}
 
 /** The core, the store and the cable that the front ends of a test share. */
 export class World {
