@@ -14,7 +14,6 @@ const CODE = 0x400000;
 const FROM = 0x600000;
 const TO = FROM + PAGES * PAGE;
 const RAM_PAGES = 256;
-const JUMP_TO_ITSELF = [0xeb, 0xfe];
 const [GP, PF] = [13, 14];
 const CR4_SMAP = 1n << 21n;
 const THRESHOLD = 8;
@@ -42,8 +41,7 @@ class Walker {
     ]);
     this.#frames = frames.sort(([a], [b]) => a! - b!).map(([, frame]) => frame!);
     this.#code = this.machine.mapUser({ linear: CODE, bytes: PAGE, writable: false })[0]!;
-    for (let vector = 0n; vector < 32n; vector++)
-      this.#u8.set(JUMP_TO_ITSELF, this.machine.at(HANDLERS + 16n * vector));
+    this.machine.stayInHandlers();
   }
 
   get #u8(): Uint8Array {

@@ -22,7 +22,6 @@ const CODE = 0x400000;
 const DATA = 0x600000;
 const DATA_BYTES = 8192;
 const PAGE = 4096;
-const HANDLERS = 0xc000n;
 const STACK = 0xd000n;
 /** Programs begin every so many bytes. */
 const SLOT = 128;
@@ -68,8 +67,7 @@ export class RegionMachine {
     this.#regions = new Regions(call, core.memory, 0, this.#jit, failed);
     this.#code = this.machine.mapUser({ linear: CODE, bytes: PAGE, writable: false })[0]!;
     this.#data = this.machine.mapUser({ linear: DATA, bytes: DATA_BYTES, writable: true });
-    const u8 = this.#u8();
-    for (let vector = 0n; vector < 32n; vector++) u8.set(JUMP_TO_ITSELF, this.machine.at(HANDLERS + 16n * vector));
+    this.machine.stayInHandlers();
   }
 
   static async create(): Promise<RegionMachine> {

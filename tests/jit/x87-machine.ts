@@ -5,7 +5,7 @@
 import { Vcpu } from "../../wasm-core/abi/structs/vcpu.js";
 import { encode, type Memory } from "../../wasm-core/isa/encode.js";
 import { makeTestCore, type TestCore } from "../support/core.js";
-import { fprOffset, HANDLERS, LongModeMachine, STACK_TOP } from "../support/machine.js";
+import { fprOffset, LongModeMachine, STACK_TOP } from "../support/machine.js";
 import type { Random } from "../support/random.js";
 import { REGION_FRAMES, TestRegions } from "../support/regions.js";
 import type { Form } from "./sse-machine.js";
@@ -24,7 +24,6 @@ const PLACES = 8;
 const PLACE_BYTES = 16;
 const RBX = 3;
 const { off } = Vcpu;
-const JUMP_TO_ITSELF = 0xfeeb;
 const FRAME_BYTES = 48;
 const FPR_BYTES = 10;
 
@@ -91,7 +90,7 @@ export class X87Machine {
     this.#regions = new TestRegions(core, 1);
     this.#view = new DataView(core.memory.buffer);
     this.#bytes = new Uint8Array(core.memory.buffer);
-    for (let v = 0n; v < 256n; v++) this.#view.setUint16(this.#machine.at(HANDLERS + 16n * v), JUMP_TO_ITSELF, true);
+    this.#machine.stayInHandlers();
   }
 
   #encode({ row, v }: Form, random: Random): Uint8Array {

@@ -25,6 +25,7 @@ export const HANDLERS = 0xc000n;
 export const STACK_TOP = 0xe000n;
 const FIRST_USER_PAGE = 0x10000n;
 
+const JUMP_TO_ITSELF = 0xfeeb;
 const PTE = { P: 1n, W: 2n, U: 4n, A: 0x20n, D: 0x40n } as const;
 const CR0 = 0x8005_0033n;
 /** PAE, OSFXSR, OSXMMEXCPT, OSXSAVE. */
@@ -129,6 +130,11 @@ export class LongModeMachine {
       ((offset >> 16n) << 48n) | (kind << 32n) | (BigInt(KERNEL_CODE) << 16n) | (offset & 0xffffn),
     );
     this.write(IDT + 16n * BigInt(vector) + 8n, offset >> 32n);
+  }
+
+  /** Each handler is a jump to itself: who comes there stays. */
+  stayInHandlers(): void {
+    for (let v = 0n; v < 256n; v++) this.view.setUint16(this.at(HANDLERS + 16n * v), JUMP_TO_ITSELF, true);
   }
 
   private map(linear: bigint, gpa: bigint, rights: bigint): void {
