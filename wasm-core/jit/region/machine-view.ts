@@ -1,6 +1,7 @@
 /**
- * What the compiler reads of the machine: decoded blocks, their records, the TLB of the vCPU that asked, the guest's page tables. All of it may
- * change while it is read; what is read is a guess that the region checks when it is entered and at its edges.
+ * What the compiler reads of the machine: decoded blocks, their records, the TLB and the page tables of the vCPU that
+ * asked. All of it may change while it is read; what is read is a guess that the region checks when it is entered and at
+ * its edges.
  */
 
 import { JIT_FUNCTIONS, Jit } from "../../abi/structs/jit.js";
@@ -49,7 +50,7 @@ export interface DecodedBlock {
 }
 
 const MAX_CHAIN = 64;
-/** Runs that a block which is hot late takes for it. */
+/** A block that must run more often than this before it is hot is hot late. */
 const HOT_LATE = 1000;
 
 export class MachineView {

@@ -32,6 +32,9 @@ function frame(read: Read, domain: number, gfn: number): number {
   return ((node & Number(P2m.values.MFN_MASK)) * PAGE) >>> 0;
 }
 
+/** Guest frame that the 8-byte entry at machine address `at` names, as CR3 does. */
+const named = (read: Read, at: number): number => (read(at + 4) & HIGH) * 2 ** 20 + (read(at) >>> 12);
+
 /** Guest frame that holds linear page `lin`, or -1, by `levels` levels of 8-byte entries; `table` is the frame of the first. */
 function wide(read: Read, domain: number, lin: bigint, table: number, levels: number): number {
   let gfn = table;
@@ -42,7 +45,7 @@ function wide(read: Read, domain: number, lin: bigint, table: number, levels: nu
     const at = page + Number((lin >> BigInt(shift)) & 511n) * 8;
     const low = read(at);
     if ((low & PRESENT) === 0) return -1;
-    gfn = (read(at + 4) & HIGH) * 2 ** 20 + (low >>> 12);
+    gfn = named(read, at);
     if (level > 1 && (low & LARGE) !== 0) {
       const pages = 2 ** (shift - 12);
       return gfn - (gfn % pages) + Number((lin >> 12n) & BigInt(pages - 1));
@@ -68,15 +71,14 @@ function narrow(read: Read, domain: number, lin: bigint, cr3: number): number {
 /** Machine address of the page that holds linear page `lin` by the page tables that `vcpu` has now, or 0. */
 export function walkPages(read: Read, vcpu: number, lin: bigint): number {
   const domain = read(vcpu + Vcpu.off.domain);
-  const cr3 = read(vcpu + Vcpu.off.cr3);
+  const cr3 = vcpu + Vcpu.off.cr3;
   let gfn: number;
   if ((read(vcpu + Vcpu.off.cr0) & CR0_PG) === 0) gfn = Number((lin & 0xffffffffn) >> 12n);
-  else if ((read(vcpu + Vcpu.off.efer) & EFER_LMA) !== 0)
-    gfn = wide(read, domain, lin, (read(vcpu + Vcpu.off.cr3 + 4) & HIGH) * 2 ** 20 + (cr3 >>> 12), 4);
+  else if ((read(vcpu + Vcpu.off.efer) & EFER_LMA) !== 0) gfn = wide(read, domain, lin, named(read, cr3), 4);
   else if ((read(vcpu + Vcpu.off.cr4) & CR4_PAE) !== 0) {
     const entry = vcpu + Vcpu.off.pdpte + Number((lin >> 30n) & 3n) * 8;
     if ((read(entry) & PRESENT) === 0) return 0;
-    gfn = wide(read, domain, lin, (read(entry + 4) & HIGH) * 2 ** 20 + (read(entry) >>> 12), 2);
-  } else gfn = narrow(read, domain, lin, cr3);
+    gfn = wide(read, domain, lin, named(read, entry), 2);
+  } else gfn = narrow(read, domain, lin, read(cr3));
   return gfn < 0 ? 0 : frame(read, domain, gfn);
 }
