@@ -3,9 +3,12 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { prepareGuest } from "../../control-plane/guest/index.js";
+import { unwrap } from "../../control-plane/util/index.js";
+import { xenolith } from "./peers/xenolith.js";
 import { cpuMs } from "./process.js";
-import { CLOCK, filesFor, makePrograms, TIMED } from "./programs.js";
-import { NEIGHBOUR, type Task, tasksOf, WORKLOADS } from "./workloads.js";
+import { CLOCK, filesFor, makePrograms, nativeWords, TIMED } from "./programs.js";
+import { NEIGHBOUR, type Task, tasksOf, WORKLOADS, type Word } from "./workloads.js";
 
 const folder = mkdtempSync(join(tmpdir(), "xenolith-programs-"));
 const all = tasksOf(WORKLOADS, [64, 32], 1e-12);
@@ -16,11 +19,25 @@ const tasks = all.filter(
 
 /** The generated program alone takes a compiler many seconds. */
 const COMPILE_MS = 600_000;
-beforeAll(() => makePrograms(folder, {}), COMPILE_MS);
+let words: readonly Word[];
+beforeAll(() => {
+  makePrograms(folder, {});
+  words = nativeWords(folder);
+}, COMPILE_MS);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const output = ({ command }: Task): string =>
   execFileSync("sh", ["-c", command], { env: { ...process.env, B: folder }, encoding: "utf8" });
+
+const PRINTED = /^(latency \d+ \d+\n)?checksum [0-9a-f]{8}\n$/;
+
+const GUEST_MS = 600_000;
+/** What tasks print in a guest: this machine may have no 32-bit processes. */
+async function outputsInGuest(wanted: readonly Task[]): Promise<string[]> {
+  const guest = unwrap(await prepareGuest({ flavour: "cloud" }));
+  const run = await xenolith(guest, folder, folder, true).run(wanted, 1);
+  return wanted.map(({ key }) => run.tasks.get(key)?.output ?? "");
+}
 
 describe("the programs of the bench", () => {
   it("for two guests talk to each other over the loopback", () => {
@@ -34,15 +51,18 @@ describe("the programs of the bench", () => {
   });
 
   it("run on this processor and print a checksum", () => {
-    for (const task of tasks) expect(output(task), task.key).toMatch(/^(latency \d+ \d+\n)?checksum [0-9a-f]{8}\n$/);
+    const here = tasks.filter(({ word }) => words.includes(word));
+    expect(here.length).toBeGreaterThan(20);
+    for (const task of here) expect(output(task), task.key).toMatch(PRINTED);
   });
 
-  it("compute the same in 32 bits as in 64", () => {
-    const others = tasks.filter(({ word }) => word === 32);
-    expect(others.length).toBeGreaterThan(10);
-    for (const task of others) {
+  it("compute the same in 32 bits as in 64", { timeout: GUEST_MS }, async () => {
+    const narrow = tasks.filter(({ word }) => word === 32);
+    expect(narrow.length).toBeGreaterThan(10);
+    const outputs = words.includes(32) ? narrow.map(output) : await outputsInGuest(narrow);
+    for (const [i, task] of narrow.entries()) {
       const wide = tasks.find((t) => t.word === 64 && t.workload === task.workload)!;
-      expect(output(task), task.key).toBe(output(wide));
+      expect(outputs[i], task.key).toBe(output(wide));
     }
   });
 

@@ -2,7 +2,7 @@
  * Makes the folder that holds the bench's programs: the sources compiled for both words with the machine's gcc, busybox, a
  * text to compress, and the shell script. The folder runs on this machine as it is, and goes into each guest as /bench.
  */
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
   existsSync,
@@ -127,6 +127,16 @@ export function programsFolder(cacheDir: string, busyboxes: Busyboxes): string {
   }
   return folder;
 }
+
+/**
+ * The word sizes that this machine has processes of, the programs being in `folder`: its kernel, or a hypervisor below that,
+ * may have no 32-bit ones. What cannot be executed is taken for a script by the C library, and fails as one.
+ */
+export const nativeWords = (folder: string): readonly Word[] =>
+  WORDS.filter((word) => {
+    const { stdout, signal, error } = spawnSync(join(folder, `alu.${word}`), ["1"], { encoding: "utf8" });
+    return signal !== null || (error === undefined && stdout.startsWith("checksum"));
+  });
 
 /** Names of the files in the folder that these tasks need; a guest that unpacks less boots sooner. */
 export function filesFor(folder: string, tasks: readonly Task[]): { name: string; bytes: Uint8Array }[] {

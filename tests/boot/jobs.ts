@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { readCpio, S_IFDIR, S_IFREG, writeCpio } from "../../control-plane/formats/index.js";
 import { unwrap } from "../../control-plane/util/index.js";
-import { compile, sampleText } from "../bench/programs.js";
+import { compile, nativeWords, sampleText } from "../bench/programs.js";
 import { RECIPES, WORDS } from "../bench/workloads.js";
 
 const TEXT_BYTES = 1 << 17;
@@ -50,9 +50,13 @@ export function makeJobs(folder: string): void {
   writeFileSync(join(folder, "text"), sampleText(TEXT_BYTES));
 }
 
-/** What a job prints on this machine. */
-export const outputOf = (job: string, folder: string): string =>
-  execFileSync("sh", ["-c", job], { env: { ...process.env, B: folder, LC_ALL: "C" }, encoding: "utf8" });
+/** What each job prints on this machine; one of a word size that it has no processes of prints what its fellow does. */
+export function outputsHere(folder: string): string[] {
+  const words = nativeWords(folder);
+  const here = (job: string): string => (words.includes(32) ? job : job.replaceAll(".32", ".64"));
+  const options = { env: { ...process.env, B: folder, LC_ALL: "C" }, encoding: "utf8" as const };
+  return JOBS.map((job) => execFileSync("sh", ["-c", here(job)], options));
+}
 
 /** The guest's initramfs with the programs in /jobs, and files of the caller's. */
 export function withJobs(ramdisk: Uint8Array, folder: string, files: Readonly<Record<string, string>>): Uint8Array {

@@ -10,7 +10,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { connectNode } from "../../control-plane/api/connect-node.js";
 import type { HostApi } from "../../control-plane/api/index.js";
 import { BOOT_MS, Debian, debianConfig } from "./debian.js";
-import { JOBS, makeJobs, outputOf, withJobs } from "./jobs.js";
+import { JOBS, makeJobs, outputsHere, withJobs } from "./jobs.js";
 import { unexpectedMessages } from "./kernel-messages.js";
 
 const ROUNDS = Number(process.env.ROUNDS ?? 1);
@@ -60,7 +60,7 @@ afterAll(async () => {
 });
 
 it("jobs that run side by side compute what they compute alone elsewhere", { timeout: ROUNDS * ROUND_MS }, async () => {
-  const expected = JOBS.map((job) => `${outputOf(job, folder)}status 0`);
+  const expected = outputsHere(folder).map((output) => `${output}status 0`);
   for (let round = 0; round < ROUNDS; round++) {
     await debian.output("sh /jobs/run", ROUND_MS);
     for (const [n, job] of JOBS.entries()) expect(await debian.output(`cat /tmp/${n}`), job).toBe(expected[n]);

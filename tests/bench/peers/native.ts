@@ -1,8 +1,7 @@
 /** The processor itself: each program as a process of this machine, timed by the kernel's account of it and its children. */
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
-import { TIMED } from "../programs.js";
-import { WORDS } from "../workloads.js";
+import { nativeWords, TIMED } from "../programs.js";
 import type { Peer, TaskRun } from "./peer.js";
 
 function runNatively(programs: string, command: string): TaskRun {
@@ -22,7 +21,7 @@ export function native(programs: string): Peer {
   return {
     name: "native",
     title: "native",
-    words: WORDS,
+    words: nativeWords(programs),
     smp: true,
     disk: false,
     net: false,
