@@ -20,6 +20,7 @@
  * - `not-quiesced`: the guest that uses the disk was not at rest
  * - `full`: no room on the host
  * - `io`: the host failed
+ * - `denied`: the host forbids it to this user
  * - `network`: a server failed, or answered with what cannot be used
  * - `source-changed`: a server's file is no longer the one that was opened
  * - `closed`: used after close
@@ -44,6 +45,7 @@ export type StorageErrorCode =
   | "not-quiesced"
   | "full"
   | "io"
+  | "denied"
   | "network"
   | "source-changed"
   | "closed"
@@ -113,8 +115,8 @@ const HOST_CODES: Readonly<Record<string, readonly [StorageErrorCode, string, st
   EEXIST: ["exists", "a file of that name exists"],
   ENOSPC: ["full", "no space is left on the device", "free some and try again"],
   QuotaExceededError: ["full", "the browser's quota for this site is used up", "remove images or allow more storage"],
-  EACCES: ["io", "permission denied", "check the file's owner and mode"],
-  EPERM: ["io", "permission denied", "check the file's owner and mode"],
+  EACCES: ["denied", "permission denied", "check the file's owner and mode"],
+  EPERM: ["denied", "permission denied", "check the file's owner and mode"],
   EROFS: ["read-only", "the file system is read-only"],
   EISDIR: ["bad-name", "this is a folder"],
   NoModificationAllowedError: ["locked", "another page or worker has the file open"],

@@ -10,6 +10,7 @@ import { type Disk, type Pending, SECTOR_BYTES } from "./disk.js";
 import { StorageError } from "./errors.js";
 import { checkedFormat, detectFormat, formatOfName, type ImageFormat } from "./format.js";
 import type { Folder, ImageFile, OpenMode } from "./image-file.js";
+import { refuseInterrupted } from "./notes.js";
 import { openQcow2 } from "./qcow2/index.js";
 import { RawDisk } from "./raw-disk.js";
 import { ReadOnlyDisk } from "./read-only.js";
@@ -132,9 +133,10 @@ export class Images {
     this.#refuseDeadlock(name, children);
     // What is read as another format than its name tells is another disk.
     const key = format === undefined || format === formatOfName(name) ? name : `${format}\0${name}`;
-    return this.#shareBy(name, key, () =>
-      this.folder.open(name, "read").then((file) => this.#openFile(file, format, children)),
-    );
+    return this.#shareBy(name, key, async () => {
+      await refuseInterrupted(this.folder, name);
+      return this.#openFile(await this.folder.open(name, "read"), format, children);
+    });
   }
 
   async #shareBy(name: string, key: string, open: (entry: Shared) => Promise<Disk>): Promise<SharedDisk> {

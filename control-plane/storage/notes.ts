@@ -234,8 +234,18 @@ async function move(folder: Folder, step: Step & { readonly kind: "rename" | "re
   await folder.rename(step.from, step.to);
 }
 
-/** Somebody else is at it; or it is about files of folders that are not reached from here, and stays for who has those too. */
-const OF_OTHERS: ReadonlySet<string> = new Set(["locked", "not-found", "bad-name"]);
+/**
+ * Somebody else is at it; or it is about files of folders that are not reached from here, or that may only be read, and stays
+ * for who can.
+ */
+const OF_OTHERS: ReadonlySet<string> = new Set(["locked", "not-found", "bad-name", "read-only", "denied"]);
+
+/** An image that an operation was interrupted at, and that may be half of what it was to become, is not to be read. */
+export async function refuseInterrupted(folder: Folder, name: string): Promise<void> {
+  if (isElsewhere(name) || !(await folder.exists(name + INTENT_ENDING))) return;
+  const next = "open its folder where it may be written to, which finishes the operation";
+  throw new StorageError("in-use", "an operation on the image was not finished", { file: name, next });
+}
 
 /** Finishes what was written down and then interrupted, and nobody is at. Answers the images that were finished. */
 export async function finishIntents(folder: Folder): Promise<string[]> {

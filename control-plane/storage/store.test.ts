@@ -1,8 +1,11 @@
 import { expect, it } from "vitest";
 import { crc32, encodeUtf8 } from "../formats/index.js";
 import type { Disk } from "./disk.js";
+import { StorageError } from "./errors.js";
 import { MemoryFolder } from "./folders/memory.js";
+import type { ImageFile, OpenMode } from "./image-file.js";
 import { ImageStore } from "./store.js";
+import { HookedFolder } from "./testing/hooked-folder.js";
 import { failure, imageContents, pattern, sameBytes, testSources } from "./testing/images.js";
 
 const BYTES = 128 * 1024;
@@ -132,4 +135,55 @@ it("opens what is only read for any number of readers", async () => {
     "unsupported",
   );
   expect((await failure(() => store.openDisk("a.raw", { format: "qcow2" }))).code).toBe("read-only");
+});
+
+/** What its owner lets others read. */
+class DeniedFolder extends MemoryFolder {
+  isOurs = false;
+
+  override async open(name: string, mode: OpenMode): Promise<ImageFile> {
+    if (mode === "write") this.#refuse(name);
+    return super.open(name, mode);
+  }
+
+  override async create(name: string): Promise<ImageFile> {
+    this.#refuse(name);
+    return super.create(name);
+  }
+
+  override async remove(name: string): Promise<void> {
+    this.#refuse(name);
+    return super.remove(name);
+  }
+
+  #refuse(file: string): void {
+    if (!this.isOurs) throw new StorageError("denied", "permission denied", { file });
+  }
+}
+
+it("opens a folder that may only be read, but for the image at which an operation was interrupted there", async () => {
+  const hooked = new HookedFolder();
+  const store = await open(hooked);
+  for (const name of ["a.vhd", "b.vhd"]) await store.create(name, { kind: "dynamic", bytes: BYTES });
+  await store.snapshot("a.vhd", "s.vhd");
+  hooked.before = (what, file) => {
+    if (what === "rename" && file === "s.vhd") throw new StorageError("io", "the host failed", { file });
+  };
+  expect((await failure(() => store.coalesce("a.vhd"))).code).toBe("io");
+  const folder = new DeniedFolder();
+  for (const { name } of await hooked.list()) folder.put(name, hooked.contents(name).copy());
+  folder.put("b.vhd.image-new~", new Uint8Array(10));
+
+  const found = await open(folder);
+  expect((await found.tree()).map(({ name }) => name)).toContain("b.vhd");
+  await (await found.openDisk("b.vhd", { readOnly: true })).close();
+  const left = await failure(() => found.openDisk("a.vhd", { readOnly: true }));
+  expect(left.code).toBe("in-use");
+  expect(left.message).toContain("a.vhd");
+  expect((await failure(() => found.openDisk("a.vhd"))).code).toBe("denied");
+
+  folder.isOurs = true;
+  const again = await open(folder);
+  await (await again.openDisk("a.vhd", { readOnly: true })).close();
+  expect((await folder.list()).map(({ name }) => name).sort()).toEqual(["a.vhd", "b.vhd"]);
 });

@@ -67,7 +67,7 @@ export async function removeImage(images: Images, name: string): Promise<void> {
   await refuseChildren(images, name, REMOVING);
   // Held, so that nobody puts another one on it who has not done so before; one that may only be read goes as well.
   const file = await images.folder.open(name, "write").catch((error: unknown) => {
-    if (error instanceof StorageError && (error.code === "io" || error.code === "read-only")) return null;
+    if (error instanceof StorageError && (error.code === "denied" || error.code === "read-only")) return null;
     throw error;
   });
   try {

@@ -7,7 +7,7 @@ import { CliError, Exit, usageError } from "../../errors.js";
 import { answers, connectSocket, socketAddress } from "../../socket/index.js";
 
 /** Codes of failures that are not the request's. */
-const OF_THE_HOST: ReadonlySet<string> = new Set(["io", "full", "network", "source-changed"]);
+const OF_THE_HOST: ReadonlySet<string> = new Set(["io", "denied", "full", "network", "source-changed"]);
 
 export async function withImages<T>(work: (images: ImageApi) => Promise<T>): Promise<T> {
   const address = socketAddress();
