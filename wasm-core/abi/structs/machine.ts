@@ -48,6 +48,7 @@ export const Machine = struct("Machine", "The whole machine, at MACHINE_BASE.", 
   heapLock: u32("Spinlock of the heap's slabs"),
   heapOrders: u32("Free blocks of 2^n frames, linked through their first word", 17),
   heapSlabs: u32("Free objects of 64 << n bytes, linked through their first word", 6),
+  stranded: u32("Address of u32[32768]: how many frames each domid's domain gave back that others still have"),
   domainTable: u32("Address of u32[32768]: the Domain of each domid, 0 when there is none"),
   domainList: u32("First Domain, linked through Domain.next"),
   domainSpare: u32("Domain structs that were destroyed: the memory stays of that type for ever"),
@@ -134,6 +135,8 @@ export const FrameFlag = constants("FrameFlag", "Bits of Frame.flags.", {
   MONITORED: 2,
   /** others than its owner have, or had, it by a grant to write to it */
   LENT: 4,
+  /** its owner gave it back, and it counts in Machine.stranded until it is free */
+  STRANDED: 8,
 });
 
 export const P2mKind = constants("P2mKind", "Kind of a p2m entry, bits 23:20.", {

@@ -119,12 +119,35 @@ export function frameGet(mfn: u32): void {
   atomic.add<u32>(changetype<usize>(frameOf(mfn)), 1, FrameOff.refs);
 }
 
+@inline
+function strandedAt(m: Machine, f: Frame): usize {
+  return <usize>m.stranded + ((<usize>f.owner) << 2);
+}
+
+/**
+ * The owner of a frame is about to drop its reference: where others have some as well, the frame is still charged to it until
+ * they let go, or two guests could have more than either may.
+ */
+export function frameStrand(mfn: u32): void {
+  const f = frameOf(mfn);
+  if (atomic.load<u32>(changetype<usize>(f), FrameOff.refs) == 1) return;
+  atomic.or<u8>(changetype<usize>(f), <u8>FrameFlag.STRANDED, FrameOff.flags);
+  atomic.add<u32>(strandedAt(machine(), f), 1);
+}
+
+/** Frames that domain `domid` gave back while others had them, and still have. */
+@inline
+export function strandedFrames(domid: u32): u32 {
+  return atomic.load<u32>(<usize>machine().stranded + ((<usize>domid) << 2));
+}
+
 /** Drops a reference; the last one frees the frame. Returns true then. */
 export function framePut(mfn: u32): bool {
   const f = frameOf(mfn);
   if (atomic.sub<u32>(changetype<usize>(f), 1, FrameOff.refs) != 1) return false;
   frameRetire(f);
   const m = machine();
+  if (f.flags & (<u8>FrameFlag.STRANDED)) atomic.sub<u32>(strandedAt(m, f), 1);
   const lock = changetype<usize>(m) + MachineOff.frameLock;
   spinLock(lock);
   f.type = <u8>FrameType.FREE;

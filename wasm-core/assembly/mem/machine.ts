@@ -51,7 +51,8 @@ export function layoutMachine(maxFrames: u32, pcpus: u32, deterministic: bool, s
   const overhead = OVERHEAD_FRAMES + room / 64;
   const guess = min(MAX_FRAMES, <u32>(tableAt >> 12) + 256 + room / 256 + room + overhead);
   const domainsAt = pageUp(tableAt + <usize>guess * Frame_SIZE);
-  const logAt = pageUp(domainsAt + DOMID_SLOTS * 4);
+  const strandedAt = domainsAt + DOMID_SLOTS * 4;
+  const logAt = pageUp(strandedAt + DOMID_SLOTS * 4);
   const end = pageUp(logAt + LOG_BYTES);
   const first = <u32>(end >> 12);
   if (first >= guess || !grow(end)) return -12;
@@ -63,6 +64,7 @@ export function layoutMachine(maxFrames: u32, pcpus: u32, deterministic: bool, s
   m.firstFrame = first;
   m.freshFrame = first;
   m.domainTable = <u32>domainsAt;
+  m.stranded = <u32>strandedAt;
   m.logBase = <u32>logAt;
   m.nextWake = NEVER;
   m.timekeeper = -1;

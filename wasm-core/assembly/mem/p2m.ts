@@ -18,7 +18,7 @@ import {
 import { flushDomainTlb } from "./shootdown";
 import { spinLock, spinUnlock } from "../util/atomics";
 import { count, domainCrash } from "./domains";
-import { frameAddress, frameAlloc, frameGet, frameOf, framePut } from "./frames";
+import { frameAddress, frameAlloc, frameGet, frameOf, framePut, frameStrand, strandedFrames } from "./frames";
 import { heapFreePages, heapPages } from "./heap";
 
 const POD_ENTRY: u32 = (P2mKind.POD << P2m.KIND_SHIFT) | P2m.RWX;
@@ -184,11 +184,17 @@ export function p2mSet(dom: Domain, gfn: u32, entry: u32, booked: bool = false):
   return old;
 }
 
+/** Whether the domain has all the pages that it may, with those that it gave back and others still have. */
+@inline
+export function p2mIsFull(dom: Domain): bool {
+  return dom.curPages + strandedFrames(dom.domid) >= dom.maxPages;
+}
+
 /** Makes room for the entry of a gfn and books a page; false when there is no memory for that or the domain is full. */
 export function p2mBook(dom: Domain, gfn: u32): bool {
   const lock = changetype<usize>(dom) + DomainOff.p2mLock;
   spinLock(lock);
-  const done = dom.curPages < dom.maxPages && make(dom, gfn) != 0;
+  const done = !p2mIsFull(dom) && make(dom, gfn) != 0;
   if (done) dom.curPages += 1;
   spinUnlock(lock);
   return done;
@@ -228,7 +234,7 @@ export function p2mTakeOut(dom: Domain, gfn: u32, entry: u32): bool {
 function swap(dom: Domain, gfn: u32, slot: usize, entry: u32, booked: bool): u32 {
   if (slot == 0) return P2M_FAILED;
   const old = load<u32>(slot);
-  const full = dom.curPages >= dom.maxPages && isOwned(dom, entry) && !isCounted(dom, gfn, old);
+  const full = p2mIsFull(dom) && isOwned(dom, entry) && !isCounted(dom, gfn, old);
   if (full && !booked) return P2M_FAILED;
   atomic.store<u32>(slot, entry == 0 && inRam(dom, gfn) ? BALLOON_ENTRY : entry);
   if (booked) dom.curPages -= 1;
@@ -264,7 +270,10 @@ function accountSwap(dom: Domain, gfn: u32, old: u32, entry: u32): void {
 
 /** Drops the reference that an entry held. A shootdown must have come between its removal and this. */
 export function p2mRelease(entry: u32): void {
-  if (p2mHasFrame(entry)) framePut(p2mMfn(entry));
+  if (!p2mHasFrame(entry)) return;
+  const mfn = p2mMfn(entry);
+  if (p2mKind(entry) == P2mKind.RAM && frameOf(mfn).type == <u8>FrameType.GUEST) frameStrand(mfn);
+  framePut(mfn);
 }
 
 /** Puts an empty entry in place of a hole, so that the gfn is RAM on demand again, if the domain may have one page more. */
@@ -273,7 +282,7 @@ export function p2mMakePod(dom: Domain, gfn: u32): bool {
   spinLock(lock);
   const slot = find(dom, gfn);
   const isHole = slot != 0 && p2mKind(load<u32>(slot)) == P2mKind.BALLOON && inRam(dom, gfn);
-  const done = isHole && dom.curPages < dom.maxPages;
+  const done = isHole && !p2mIsFull(dom);
   if (done) {
     atomic.store<u32>(slot, 0);
     dom.curPages += 1;
@@ -351,7 +360,10 @@ export function p2mDestroy(dom: Domain): void {
     for (let j: usize = 0; j < 4096; j += 4) {
       const leaf = <usize>load<u32>(mid + j);
       if (leaf == 0) continue;
-      for (let k: usize = 0; k < 4096; k += 4) p2mRelease(load<u32>(leaf + k));
+      for (let k: usize = 0; k < 4096; k += 4) {
+        const entry = load<u32>(leaf + k);
+        if (p2mHasFrame(entry)) framePut(p2mMfn(entry));
+      }
       heapFreePages(leaf, 0);
     }
     heapFreePages(mid, 0);

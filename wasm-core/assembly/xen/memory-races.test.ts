@@ -1,8 +1,9 @@
 /** A domain's memory while another of its vCPUs, or Domain0, is about the same. */
 import { describe, expect, it } from "vitest";
 import { Domain } from "../../abi/structs/domain.js";
+import { MACHINE_BASE, Machine } from "../../abi/structs/machine.js";
 import { XenVcpu } from "../../abi/structs/xen.js";
-import { entry, flags, grant, mapTable, pair, TRANSFER } from "./testing/grants.js";
+import { entry, flags, grant, map, mapTable, pair, TRANSFER, unmap } from "./testing/grants.js";
 import { type Guest, machineWith, STRUCT } from "./testing/guests.js";
 import { anotherInstance } from "./testing/harness.js";
 
@@ -85,6 +86,40 @@ describe("the last page that a domain may have", () => {
     expect(word(a, "curPages")).toBe(word(a, "maxPages"));
     expect(word(b, "curPages")).toBe(had);
     expect(b.get(0x6000, 4)).toBe(4242n);
+  });
+});
+
+describe("pages that are given back while others have them", () => {
+  it.each([
+    ["beyond RAM", 0x2000],
+    ["in a hole of RAM", 5],
+  ])("are their domain's until the others let go, and then make room %s", async (_, gfn) => {
+    const [a, b] = await pair();
+    grant(a, 8, b.domid, 5);
+    const { handle } = map(b, a.domid, 8, 0x7000n);
+    leave(a, 0);
+    expect(a.call(12, DECREASE, extent(a, 5, STRUCT))).toBe(1);
+    const more = extent(a, gfn, STRUCT);
+    expect(a.call(12, POPULATE, more)).toBe(0);
+    expect(unmap(b, handle, 0x7000n)).toBe(0);
+    expect(a.call(12, POPULATE, more)).toBe(1);
+    expect(a.call(12, POPULATE, extent(a, 0x2001, STRUCT))).toBe(0);
+  });
+
+  it("are nobody's charge when the domain has ended", async () => {
+    const [a, b] = await pair();
+    const { core, domid } = a;
+    grant(a, 8, b.domid, 5);
+    const { handle } = map(b, domid, 8, 0x7000n);
+    expect(a.call(12, DECREASE, extent(a, 5, STRUCT))).toBe(1);
+    grant(a, 9, b.domid, 6);
+    const other = map(b, domid, 9, 0x8000n);
+    expect(core.call.domainDestroy(domid)).toBe(0);
+    const stranded = () => core.u32(core.u32(MACHINE_BASE + Machine.off.stranded) + domid * 4);
+    expect(stranded()).toBe(1);
+    expect(unmap(b, handle, 0x7000n)).toBe(0);
+    expect(unmap(b, other.handle, 0x8000n)).toBe(0);
+    expect(stranded()).toBe(0);
   });
 });
 

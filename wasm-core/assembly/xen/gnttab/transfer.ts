@@ -7,6 +7,7 @@ import {
   p2mBook,
   p2mEntry,
   p2mHasFrame,
+  p2mIsFull,
   p2mKind,
   p2mMfn,
   p2mRelease,
@@ -59,7 +60,7 @@ function offerTo(from: u32): u32 {
 
 /** Whether reference `ref` waits for a page of domain `from`, and may have one. With the grant lock held. */
 function isOffered(dom: Domain, domid: u32, ref: u32, from: u32): bool {
-  if (!isLive(dom, domid) || ref >= grantRefs(dom) || dom.curPages >= dom.maxPages) return false;
+  if (!isLive(dom, domid) || ref >= grantRefs(dom) || p2mIsFull(dom)) return false;
   return atomic.load<u32>(grantEntry(dom, ref)) == offerTo(from);
 }
 
