@@ -122,6 +122,21 @@ function addressRegisters({ v, rm, index }: Insn): number[] {
   return uses ? [rm, index].filter(isAddress).map((off) => off >>> 3) : [];
 }
 
+/**
+ * Modules whose handlers may change what the keys of the jump cache stand for, hold interrupts for an instruction, or stop the
+ * vCPU: segments, flags, devices. Of `system` what does not end a region only reads.
+ */
+const OF_MODES = new Set(["far", "interrupt", "port", "segment"]);
+const KEEP_MODES = new Set(["cli", "pushf", "movFromSeg"]);
+const STOP = new Set(["monitor", "mwait"]);
+
+/**
+ * Whether the handler leaves the run loop nothing to look at but events and budget: the next region may follow as if there had
+ * been none.
+ */
+export const keepsModes = ({ v: { module, semantic } }: Insn): boolean =>
+  KEEP_MODES.has(semantic) || !(OF_MODES.has(module) || STOP.has(semantic));
+
 /** Effects of the instruction's handler. */
 export function registersOf(i: Insn): Effects {
   const { v } = i;

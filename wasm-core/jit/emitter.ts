@@ -8,7 +8,7 @@ import { bitsOf } from "../isa/variants.js";
 import { Addresses } from "./addresses.js";
 import { giveBudget, takeBudget } from "./budget.js";
 import type { Cursors } from "./cursors.js";
-import { registersOf } from "./effects.js";
+import { keepsModes, registersOf } from "./effects.js";
 import type { FlagLife } from "./liveness.js";
 import { L } from "./locals.js";
 import { Memory } from "./memory.js";
@@ -57,6 +57,8 @@ export class Emitter {
   /** Handlers the node calls, and whether the region calls any. */
   handlers = 0;
   callsHandlers = false;
+  /** Whether one of them, in the middle of it, may change more than the run loop looks at between regions. */
+  changesModes = false;
   #blockRip: number | undefined;
   #sseChecked = false;
 
@@ -438,6 +440,7 @@ export class Emitter {
     const c = this.code;
     this.handlers++;
     this.callsHandlers = true;
+    this.changesModes ||= !keepsModes(this.insn);
     for (const n of effects.reads) this.storeRegister(n);
     for (const n of effects.vectors) this.vectors.store(n);
     if (effects.flags) this.storeFlags();

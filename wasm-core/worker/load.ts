@@ -49,11 +49,13 @@ export function instantiateCore(
   hooks: CoreHooks,
 ): CoreInstance {
   // A worker's own clock starts at its own time origin; the difference is small and so keeps its precision.
-  const shift = performance.timeOrigin - hooks.origin;
+  // Held: in Node the global is a getter, and guests ask for the time at every system call.
+  const clock = performance;
+  const shift = clock.timeOrigin - hooks.origin;
   const env: CoreImports = {
     memory,
     lockOwner: hooks.lockOwner,
-    hostNow: () => (performance.now() + shift) * 1e6,
+    hostNow: () => (clock.now() + shift) * 1e6,
     hostWallClock: () => Date.now() * 1e6,
     hostRandom: () => hooks.random(),
     hostWait: (address, value) => waitForLock(memory, address >>> 0, value),

@@ -77,7 +77,7 @@ export const RegionExit = constants(
   "RegionExit",
   "What a region returns.",
   {
-    /** RIP is where to go on; nothing but registers, flags, RIP and memory has changed */
+    /** RIP is where to go on; mode, privilege and address space are what they were, and no interrupt is held */
     NEXT: 0,
     /** a handler raised an exception at RIP */
     FAULT: 1,

@@ -35,7 +35,7 @@ export function runVcpu(cpu: Vcpu): u32 {
 
 /**
  * Runs the region that the entry of RIP knows, and those behind it as long as the jump cache knows them and nothing
- * happens. Each looks itself whether its code is as it was and segments are flat; one without handlers changes nothing
+ * happens. Each looks itself whether its code is as it was and segments are flat; one that returns NEXT has changed nothing
  * that the entries' keys depend on.
  */
 @inline

@@ -414,7 +414,7 @@ class RegionWriter {
 
   /** What a region returns that ends without a fault. */
   get #goesOn(): number | bigint {
-    return this.e.callsHandlers ? RegionExit.values.CHANGED : RegionExit.values.NEXT;
+    return this.e.changesModes ? RegionExit.values.CHANGED : RegionExit.values.NEXT;
   }
 
   #storeRegisters(): void {
