@@ -28,9 +28,7 @@ export interface TestExports extends CoreExports, RegionDoors {
   testFlush(cpu: number): void;
   testInvlpg(cpu: number, lin: bigint): void;
   testTlbSlot(lin: bigint): number;
-  testCarry(cpu: number, host: number, word: number, rounds: number): number;
   testKick(cpu: number): void;
-  testProtect(cpu: number, host: number, word: number, rounds: number): void;
   testWalks(cpu: number, lin: bigint, word: number, rounds: number): void;
   testRegions(cpu: number, pcpu: number): void;
   testRun(cpu: number, instructions: number): number;

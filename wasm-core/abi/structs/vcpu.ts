@@ -18,7 +18,7 @@ export const Vcpu = struct("Vcpu", "One virtual processor.", {
   eflags: u32("RFLAGS; the arithmetic bits are only valid when ccOp is CcOp.EFLAGS"),
   ccSrc: u64("Lazy flags: second operand, or what ccOp says"),
   ccDst: u64("Lazy flags: result"),
-  ctx: u64("TLB context, the low 12 bits of a tag: bit 0 user access, bits 11:1 the address-space number"),
+  ctx: u64("Low 12 bits of the tags that accesses at this CPL compare with: tlbAsid, or tlbSupervisor"),
   tlb: u32("Address of the TLB that accesses compare with: supervisor, user, or the one that is always empty"),
   jumpCache: u32("Address of this vCPU's RIP-to-block cache"),
   curBlock: u32("Block that runs now, 0 between blocks"),
@@ -105,8 +105,9 @@ export const Vcpu = struct("Vcpu", "One virtual processor.", {
   wakeTime: u64("Machine time of its earliest timer, all ones when none"),
   clacList: u32("TLB slots to drop when EFLAGS.AC falls: user pages mapped for supervisor access", 8),
   clacCount: u32("How many of them"),
-  tlbAsid: u32("Address-space number in use, in ctx bits 11:1"),
+  tlbAsid: u32("Number of the address space: the user table's tags carry it"),
   tlbNextAsid: u32("Next address-space number to hand out"),
+  tlbSupervisor: u32("What the supervisor table's tags carry, whatever the address space: flushing takes the next"),
   walkCache: u64(
     "Paging-structure cache: pairs of tag (walkEpoch, bits 63:21 of a linear address, address-space number) and the page table's machine address with the rights above it",
     128,
@@ -118,7 +119,7 @@ export const Vcpu = struct("Vcpu", "One virtual processor.", {
   ),
   largePages: u64("Bloom filter of linear 2 MiB areas that were filled from a large page", 256),
   codePages: u64("Bloom filter of linear pages that the jump cache knows code of", 64),
-  globalSlots: u64("Bit per slot of the supervisor TLB that may hold a global page", 32),
+  localSlots: u64("Bit per slot of the supervisor TLB that may hold a page of this address space alone", 32),
   globalKey: u32(
     "What the jump cache knows global code by, instead of the address space: it changes when global pages are dropped",
   ),
@@ -190,9 +191,6 @@ export const Vcpu = struct("Vcpu", "One virtual processor.", {
   spins: u32("Windows of PAUSE instructions in a row, while nobody else wanted the pCPU"),
   spinAt: u32("Budget that was left at the end of the last of them"),
   napping: u32("1 while it spins and its thread sleeps until somebody notifies `events`, or for a moment"),
-  protects: u32(
-    "Other pCPUs that are taking write rights out of its TLB, in the low half, and above how often that was done",
-  ),
 });
 
 export const SegmentReg = struct("SegmentReg", "A segment register with its hidden part. [SDM] 3A 3.4.3", {

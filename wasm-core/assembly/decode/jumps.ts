@@ -8,7 +8,7 @@ import { noteCodePage, tlbSlot, tlbTable } from "../mmu/tlb";
 /** Key of the jump cache: address space, mode, privilege. */
 @inline
 export function jumpKey(cpu: Vcpu): u32 {
-  return (<u32>cpu.ctx) | (cpu.modeKey << 12) | (cpu.cpl == 3 ? 1 << 20 : 0);
+  return cpu.tlbAsid | (cpu.modeKey << 12) | (cpu.cpl == 3 ? 1 << 20 : 0);
 }
 
 /** Key of the supervisor's code on global pages, the same in every address space. */

@@ -14,7 +14,7 @@ import { writeToCode } from "./code";
 import { writeToMonitored } from "./monitor";
 import { Door } from "./door";
 import { ENTRY_MFN, ENTRY_W, isApicPage, isMemory, resolve } from "./physical";
-import { EMPTY_TAG, noteGlobal, noteLargePage, noteUserPage, tagOf, tlbSlot, tlbTable } from "./tlb";
+import { EMPTY_TAG, noteLargePage, noteLocal, noteUserPage, tagIn, tlbSlot, tlbTable } from "./tlb";
 import { Access, walk, WALK_OK } from "./walk";
 
 /** translate()'s answer for an address that no memory backs: a device, or nothing. */
@@ -57,7 +57,7 @@ function alignmentOf(size: u32): u32 {
 function implicitAt(cpu: Vcpu, lin: u64, size: u32, access: u32): usize {
   const e = tlbSlot(tlbTable(cpu, false), lin);
   const tag = access == Access.READ ? e.tagR : e.tagW;
-  return tag == tagOf(cpu, lin, size) && cpu.clacCount == 0 ? <usize>(e.delta + <u32>lin) : 0;
+  return tag == tagIn(cpu, false, lin, size) && cpu.clacCount == 0 ? <usize>(e.delta + <u32>lin) : 0;
 }
 
 /** A supervisor access to a system structure at `lin`, whatever the CPL. */
@@ -144,7 +144,7 @@ export function plainAccess(cpu: Vcpu, lin: u64, size: u32, access: u32): usize 
 /** Enters a data translation: read right always, write right when nothing is left to notice on a write. */
 function fill(cpu: Vcpu, lin: u64, host: u32, access: u32, user: bool, writable: bool): void {
   const bits = cpu.walkBits;
-  const tag = (lin & ~0xfff) | cpu.ctx;
+  const tag = tagIn(cpu, user, lin, 1);
   const e = tlbSlot(tlbTable(cpu, user), lin);
   const delta = host - ((<u32>lin) & ~0xfff);
   if (e.delta != delta || (e.tagR != tag && e.tagX != tag)) {
@@ -166,7 +166,7 @@ function fill(cpu: Vcpu, lin: u64, host: u32, access: u32, user: bool, writable:
 function noteKind(cpu: Vcpu, e: TlbEntry, user: bool): void {
   const isGlobal = !user && (cpu.walkBits & WalkBit.GLOBAL) != 0 && (cpu.cr4 & CR4_PGE) != 0;
   e.isGlobal = isGlobal ? 1 : 0;
-  if (isGlobal) noteGlobal(cpu, e);
+  if (!user && !isGlobal) noteLocal(cpu, e);
 }
 
 /** Whoever begins to watch a frame marks it and then looks through the TLBs; so this enters first and then looks. */
@@ -180,7 +180,7 @@ function allowWrites(e: TlbEntry, tag: u64, host: u32): void {
 export function translateCode(cpu: Vcpu, lin: u64): usize {
   const user = cpu.cpl == 3;
   const e = tlbSlot(tlbTable(cpu, user), lin);
-  const tag = (lin & ~0xfff) | cpu.ctx;
+  const tag = tagIn(cpu, user, lin, 1);
   if (e.tagX == tag) return <usize>(e.delta + <u32>lin);
   const fault = walk(cpu, lin, Access.EXEC, user, false);
   if (fault != WALK_OK) {

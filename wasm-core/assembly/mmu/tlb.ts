@@ -1,7 +1,7 @@
 /**
  * The soft TLB. Two direct-mapped tables a vCPU, supervisor and user; an entry has one tag for each kind of access, so
- * that one compare decides and everything unusual is a miss. Tags carry an address-space number: flushing is taking a
- * fresh number. [SDM] vol. 3A, 4.10.
+ * that one compare decides and everything unusual is a miss. The user table's tags carry an address-space number, the supervisor
+ * table's, where most pages are global, one of its own: flushing is taking a fresh number. [SDM] vol. 3A, 4.10.
  */
 import {
   Domain,
@@ -50,6 +50,12 @@ export function tagOf(cpu: Vcpu, lin: u64, size: u32): u64 {
   return ((lin + <u64>(size - 1)) & ~0xfff) | cpu.ctx;
 }
 
+/** The same in one of the tables, whichever is in use. */
+@inline
+export function tagIn(cpu: Vcpu, user: bool, lin: u64, size: u32): u64 {
+  return ((lin + <u64>(size - 1)) & ~0xfff) | (<u64>(user ? cpu.tlbAsid : cpu.tlbSupervisor));
+}
+
 /** The supervisor table; the user table follows it. */
 @inline
 function tables(cpu: Vcpu): usize {
@@ -68,7 +74,7 @@ function forgetTables(cpu: Vcpu): void {
 }
 
 function emptyTlb(cpu: Vcpu): void {
-  memory.fill(changetype<usize>(cpu) + VcpuOff.globalSlots, 0, TLB_ENTRIES / 8);
+  memory.fill(changetype<usize>(cpu) + VcpuOff.localSlots, 0, TLB_ENTRIES / 8);
   memory.fill(tables(cpu), 0xff, TLB_BYTES);
   forgetTables(cpu);
   memory.fill(changetype<usize>(cpu) + VcpuOff.largePages, 0, LARGE_BITS / 8);
@@ -96,7 +102,12 @@ function freshAsid(cpu: Vcpu): u32 {
 
 function useAsid(cpu: Vcpu, asid: u32): void {
   cpu.tlbAsid = asid;
-  cpu.ctx = <u64>asid;
+  updateCtx(cpu);
+}
+
+@inline
+function updateCtx(cpu: Vcpu): void {
+  cpu.ctx = <u64>(cpu.cpl == 3 ? cpu.tlbAsid : cpu.tlbSupervisor);
 }
 
 @inline
@@ -117,61 +128,44 @@ function freshGlobalKey(cpu: Vcpu): void {
     cpu.globalKey >= (GLOBAL_KEY | LAST_GLOBAL_KEY) ? GLOBAL_KEY : (cpu.globalKey | GLOBAL_KEY) + (1 << 22);
 }
 
-/** The entry holds a supervisor's global page. */
-export function noteGlobal(cpu: Vcpu, e: TlbEntry): void {
+/** The entry, of the supervisor table, holds a page that is not global. */
+export function noteLocal(cpu: Vcpu, e: TlbEntry): void {
   const slot = (changetype<usize>(e) - tables(cpu)) >> 5;
-  const word = changetype<usize>(cpu) + VcpuOff.globalSlots + ((slot >> 6) << 3);
+  const word = changetype<usize>(cpu) + VcpuOff.localSlots + ((slot >> 6) << 3);
   store<u64>(word, load<u64>(word) | ((<u64>1) << (slot & 63)));
 }
 
-/** A tag of address space `from` as one of `to`; others stay. */
-@inline
-function retag(at: usize, from: u32, to: u32): void {
-  const tag = load<u64>(at);
-  if (((<u32>tag) & 0xfff) == from) store<u64>(at, (tag & ~0xfff) | (<u64>to));
-}
-
-/** Scans of tlbProtectFrame that are under way, in the low half of Vcpu.protects, and those done above. */
-const SCANS_ACTIVE: u32 = 0xffff;
-const SCAN_DONE: u32 = 0x10000;
-
 /**
- * Global pages are in every address space: their entries go along from one to the next. [SDM] vol. 3A, 4.10.2.4
- * If another pCPU takes a write right away between the load of its tag and the store, the store brings it back: after a
- * scan that was not over before or has begun meanwhile, all global pages lose theirs.
+ * Another address space: its global pages are those of the last one and stay, what else supervisor code used goes. That is
+ * little: where SMAP is on users' pages have gone before. [SDM] vol. 3A, 4.10.2.4
  */
-function carryGlobals(cpu: Vcpu, from: u32, to: u32): void {
-  if (from == to) return;
-  const at = changetype<usize>(cpu) + VcpuOff.protects;
-  const scans = atomic.load<u32>(at);
-  retagGlobals(cpu, from, to);
-  // An addition of nothing is a barrier too: who scans from here on finds what was stored.
-  if ((scans & SCANS_ACTIVE) != 0 || atomic.add<u32>(at, 0) != scans) forgetGlobalWrites(cpu);
-}
-
-/** Supervisor pages that are global can be written by none without a look. */
-function forgetGlobalWrites(cpu: Vcpu): void {
-  for (let at = tables(cpu); at < tables(cpu) + (TLB_BYTES >> 1); at += 32)
-    if (changetype<TlbEntry>(at).isGlobal) store<u64>(at, EMPTY_TAG, TlbEntryOff.tagW);
-}
-
-function retagGlobals(cpu: Vcpu, from: u32, to: u32): void {
+function dropLocals(cpu: Vcpu): void {
   for (let word: u32 = 0; word < <u32>TLB_ENTRIES / 64; word++) {
-    const at = changetype<usize>(cpu) + VcpuOff.globalSlots + ((<usize>word) << 3);
-    for (let bits = load<u64>(at); bits != 0; bits &= bits - 1) {
+    const at = changetype<usize>(cpu) + VcpuOff.localSlots + ((<usize>word) << 3);
+    const all = load<u64>(at);
+    if (all == 0) continue;
+    store<u64>(at, 0);
+    for (let bits = all; bits != 0; bits &= bits - 1) {
       const e = changetype<TlbEntry>(tables(cpu) + ((((<usize>word) << 6) + <usize>ctz<u64>(bits)) << 5));
-      if (!e.isGlobal) continue;
-      retag(changetype<usize>(e) + TlbEntryOff.tagR, from, to);
-      retag(changetype<usize>(e) + TlbEntryOff.tagW, from, to);
-      retag(changetype<usize>(e) + TlbEntryOff.tagX, from, to);
+      if (!e.isGlobal) clearEntry(e);
     }
   }
+}
+
+/** A number that no entry of the supervisor table carries. */
+function freshSupervisor(cpu: Vcpu): void {
+  if (cpu.tlbSupervisor >= LAST_ASID) {
+    emptyTlb(cpu);
+    cpu.tlbSupervisor = 0;
+  }
+  cpu.tlbSupervisor += 1;
 }
 
 /** Drops every translation of every address space. */
 export function tlbFlushAll(cpu: Vcpu): void {
   freshGlobalKey(cpu);
   memory.fill(changetype<usize>(cpu) + VcpuOff.pcidAsid, 0, PCID_SLOTS * 4);
+  freshSupervisor(cpu);
   useAsid(cpu, freshAsid(cpu));
   if (cpu.cr4 & CR4_PCIDE) rememberPcid(cpu);
 }
@@ -183,11 +177,10 @@ function rememberPcid(cpu: Vcpu): void {
 
 /** MOV CR3: `cpu.cr3` is set to `value` (bit 63 already removed). With PCIDs, `noFlush` keeps what that PCID had. */
 export function tlbSetCr3(cpu: Vcpu, value: u64, noFlush: bool): void {
-  const before = cpu.tlbAsid;
   cpu.cr3 = value;
   cpu.pdpteValid = 0;
   chooseAsid(cpu, <u32>(value & CR3_PCID_MASK), noFlush);
-  carryGlobals(cpu, before, cpu.tlbAsid);
+  dropLocals(cpu);
 }
 
 function chooseAsid(cpu: Vcpu, pcid: u32, noFlush: bool): void {
@@ -211,6 +204,7 @@ export function tlbUpdateContext(cpu: Vcpu): void {
   const user = cpu.cpl == 3;
   const watched = cpu.dataBreakpoints != 0 || (user && cpu.cr0 & CR0_AM && cpu.eflags & Flag.AC);
   cpu.tlb = watched ? codeCache().emptyTlb : <u32>tlbTable(cpu, user);
+  updateCtx(cpu);
 }
 
 @inline
@@ -337,13 +331,10 @@ export function clacEvict(cpu: Vcpu): void {
 /** Drops the write right to machine frame `host` from both tables: its writes must be seen from now on. */
 function tlbProtectFrame(cpu: Vcpu, host: u32): void {
   const base = tables(cpu);
-  const scans = changetype<usize>(cpu) + VcpuOff.protects;
-  atomic.add<u32>(scans, 1);
   for (let at = base; at < base + TLB_BYTES; at += 32) {
     const tag = load<u64>(at, TlbEntryOff.tagW);
     if (load<u32>(at, TlbEntryOff.delta) + ((<u32>tag) & ~0xfff) == host) store<u64>(at, EMPTY_TAG, TlbEntryOff.tagW);
   }
-  atomic.add<u32>(scans, SCAN_DONE - 1);
 }
 
 /** As tlbProtectFrame for every vCPU that can write the frame: those of the domain of `cpu`, or when it is `shared` all. */
@@ -358,6 +349,7 @@ export function tlbProtectEverywhere(cpu: Vcpu, host: u32, shared: bool): void {
 /** The table's state at reset. */
 export function tlbReset(cpu: Vcpu): void {
   cpu.tlbNextAsid = 0;
+  cpu.tlbSupervisor = 1;
   freshGlobalKey(cpu);
   useAsid(cpu, freshAsid(cpu));
   tlbUpdateContext(cpu);

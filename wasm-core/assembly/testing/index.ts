@@ -1,21 +1,9 @@
 /** The core with what its tests need besides: one vCPU driven in the caller's thread, without a scheduler. */
-import { EventBit, SegIndex, TLB_ENTRIES, TlbEntry, Vcpu } from "../gen/layout";
+import { EventBit, SegIndex, Vcpu } from "../gen/layout";
 import { updateFpuBlocked } from "../cpu/fpu-state";
 import { updateModeKey } from "../cpu/modes";
 import { noteFlat } from "../cpu/segments";
-import {
-  EMPTY_TAG,
-  emptyJumpCache,
-  noteGlobal,
-  tlbFlushAll,
-  tlbInvlpg,
-  tlbProtectEverywhere,
-  tlbReset,
-  tlbSetCr3,
-  tlbSlot,
-  tlbTable,
-  tlbUpdateContext,
-} from "../mmu/tlb";
+import { emptyJumpCache, tlbFlushAll, tlbInvlpg, tlbReset, tlbSlot, tlbUpdateContext } from "../mmu/tlb";
 import { Access, walk } from "../mmu/walk";
 import { allowRegions } from "../jit/allow";
 import { pcpuOf } from "../mem/machine";
@@ -87,34 +75,6 @@ export function testTlbSlot(lin: u64): u32 {
 }
 
 /**
- * `rounds` times: enters the frame at `host` as a global, writable page everywhere in the supervisor TLB, and changes the
- * address space until another thread, told so at `word`, has taken the write right away (testProtect). How often it has
- * some of it still.
- */
-export function testCarry(cpu: Vcpu, host: u32, word: usize, rounds: u32): u32 {
-  let kept: u32 = 0;
-  for (let round: u32 = 1; round <= rounds; round++) {
-    for (let page: u64 = 0; page < TLB_ENTRIES; page++) enterGlobal(cpu, page << 12, host);
-    atomic.store<u32>(word, round);
-    while (atomic.load<u32>(word, 4) != round) tlbSetCr3(cpu, cpu.cr3, false);
-    let left = false;
-    for (let page: u64 = 0; page < TLB_ENTRIES; page++)
-      if (tlbSlot(tlbTable(cpu, false), page << 12).tagW != EMPTY_TAG) left = true;
-    if (left) kept++;
-  }
-  return kept;
-}
-
-function enterGlobal(cpu: Vcpu, lin: u64, host: u32): void {
-  const e = tlbSlot(tlbTable(cpu, false), lin);
-  e.delta = host - <u32>lin;
-  e.isGlobal = 1;
-  noteGlobal(cpu, e);
-  e.tagR = lin | cpu.ctx;
-  e.tagW = lin | cpu.ctx;
-}
-
-/**
  * `rounds` times, when another thread says so at `word`: walks for a write at `lin` by user code, and leaves behind `word`
  * what came of it, and then that it is done.
  */
@@ -129,13 +89,4 @@ export function testWalks(cpu: Vcpu, lin: u64, word: usize, rounds: u32): void {
 /** Sends the vCPU an event, as another pCPU does. */
 export function testKick(cpu: Vcpu): void {
   vcpuKick(cpu, EventBit.INTERRUPT);
-}
-
-/** The other thread of testCarry. */
-export function testProtect(cpu: Vcpu, host: u32, word: usize, rounds: u32): void {
-  for (let round: u32 = 1; round <= rounds; round++) {
-    while (atomic.load<u32>(word) != round) {}
-    tlbProtectEverywhere(cpu, host, false);
-    atomic.store<u32>(word, round, 4);
-  }
 }

@@ -193,14 +193,19 @@ export class MachineView {
     const address = Number(lin & 0xffffffffn);
     // The offset of tlbSlot in assembly/mmu/tlb.ts.
     const slot = ((address >>> 7) ^ (address >>> 18)) & ((TLB_ENTRIES - 1) * TlbEntry.size);
-    const low = (Number(lin & 0xfffff000n) | this.word(vcpu + Vcpu.off.ctx)) >>> 0;
+    const page = Number(lin & 0xfffff000n);
     const high = Number((lin >> 32n) & 0xffffffffn);
     const supervisor = this.word(vcpu + Vcpu.off.tlbBase);
-    for (const table of [supervisor, supervisor + TLB_BYTES / 2]) {
+    const tables = [
+      [supervisor, Vcpu.off.tlbSupervisor],
+      [supervisor + TLB_BYTES / 2, Vcpu.off.tlbAsid],
+    ] as const;
+    for (const [table, number] of tables) {
       const e = table + slot;
+      const low = (page | this.word(vcpu + number)) >>> 0;
       for (const tag of [TlbEntry.off.tagX, TlbEntry.off.tagR]) {
         if (this.word(e + tag) === low && this.word(e + tag + 4) === high) {
-          return (this.word(e + TlbEntry.off.delta) + Number(lin & 0xfffff000n)) >>> 0;
+          return (this.word(e + TlbEntry.off.delta) + page) >>> 0;
         }
       }
     }
