@@ -167,6 +167,12 @@ export const longPaging = longProgram(
       "v=e ip=57 fl=10002 cr2=40000000",
     ),
     check(
+      "MOV to CR3 drops what is not global with CR4.PGE, too",
+      `${cr4(PGE)}${map(7)}${READ}; mov qword ptr [leaf], 0; mov rax, cr3; mov cr3, rax; ${READ}`,
+      "v=e ip=4d fl=10002 cr2=40000000",
+    ),
+    check("CR4.PGE off", cr4(0, PGE)),
+    check(
       "more rights need no INVLPG",
       `${map(5)}${READ}; mov rax, page; or eax, 7; mov [leaf], rax; ${WRITE}; ${bits}`,
       "ad=60 ran",
