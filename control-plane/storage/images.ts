@@ -134,8 +134,15 @@ export class Images {
     // What is read as another format than its name tells is another disk.
     const key = format === undefined || format === formatOfName(name) ? name : `${format}\0${name}`;
     return this.#shareBy(name, key, async () => {
-      await refuseInterrupted(this.folder, name);
-      return this.#openFile(await this.folder.open(name, "read"), format, children);
+      // Opened first: who is in the middle of an operation has it locked.
+      const file = await this.folder.open(name, "read");
+      try {
+        await refuseInterrupted(this.folder, name);
+      } catch (error) {
+        await file.close();
+        throw error;
+      }
+      return this.#openFile(file, format, children);
     });
   }
 
