@@ -153,7 +153,8 @@ async function look(images: Images, name: string, isAgain = false): Promise<Omit
   } catch (error) {
     const problem = toStorageError(error, name);
     // Others may have begun or ended to use it meanwhile: what looks broken for that moment is still somebody's child.
-    return problem.code === "io" && !isAgain ? look(images, name, true) : { name, info: null, problem };
+    const mayPass = problem.code === "io" || problem.code === "denied";
+    return mayPass && !isAgain ? look(images, name, true) : { name, info: null, problem };
   }
 }
 

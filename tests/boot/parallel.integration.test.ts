@@ -1,7 +1,7 @@
 /**
  * Many jobs at once in a guest with four processors on two pCPUs, as `make -j` would run them: compiled code of both
  * word sizes, fork and exec, memory that comes and goes, signals, futexes, pipes, code that is written while it runs.
- * Every job's output is compared with that of the same command on this machine. ROUNDS repeats it for as long as wanted.
+ * Every job's output is compared with that of the same command on this machine (`outputsHere`). ROUNDS repeats it for as long as wanted.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
