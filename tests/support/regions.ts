@@ -50,11 +50,18 @@ export class TestRegions {
 
   /** Compiles what was asked for and lets `cpu` enter it. True when there was something. */
   settle(cpu: number): boolean {
+    if (!this.make()) return false;
+    this.allow(cpu);
+    return true;
+  }
+
+  /** Compiles and installs what was asked for; the pCPU's next slice may enter it. True when there was something. */
+  make(): boolean {
     const { value } = this.compiler.waitingFor();
     if (value === this.#asked) return false;
     this.#asked = value;
     this.compiler.drain();
-    this.allow(cpu);
+    this.#installed.install();
     return true;
   }
 

@@ -61,13 +61,8 @@ const IMPLICIT: Readonly<Record<string, Implicit>> = {
   lahf: { reads: [RAX], writes: [RAX] },
   sahf: { reads: [RAX] },
   hintRm: QUIET,
-  fence: QUIET,
   pause: { keepsFlags: true },
-  cli: QUIET,
-  sti: { keepsFlags: true },
   clac: QUIET,
-  stac: QUIET,
-  swapgs: QUIET,
   rdfsbase: QUIET,
   rdgsbase: QUIET,
   wrfsbase: QUIET,
@@ -127,7 +122,7 @@ function addressRegisters({ v, rm, index }: Insn): number[] {
  * vCPU: segments, flags, devices. Of `system` what does not end a region only reads.
  */
 const OF_MODES = new Set(["far", "interrupt", "port", "segment"]);
-const KEEP_MODES = new Set(["cli", "pushf", "movFromSeg"]);
+const KEEP_MODES = new Set(["pushf", "movFromSeg"]);
 const STOP = new Set(["monitor", "mwait"]);
 
 /**

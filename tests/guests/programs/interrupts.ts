@@ -60,6 +60,21 @@ export const interrupts = longProgram(
       "count=0 later=1 ran",
     ),
     check(
+      "one comes between STI and CLI each time, in a loop",
+      `mov dword ptr [count], 0; mov esi, 30000\n7:  ${SELF}0x40; sti; nop; cli; dec esi; jnz 7b; ${show}`,
+      "count=7530 ran",
+    ),
+    check(
+      "a loop that turns them off and on does not keep them out",
+      `mov dword ptr [count], 0; mov dword ptr [apic + 0x320], 0x20040; mov dword ptr [apic + 0x380], 100000; mov esi, 3000000\n7:  cli; nop; sti; nop; dec esi; jnz 7b; cli; mov dword ptr [apic + 0x380], 0; sti; nop; nop; cli; cmp dword ptr [count], 50; seta al; movzx eax, al; show "many"`,
+      "many=1 ran",
+    ),
+    check(
+      "and what came meanwhile, with nothing else going on, is taken behind STI",
+      `mov dword ptr [count], 0; mov dword ptr [apic + 0x320], 0x40; mov esi, 200\n7:  mov dword ptr [apic + 0x380], 100; mov ecx, 20000\n8:  dec ecx; jnz 8b; sti; nop; nop; cli; dec esi; jnz 7b; ${show}`,
+      "count=c8 ran",
+    ),
+    check(
       "periodic timer goes on",
       `mov dword ptr [count], 0; mov dword ptr [apic + 0x320], 0x20040; mov dword ptr [apic + 0x380], 1000; sti; ${wait}; cli; mov dword ptr [apic + 0x380], 0; sti; nop; nop; cli; cmp dword ptr [count], 5; seta al; movzx eax, al; show "many"`,
       "many=1 ran",

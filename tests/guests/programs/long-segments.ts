@@ -139,6 +139,11 @@ export const longSegments = longProgram(
       'mov ecx, 0xc0000101; mov eax, 1; xor edx, edx; wrmsr; inc ecx; mov eax, 2; wrmsr; swapgs; rdmsr; show "kernel"; dec ecx; rdmsr; show "gs"',
       "kernel=1 gs=2 ran",
     ),
+    check(
+      "SWAPGS in a loop",
+      'mov qword ptr [rsp - 64], 1; mov qword ptr [rsp - 128], 16; lea rax, [rsp - 64]; xor edx, edx; mov ecx, 0xc0000101; wrmsr; inc ecx; sub eax, 64; wrmsr; xor eax, eax; mov esi, 2000000\n7:  add rax, gs:[0]; swapgs; add rax, gs:[0]; swapgs; dec esi; jnz 7b; show "rax"',
+      "rax=206cc80 ran",
+    ),
     describe("null", 0, "lar=5a5a z=0 lsl=5a5a z=0 r=0 w=0 ran"),
     describe("64-bit code", SEL.code, "lar=a09b00 z=1 lsl=ffffffff z=1 r=1 w=0 ran"),
     describe("data", SEL.data, "lar=c09300 z=1 lsl=ffffffff z=1 r=1 w=1 ran"),

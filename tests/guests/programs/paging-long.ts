@@ -146,6 +146,11 @@ export const longPaging = longProgram(
     check("SMAP off", `${cr4(0, SMAP | SMEP)}bts qword ptr [code_entry], 2; mov rax, cr3; mov cr3, rax`),
     check("STAC without CR4.SMAP", 'stac; pushfq; pop rax; and eax, 0x40000; show "ac"; clac', "ac=40000 ran"),
     check(
+      "STAC, CLAC and fences in a loop",
+      'xor ebx, ebx; mov esi, 1000000\n7:  stac; pushfq; pop rax; shr eax, 18; and eax, 1; add ebx, eax; mfence; clac; pushfq; pop rax; shr eax, 18; and eax, 1; lea ebx, [rbx + rax * 2]; lfence; dec esi; jnz 7b; mov eax, ebx; show "set"',
+      "set=f4240 ran",
+    ),
+    check(
       "a page crossing faults on its second half and writes nothing",
       `${map(7)}mov qword ptr [${TEST} + 0xff8], 0; mov qword ptr [${TEST} + 0xffc], -1`,
       "v=e e=2 ip=32 fl=10002 cr2=40001000",

@@ -9,6 +9,7 @@ import { Vcpu } from "../../../wasm-core/abi/structs/vcpu.js";
 import { Assembler } from "../../../wasm-core/isa/asm/index.js";
 import { loadTable } from "../../../wasm-core/isa/table.js";
 import { makeTestCore, type TestCore } from "../../support/core.js";
+import { TestRegions } from "../../support/regions.js";
 import { type GuestProgram, ORIGIN } from "./program.js";
 
 const DOMID = 1;
@@ -31,6 +32,8 @@ export interface Result {
   readonly stopped: string;
   /** Why the hypervisor crashed it, when it did. */
   readonly crash?: string;
+  /** Instructions that its first processor did in regions. */
+  readonly inRegions: bigint;
 }
 
 export const assembleProgram = (p: GuestProgram) => assembler.assemble(p.source, { origin: ORIGIN });
@@ -75,9 +78,12 @@ class Machine {
     this.output += String.fromCharCode(...bytes);
   }
 
+  get #cpu(): number {
+    return this.core.call.vcpuAddress(DOMID, 0) >>> 0;
+  }
+
   where(): string {
-    const cpu = this.core.call.vcpuAddress(DOMID, 0) >>> 0;
-    return `RIP ${this.#view.getBigUint64(cpu + Vcpu.off.rip, true).toString(16)}`;
+    return `RIP ${this.#view.getBigUint64(this.#cpu + Vcpu.off.rip, true).toString(16)}`;
   }
 
   get ended(): boolean {
@@ -98,13 +104,17 @@ class Machine {
       output: this.output,
       status: status === NONE ? null : status,
       stopped,
+      inRegions: this.#view.getBigUint64(this.#cpu + Vcpu.off.regionInstructions, true),
       ...(crashed === undefined ? {} : { crash: crashed }),
     };
   }
 }
 
-/** Runs a program to its end. */
-export async function runProgram(p: GuestProgram): Promise<Result> {
+/**
+ * Runs a program to its end.
+ * @param threshold runs of a block before a region is made of it; without one there are none
+ */
+export async function runProgram(p: GuestProgram, threshold?: number): Promise<Result> {
   const core = await makeTestCore();
   const { call } = core;
   const expectDone = (what: string, result: number) => {
@@ -119,10 +129,12 @@ export async function runProgram(p: GuestProgram): Promise<Result> {
   expectDone("vcpuStartPvh", call.vcpuStartPvh(DOMID, 0, Number(image.symbols.get("start")), 0));
   expectDone("domainUnpause", call.domainUnpause(DOMID));
   const machine = new Machine(core);
+  const regions = threshold === undefined ? undefined : new TestRegions(core, threshold);
   const limit = performance.now() + LIMIT_MS;
   while (!machine.ended && performance.now() < limit) {
     const exit = call.pcpuRun(0);
     machine.drain();
+    regions?.make();
     if (exit === Number(PcpuExit.values.IDLE) && call.pcpuIdleNs(0) === Infinity) break;
   }
   machine.drain();

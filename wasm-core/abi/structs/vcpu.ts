@@ -134,6 +134,7 @@ export const Vcpu = struct("Vcpu", "One virtual processor.", {
   tfTrap: u8("1 when a single-step trap is due after the instruction"),
   dataBreakpoints: u8("1 when DR7 enables a data or I/O breakpoint: the TLB fast path is off for watched pages"),
   pendingDr6: u8("Data or I/O breakpoint bits (DR6.B3-B0) met by the instruction that runs"),
+  interruptHeld: u8("1 when an interrupt came while RFLAGS.IF was clear: whoever sets IF looks whether it still waits"),
   walkGpa: u64("Result of the last page walk: guest-physical address"),
   walkPage: u64("Result of the last page walk: size of the page that maps it"),
   walkBits: u32("Result of the last page walk: a WalkBit set"),

@@ -2,7 +2,7 @@
  * Software interrupts, BOUND, the interrupt flag, PUSHF and POPF, HLT. What IOPL, CR4.VME and CR4.PVI allow follows the
  * tables of [SDM] vol. 2, "CLI", "STI", "PUSHF", "POPF" and vol. 3B, 20.3.
  */
-import { EventBit, RECORD_BYTES, Status, Vcpu } from "../gen/layout";
+import { RECORD_BYTES, Status, Vcpu, VcpuOff } from "../gen/layout";
 import { Cr4 } from "../cpu/control-bits";
 import { raise, raiseError, Vector } from "../cpu/faults";
 import { Flag, overflow, readFlags } from "../cpu/flags";
@@ -14,8 +14,7 @@ import { codeCache } from "../mmu/code-cache";
 import {
   deliverIcebp,
   EventKind,
-  interruptWaits,
-  raiseEvent,
+  interruptFlagRose,
   setFlags,
   softwareInterrupt,
   USER_FLAGS,
@@ -82,9 +81,10 @@ export function sti(cpu: Vcpu, rec: Rec): i32 {
     return Status.NEXT;
   }
   cpu.eflags |= Flag.IF;
-  if (!interruptWaits(cpu) && !isLast(rec)) return Status.NEXT;
+  const waits = atomic.load<u32>(changetype<usize>(cpu), VcpuOff.events) | cpu.interruptHeld;
+  if (!waits && !isLast(rec)) return Status.NEXT;
   shadow(cpu);
-  raiseEvent(cpu, EventBit.INTERRUPT);
+  interruptFlagRose(cpu);
   return Status.END;
 }
 

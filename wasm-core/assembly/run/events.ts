@@ -70,7 +70,10 @@ function takeInterrupts(cpu: Vcpu, events: u32): void {
   if (!(events & EventBit.INTERRUPT)) return;
   // Cleared before looking, so that one raised meanwhile is seen next time. With IF clear, its rise sets the bit again.
   clear(cpu, EventBit.INTERRUPT);
-  if (!(cpu.eflags & Flag.IF)) return;
+  if (!(cpu.eflags & Flag.IF)) {
+    cpu.interruptHeld = 1;
+    return;
+  }
   let vector = xenPendingVector(cpu);
   if (vector >= 0) xenAckVector(cpu);
   else {

@@ -3,9 +3,8 @@
  * that the processor's other files import no hypervisor part.
  */
 import { EventBit, ExitReason, MachineOff, Vcpu, VcpuOff } from "../gen/layout";
-import { lapicPending } from "../irq/lapic";
 import { machine } from "../util/host";
-import { xenOf, xenPendingVector } from "../xen/evtchn/upcall";
+import { xenOf } from "../xen/evtchn/upcall";
 
 @external("env", "hostNap") declare function hostNap(address: usize): void;
 
@@ -24,14 +23,11 @@ export function raiseEvent(cpu: Vcpu, bits: u32): void {
   atomic.or<u32>(changetype<usize>(cpu) + VcpuOff.events, bits);
 }
 
-/** Whether an interrupt would be taken with IF set. One that comes after this look sets the event bit itself. */
-export function interruptWaits(cpu: Vcpu): bool {
-  return xenPendingVector(cpu) >= 0 || lapicPending(cpu) >= 0;
-}
-
 /** EFLAGS.IF went from 0 to 1: an interrupt that was held may be deliverable. */
 export function interruptFlagRose(cpu: Vcpu): void {
-  if (interruptWaits(cpu)) raiseEvent(cpu, EventBit.INTERRUPT);
+  if (!cpu.interruptHeld) return;
+  cpu.interruptHeld = 0;
+  raiseEvent(cpu, EventBit.INTERRUPT);
 }
 
 /**

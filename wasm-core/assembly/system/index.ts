@@ -14,7 +14,7 @@ export {
 } from "./delivery";
 export { EventKind } from "./event-kind";
 export { farCall, farJump } from "./far";
-export { endSlice, giveWay, hypercall, interruptWaits, raiseEvent, tripleFault } from "./hooks";
+export { endSlice, giveWay, hypercall, interruptFlagRose, raiseEvent, tripleFault } from "./hooks";
 export { portAllowed } from "./io-permission";
 export { loadLdt, loadSegment, loadTaskRegister } from "./load-segment";
 export { deliverMachineCheck } from "./machine-check";

@@ -6,6 +6,7 @@ import { EXCHANGE, LOCKED } from "./lock.js";
 import type { Lowering, Lowerings } from "./lowering.js";
 import { MOV } from "./mov.js";
 import { MULDIV } from "./muldiv.js";
+import { PRIVILEGED } from "./privileged.js";
 import { SHIFT } from "./shift.js";
 import { SSE_ARITH } from "./sse-arith.js";
 import { SSE_COMPARE } from "./sse-compare.js";
@@ -29,6 +30,7 @@ const UNLOCKED: Lowerings = {
   ...MULDIV,
   ...BIT,
   ...FLAG_ROWS,
+  ...PRIVILEGED,
   ...STRING,
   ...SSE_MOVE,
   ...SSE_INT,

@@ -140,7 +140,10 @@ class RegionWriter {
     if (lowering?.(e, insn)) e.addresses.set(moved);
     else e.handler();
     // The edge behind it may leave the region: no interrupt before the next instruction. Within it the shadow only lasts longer.
-    if (last && insn.v.semantic === "sti") e.code.get(L.CPU).i32(1).mem("i32.store8", Vcpu.off.interruptShadow);
+    if (last && insn.v.semantic === "sti") {
+      e.code.get(L.CPU).i32(1).mem("i32.store8", Vcpu.off.interruptShadow);
+      e.changesModes = true;
+    }
   }
 
   #terminator(n: number, node: Node): void {
