@@ -284,9 +284,14 @@ export function setPriority(dom: Domain, port: u32, priority: u32): i32 {
   return known ? 0 : -Errno.EINVAL;
 }
 
-/** EVTCHNOP_reset: closes every port and leaves the FIFO ABI. */
+/** Closes every port and leaves the FIFO ABI. */
 export function resetPorts(dom: Domain): void {
   for (let port: u32 = 1; port < dom.evtPorts; port++) closePort(dom, port);
+  leaveFifo(dom);
+}
+
+/** Back to the 2-level ABI. The domain's ports are closed. */
+export function leaveFifo(dom: Domain): void {
   lockPorts(dom);
   if (dom.evtFifo) dropFifo(dom);
   unlockPorts(dom);

@@ -8,6 +8,8 @@ const EINVAL = -22;
 const EEXIST = -17;
 const ENOSPC = -28;
 const EPERM = -1;
+/** Not a result: the hypercall is to run again. */
+const CONTINUE = -(1n << 63n);
 
 async function pair(): Promise<[Guest, Guest]> {
   const [, a, b] = await machineWith([
@@ -281,6 +283,22 @@ describe("FIFO event channels", () => {
           [4, i % 16],
         ]);
     }
+  });
+
+  it("closes many ports on a reset in slices, and only then leaves the ABI", async () => {
+    const [a, b] = await pair();
+    enable(a);
+    const last = 1500;
+    let port = 0;
+    while (port < last) port = a.allocUnbound(b.domid);
+    const args = a.struct([[2, 0x7ff0]]);
+    const fifo = () => a.core.u32(a.dom + Domain.off.evtFifo);
+    expect(a.core.call.callOnce(a.vcpu(), 32, 10n, args, 0n, 1)).toBe(CONTINUE);
+    expect(fifo()).not.toBe(0);
+    expect(b.bindInterdomain(a.domid, last), "not reached yet").toBeGreaterThan(0);
+    expect(a.call(32, 10, args)).toBe(0);
+    expect(fifo()).toBe(0);
+    for (port = 1; port <= last; port++) expect(b.bindInterdomain(a.domid, port), `port ${port}`).toBe(EINVAL);
   });
 
   it("refuses bad control blocks and returns to 2-level on reset, giving pages back", async () => {

@@ -1,8 +1,11 @@
-/** HYPERVISOR_event_channel_op(cmd, structure). Its structures are the same for 32-bit guests. [XEN] event_channel.h */
+/**
+ * HYPERVISOR_event_channel_op(cmd, structure). Its structures are the same for 32-bit guests. EVTCHNOP_reset may take many
+ * slices: bits 6 and up of cmd are the port to go on with. [XEN] event_channel.h
+ */
 import { Domid, Errno, EvtchnState, Hypercall, Vcpu, XenVcpu } from "../../gen/layout";
 import { domainOfVcpu } from "../../mem/domains";
 import { copyToGuest } from "../../mmu/access";
-import { arg, getStruct, isSelf, unknownOp } from "../guest";
+import { arg, chargeItems, CONTINUE, getStruct, isSelf, setArg, shouldYield, unknownOp } from "../guest";
 import {
   allocUnbound,
   bindInterdomain,
@@ -10,7 +13,7 @@ import {
   bindVcpu,
   bindVirq,
   closePort,
-  resetPorts,
+  leaveFifo,
   sendPort,
   setPriority,
   unmaskPort,
@@ -32,6 +35,7 @@ const BIND_IPI = 7,
   INIT_CONTROL = 11,
   EXPAND_ARRAY = 12,
   SET_PRIORITY = 13;
+const PORT_SHIFT = 6;
 
 /** Bytes of a command's structure, 0 for commands that do not exist. */
 function sizeOf(cmd: u32): u32 {
@@ -61,7 +65,9 @@ function sizeOf(cmd: u32): u32 {
 }
 
 export function eventChannelOp(cpu: Vcpu, x: XenVcpu): i64 {
-  const cmd = <u32>arg(x, 0);
+  const word = <u32>arg(x, 0);
+  const from = word >> PORT_SHIFT;
+  const cmd = (word & ((1 << PORT_SHIFT) - 1)) == RESET ? <u32>RESET : word;
   const size = sizeOf(cmd);
   if (size == 0) {
     if (cmd != BIND_PIRQ) unknownOp(cpu, Hypercall.EVENT_CHANNEL_OP, cmd);
@@ -86,11 +92,26 @@ export function eventChannelOp(cpu: Vcpu, x: XenVcpu): i64 {
       return expandArray(dom, load<u64>(op));
     case RESET:
       if (!isSelf(cpu, load<u16>(op))) return -Errno.EPERM;
-      resetPorts(dom);
-      return 0;
+      return reset(cpu, x, from);
     default:
       return answering(cpu, cmd, gva, op, size);
   }
+}
+
+/** Closes the ports from `first` on, and then leaves the FIFO ABI. */
+function reset(cpu: Vcpu, x: XenVcpu, first: u32): i64 {
+  const dom = domainOfVcpu(cpu);
+  for (let port = max<u32>(first, 1); port < dom.evtPorts; port++) {
+    const done = port - first;
+    if (shouldYield(cpu, done)) {
+      setArg(x, 0, <u64>((port << PORT_SHIFT) | RESET));
+      chargeItems(cpu, done);
+      return CONTINUE;
+    }
+    closePort(dom, port);
+  }
+  leaveFifo(dom);
+  return 0;
 }
 
 /** Commands that write something back. */
