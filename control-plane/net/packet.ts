@@ -32,6 +32,11 @@ export class Packet {
   /** Payload bytes of each segment that a large one stands for; 0 when it is not large. */
   gsoSize = 0;
   gsoType: GsoType = GsoType.NONE;
+  /**
+   * MAC of the interface by which it came into the switch, whatever address it is from; null where several stations are behind
+   * the port. It pays for what the network does for the frame.
+   */
+  payer: Uint8Array | null = null;
   /** Fragments of machine memory: address and length of each. None when `bytes` holds the frame. */
   fragments = 0;
   readonly addresses = new Float64Array(1 + MOST_FRAGMENTS);
@@ -193,5 +198,6 @@ export class Packet {
     this.dataValidated = false;
     this.gsoSize = 0;
     this.gsoType = GsoType.NONE;
+    this.payer = null;
   }
 }

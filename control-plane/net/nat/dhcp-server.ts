@@ -24,16 +24,19 @@ export class DhcpServer {
     private readonly hostname: (mac: Uint8Array) => string,
   ) {}
 
-  /** The answer to what the guest with `mac` sent, or null. */
-  answer(bytes: Uint8Array, mac: Uint8Array): DhcpAnswer | null {
+  /**
+   * The answer to what the guest with `mac` sent, or null.
+   * @param mayTake whether it may have an address if it has none yet
+   */
+  answer(bytes: Uint8Array, mac: Uint8Array, mayTake = true): DhcpAnswer | null {
     const request = readDhcp(bytes);
     if (request === null || macKey(request.mac, 0) !== macKey(mac, 0) || !sameAddress(request.relay, ANY)) return null;
     this.counters.requests++;
     switch (request.type) {
       case DhcpType.DISCOVER:
-        return this.#discover(request);
+        return this.#discover(request, mayTake);
       case DhcpType.REQUEST:
-        return this.#request(request);
+        return this.#request(request, mayTake);
       case DhcpType.INFORM:
         return this.#to(request, { type: DhcpType.ACK, server: GATEWAY, address: ANY, network: this.network });
       case DhcpType.DECLINE:
@@ -47,20 +50,20 @@ export class DhcpServer {
     }
   }
 
-  #discover(request: DhcpRequest): DhcpAnswer | null {
-    const lease = this.leases.offer(request.mac, request.requested);
+  #discover(request: DhcpRequest, mayTake: boolean): DhcpAnswer | null {
+    const lease = mayTake ? this.leases.offer(request.mac, request.requested) : null;
     if (lease !== null) return this.#give(request, DhcpType.OFFER, lease.address);
     this.counters.exhausted++;
     return null;
   }
 
   /** After an offer, after a reboot, or to go on with a lease: [RFC 2131] 4.3.2 tells them apart by what is filled in. */
-  #request(request: DhcpRequest): DhcpAnswer | null {
+  #request(request: DhcpRequest, mayTake: boolean): DhcpAnswer | null {
     if (request.server !== null && !sameAddress(request.server, GATEWAY)) return null;
     const hasAddress = !sameAddress(request.clientIp, ANY);
     const address = hasAddress ? request.clientIp : request.requested;
     if (address === null) return null;
-    const lease = isInside(address) ? this.leases.bind(request.mac, address, request.hostname) : null;
+    const lease = mayTake && isInside(address) ? this.leases.bind(request.mac, address, request.hostname) : null;
     return lease === null ? this.#refuse(request) : this.#give(request, DhcpType.ACK, lease.address);
   }
 

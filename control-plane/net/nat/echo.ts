@@ -30,13 +30,13 @@ export class Echo {
   /** `message` is the request, which is kept and becomes the answer; `packet` what an error quotes. */
   ask(guest: GuestAddress, destination: Uint8Array, message: Uint8Array, packet: Uint8Array): void {
     const { limits, outside } = this.parts;
-    const owner = guest.guest;
-    if (this.#pings >= limits.pings || owner.pings >= limits.pingsPerGuest) return;
+    const { share } = guest.guest;
+    if (this.#pings >= limits.pings || share.pings >= limits.pingsPerGuest) return;
     this.#pings++;
-    owner.pings++;
+    share.pings++;
     const done = (isAlive: boolean | null): void => {
       this.#pings--;
-      owner.pings--;
+      share.pings--;
       if (isAlive === true) this.parts.reply(guest, destination, echoReply(message, guest.bytes.length));
       else if (isAlive === null) this.parts.prohibited(guest, packet);
     };

@@ -9,17 +9,29 @@ import type { NatLimits } from "./limits.js";
 /** After this long another guest may take an address over. */
 const SILENCE_NS = 60e9;
 
-export class Guest {
-  readonly addresses: GuestAddress[] = [];
-  /** What it occupies of bounded things. */
+/** What one interface occupies of bounded things, with all the MACs that it speaks as; elsewhere what one MAC does. */
+export class Share {
+  guests = 0;
   flows = 0;
   pings = 0;
   lookups = 0;
   datagrams = 0;
   fragmentBytes = 0;
 
+  /** @param key the interface's MAC as a number, or the guest's */
+  constructor(readonly key: number) {}
+
+  get isEmpty(): boolean {
+    return this.guests + this.flows + this.pings + this.lookups + this.datagrams + this.fragmentBytes === 0;
+  }
+}
+
+export class Guest {
+  readonly addresses: GuestAddress[] = [];
+
   constructor(
     readonly mac: Uint8Array,
+    readonly share: Share,
     public seenNs: number,
   ) {}
 }
@@ -40,6 +52,7 @@ export class GuestAddress {
 export class Guests {
   readonly #byMac = new Map<number, Guest>();
   readonly #byAddress = new Map<number, GuestAddress>();
+  readonly #shares = new Map<number, Share>();
   #ids = 0;
 
   constructor(
@@ -59,8 +72,11 @@ export class Guests {
     return [...this.#byMac.values()];
   }
 
-  /** The guest with the MAC at `at`, known or new; null when there are too many. */
-  at(bytes: Uint8Array, at: number): Guest | null {
+  /**
+   * The guest with the MAC at `at`, known or new; null when there are too many.
+   * @param payer MAC of the interface that a new one belongs to, when that is known
+   */
+  at(bytes: Uint8Array, at: number, payer: Uint8Array | null): Guest | null {
     const key = macKey(bytes, at);
     const now = this.clock.now();
     const known = this.#byMac.get(key);
@@ -69,9 +85,21 @@ export class Guests {
       return known;
     }
     if (this.#byMac.size >= this.limits.guests && !this.#makeRoom()) return null;
-    const guest = new Guest(bytes.slice(at, at + 6), now);
+    const guest = new Guest(bytes.slice(at, at + 6), this.#shareOf(payer === null ? key : macKey(payer, 0)), now);
+    guest.share.guests++;
     this.#byMac.set(key, guest);
     return guest;
+  }
+
+  #shareOf(key: number): Share {
+    let share = this.#shares.get(key);
+    if (share !== undefined) return share;
+    // What a forgotten guest has begun is counted until it is over: the empty ones go when there are many.
+    if (this.#shares.size >= 2 * this.limits.guests)
+      for (const old of this.#shares.values()) if (old.isEmpty) this.#shares.delete(old.key);
+    share = new Share(key);
+    this.#shares.set(key, share);
+    return share;
   }
 
   withMac(mac: Uint8Array): Guest | null {
@@ -111,12 +139,14 @@ export class Guests {
 
   forget(guest: Guest): void {
     for (const entry of [...guest.addresses]) this.#remove(entry);
-    this.#byMac.delete(macKey(guest.mac, 0));
+    if (this.#byMac.delete(macKey(guest.mac, 0))) guest.share.guests--;
   }
 
+  /** At the cost of who has the most. */
   #makeRoom(): boolean {
     const candidates = [...this.#byMac.values()].filter((guest) => !this.isKept(guest.mac));
-    const last = oldest(candidates);
+    const most = candidates.reduce((most, { share }) => Math.max(most, share.guests), 0);
+    const last = oldest(candidates.filter(({ share }) => share.guests === most));
     if (last === undefined) return false;
     this.forget(last);
     return true;

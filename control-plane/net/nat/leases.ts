@@ -85,6 +85,13 @@ export class Leases {
     return this.#reservedFor.get(macKey(mac, 0)) ?? null;
   }
 
+  /** Whether a MAC may have one more address given or offered; `others` says whether a MAC is the same guest's. */
+  mayTake(mac: Uint8Array, most: number, others: (mac: Uint8Array) => boolean): boolean {
+    const own = this.of(mac);
+    if (own !== null && this.#isLive(own)) return true;
+    return this.list().filter((lease) => this.#isLive(lease) && others(lease.mac)).length < most;
+  }
+
   /** The client's lease, over or not. */
   of(mac: Uint8Array): Lease | null {
     return this.#byMac.get(macKey(mac, 0)) ?? null;

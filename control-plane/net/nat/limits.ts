@@ -1,8 +1,13 @@
-/** What guests can make the network hold, at most. Beyond it the oldest goes or the new is refused; nothing grows. */
+/**
+ * What guests can make the network hold, at most. Beyond it the oldest goes or the new is refused; nothing grows. "Per guest" is
+ * per interface, however many MACs it speaks as; only what comes by a link from elsewhere is told apart by MACs.
+ */
 export interface NatLimits {
   /** Guests known by their MACs, and addresses of each. */
   readonly guests: number;
   readonly addressesPerGuest: number;
+  /** Addresses that DHCP gives to one guest, whatever it calls itself. */
+  readonly leasesPerGuest: number;
   /** Ports with a socket outside, in all and of one guest. */
   readonly flows: number;
   readonly flowsPerGuest: number;
@@ -29,6 +34,7 @@ export interface NatLimits {
 export const NAT_LIMITS: NatLimits = {
   guests: 512,
   addressesPerGuest: 16,
+  leasesPerGuest: 64,
   flows: 1024,
   flowsPerGuest: 256,
   pings: 256,

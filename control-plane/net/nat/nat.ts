@@ -122,7 +122,7 @@ export class Nat implements Station {
     if (this.#isClosed || packet.length < ETHERNET_BYTES) return true;
     const isOurs = (header[0]! & 1) === 1 || holds(header, 0, ROUTER_MAC);
     if (!isOurs || (header[6]! & 1) === 1 || holds(header, 6, ROUTER_MAC)) return true;
-    const guest = this.#core.guests.at(header, 6);
+    const guest = this.#core.guests.at(header, 6, packet.payer);
     this.#core.counters.received++;
     this.#core.counters.receivedBytes += packet.length;
     if (guest === null) {
@@ -198,7 +198,7 @@ export class Nat implements Station {
         addresses: guest.addresses.map((address) => formatIp(address.bytes)),
         lease: lease === null ? null : formatIp(lease),
         hostname: this.#leases.of(guest.mac)?.hostname ?? "",
-        udpFlows: guest.flows,
+        udpFlows: this.#core.flows.countOf(guest),
       };
     });
   }
@@ -283,8 +283,9 @@ export class Nat implements Station {
       clock,
       random,
       timer,
-      outside: gatewayOutside(outside, dns, () => this.#current ?? this.#nobody),
+      outside: gatewayOutside(outside, dns, () => this.#current?.share ?? this.#nobody),
       outsideAddress: (destination) => this.#outsideAddress(destination),
+      payerOf: (address) => `${guests.find(address)?.guest.share.key ?? address.join(".")}`,
       send: (source, destination, header, payload, gsoSize) => {
         const mac = neighbours.macOf(destination);
         if (mac !== null) return output.tcp({ mac, source, destination }, header, payload, gsoSize);
@@ -326,6 +327,8 @@ export class Nat implements Station {
       searchDomains,
       hasHostLoopback,
       counters: newCounters(),
+      mayTakeAddress: ({ mac, share }) =>
+        this.#leases.mayTake(mac, limits.leasesPerGuest, (other) => guests.withMac(other)?.share === share),
     };
   }
 

@@ -3,7 +3,7 @@
  * [RFC 1858] says why for IPv4); an exact repetition is only ignored. What is incomplete is forgotten after a while.
  */
 import type { Clock } from "../../util/index.js";
-import type { Guest } from "./guests.js";
+import type { Guest, Share } from "./guests.js";
 import type { NatLimits } from "./limits.js";
 
 /** [RFC 1122] 3.3.2 wants 60 to 120 s, Linux takes 30: memory is held for a stranger. */
@@ -94,12 +94,12 @@ export class Reassembly {
   }
 
   #start(key: string, guest: Guest): Datagram {
-    if (guest.datagrams >= this.limits.datagramsPerGuest) this.#forgetOldest(guest);
+    if (guest.share.datagrams >= this.limits.datagramsPerGuest) this.#forgetOldest(guest.share);
     else if (this.#datagrams.size >= this.limits.datagrams) this.#forgetOldest(null);
     const untilNs = this.clock.now() + LIFE_NS;
     const datagram: Datagram = { key, guest, untilNs, fragments: [], held: 0, total: -1, isBad: false };
     this.#datagrams.set(key, datagram);
-    guest.datagrams++;
+    guest.share.datagrams++;
     return datagram;
   }
 
@@ -120,29 +120,29 @@ export class Reassembly {
 
   #forget(datagram: Datagram): void {
     this.#hold(datagram, -datagram.held);
-    datagram.guest.datagrams--;
+    datagram.guest.share.datagrams--;
     this.#datagrams.delete(datagram.key);
   }
 
   #hold(datagram: Datagram, bytes: number): void {
     datagram.held += bytes;
-    datagram.guest.fragmentBytes += bytes;
+    datagram.guest.share.fragmentBytes += bytes;
     this.#bytes += bytes;
   }
 
   /** Room for more bytes of `datagram` at the cost of older ones. False: it had to go itself. */
   #makeRoom(datagram: Datagram, bytes: number): boolean {
-    const { guest } = datagram;
+    const { share } = datagram.guest;
     const { fragmentBytes, fragmentBytesPerGuest } = this.limits;
-    while (guest.fragmentBytes + bytes > fragmentBytesPerGuest) if (!this.#forgetOldest(guest)) return false;
+    while (share.fragmentBytes + bytes > fragmentBytesPerGuest) if (!this.#forgetOldest(share)) return false;
     while (this.#bytes + bytes > fragmentBytes) if (!this.#forgetOldest(null)) return false;
     return this.#datagrams.get(datagram.key) === datagram;
   }
 
-  /** The oldest of a guest, or of all; false when there is none. */
-  #forgetOldest(guest: Guest | null): boolean {
+  /** The oldest of one share, or of all; false when there is none. */
+  #forgetOldest(share: Share | null): boolean {
     for (const datagram of this.#datagrams.values()) {
-      if (guest === null || datagram.guest === guest) {
+      if (share === null || datagram.guest.share === share) {
         this.counters.givenUp++;
         this.#forget(datagram);
         return true;

@@ -7,7 +7,7 @@ import { formatIp, parseIp } from "../addresses.js";
 import type { Outside, OutsideDatagrams, OutsideError } from "../outside/index.js";
 import { DNS_PORT } from "./codec/dns.js";
 import { MOST_UDP_PAYLOAD } from "./codec/numbers.js";
-import type { Guest, GuestAddress } from "./guests.js";
+import type { Guest, GuestAddress, Share } from "./guests.js";
 import type { NatLimits } from "./limits.js";
 import { sameAddress } from "./network.js";
 
@@ -83,6 +83,12 @@ export class UdpFlows {
     }
   }
 
+  countOf(guest: Guest): number {
+    let count = 0;
+    for (const flow of this.#flows.values()) if (flow.guest.guest === guest) count++;
+    return count;
+  }
+
   forget(guest: Guest): void {
     for (const flow of this.#flows.values()) if (flow.guest.guest === guest) this.#close(flow);
   }
@@ -93,8 +99,8 @@ export class UdpFlows {
 
   #open(key: number, guest: GuestAddress, port: number): Flow | null {
     const { limits, outside, clock } = this.parts;
-    if (guest.guest.flows >= limits.flowsPerGuest) this.#closeOldest(guest.guest);
-    else if (this.#flows.size >= limits.flows) this.#closeOldest(this.#largest());
+    if (guest.guest.share.flows >= limits.flowsPerGuest) this.#closeOldest(guest.guest.share);
+    else if (this.#flows.size >= limits.flows) this.#closeOldest(this.#largest(guest.guest.share));
     const events = {
       data: (address: string, from: number, bytes: Uint8Array) => this.#data(key, address, from, bytes),
       failed: (address: string, to: number, error: OutsideError) => this.#failed(key, address, to, error),
@@ -113,7 +119,7 @@ export class UdpFlows {
       lastText: "",
     };
     this.#flows.set(key, flow);
-    guest.guest.flows++;
+    guest.guest.share.flows++;
     return flow;
   }
 
@@ -137,23 +143,22 @@ export class UdpFlows {
 
   #close(flow: Flow): void {
     this.#flows.delete(flow.key);
-    flow.guest.guest.flows--;
+    flow.guest.guest.share.flows--;
     flow.socket.close();
   }
 
-  #closeOldest(guest: Guest | null): void {
+  #closeOldest(share: Share): void {
     let last: Flow | null = null;
     for (const flow of this.#flows.values()) {
-      if ((guest === null || flow.guest.guest === guest) && (last === null || flow.usedNs < last.usedNs)) last = flow;
+      if (flow.guest.guest.share === share && (last === null || flow.usedNs < last.usedNs)) last = flow;
     }
     if (last !== null) this.#close(last);
   }
 
-  /** The guest with the most flows, which pays for one more. */
-  #largest(): Guest | null {
-    let most: Guest | null = null;
-    for (const { guest } of this.#flows.values())
-      if (most === null || guest.guest.flows > most.flows) most = guest.guest;
+  /** Who has the most flows, and pays for one more: `who` wants it, if nobody has more. */
+  #largest(who: Share): Share {
+    let most = who;
+    for (const { guest } of this.#flows.values()) if (guest.guest.share.flows > most.flows) most = guest.guest.share;
     return most;
   }
 }

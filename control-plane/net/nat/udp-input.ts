@@ -75,7 +75,9 @@ function route(
   if (isDns(destination) && port === DNS_PORT) {
     // The address of the packet at hand is not there any more when the answer comes.
     const route = { mac: sender.guest.mac, source: destination.slice(), destination: sender.bytes };
-    core.dns.ask(bytes, false, sender.guest, (response) => core.output.udp(route, DNS_PORT, sourcePort, response));
+    core.dns.ask(bytes, false, sender.guest.share, (response) =>
+      core.output.udp(route, DNS_PORT, sourcePort, response),
+    );
   } else if (isGateway(destination)) {
     if (core.forwards.reply(sender.bytes, sourcePort, port, bytes)) return;
     if (!core.hasHostLoopback) {
@@ -95,7 +97,7 @@ const isForDhcp = (a: Uint8Array): boolean =>
 const isForDhcpv6 = (a: Uint8Array): boolean => sameAddress(a, ALL_DHCP) || isRouter(a);
 
 function dhcp(core: Core, guest: Guest, bytes: Uint8Array): void {
-  const answer = core.dhcp.answer(bytes, guest.mac);
+  const answer = core.dhcp.answer(bytes, guest.mac, core.mayTakeAddress(guest));
   if (answer === null) return;
   const mac = answer.isBroadcast ? BROADCAST_MAC : guest.mac;
   const { destination } = answer;

@@ -52,6 +52,7 @@ interface Held {
   readonly dataValidated: boolean;
   readonly gsoSize: number;
   readonly gsoType: Packet["gsoType"];
+  readonly payer: Packet["payer"];
 }
 
 const NOTHING: Impairment = {};
@@ -166,6 +167,7 @@ export class Pipe {
       dataValidated: packet.dataValidated && !isCorrupt,
       gsoSize: packet.gsoSize,
       gsoType: packet.gsoType,
+      payer: packet.payer,
     });
   }
 
@@ -243,6 +245,7 @@ export class Pipe {
     packet.dataValidated = held.dataValidated;
     packet.gsoSize = held.gsoSize;
     packet.gsoType = held.gsoType;
+    packet.payer = held.payer;
     return this.parts.deliver(packet);
   }
 }

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { SeededRandom } from "../../util/index.js";
+import { formatMac } from "../addresses.js";
 import { type Port, type PortOptions, Switch, type SwitchParts } from "./index.js";
 import { arp, BROADCAST, frame, ip, ManualTime, mac, packetOf, TestStation, tcp, udp } from "./testing/lab.js";
 
@@ -31,6 +32,22 @@ describe("a switch", () => {
       ["00:16:3e:00:00:00", "s0"],
       ["00:16:3e:00:00:01", "s1"],
     ]);
+  });
+
+  it("says by whose interface a frame came, whatever address it is from", () => {
+    const payers = (options: readonly PortOptions[], late = false): (string | null)[] => {
+      const { send, stations, ports, time } = lab(2, options);
+      if (late) ports[1]!.impair({ out: { delayMs: 5 } });
+      for (const from of [7, 8]) send(0, frame({ to: BROADCAST, from: mac(from) }));
+      time.pass(10);
+      return stations[1]!.received.map(({ payer }) => (payer === null ? null : formatMac(payer)));
+    };
+    const own = "00:16:3e:00:00:07";
+    expect(payers([{ mac: own }])).toEqual([own, own]);
+    expect(payers([{ mac: own }, { trunk: [0] }])).toEqual([own, own]);
+    expect(payers([{ mac: own, vlan: 5 }, { trunk: [5] }]), "with a tag put in").toEqual([own, own]);
+    expect(payers([{ mac: own }], true), "late").toEqual([own, own]);
+    expect(payers([{}]), "many may be behind it").toEqual([null, null]);
   });
 
   it("forgets an address after 300 seconds of silence", () => {

@@ -164,6 +164,7 @@ export class Switch {
       from.count.dropsIn[refusal]!++;
       return true;
     }
+    packet.payer = from.mac;
     const vlan = this.#vlan;
     const tagging = this.#tagging;
     const view = packet.headerView;
@@ -255,6 +256,7 @@ export class Switch {
     copy.dataValidated = packet.dataValidated;
     copy.gsoSize = packet.gsoSize;
     copy.gsoType = packet.gsoType;
+    copy.payer = packet.payer;
     const taken = to.hand(copy);
     this.#spare.push(copy);
     return taken;

@@ -292,8 +292,8 @@ describe("a table", () => {
 describe("shares", () => {
   it("leave something for the next guest, and something for each connection", () => {
     const shares = new Shares<never>({ ...TCP_LIMITS, totalBytes: 1 << 20 });
-    const greedy = shares.of(Uint8Array.of(10, 0, 2, 15));
-    const other = shares.of(Uint8Array.of(10, 0, 2, 16));
+    const greedy = shares.of("a guest");
+    const other = shares.of("another");
     expect(shares.allowed(greedy, 1 << 30)).toBe(1 << 18);
     for (let n = 0; n < 1000; n++) {
       const room = shares.allowed(greedy, 1 << 30);
@@ -307,7 +307,7 @@ describe("shares", () => {
 
   it("are forgotten with the last that a guest has", () => {
     const shares = new Shares<never>(TCP_LIMITS);
-    const guest = shares.of(Uint8Array.of(10, 0, 2, 15));
+    const guest = shares.of("a guest");
     guest.connections = 1;
     shares.hold(guest, 10);
     guest.connections = 0;

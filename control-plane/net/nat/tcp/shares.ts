@@ -26,8 +26,7 @@ export class Shares<T> {
   constructor(private readonly limits: TcpLimits) {}
 
   /** The guest's share; it is kept as long as it has anything. */
-  of(address: Uint8Array): GuestShare<T> {
-    const key = address.join(".");
+  of(key: string): GuestShare<T> {
     let guest = this.#guests.get(key);
     if (guest === undefined) {
       guest = new GuestShare(key);

@@ -203,7 +203,7 @@ export class Tcp {
       remote: { address: remote.slice(), port: remotePort },
     };
     const iss = context.parts.random.u32() | 0;
-    const share = context.shares.of(guest);
+    const share = context.shares.of(context.parts.payerOf(guest));
     return new Connection(this.#machine, share, ends, isFromGuest, iss, context.mssOf(guest), context.nowMs());
   }
 

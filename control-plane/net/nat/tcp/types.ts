@@ -11,6 +11,8 @@ export interface TcpParts {
   readonly outside: Outside;
   /** What a guest's destination is outside, or null: refused with RST. */
   outsideAddress(destination: Uint8Array): string | null;
+  /** Who has a share of its own: the same for all addresses of one interface. */
+  payerOf(guest: Uint8Array): string;
   /**
    * Sends a segment to the guest: header, whose checksum is 0, and payload become an IP packet, which is to be cut into
    * segments of `gsoSize` bytes of payload unless that is 0. Nothing of them is kept. False: no room for this guest

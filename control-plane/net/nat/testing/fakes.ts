@@ -244,8 +244,8 @@ export interface Bench {
   readonly outside: FakeOutside;
   readonly timers: ManualTimers;
   readonly tcp: FakeTcp;
-  /** A guest sends a frame; answers what it is sent within the call. */
-  send(frame: Uint8Array | string, vouched?: boolean): Uint8Array[];
+  /** A guest sends a frame, by an interface with the MAC `payer`; answers what it is sent within the call. */
+  send(frame: Uint8Array | string, vouched?: boolean, payer?: Uint8Array): Uint8Array[];
   /** Lets promises settle; answers what was sent since. */
   later(): Promise<Uint8Array[]>;
 }
@@ -264,9 +264,10 @@ export function bench(options: NatOptions = {}, makeOther?: (parts: TcpParts) =>
   const { clock, timer } = timers;
   const nat = new Nat({ plug, clock, timer, random: new SeededRandom(1), outside, tcp: makeTcp }, options);
   const packet = new Packet(null);
-  const send = (frame: Uint8Array | string, vouched = false): Uint8Array[] => {
+  const send = (frame: Uint8Array | string, vouched = false, payer: Uint8Array | null = null): Uint8Array[] => {
     wire.take();
     packet.wrap(typeof frame === "string" ? bytesOfHex(frame) : frame);
+    packet.payer = payer;
     packet.dataValidated = vouched;
     nat.receive(packet);
     return wire.take();

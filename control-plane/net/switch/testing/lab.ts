@@ -41,6 +41,7 @@ export interface Received {
   readonly partialChecksum: boolean;
   readonly dataValidated: boolean;
   readonly gsoSize: number;
+  readonly payer: Uint8Array | null;
 }
 
 /** Takes `space` frames, then none until it is given more. */
@@ -60,8 +61,8 @@ export class TestStation implements Station {
     this.space--;
     const bytes = new Uint8Array(packet.length);
     packet.copyTo(bytes, 0, 0, packet.length);
-    const { partialChecksum, dataValidated, gsoSize } = packet;
-    this.received.push({ bytes, partialChecksum, dataValidated, gsoSize });
+    const { partialChecksum, dataValidated, gsoSize, payer } = packet;
+    this.received.push({ bytes, partialChecksum, dataValidated, gsoSize, payer });
     this.onReceive?.();
     return true;
   }

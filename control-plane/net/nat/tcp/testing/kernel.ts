@@ -163,6 +163,7 @@ export class KernelGuest {
           return () => clearTimeout(timer);
         },
         outside: { openStream: (_: string, port: number, events: StreamEvents) => this.#open(port, events) } as Outside,
+        payerOf: (address) => address.join("."),
         outsideAddress: (address) => (address[0] === 198 ? null : "there"),
         send: (...segment) => this.#send(...segment),
       },

@@ -121,6 +121,7 @@ export class Rig {
       random: new SeededRandom(3),
       timer: (ms, work) => time.at(ms, work),
       outside,
+      payerOf: (address) => address.join("."),
       outsideAddress: (address) => (this.refuses ? null : address.join(".")),
       send: (_source, _destination, header, payload, gsoSize) => {
         const bytes = new Uint8Array(header.length + (payload?.length ?? 0));
