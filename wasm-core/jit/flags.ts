@@ -14,6 +14,14 @@ const AT = Vcpu.off.eflags;
 /** A flag that is set anew: its name, and what pushes it as 0 or 1. */
 export type NewFlag = readonly [FlagName, () => void];
 
+/** Sets or clears a flag that is no arithmetic one: those always stand in Vcpu.eflags. */
+export function setSystemFlag({ code: c }: Emitter, bit: number, on: boolean): void {
+  c.get(L.CPU).get(L.CPU).mem("i32.load", AT);
+  if (on) c.i32(bit).op("i32.or");
+  else c.i32(~bit).op("i32.and");
+  c.mem("i32.store", AT);
+}
+
 const inEflags = (e: Emitter): void => e.nameFlags("EFLAGS", 8);
 
 function pushBit(e: Emitter, flag: FlagName, push: () => void): void {

@@ -50,6 +50,17 @@ export function chargeItems(cpu: Vcpu, done: u32): void {
   cpu.budget -= <i32>done * ITEM_COST;
 }
 
+/** Bits of a command in argument 0; above them a continuation keeps the item that it begins with. [XEN] memory.h */
+export const CMD_SHIFT: u64 = 6;
+export const CMD_MASK: u64 = (1 << CMD_SHIFT) - 1;
+
+/** The continuation of a command that has `done` items behind it in this slice and begins with item `next`. */
+export function goOn(cpu: Vcpu, x: XenVcpu, next: u64, done: u32): i64 {
+  setArg(x, 0, (next << CMD_SHIFT) | (arg(x, 0) & CMD_MASK));
+  chargeItems(cpu, done);
+  return CONTINUE;
+}
+
 /** Counts a hypercall or sub-operation that does not exist, and traces it at growing intervals. */
 export function unknownOp(cpu: Vcpu, hypercall: u32, sub: u32): void {
   const dom = domainOfVcpu(cpu);

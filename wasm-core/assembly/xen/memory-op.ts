@@ -22,7 +22,7 @@ import {
 import { copyFromGuest, copyToGuest } from "../mmu/access";
 import { machine } from "../util/host";
 import { addToPhysmap, addToPhysmapBatch } from "./physmap";
-import { arg, chargeItems, CONTINUE, getStruct, isSelf, SCRATCH_ARRAY, setArg, shouldYield, unknownOp } from "./guest";
+import { arg, CMD_MASK, CMD_SHIFT, getStruct, goOn, isSelf, SCRATCH_ARRAY, shouldYield, unknownOp } from "./guest";
 
 const INCREASE = 0,
   DECREASE = 1,
@@ -42,8 +42,6 @@ const ADD_BATCH = 23,
   CLAIM_PAGES = 24,
   VNUMA = 26,
   ACQUIRE_RESOURCE = 28;
-const CMD_MASK: u64 = 63;
-const CMD_SHIFT: u64 = 6;
 /** Largest extent: 2 MiB. */
 const MAX_ORDER: u32 = 9;
 /** Entries that wait for one shootdown. */
@@ -113,9 +111,7 @@ function reservation(cpu: Vcpu, x: XenVcpu, cmd: u32): i64 {
   for (let i = start; i < n;) {
     const done = <u32>(i - start);
     if (done != 0 && shouldYield(cpu, done << order >= 256 ? 256 : done)) {
-      setArg(x, 0, (i << CMD_SHIFT) | (<u64>cmd));
-      chargeItems(cpu, done << order);
-      return CONTINUE;
+      return goOn(cpu, x, i, done << order);
     }
     const batch = order == 0 ? <u32>min<u64>(BATCH, n - i) : 1;
     if (!copyFromGuest(cpu, <usize>x.scratch + SCRATCH_ARRAY, list + i * step, batch * step)) return i;

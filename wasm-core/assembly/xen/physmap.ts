@@ -27,7 +27,7 @@ import {
   statusFrames,
   unlockGrants,
 } from "./gnttab/table";
-import { arg, chargeItems, CONTINUE, getStruct, isSelf, SCRATCH_ARRAY, setArg, shouldYield } from "./guest";
+import { arg, CMD_SHIFT, getStruct, goOn, isSelf, SCRATCH_ARRAY, shouldYield } from "./guest";
 
 const SPACE_SHARED_INFO = 0,
   SPACE_GRANT_TABLE = 1,
@@ -51,7 +51,7 @@ export function addToPhysmap(cpu: Vcpu, x: XenVcpu): i64 {
 
 /** `n` pages of the guest's own from gfn `from` on to `to` and the following, in slices: each waits for a shootdown. */
 function addRange(cpu: Vcpu, x: XenVcpu, from: u64, to: u64, n: u32): i64 {
-  const start = arg(x, 0) >> 6;
+  const start = arg(x, 0) >> CMD_SHIFT;
   for (let i = start; i < <u64>n; i++) {
     const done = <u32>(i - start);
     if (shouldYield(cpu, done)) return goOn(cpu, x, i, done);
@@ -61,20 +61,13 @@ function addRange(cpu: Vcpu, x: XenVcpu, from: u64, to: u64, n: u32): i64 {
   return 0;
 }
 
-/** The continuation of an operation that has `done` items behind it in this slice and begins with item `i` next. */
-function goOn(cpu: Vcpu, x: XenVcpu, i: u64, done: u32): i64 {
-  setArg(x, 0, (i << 6) | (arg(x, 0) & 63));
-  chargeItems(cpu, done);
-  return CONTINUE;
-}
-
 /** add_to_physmap_batch: domid 0, space 2, size 4, extra 6, idxs 8, gpfns 16, errs 24; in 32-bit guests idxs 8, 12, 16. */
 export function addToPhysmapBatch(cpu: Vcpu, x: XenVcpu): i64 {
   const wide = x.wide != 0;
   const op = getStruct(cpu, x, arg(x, 1), wide ? 32 : 20);
   if (op == 0) return -Errno.EFAULT;
   if (!isSelf(cpu, load<u16>(op))) return -Errno.EPERM;
-  const start = arg(x, 0) >> 6;
+  const start = arg(x, 0) >> CMD_SHIFT;
   const n = <u64>load<u16>(op, 4);
   const idxs = wide ? load<u64>(op, 8) : <u64>load<u32>(op, 8);
   const gfns = wide ? load<u64>(op, 16) : <u64>load<u32>(op, 12);

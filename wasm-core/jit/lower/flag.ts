@@ -2,7 +2,7 @@
 import { Vcpu } from "../../abi/structs/vcpu.js";
 import { pushCarryFlag } from "../conditions.js";
 import { type Emitter, L } from "../emitter.js";
-import { type FlagName, materialize, setCarry, setSome } from "../flags.js";
+import { type FlagName, materialize, setCarry, setSome, setSystemFlag } from "../flags.js";
 import { commitPush, openPush } from "../stack-access.js";
 import type { Lowering, Lowerings } from "./lowering.js";
 
@@ -38,11 +38,7 @@ const cmc = carry((e) => {
 const direction =
   (on: boolean): Lowering =>
   (e) => {
-    const c = e.code;
-    c.get(L.CPU).get(L.CPU).mem("i32.load", Vcpu.off.eflags);
-    if (on) c.i32(DF).op("i32.or");
-    else c.i32(~DF).op("i32.and");
-    c.mem("i32.store", Vcpu.off.eflags);
+    setSystemFlag(e, DF, on);
     return true;
   };
 

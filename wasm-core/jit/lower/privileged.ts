@@ -4,6 +4,7 @@
  */
 import { SegIndex, SegmentReg, Vcpu } from "../../abi/structs/vcpu.js";
 import { type Emitter, L } from "../emitter.js";
+import { setSystemFlag } from "../flags.js";
 import { Type } from "../wasm/ops.js";
 import type { Lowering, Lowerings } from "./lowering.js";
 
@@ -16,15 +17,9 @@ function requireSupervisor(e: Emitter): void {
   e.leaveIf();
 }
 
-function pushEflags(e: Emitter): void {
-  e.code.get(L.CPU).mem("i32.load", Vcpu.off.eflags);
-}
-
 const cli: Lowering = (e) => {
   requireSupervisor(e);
-  e.code.get(L.CPU);
-  pushEflags(e);
-  e.code.i32(~IF).op("i32.and").mem("i32.store", Vcpu.off.eflags);
+  setSystemFlag(e, IF, false);
   return true;
 };
 
@@ -32,23 +27,18 @@ const cli: Lowering = (e) => {
 const sti: Lowering = (e) => {
   const c = e.code;
   requireSupervisor(e);
-  pushEflags(e);
-  c.i32(IF).op("i32.and").op("i32.eqz").if(Type.VOID);
+  c.get(L.CPU).mem("i32.load", Vcpu.off.eflags).i32(IF).op("i32.and").op("i32.eqz").if(Type.VOID);
   c.get(L.CPU).mem("i32.load8_u", Vcpu.off.interruptHeld);
   c.get(L.CPU).mem("i32.load", Vcpu.off.events).op("i32.or");
   e.leaveIf();
-  c.get(L.CPU);
-  pushEflags(e);
-  c.i32(IF).op("i32.or").mem("i32.store", Vcpu.off.eflags);
+  setSystemFlag(e, IF, true);
   c.end();
   return true;
 };
 
 const stac: Lowering = (e) => {
   requireSupervisor(e);
-  e.code.get(L.CPU);
-  pushEflags(e);
-  e.code.i32(AC).op("i32.or").mem("i32.store", Vcpu.off.eflags);
+  setSystemFlag(e, AC, true);
   return true;
 };
 

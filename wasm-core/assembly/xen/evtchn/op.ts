@@ -5,7 +5,7 @@
 import { Domid, Errno, EvtchnState, Hypercall, Vcpu, XenVcpu } from "../../gen/layout";
 import { domainOfVcpu } from "../../mem/domains";
 import { copyToGuest } from "../../mmu/access";
-import { arg, chargeItems, CONTINUE, getStruct, isSelf, setArg, shouldYield, unknownOp } from "../guest";
+import { arg, CMD_MASK, CMD_SHIFT, getStruct, goOn, isSelf, shouldYield, unknownOp } from "../guest";
 import {
   allocUnbound,
   bindInterdomain,
@@ -35,7 +35,6 @@ const BIND_IPI = 7,
   INIT_CONTROL = 11,
   EXPAND_ARRAY = 12,
   SET_PRIORITY = 13;
-const PORT_SHIFT = 6;
 
 /** Bytes of a command's structure, 0 for commands that do not exist. */
 function sizeOf(cmd: u32): u32 {
@@ -66,8 +65,7 @@ function sizeOf(cmd: u32): u32 {
 
 export function eventChannelOp(cpu: Vcpu, x: XenVcpu): i64 {
   const word = <u32>arg(x, 0);
-  const from = word >> PORT_SHIFT;
-  const cmd = (word & ((1 << PORT_SHIFT) - 1)) == RESET ? <u32>RESET : word;
+  const cmd = (word & (<u32>CMD_MASK)) == RESET ? <u32>RESET : word;
   const size = sizeOf(cmd);
   if (size == 0) {
     if (cmd != BIND_PIRQ) unknownOp(cpu, Hypercall.EVENT_CHANNEL_OP, cmd);
@@ -92,7 +90,7 @@ export function eventChannelOp(cpu: Vcpu, x: XenVcpu): i64 {
       return expandArray(dom, load<u64>(op));
     case RESET:
       if (!isSelf(cpu, load<u16>(op))) return -Errno.EPERM;
-      return reset(cpu, x, from);
+      return reset(cpu, x, word >> (<u32>CMD_SHIFT));
     default:
       return answering(cpu, cmd, gva, op, size);
   }
@@ -103,11 +101,7 @@ function reset(cpu: Vcpu, x: XenVcpu, first: u32): i64 {
   const dom = domainOfVcpu(cpu);
   for (let port = max<u32>(first, 1); port < dom.evtPorts; port++) {
     const done = port - first;
-    if (shouldYield(cpu, done)) {
-      setArg(x, 0, <u64>((port << PORT_SHIFT) | RESET));
-      chargeItems(cpu, done);
-      return CONTINUE;
-    }
+    if (shouldYield(cpu, done)) return goOn(cpu, x, port, done);
     closePort(dom, port);
   }
   leaveFifo(dom);
