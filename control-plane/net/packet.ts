@@ -17,6 +17,9 @@ export const MOST_FRAGMENTS = Math.ceil(MOST_FRAME_BYTES / PAGE_BYTES) + 6;
 export const GsoType = { NONE: 0, TCPV4: 1, TCPV6: 2 } as const;
 export type GsoType = (typeof GsoType)[keyof typeof GsoType];
 
+/** What is said of a frame besides its bytes. */
+export type FrameNotes = Readonly<Pick<Packet, "partialChecksum" | "dataValidated" | "gsoSize" | "gsoType" | "payer">>;
+
 export class Packet {
   /** Bytes of the frame. */
   length = 0;
@@ -84,6 +87,16 @@ export class Packet {
     this.#plain();
     this.headerLength = Math.min(bytes.length, HEADER_BYTES);
     this.header.set(this.headerLength === bytes.length ? bytes : bytes.subarray(0, this.headerLength));
+  }
+
+  /** As wrap, of a frame of which the same is said as of another. */
+  wrapLike(bytes: Uint8Array, { partialChecksum, dataValidated, gsoSize, gsoType, payer }: FrameNotes): void {
+    this.wrap(bytes);
+    this.partialChecksum = partialChecksum;
+    this.dataValidated = dataValidated;
+    this.gsoSize = gsoSize;
+    this.gsoType = gsoType;
+    this.payer = payer;
   }
 
   /** Is a header like the first `header` bytes of `whole`, of which the caller may change ours, and `count` bytes of it from `from` on. */

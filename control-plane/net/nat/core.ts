@@ -8,7 +8,7 @@ import type { DhcpServer } from "./dhcp-server.js";
 import type { DnsForwarder } from "./dns-forwarder.js";
 import type { Echo } from "./echo.js";
 import type { Forwards } from "./forwards.js";
-import type { Guest, GuestAddress, Guests } from "./guests.js";
+import type { GuestAddress, Guests } from "./guests.js";
 import type { Neighbours } from "./neighbours.js";
 import { GATEWAY, GATEWAY6, sameAddress } from "./network.js";
 import type { Output } from "./output.js";
@@ -33,8 +33,6 @@ export interface Core {
   /** The host's loopback is at the gateway's address; else nothing is there. */
   readonly hasHostLoopback: boolean;
   readonly counters: NatCounters;
-  /** Whether DHCP may give the guest an address, as far as those go that it has by other MACs. */
-  mayTakeAddress(guest: Guest): boolean;
 }
 
 export interface NatCounters {

@@ -22,21 +22,20 @@ export class DhcpServer {
     private readonly network: DhcpNetwork,
     /** The name that a guest is given. */
     private readonly hostname: (mac: Uint8Array) => string,
+    /** Whether a guest may have an address, as far as those go that it has by other MACs. */
+    private readonly mayTake: (mac: Uint8Array) => boolean,
   ) {}
 
-  /**
-   * The answer to what the guest with `mac` sent, or null.
-   * @param mayTake whether it may have an address if it has none yet
-   */
-  answer(bytes: Uint8Array, mac: Uint8Array, mayTake = true): DhcpAnswer | null {
+  /** The answer to what the guest with `mac` sent, or null. */
+  answer(bytes: Uint8Array, mac: Uint8Array): DhcpAnswer | null {
     const request = readDhcp(bytes);
     if (request === null || macKey(request.mac, 0) !== macKey(mac, 0) || !sameAddress(request.relay, ANY)) return null;
     this.counters.requests++;
     switch (request.type) {
       case DhcpType.DISCOVER:
-        return this.#discover(request, mayTake);
+        return this.#discover(request);
       case DhcpType.REQUEST:
-        return this.#request(request, mayTake);
+        return this.#request(request);
       case DhcpType.INFORM:
         return this.#to(request, { type: DhcpType.ACK, server: GATEWAY, address: ANY, network: this.network });
       case DhcpType.DECLINE:
@@ -50,20 +49,21 @@ export class DhcpServer {
     }
   }
 
-  #discover(request: DhcpRequest, mayTake: boolean): DhcpAnswer | null {
-    const lease = mayTake ? this.leases.offer(request.mac, request.requested) : null;
+  #discover(request: DhcpRequest): DhcpAnswer | null {
+    const lease = this.mayTake(request.mac) ? this.leases.offer(request.mac, request.requested) : null;
     if (lease !== null) return this.#give(request, DhcpType.OFFER, lease.address);
     this.counters.exhausted++;
     return null;
   }
 
   /** After an offer, after a reboot, or to go on with a lease: [RFC 2131] 4.3.2 tells them apart by what is filled in. */
-  #request(request: DhcpRequest, mayTake: boolean): DhcpAnswer | null {
+  #request(request: DhcpRequest): DhcpAnswer | null {
     if (request.server !== null && !sameAddress(request.server, GATEWAY)) return null;
     const hasAddress = !sameAddress(request.clientIp, ANY);
     const address = hasAddress ? request.clientIp : request.requested;
     if (address === null) return null;
-    const lease = mayTake && isInside(address) ? this.leases.bind(request.mac, address, request.hostname) : null;
+    const mayHave = isInside(address) && this.mayTake(request.mac);
+    const lease = mayHave ? this.leases.bind(request.mac, address, request.hostname) : null;
     return lease === null ? this.#refuse(request) : this.#give(request, DhcpType.ACK, lease.address);
   }
 

@@ -44,7 +44,12 @@ function setUp() {
     domain: "",
     searchDomains: [],
   };
-  const server = new DhcpServer(leases, network, () => "name");
+  const server = new DhcpServer(
+    leases,
+    network,
+    () => "name",
+    () => true,
+  );
   /** The answer's type and address: "ack 10.0.2.15", or "". */
   const ask = (m: Message): string => {
     const answer = server.answer(message(m), m.client ?? A);

@@ -49,12 +49,15 @@ function network(limits: Partial<NatLimits>) {
 }
 
 describe("what is bounded for a guest is bounded for its interface", () => {
-  it("echo requests", () => {
-    const { by, nat } = network({ pings: 8, pingsPerGuest: 3 });
-    for (let n = 0; n < MACS; n++) by(GREEDY, as(GREEDY, n, FRAMES.echoOut));
-    expect(nat.stats().pings).toBe(3);
-    by(HONEST, as(HONEST, 0, FRAMES.echoOut));
-    expect(nat.stats().pings).toBe(4);
+  it.each([
+    ["echo requests", "pings", FRAMES.echoOut, { pings: 8, pingsPerGuest: 3 }],
+    ["fragments", "datagrams", FRAMES.fragment2, { datagrams: 8, datagramsPerGuest: 3 }],
+  ])("%s", (_, what, frame, limits) => {
+    const { by, nat } = network(limits);
+    for (let n = 0; n < MACS; n++) by(GREEDY, as(GREEDY, n, frame));
+    expect(nat.stats()[what]).toBe(3);
+    by(HONEST, as(HONEST, 0, frame));
+    expect(nat.stats()[what]).toBe(4);
   });
 
   it("sockets, of which an honest guest keeps its own", () => {
@@ -72,14 +75,6 @@ describe("what is bounded for a guest is bounded for its interface", () => {
     const refusals = Array.from({ length: MACS }, (_, n) => by(GREEDY, udpAs(GREEDY, n, FRAMES.dnsA)).length);
     expect(refusals).toEqual(Array.from({ length: MACS }, (_, n) => (n < 3 ? 0 : 1)));
     expect(by(HONEST, udpAs(HONEST, 0, FRAMES.dnsA))).toEqual([]);
-  });
-
-  it("fragments", () => {
-    const { by, nat } = network({ datagrams: 8, datagramsPerGuest: 3 });
-    for (let n = 0; n < MACS; n++) by(GREEDY, as(GREEDY, n, FRAMES.fragment2));
-    expect(nat.stats().datagrams).toBe(3);
-    by(HONEST, as(HONEST, 0, FRAMES.fragment2));
-    expect(nat.stats().datagrams).toBe(4);
   });
 
   it("addresses that DHCP gives", () => {

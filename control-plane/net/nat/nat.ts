@@ -309,7 +309,15 @@ export class Nat implements Station {
         reply: (guest, source, message) => this.#whileOpen(() => output.icmp(routeTo(guest, source), message)),
         prohibited: (guest, packet) => this.#whileOpen(() => sendError(this.#core, guest, "denied", packet)),
       }),
-      dhcp: new DhcpServer(this.#leases, network, (mac) => this.#hostnames.get(formatMac(mac)) ?? ""),
+      dhcp: new DhcpServer(
+        this.#leases,
+        network,
+        (mac) => this.#hostnames.get(formatMac(mac)) ?? "",
+        (mac) => {
+          const share = guests.withMac(mac)?.share;
+          return this.#leases.mayTake(mac, limits.leasesPerGuest, (other) => guests.withMac(other)?.share === share);
+        },
+      ),
       forwards: new Forwards({
         clock,
         random,
@@ -327,8 +335,6 @@ export class Nat implements Station {
       searchDomains,
       hasHostLoopback,
       counters: newCounters(),
-      mayTakeAddress: ({ mac, share }) =>
-        this.#leases.mayTake(mac, limits.leasesPerGuest, (other) => guests.withMac(other)?.share === share),
     };
   }
 

@@ -97,7 +97,7 @@ const isForDhcp = (a: Uint8Array): boolean =>
 const isForDhcpv6 = (a: Uint8Array): boolean => sameAddress(a, ALL_DHCP) || isRouter(a);
 
 function dhcp(core: Core, guest: Guest, bytes: Uint8Array): void {
-  const answer = core.dhcp.answer(bytes, guest.mac, core.mayTakeAddress(guest));
+  const answer = core.dhcp.answer(bytes, guest.mac);
   if (answer === null) return;
   const mac = answer.isBroadcast ? BROADCAST_MAC : guest.mac;
   const { destination } = answer;

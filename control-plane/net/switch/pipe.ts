@@ -6,7 +6,7 @@
 import type { Clock, Random } from "../../util/index.js";
 import type { Timer } from "../capture/index.js";
 import { Headers, parseHeaders } from "../offload/index.js";
-import { Packet } from "../packet.js";
+import { type FrameNotes, Packet } from "../packet.js";
 import { corrupt } from "./corrupt.js";
 import { Drop } from "./counters.js";
 
@@ -45,14 +45,9 @@ export interface PipeParts {
   readonly drop: (reason: Drop) => void;
 }
 
-interface Held {
+interface Held extends FrameNotes {
   readonly bytes: Uint8Array;
   readonly due: number;
-  readonly partialChecksum: boolean;
-  readonly dataValidated: boolean;
-  readonly gsoSize: number;
-  readonly gsoType: Packet["gsoType"];
-  readonly payer: Packet["payer"];
 }
 
 const NOTHING: Impairment = {};
@@ -239,13 +234,7 @@ export class Pipe {
   }
 
   #deliver(held: Held): boolean {
-    const packet = this.#packet;
-    packet.wrap(held.bytes);
-    packet.partialChecksum = held.partialChecksum;
-    packet.dataValidated = held.dataValidated;
-    packet.gsoSize = held.gsoSize;
-    packet.gsoType = held.gsoType;
-    packet.payer = held.payer;
-    return this.parts.deliver(packet);
+    this.#packet.wrapLike(held.bytes, held);
+    return this.parts.deliver(this.#packet);
   }
 }

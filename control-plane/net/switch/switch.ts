@@ -251,12 +251,7 @@ export class Switch {
       return true;
     }
     const copy = this.#spare.pop() ?? new Packet(null);
-    copy.wrap(bytes);
-    copy.partialChecksum = packet.partialChecksum;
-    copy.dataValidated = packet.dataValidated;
-    copy.gsoSize = packet.gsoSize;
-    copy.gsoType = packet.gsoType;
-    copy.payer = packet.payer;
+    copy.wrapLike(bytes, packet);
     const taken = to.hand(copy);
     this.#spare.push(copy);
     return taken;

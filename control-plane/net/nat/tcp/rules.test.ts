@@ -343,6 +343,18 @@ describe("places", () => {
     expect(rig.tcp.connections).toBe(11);
   });
 
+  it("are those of all its addresses together", () => {
+    const rig = new Rig({ halfOpenOfGuest: 4 });
+    rig.payerOf = () => "one interface";
+    const packet = new Packet(null);
+    for (let last = 15; last < 25; last++) {
+      const syn = segment({ seq: 1, flags: SYN });
+      packet.wrap(syn);
+      rig.tcp.input(Uint8Array.of(10, 0, 2, last), SERVER, packet, 0, syn.length);
+    }
+    expect(rig.streams.length).toBe(4);
+  });
+
   it("that only wait for a late segment are given away, the oldest first", () => {
     const rig = new Rig({ connections: 3, timeWaits: 2 });
     const close = (from: number) => {

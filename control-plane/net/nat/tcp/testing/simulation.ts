@@ -105,6 +105,7 @@ export class Rig {
   readonly tcp: Tcp;
   readonly parts: TcpParts;
   readonly #packet = new Packet(null);
+  payerOf = (address: Uint8Array): string => address.join(".");
 
   constructor(limits: Partial<TcpLimits> = {}) {
     const outside = {
@@ -121,7 +122,7 @@ export class Rig {
       random: new SeededRandom(3),
       timer: (ms, work) => time.at(ms, work),
       outside,
-      payerOf: (address) => address.join("."),
+      payerOf: (address) => this.payerOf(address),
       outsideAddress: (address) => (this.refuses ? null : address.join(".")),
       send: (_source, _destination, header, payload, gsoSize) => {
         const bytes = new Uint8Array(header.length + (payload?.length ?? 0));
