@@ -8,6 +8,7 @@ import { describe, expect, it } from "vitest";
 import { Vcpu } from "../../wasm-core/abi/structs/vcpu.js";
 import { Assembler } from "../../wasm-core/isa/asm/index.js";
 import { loadTable } from "../../wasm-core/isa/table.js";
+import type { RegionEntry } from "../../wasm-core/jit/book.js";
 import { MachineView } from "../../wasm-core/jit/region/machine-view.js";
 import { makeTestCore } from "../support/core.js";
 import { LongModeMachine } from "../support/machine.js";
@@ -20,10 +21,13 @@ const DATA = 0x500000;
 const DATA_BYTES = 0x2000;
 /** Rounds that the programs' counters are set to. */
 const ROUNDS = 6n;
+/** Entries of a region before it is made again, and more rounds than that takes. */
+const HOT = 8;
+const HOT_ROUNDS = 2000n;
 const [RCX, RSP, RSI, RDI] = [1, 4, 6, 7];
 const assembler = new Assembler(await loadTable());
 
-async function listingOf({ source }: Golden): Promise<string> {
+async function listingOf({ source, hot }: Golden): Promise<string> {
   const core = await makeTestCore();
   const machine = new LongModeMachine(core, REGION_FRAMES);
   const pages = machine.mapUser({ linear: CODE, bytes: CODE_BYTES, writable: true });
@@ -45,16 +49,27 @@ async function listingOf({ source }: Golden): Promise<string> {
   view.setUint16(machine.cpu + Vcpu.off.fcw, 0x37f, true);
   view.setUint16(machine.cpu + Vcpu.off.ftw, 0xffff, true);
   machine.refresh();
+  const rounds = (turns: number): void => {
+    for (let i = 0; i < turns && view.getUint8(machine.cpu + Vcpu.off.cpl) === 3; i++) {
+      core.call.testRun(machine.cpu, 1);
+      regions.settle(machine.cpu);
+    }
+  };
   // The second round finds blocks of all that the first one ran.
   const regions = new TestRegions(core, 2);
-  for (let i = 0; i < 100 && view.getUint8(machine.cpu + Vcpu.off.cpl) === 3; i++) {
-    core.call.testRun(machine.cpu, 1);
-    regions.settle(machine.cpu);
+  if (hot) {
+    regions.setHot(HOT);
+    set(RCX, HOT_ROUNDS);
   }
+  rounds(hot ? 4000 : 100);
   const now = new MachineView(core.memory.buffer);
-  const found = regions.compiler.book.list(now).find((r) => Number.parseInt(r.rip, 16) === CODE);
+  const made = regions.compiler.book.list(now);
+  const found = hot ? lastOf(made) : made.find((r) => Number.parseInt(r.rip, 16) === CODE);
   return (found && regions.compiler.book.describe(now, found.id, true)) ?? "no region";
 }
+
+const lastOf = (regions: readonly RegionEntry[]): RegionEntry | undefined =>
+  regions.reduce((last, r) => (r.id > last.id ? r : last), regions[0]!);
 
 describe("regions of small programs are what was read and found good", () => {
   it.each(GOLDEN)("$name", async (golden) => {

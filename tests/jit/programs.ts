@@ -3,6 +3,8 @@
 export interface Golden {
   readonly name: string;
   readonly source: string;
+  /** The region that was made last is looked at, for speed, instead of the first one's. */
+  readonly hot?: true;
 }
 
 export const GOLDEN: readonly Golden[] = [
@@ -113,6 +115,35 @@ start:  mov eax, target
 target: dec ecx
         jnz start
         int3`,
+  },
+  {
+    name: "switch",
+    hot: true,
+    source: `
+start:  mov eax, even
+        mov edi, odd
+        sub ecx, 1
+        jz out
+        test ecx, 1
+        cmovnz eax, edi
+        jmp rax
+even:   lea rbx, [rbx + rdx]
+        jmp start
+odd:    xor edx, ecx
+        jmp start
+out:    int3`,
+  },
+  {
+    name: "call-through-register",
+    hot: true,
+    source: `
+start:  mov eax, callee
+        call rax
+        sub ecx, 1
+        jnz start
+        int3
+callee: lea rdx, [rdx + rcx]
+        ret`,
   },
   {
     name: "x87-product",

@@ -43,6 +43,11 @@ export class TestRegions {
     this.#words[(this.#jit + Jit.off.userThreshold) >>> 2] = runs;
   }
 
+  /** @param entries of a region before it is made again */
+  setHot(entries: number): void {
+    this.#words[(this.#jit + Jit.off.hot) >>> 2] = entries;
+  }
+
   /** @param millions of instructions in which a domain is young */
   setYouth(millions: number): void {
     this.#words[(this.#jit + Jit.off.youth) >>> 2] = millions;

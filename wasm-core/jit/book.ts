@@ -4,8 +4,8 @@
  */
 import { Block } from "../abi/structs/translation.js";
 import { describeRegion, disassembleRegion } from "./listing.js";
-import { discoverRegion } from "./region/discover.js";
-import type { Region } from "./region/graph.js";
+import { discoverRegion, type Shape } from "./region/discover.js";
+import { blocksOf, type Region, switchOf } from "./region/graph.js";
 import type { MachineView } from "./region/machine-view.js";
 
 export interface RegionEntry {
@@ -19,12 +19,11 @@ export interface RegionEntry {
   readonly bytes: number;
 }
 
-interface Known extends RegionEntry {
+interface Known extends RegionEntry, Shape {
   readonly linear: bigint;
   readonly vcpu: number;
   readonly block: number;
   readonly hot: boolean;
-  readonly members: ReadonlySet<number>;
   readonly fpu: number;
 }
 
@@ -32,12 +31,15 @@ export class RegionBook {
   readonly #byBlock = new Map<number, Known>();
   #next = 1;
 
-  /** A region made on the wish of `vcpu`; it takes the place of an older one with the same beginning. */
-  add({ rip, nodes, block, hot, members, fpu }: Region, vcpu: number, bytes: number): void {
+  /** A region made on the wish of `vcpu`; it takes the place of older ones that began where it is entered. */
+  add(region: Region, vcpu: number, bytes: number): void {
+    const { rip, nodes, block, hot, members, fpu } = region;
     const instructions = nodes.reduce((sum, n) => sum + n.insns.length, 0);
     const text = rip.toString(16).padStart(16, "0");
     const shape = { rip: text, nodes: nodes.length, instructions, bytes };
-    this.#byBlock.set(block, { id: this.#next++, ...shape, linear: rip, vcpu, block, hot, members, fpu });
+    for (const entered of blocksOf(region)) this.#byBlock.delete(entered);
+    const known = { id: this.#next++, ...shape, linear: rip, vcpu, block, hot, members, jumps: switchOf(region), fpu };
+    this.#byBlock.set(block, known);
   }
 
   clear(): void {
@@ -55,7 +57,7 @@ export class RegionBook {
   describe(view: MachineView, id: number, wasm: boolean): string | undefined {
     const known = [...this.#byBlock.values()].find((k) => k.id === id);
     if (known === undefined || !isLive(view, known)) return undefined;
-    const region = discoverRegion(view, known.vcpu, known.linear, known.block, known.fpu, known.hot, known.members);
+    const region = discoverRegion(view, known.vcpu, known.linear, known.block, known.fpu, known.hot, known);
     if (region === undefined) return undefined;
     return wasm ? describeRegion(view, region) : disassembleRegion(view, region);
   }

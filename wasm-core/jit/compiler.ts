@@ -5,7 +5,6 @@
 import { isShared } from "../abi/shared.js";
 import {
   JIT_COVERED,
-  JIT_HOT,
   JIT_REQUESTS,
   JIT_RING_BYTES,
   Jit,
@@ -20,7 +19,7 @@ import { withCacheLock } from "./cache-lock.js";
 import { compileModule, HandlerImports, type RegionCode } from "./module.js";
 import { discoverRegion } from "./region/discover.js";
 import { emitRegion } from "./region/emit.js";
-import type { Region } from "./region/graph.js";
+import { blocksOf, type Region } from "./region/graph.js";
 import { MachineView } from "./region/machine-view.js";
 
 /** Regions asked for that are compiled together, and bytes of a module at most unless one region is longer. */
@@ -69,6 +68,8 @@ export class RegionCompiler {
   /** Bytes of code in the slots that are in use, and the blocks that these regions begin with. */
   #codeBytes = 0;
   #blocks = new Set<number>();
+  /** Those by which regions are entered that are made for speed already, or are about to be. */
+  #hot = new Set<number>();
   #view: MachineView | undefined;
 
   /** @param limit bytes of code after which all regions are dropped */
@@ -124,6 +125,7 @@ export class RegionCompiler {
     this.#nextSlot = 0;
     this.#codeBytes = 0;
     this.#blocks.clear();
+    this.#hot.clear();
     this.book.clear();
   }
 
@@ -194,7 +196,11 @@ export class RegionCompiler {
   /** Undefined when there is nothing to compile, or no need any more: a region that was made since covers the block. */
   #discover(view: MachineView, { vcpu, rip, block, fpu }: Request): Region | undefined {
     if (!view.isValid(block) || view.word(block + Block.off.heat) !== 0) return undefined;
-    return discoverRegion(view, vcpu, rip, block, fpu, view.hasRegion(block));
+    const hot = view.hasRegion(block);
+    if (hot && this.#hot.has(block)) return undefined;
+    const region = discoverRegion(view, vcpu, rip, block, fpu, hot);
+    if (hot && region !== undefined) for (const entered of blocksOf(region)) this.#hot.add(entered);
+    return region;
   }
 
   /** Blocks of the region that begin none themselves are counted anew: mostly they now run as part of it. */
@@ -216,9 +222,10 @@ export class RegionCompiler {
     );
     if (this.#codeBytes + bytes.length > this.limit && this.#nextSlot > 0) this.#makeRoom(view);
     const first = this.#nextSlot;
-    this.#nextSlot += made.length;
+    const slots = made.reduce((sum, { region }) => sum + blocksOf(region).length, 0);
+    this.#nextSlot += slots;
     this.#codeBytes += bytes.length;
-    const at = this.#publish(JitRecordKind.values.MODULE, first, made.length, bytes);
+    const at = this.#publish(JitRecordKind.values.MODULE, first, slots, bytes);
     this.#announce(view, made, first, at);
     for (const { region, vcpu, code } of made) this.book.add(region, vcpu, code.body.length);
     this.counts.regions += made.length;
@@ -230,12 +237,14 @@ export class RegionCompiler {
   #announce(view: MachineView, made: readonly Made[], first: number, at: number): void {
     const words = new Int32Array(view.buffer);
     this.#whileCacheStands(view, () => {
-      made.forEach(({ region: { block, hot } }, i) => {
+      const all = made.flatMap(({ region }) => blocksOf(region).map((block) => ({ block, hot: region.hot })));
+      for (const [i, { block, hot }] of all.entries()) {
         this.#blocks.add(block);
-        Atomics.store(words, (block + Block.off.heat) >>> 2, hot ? 0 : JIT_HOT);
+        if (!hot) this.#hot.delete(block);
+        Atomics.store(words, (block + Block.off.heat) >>> 2, hot ? 0 : view.hot);
         Atomics.store(words, (block + Block.off.entryAt) >>> 2, at);
         Atomics.store(words, (block + Block.off.entry) >>> 2, this.host.firstSlot + first + i);
-      });
+      }
     });
   }
 

@@ -1,7 +1,9 @@
 /** A module of regions: what it imports, and its functions. Equal regions give equal bytes. */
-import type { LOCALS } from "./locals.js";
-import type { BranchHint } from "./wasm/code.js";
-import { moduleBytes } from "./wasm/module.js";
+import { Vcpu } from "../abi/structs/vcpu.js";
+import { L, type LOCALS } from "./locals.js";
+import type { Entry, Region } from "./region/graph.js";
+import { type BranchHint, Code } from "./wasm/code.js";
+import { type FunctionBody, moduleBytes } from "./wasm/module.js";
 import { Type } from "./wasm/ops.js";
 
 /** A region's function. */
@@ -9,6 +11,8 @@ export interface RegionCode {
   readonly locals: typeof LOCALS;
   readonly body: Uint8Array;
   readonly hints: readonly BranchHint[];
+  /** Of a region that begins with a switch. */
+  readonly entries: Region["entries"];
 }
 
 const { I32, I64 } = Type;
@@ -22,6 +26,26 @@ const TYPES = [
 ] as const;
 const REGION = 0;
 const HANDLER = 1;
+const { regionStart: START, regionPages: PAGES } = Vcpu.off;
+
+/** Enters function `fn`, which begins with a switch. */
+function entryCode(fn: number, { at, page }: Entry): Uint8Array {
+  const c = new Code();
+  c.get(L.CPU).i32(at).mem("i32.store", START);
+  c.get(L.CPU).get(L.CPU).mem("i32.load", PAGES).i32(page).op("i32.or").mem("i32.store", PAGES);
+  return c.get(L.CPU).call(fn).end().bytes();
+}
+
+/** The functions, those by which regions are entered in the regions' order; one with a switch has one for each of its entries. */
+function functionsOf(codes: readonly RegionCode[], imports: number): FunctionBody[] {
+  const out: FunctionBody[] = [];
+  for (const { locals, body, hints, entries } of codes) {
+    const fn = imports + out.length + entries.length;
+    out.push(...entries.map((entry) => ({ type: REGION, locals: [], code: entryCode(fn, entry) })));
+    out.push({ type: REGION, locals, code: body, hints, isOwn: entries.length > 0 });
+  }
+  return out;
+}
 
 /** The core's exports that modules import, in the order of Import. */
 export const CORE_IMPORTS = [
@@ -49,7 +73,7 @@ export function compileModule(codes: readonly RegionCode[], handlers: readonly n
       ...handlers.map((fn) => ({ module: "handler", name: String(fn), type: HANDLER })),
     ],
     memory: { initial: 1, maximum: MAXIMUM_PAGES },
-    functions: codes.map(({ locals, body, hints }) => ({ type: REGION, locals, code: body, hints })),
+    functions: functionsOf(codes, CORE_IMPORTS.length + handlers.length),
   };
   return moduleBytes(parts, shared);
 }

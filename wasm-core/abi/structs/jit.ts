@@ -9,6 +9,8 @@ import { constants, struct, u32, u64 } from "../layout.js";
 export const JIT_REQUESTS = 1024;
 /** Bytes of the ring through which modules reach the pCPUs. */
 export const JIT_RING_BYTES = 8 * 1024 * 1024;
+/** Places for targets of indirect jumps. */
+export const JIT_TARGETS = 4096;
 /** Entries of the map from function-table index to variant. */
 export const JIT_FUNCTIONS = 8192;
 /**
@@ -29,7 +31,7 @@ export const JIT_PATIENCE = 128;
 
 /** Runs of a block that lies in a region, by itself, before it is worth a region of its own. */
 export const JIT_COVERED = 24000;
-/** Entries of a region before it is made again, with what other regions begin with, and for speed alone. */
+/** Entries of a region before it is made again, with what other regions begin with, and for speed alone; Jit.hot begins with it. */
 export const JIT_HOT = 100000;
 
 export const Jit = struct("Jit", "The machine's region compiler.", {
@@ -41,13 +43,26 @@ export const Jit = struct("Jit", "The machine's region compiler.", {
   threshold: u32("Runs of a block in the interpreter before a region is asked for: blocks take it when they are made"),
   userThreshold: u32("The same at privilege level 3"),
   youth: u32("Millions of instructions in which a domain is young"),
+  hot: u32("Entries of a region before it is made again, for speed alone: JIT_HOT to begin with"),
   longest: u32("The most runs that are waited for where regions went stale before"),
   ring: u32("Address of the ring of published modules, JIT_RING_BYTES long"),
+  targets: u32("Address of JIT_TARGETS JitTarget records"),
   requestLock: u32("Spinlock of those who ask", 1, 64),
   requestTail: u32("Free-running count of requests made; the compiler sleeps on it"),
   requestHead: u32("Free-running count of requests taken", 1, 64),
   published: u32("Free-running byte index of the end of the ring", 1, 64),
 });
+
+export const JitTarget = struct(
+  "JitTarget",
+  "Where an indirect jump or call went that left a region, by a hash of both: a guess, written without a lock.",
+  {
+    from: u32("Low half of the linear RIP where the region was entered that a jump left; of a call the call's own"),
+    to: u32("Low half of the linear RIP where it went"),
+    count: u32("How often, and how often what lay here before"),
+    unused: u32("Fills 16 bytes"),
+  },
+);
 
 export const JitRequest = struct("JitRequest", "A wish for a region.", {
   block: u32("The hot block"),

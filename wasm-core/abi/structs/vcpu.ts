@@ -176,6 +176,7 @@ export const Vcpu = struct("Vcpu", "One virtual processor.", {
     "Bit per segment register, by SegIndex: it does not end at 4 GiB, or is no writable data segment, or does not begin at 0; a code segment's type and the base of FS and GS count for nothing",
   ),
   regionPages: u32("JumpEntry.pages of the region that runs"),
+  regionStart: i32("Where a region of several entries was entered, in bytes from its start"),
   cursorReach: u64("A region's cursors: 0, or how far into the page an access by the cursor may begin", CURSORS, 16),
   cursorPage: u64("Linear address of the page", CURSORS),
   cursorDelta: u32("Machine less linear addresses on it, modulo 2^32", CURSORS),

@@ -30,8 +30,8 @@ export function regionWrite(cpu: Vcpu, lin: u64, size: u32): usize {
 }
 
 /**
- * 1 when the code page `page` bytes from that of `start`, RIP of the region that runs, lies at machine address `host`. The
- * jump cache then knows it by `bit`, if it has one.
+ * 1 when the code page `page` bytes from that of `start`, where the region that runs begins, lies at machine address `host`.
+ * The jump cache then knows it by `bit`, if it has one: at RIP, by which the region was entered.
  */
 export function regionPage(cpu: Vcpu, start: u64, page: i32, host: u32, bit: u32): u32 {
   let lin = (start & ~0xfff) + <i64>page;
@@ -40,7 +40,7 @@ export function regionPage(cpu: Vcpu, start: u64, page: i32, host: u32, bit: u32
   const at = translateCode(cpu, lin);
   cpu.cr2 = cr2;
   if (at != <usize>host) return 0;
-  if (noteRegionPage(cpu, start, lin, bit)) cpu.regionPages |= bit;
+  if (noteRegionPage(cpu, cpu.rip, lin, bit)) cpu.regionPages |= bit;
   return 1;
 }
 

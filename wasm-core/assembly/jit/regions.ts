@@ -9,15 +9,18 @@ import {
   Jit,
   Jit_SIZE,
   JIT_FUNCTIONS,
+  JIT_HOT,
   JIT_REQUESTS,
   JIT_PATIENCE,
   JIT_RING_BYTES,
+  JIT_TARGETS,
   JIT_THRESHOLD,
   JIT_USER_THRESHOLD,
   JIT_YOUNG_RUNS,
   JIT_YOUTH,
   JitOff,
   JitRequest,
+  JitTarget_SIZE,
   JitRequest_SIZE,
   JUMP_SLICE,
   JumpEntry,
@@ -45,13 +48,16 @@ export function jitInit(): bool {
   const at = heapPages(orderOf(<u32>Jit_SIZE));
   const variants = heapPages(orderOf(<u32>JIT_FUNCTIONS * 2));
   const requests = heapPages(orderOf(<u32>JIT_REQUESTS * <u32>JitRequest_SIZE));
-  if (at == 0 || variants == 0 || requests == 0) return false;
+  const targets = heapPages(orderOf(<u32>JIT_TARGETS * <u32>JitTarget_SIZE));
+  if (at == 0 || variants == 0 || requests == 0 || targets == 0) return false;
   const j = changetype<Jit>(at);
   j.variants = <u32>variants;
   j.requests = <u32>requests;
+  j.targets = <u32>targets;
   j.threshold = <u32>JIT_THRESHOLD;
   j.userThreshold = <u32>JIT_USER_THRESHOLD;
   j.youth = <u32>JIT_YOUTH;
+  j.hot = <u32>JIT_HOT;
   j.longest = <u32>JIT_THRESHOLD * <u32>JIT_PATIENCE;
   codeCache().jit = <u32>at;
   nameHandlers(variants);

@@ -5,10 +5,21 @@
  * times over; one that is made again because it is hot takes all of it in.
  */
 
+import { Block } from "../../abi/structs/translation.js";
 import { ModeKey } from "../../abi/structs/vcpu.js";
 import { flowOf } from "../instructions.js";
-import { type Edge, EXIT, type Node, type Region, type Terminator } from "./graph.js";
-import type { DecodedBlock, Insn, MachineView } from "./machine-view.js";
+import {
+  type Edge,
+  type Entry,
+  EXIT,
+  edgesOf,
+  endsIn,
+  type Node,
+  pageBit,
+  type Region,
+  type Terminator,
+} from "./graph.js";
+import type { DecodedBlock, Insn, Jump, MachineView } from "./machine-view.js";
 
 /** Larger regions run hardly faster, and the host's compiler takes longer for them than it saves. */
 const LIMITS = {
@@ -17,13 +28,24 @@ const LIMITS = {
   /** Calls inside calls that are followed. */
   depth: 3,
 };
+/** Those of a region with a switch, which all of an interpreter's loop goes into: who stays in it for long. */
+const SWITCH_LIMITS: typeof LIMITS = { ...LIMITS, nodes: 160, insns: 1600 };
 
+/** Functions that one indirect call is followed into. */
+const MOST_CALLED = 3;
 /** Targets further away than this are not followed: offsets of pages are i32s. */
 const REACH = 1 << 30;
 /** A site holds the number of its node's instructions in eight bits. */
 const MAX_NODE = 200;
 /** Bits of a linear address. [SDM] vol. 1, 3.3.7.1. */
 const CANONICAL_BITS = 48;
+
+/** What a region was made of. */
+export interface Shape {
+  readonly members: ReadonlySet<number>;
+  /** Where its switch leads to. */
+  readonly jumps: readonly number[];
+}
 
 /** Which of the region's calls surround an instruction. */
 interface Context {
@@ -52,6 +74,7 @@ class Discovery {
   readonly #key: number;
   readonly #start: number;
   readonly #long: boolean;
+  #limits = LIMITS;
 
   constructor(
     readonly view: MachineView,
@@ -60,7 +83,7 @@ class Discovery {
     readonly block: number,
     readonly fpu: number,
     readonly hot: boolean,
-    readonly only: ReadonlySet<number> | undefined,
+    readonly only: Shape | undefined,
   ) {
     this.#key = view.keyOf(block);
     this.#long = (this.#key & Number(ModeKey.values.CODE_MASK)) === Number(ModeKey.values.CODE64);
@@ -71,11 +94,9 @@ class Discovery {
   run(): Region | undefined {
     const root: Context = { id: 0, depth: 0, parent: undefined, returns: 0 };
     this.#visit(0, root, []);
-    while (this.#queue.length > 0) {
-      const { at, context, edges } = this.#queue.shift()!;
-      this.#visit(at, context, edges);
-    }
+    this.#drain();
     if (this.nodes.length === 0) return undefined;
+    const entries = this.hot ? this.#switch(root) : [];
     return {
       rip: this.rip,
       long: this.#long,
@@ -84,9 +105,104 @@ class Discovery {
       frames: [...this.frames].map(([genAt, gen]) => ({ genAt, gen })),
       hosts: this.hosts,
       block: this.block,
+      entries,
+      targets: this.view.targets,
       members: this.members,
       fpu: this.fpu,
     };
+  }
+
+  /** What fewer calls surround comes first: copies of functions that are called do not keep out what calls them. */
+  #drain(): void {
+    while (this.#queue.length > 0) {
+      const depth = Math.min(...this.#queue.map(({ context }) => context.depth));
+      const next = this.#queue.findIndex(({ context }) => context.depth === depth);
+      const { at, context, edges } = this.#queue.splice(next, 1)[0]!;
+      this.#visit(at, context, edges);
+    }
+  }
+
+  /**
+   * Takes in where indirect jumps went that no call surrounds, and begins the region with a switch over these. Returns the
+   * blocks by which it can be entered: of a region that stays as it was none.
+   */
+  #switch(root: Context): Entry[] {
+    const jumps = this.view.jumps();
+    const from = (at: number): readonly Jump[] => jumps.get(this.#low(at)) ?? [];
+    // The nodes that are known to go on by an indirect jump.
+    const jumpers = new Set(
+      this.nodes.flatMap(({ insns }, n) => {
+        const { at } = insns[0]!;
+        return this.#contextOf[n] === root && this.#jumpsMostly(this.#blockAt(at), from(at)) ? [n] : [];
+      }),
+    );
+    const isWanted = this.only ? this.only.jumps.length > 0 : endsIn(this.nodes, 0, jumpers);
+    if (!isWanted || this.view.isCross(this.block)) return [];
+    this.#limits = SWITCH_LIMITS;
+    const edges: Edge[] = [{ to: 0, at: 0 }];
+    const known = new Set([0]);
+    const take = (targets: readonly number[]): void => {
+      const fresh = targets.filter((at) => !known.has(at));
+      for (const at of fresh) {
+        known.add(at);
+        edges.push(this.#later(at, root));
+      }
+      this.#drain();
+    };
+    for (const n of jumpers) take(this.only?.jumps ?? this.#often(from(this.nodes[n]!.insns[0]!.at)));
+    for (let i = 0; i < edges.length; i++) take(this.only?.jumps ?? this.#often(from(edges[i]!.at)));
+    const inside = edges.filter(({ to }) => to !== EXIT);
+    const entries = inside.flatMap(({ to, at }): Entry[] => {
+      const block = this.#blockAt(at);
+      const page = pageBit(this.hosts, this.#page(at));
+      if (at !== 0) {
+        if (block === 0 || page === 0 || this.view.isCross(block)) return [];
+        if (!this.#jumpsMostly(block, from(at)) && !endsIn(this.nodes, to, jumpers)) return [];
+      }
+      return [{ block, at, page }];
+    });
+    this.#beginWith(inside, root);
+    return entries;
+  }
+
+  /** The block at `at`; 0 when there is none. */
+  #blockAt(at: number): number {
+    const host = this.#host(at);
+    // At the start it is the block that asked: another one there may go on with another second page.
+    if (at === 0 || host === 0) return at === 0 ? this.block : 0;
+    return this.view.findBlock(host, this.#key);
+  }
+
+  /** Puts the switch before all nodes. */
+  #beginWith(edges: readonly Edge[], root: Context): void {
+    for (const [n, node] of this.nodes.entries()) {
+      for (const e of edgesOf(node.term)) if (e.to !== EXIT) e.to++;
+      if (node.term.kind === "indirect" && this.#contextOf[n] === root) {
+        node.term = { kind: "indirect", edge: { to: 0, at: 0 } };
+      }
+    }
+    for (const e of edges) e.to++;
+    this.nodes.unshift({ insns: [], pages: [], term: { kind: "switch", edges } });
+  }
+
+  /**
+   * Whether most ways through the region that begins with `block` ended with one of these jumps. Where they end elsewhere
+   * it is better small: each entry of a large one loads and stores more.
+   */
+  #jumpsMostly(block: number, jumps: readonly Jump[]): boolean {
+    const entered = this.view.hot - this.view.word(block + Block.off.heat);
+    return jumps.reduce((sum, { count }) => sum + count, 0) > entered / 2;
+  }
+
+  /** Where these went, from the region's start: the most frequent first. */
+  #often(jumps: readonly Jump[]): number[] {
+    const sorted = [...jumps].sort((a, b) => b.count - a.count);
+    return sorted.map(({ to }) => (to - this.#low(0)) | 0).filter((at) => Math.abs(at) <= REACH);
+  }
+
+  /** Low half of the linear address of the byte at `at`. */
+  #low(at: number): number {
+    return Number(BigInt.asIntN(32, this.rip + BigInt(at)));
   }
 
   /** Offset of the page that holds the byte at `at`, from the page of the region's start. */
@@ -120,12 +236,10 @@ class Discovery {
   }
 
   #add(at: number, context: Context): void {
-    if (this.nodes.length >= LIMITS.nodes || Math.abs(at) > REACH) return;
-    const host = this.#host(at);
-    // At the start it is the block that asked: another one there may go on with another second page.
-    const block = at === 0 ? this.block : host === 0 ? 0 : this.view.findBlock(host, this.#key);
+    if (this.nodes.length >= this.#limits.nodes || Math.abs(at) > REACH) return;
+    const block = this.#blockAt(at);
     const decoded = block === 0 || !this.#belongs(block) ? undefined : this.view.readBlock(block, at);
-    if (decoded === undefined || this.#insns + decoded.insns.length > LIMITS.insns) return;
+    if (decoded === undefined || this.#insns + decoded.insns.length > this.#limits.insns) return;
     for (const f of decoded.frames) {
       const known = this.frames.get(f.genAt);
       if (known !== undefined && known !== f.gen) return;
@@ -137,7 +251,7 @@ class Discovery {
   }
 
   #belongs(block: number): boolean {
-    if (this.only) return this.only.has(block);
+    if (this.only) return this.only.members.has(block);
     if (!this.hot && block !== this.block && this.view.hasRegion(block)) return false;
     return this.view.isWarm(block);
   }
@@ -246,15 +360,22 @@ class Discovery {
         return { kind: "ret", edge: to === undefined ? undefined : this.#later(context.returns, to) };
       }
       case "jmpIndirect":
+        return { kind: "indirect", edge: undefined };
       case "callIndirect":
-        return { kind: "indirect" };
+        return { kind: "callIndirect", edges: this.hot ? this.#calls(insn, context) : [] };
     }
     return { kind: "handler" };
   }
 
-  #call(insn: Insn, context: Context): Edge {
-    const target = insn.next + insn.imm;
-    if (context.depth >= LIMITS.depth) return { to: EXIT, at: target };
+  /** Edges to where an indirect call went. */
+  #calls(insn: Insn, context: Context): Edge[] {
+    if (context.depth >= this.#limits.depth) return [];
+    const found = this.#often(this.view.jumps().get(this.#low(insn.at)) ?? []);
+    return found.slice(0, MOST_CALLED).map((at) => this.#call(insn, context, at));
+  }
+
+  #call(insn: Insn, context: Context, target = insn.next + insn.imm): Edge {
+    if (context.depth >= this.#limits.depth) return { to: EXIT, at: target };
     const key = `${context.id}:${insn.next}`;
     let inner = this.#contexts.get(key);
     if (inner === undefined) {
@@ -286,7 +407,7 @@ class Discovery {
 /**
  * The region from `block`, which ran at linear address `rip` on `vcpu`; undefined when there is nothing to compile.
  * @param hot whether it is made again because it is entered often
- * @param only blocks that it is to be made of, when that is known
+ * @param only what it is to be made of, when that is known
  */
 export function discoverRegion(
   view: MachineView,
@@ -295,7 +416,7 @@ export function discoverRegion(
   block: number,
   fpu: number,
   hot: boolean,
-  only?: ReadonlySet<number>,
+  only?: Shape,
 ): Region | undefined {
   return new Discovery(view, vcpu, rip, block, fpu, hot, only).run();
 }

@@ -17,15 +17,14 @@ import { plainAddress } from "../operands.js";
 import { pushIsNotFlat } from "../segments.js";
 import { commitPush, dropFromStack, loadStack, openPush, RSP } from "../stack-access.js";
 import { type BranchHint, Code, type Label } from "../wasm/code.js";
-import { Op, Type } from "../wasm/ops.js";
+import { Type } from "../wasm/ops.js";
 import { planX87 } from "../x87-plan.js";
-import { type Edge, EXIT, type Node, type Region } from "./graph.js";
+import { type Edge, EXIT, type Node, pageBit, type Region } from "./graph.js";
 import type { Insn } from "./machine-view.js";
 import { type Order, orderNodes } from "./order.js";
+import { noteTarget, writeSwitch } from "./switch.js";
 
 const STAY_CANONICAL = 47;
-/** Pages of a region that have a bit in Vcpu.regionPages; of the others each is looked for each time. */
-const PAGE_BITS = 32;
 
 /** Where in a region's code something begins: an instruction of the node (`value` is its RIP), or a part (`value` is its number). */
 export interface Mark {
@@ -120,7 +119,7 @@ class RegionWriter {
     e.x87?.beginNode(n, node.insns);
     const count = node.insns.length;
     this.#mark("node", n);
-    e.code.get(L.LEFT).i32(count).op("i32.sub").set(L.LEFT);
+    if (count > 0) e.code.get(L.LEFT).i32(count).op("i32.sub").set(L.LEFT);
     const lives = flagLives(node);
     node.insns.forEach((insn, k) => {
       this.#mark("instruction", insn.at);
@@ -166,7 +165,15 @@ class RegionWriter {
         this.#ret(n, term.edge);
         return;
       case "indirect":
-        this.#indirect(n);
+        this.#indirect(n, term.edge === undefined ? [] : [term.edge]);
+        return;
+      case "callIndirect":
+        this.#indirect(n, term.edges);
+        return;
+      case "switch":
+        this.#leaveNode(n);
+        writeSwitch(e, term.edges, (edge) => this.#edge(n, edge));
+        e.code.br(e.exitLabel);
         return;
       default:
         e.handlers++;
@@ -251,7 +258,7 @@ class RegionWriter {
   }
 
   /** Jump or call to where a register or memory says. */
-  #indirect(n: number): void {
+  #indirect(n: number, edges: readonly Edge[]): void {
     const { e } = this;
     const { insn } = e;
     const c = e.code;
@@ -266,6 +273,21 @@ class RegionWriter {
     this.#checkTarget();
     if (insn.v.semantic === "callIndirect") this.#call();
     this.#leaveNode(n);
+    if (insn.v.semantic === "callIndirect") {
+      for (const edge of edges) {
+        if (edge.to === EXIT) continue;
+        c.get(L.RIP);
+        e.pushRip(edge.at);
+        c.op("i64.eq").if();
+        this.#edge(n, edge);
+        c.end();
+      }
+    } else if (edges.length > 0) {
+      this.#pushIsDue();
+      c.brIf(e.exitLabel, "unlikely").br(this.#labels.get(0)!);
+      return;
+    }
+    if (!this.region.hot) noteTarget(e, this.region.targets);
     c.br(e.exitLabel);
   }
 
@@ -285,12 +307,8 @@ class RegionWriter {
     this.#storeRegisters();
     e.storeFlags(true);
     this.#account();
-    const count = this.#last.length;
-    for (let i = 0; i < count; i++) c.block();
-    c.get(L.I)
-      .byte(Op.br_table)
-      .u32(count - 1);
-    for (let i = 0; i < count; i++) c.u32(i);
+    const labels = this.#last.map(() => c.block()).reverse();
+    c.get(L.I).brTable(labels.slice(0, -1), labels.at(-1)!);
     for (const insn of this.#last) {
       c.end();
       e.begin(insn, 1);
@@ -316,19 +334,20 @@ class RegionWriter {
     this.#checkPages(n, edge);
     const back = this.#order.position[edge.to]! <= this.#order.position[n]!;
     if (back) {
-      c.get(L.LEFT)
-        .i32(0)
-        .op("i32.le_s")
-        .get(L.CPU)
-        .mem("i32.load", Vcpu.off.events)
-        .op("i32.or")
-        .if(Type.VOID, "unlikely");
+      this.#pushIsDue();
+      c.if(Type.VOID, "unlikely");
       this.#leaveTo(edge.at);
       c.end();
     }
     const label = this.#labels.get(edge.to);
     if (label !== undefined && (back || this.#order.isMerge[edge.to])) c.br(label);
     else this.#tree(edge.to);
+  }
+
+  /** Pushes whether the region is to be left at the next edge that goes back. */
+  #pushIsDue(): void {
+    const c = this.e.code;
+    c.get(L.LEFT).i32(0).op("i32.le_s").get(L.CPU).mem("i32.load", Vcpu.off.events).op("i32.or");
   }
 
   #leaveTo(at: number): void {
@@ -341,11 +360,10 @@ class RegionWriter {
     const { e, region } = this;
     const c = e.code;
     const here = region.nodes[n]!.pages;
-    const all = [...region.hosts.keys()];
     for (const page of region.nodes[edge.to]!.pages) {
-      if (here.includes(page)) continue;
-      const place = all.indexOf(page);
-      const bit = place < PAGE_BITS ? 1 << place : 0;
+      // Of a region on one page that page is known: who enters it has found it.
+      if (here.includes(page) || region.hosts.size === 1) continue;
+      const bit = pageBit(region.hosts, page);
       c.get(L.CPU).mem("i32.load", Vcpu.off.regionPages).i32(bit).op("i32.and").op("i32.eqz").if(Type.VOID, "unlikely");
       c.get(L.CPU).get(L.BASE).i32(page).i32(region.hosts.get(page)!).i32(bit).call(Import.PAGE).op("i32.eqz").if();
       this.#leaveTo(edge.at);
@@ -377,6 +395,11 @@ class RegionWriter {
     e.vectors.loadUsed(c);
     e.x87?.load(c);
     c.get(L.CPU).mem("i64.load", Vcpu.off.rip).set(L.BASE);
+    if (region.entries.length > 0) {
+      c.get(L.BASE).tee(L.RIP).get(L.CPU).mem("i64.load32_s", Vcpu.off.regionStart).op("i64.sub");
+      if (!region.long) c.i64(0xffffffffn).op("i64.and");
+      c.set(L.BASE);
+    }
     c.get(L.CPU).mem("i32.load", Vcpu.off.ccOp).set(L.CC_OP);
     c.get(L.CPU).mem("i64.load", Vcpu.off.ccSrc).set(L.CC_SRC);
     c.get(L.CPU).mem("i64.load", Vcpu.off.ccDst).set(L.CC_DST);
@@ -448,7 +471,7 @@ function join(a: Uint8Array, b: Uint8Array): Uint8Array {
 export function emitRegion(region: Region, handlerImport: (fn: number) => number): RegionCode {
   const writer = new RegionWriter(region, handlerImport);
   const { code, hints } = writer.write();
-  return { body: code, hints, locals: writer.e.x87 ? LOCALS_X87 : LOCALS };
+  return { body: code, hints, locals: writer.e.x87 ? LOCALS_X87 : LOCALS, entries: region.entries };
 }
 
 /** Its body, and where in it instructions begin. */

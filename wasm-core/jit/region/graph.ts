@@ -18,8 +18,12 @@ export type Terminator =
   | { readonly kind: "call"; readonly edge: Edge }
   /** `edge` leads where the region's own call comes from, when there is one */
   | { readonly kind: "ret"; readonly edge: Edge | undefined }
-  /** jump or call through a register or memory */
-  | { readonly kind: "indirect" }
+  /** jump through a register or memory; `edge` leads to the region's switch when there is one */
+  | { readonly kind: "indirect"; readonly edge: Edge | undefined }
+  /** such a call; `edges` lead to where it went before */
+  | { readonly kind: "callIndirect"; readonly edges: readonly Edge[] }
+  /** goes on at RIP where that is one of the edges: of the first node, which has no instructions */
+  | { readonly kind: "switch"; readonly edges: readonly Edge[] }
   /** an instruction whose handler ends the region */
   | { readonly kind: "handler" };
 
@@ -29,6 +33,15 @@ export interface Node {
   /** Code pages it lies on, as (offset of the page from the region's start page) in bytes. */
   readonly pages: number[];
   term: Terminator;
+}
+
+/** A block by which a region is entered. */
+export interface Entry {
+  readonly block: number;
+  /** Where it lies, in bytes from the region's start. */
+  readonly at: number;
+  /** JumpEntry.pages of the page that it lies on: who comes by its block has found that page. */
+  readonly page: number;
 }
 
 export interface Region {
@@ -45,10 +58,33 @@ export interface Region {
   readonly hosts: ReadonlyMap<number, number>;
   /** The block at the start. */
   readonly block: number;
+  /** Of one that begins with a switch: where it is entered, the start first. */
+  readonly entries: readonly Entry[];
   /** All blocks that it is made of. */
   readonly members: ReadonlySet<number>;
+  /** Address of the table where it notes where its indirect jumps go that leave it, Jit.targets. */
+  readonly targets: number;
   /** x87 control word at the start, and the status word in the upper half; a guess. */
   readonly fpu: number;
+}
+
+/** Blocks by which it is entered, in the order of its functions. */
+export const blocksOf = ({ block, entries }: Region): number[] =>
+  entries.length === 0 ? [block] : entries.map((entry) => entry.block);
+
+/** Where a region's switch leads to, from its start; empty when it has none. */
+export function switchOf({ nodes }: Region): number[] {
+  const { term } = nodes[0]!;
+  return term.kind === "switch" ? term.edges.map(({ at }) => at) : [];
+}
+
+/** Pages of a region that have a bit in JumpEntry.pages; of the others each is looked for each time. */
+const PAGE_BITS = 32;
+
+/** Bit of the page at offset `page`, which is one of the region's; 0 when it has none. */
+export function pageBit(hosts: Region["hosts"], page: number): number {
+  const place = [...hosts.keys()].indexOf(page);
+  return place < PAGE_BITS ? 1 << place : 0;
 }
 
 export function edgesOf(term: Terminator): Edge[] {
@@ -59,8 +95,38 @@ export function edgesOf(term: Terminator): Edge[] {
     case "jcc":
       return [term.taken, term.next];
     case "ret":
+    case "indirect":
       return term.edge ? [term.edge] : [];
+    case "callIndirect":
+    case "switch":
+      return [...term.edges];
     default:
       return [];
   }
+}
+
+/**
+ * Whether all ways from node `n` that code has gone so far come to one of `goals`, and nothing on them leaves the region:
+ * no call of what does not belong to it, no return, no handler that ends it.
+ */
+export function endsIn(nodes: readonly Node[], n: number, goals: ReadonlySet<number>): boolean {
+  const seen = new Set([n]);
+  const todo = [n];
+  let reached = false;
+  for (let at = todo.pop(); at !== undefined; at = todo.pop()) {
+    if (goals.has(at)) {
+      reached = true;
+      continue;
+    }
+    const { term } = nodes[at]!;
+    const inside = edgesOf(term).filter(({ to }) => to !== EXIT);
+    // Who compares goes both ways or one; all others go the one way that they have.
+    if (inside.length === 0) return false;
+    for (const { to } of inside) {
+      if (seen.has(to)) continue;
+      seen.add(to);
+      todo.push(to);
+    }
+  }
+  return reached;
 }

@@ -4,7 +4,7 @@
  * its edges.
  */
 
-import { JIT_FUNCTIONS, Jit } from "../../abi/structs/jit.js";
+import { JIT_FUNCTIONS, JIT_TARGETS, Jit, JitTarget } from "../../abi/structs/jit.js";
 import { MACHINE_BASE, Machine } from "../../abi/structs/machine.js";
 import {
   BLOCK_RECORDS,
@@ -49,6 +49,12 @@ export interface DecodedBlock {
   readonly frames: readonly { readonly genAt: number; readonly gen: number; readonly host: number }[];
 }
 
+/** Low half of the address where a jump went, and how often. */
+export interface Jump {
+  readonly to: number;
+  readonly count: number;
+}
+
 const MAX_CHAIN = 64;
 /** A block that must run more often than this before it is hot is hot late. */
 const HOT_LATE = 1000;
@@ -87,6 +93,32 @@ export class MachineView {
 
   get jit(): number {
     return this.word(this.#cache + CodeCache.off.jit);
+  }
+
+  /** Entries of a region before it is made again. */
+  get hot(): number {
+    return this.word(this.jit + Jit.off.hot);
+  }
+
+  /** Address of Jit.targets' table. */
+  get targets(): number {
+    return this.word(this.jit + Jit.off.targets);
+  }
+
+  /** Where indirect jumps went: by JitTarget.from. */
+  jumps(): ReadonlyMap<number, Jump[]> {
+    const out = new Map<number, Jump[]>();
+    for (let i = 0; i < JIT_TARGETS; i++) {
+      const at = (this.targets + i * JitTarget.size) >>> 2;
+      const count = this.#i32[at + JitTarget.off.count / 4]!;
+      if (count === 0) continue;
+      const from = this.#i32[at + JitTarget.off.from / 4]!;
+      const jumps = out.get(from);
+      const jump = { to: this.#i32[at + JitTarget.off.to / 4]!, count };
+      if (jumps) jumps.push(jump);
+      else out.set(from, [jump]);
+    }
+    return out;
   }
 
   /** Address of the lock of the code cache. */
@@ -135,6 +167,11 @@ export class MachineView {
     const heat = this.word(block + Block.off.heat);
     const part = patience > HOT_LATE ? 8 : 32;
     return heat > patience || (patience - heat) * part >= patience;
+  }
+
+  /** Whether the block continues on another page. */
+  isCross(block: number): boolean {
+    return this.word(block + Block.off.cross) !== 0;
   }
 
   keyOf(block: number): number {

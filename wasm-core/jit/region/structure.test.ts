@@ -179,6 +179,8 @@ it("a region of any shape goes the ways of its graph", () => {
         frames: [{ genAt: GEN_AT, gen: 0 }],
         hosts,
         block: 0,
+        entries: [],
+        targets: 0,
         members: new Set(),
         fpu: 0,
       };

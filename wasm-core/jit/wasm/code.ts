@@ -213,6 +213,13 @@ export class Code {
     return this.byte(Op.br).u32(this.#depth - label);
   }
 
+  /** By the index on the stack. */
+  brTable(labels: readonly Label[], otherwise: Label): this {
+    this.byte(Op.br_table).u32(labels.length);
+    for (const label of labels) this.u32(this.#depth - label);
+    return this.u32(this.#depth - otherwise);
+  }
+
   brIf(label: Label, hint?: Hint): this {
     this.#hint(hint);
     return this.byte(Op.br_if).u32(this.#depth - label);

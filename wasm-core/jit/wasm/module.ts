@@ -16,6 +16,8 @@ export interface ImportedFunction {
 /** Locals behind the parameters, as runs of one type. */
 export interface FunctionBody {
   readonly type: number;
+  /** It is called by others of the module alone. */
+  readonly isOwn?: boolean;
   readonly locals: readonly (readonly [count: number, type: number])[];
   readonly code: Uint8Array;
   readonly hints?: readonly BranchHint[];
@@ -100,7 +102,7 @@ function head({ locals }: FunctionBody): Code {
   return out;
 }
 
-/** The module's bytes; its functions are exported by their numbers, "0" first. */
+/** The module's bytes; its functions but its own are exported by their numbers among these, "0" first. */
 export function moduleBytes(parts: ModuleParts, shared = true): Uint8Array {
   const out = new Code();
   bytes(out, MAGIC);
@@ -111,10 +113,11 @@ export function moduleBytes(parts: ModuleParts, shared = true): Uint8Array {
     for (const f of parts.functions) b.u32(f.type);
   });
   section(out, SECTION.EXPORT, (b) => {
-    b.u32(parts.functions.length);
-    parts.functions.forEach((_, i) => {
+    const exported = parts.functions.flatMap(({ isOwn }, i) => (isOwn ? [] : [parts.imports.length + i]));
+    b.u32(exported.length);
+    exported.forEach((index, i) => {
       text(b, String(i));
-      b.byte(0).u32(parts.imports.length + i);
+      b.byte(0).u32(index);
     });
   });
   section(out, SECTION.CUSTOM, (b) => writeHints(b, parts));
