@@ -19,7 +19,8 @@ import {
   type Region,
   type Terminator,
 } from "./graph.js";
-import type { DecodedBlock, Insn, Jump, MachineView } from "./machine-view.js";
+import { Jumps, REACH } from "./jumps.js";
+import type { DecodedBlock, Insn, MachineView } from "./machine-view.js";
 
 /** Larger regions run hardly faster, and the host's compiler takes longer for them than it saves. */
 const LIMITS = {
@@ -31,10 +32,13 @@ const LIMITS = {
 /** Those of a region with a switch, which all of an interpreter's loop goes into: who stays in it for long. */
 const SWITCH_LIMITS: typeof LIMITS = { ...LIMITS, nodes: 160, insns: 1600 };
 
+/**
+ * The part of a switch's jumps that another follows, at least. With less the region is left so soon that a smaller one is
+ * better: each entry of a large one loads and stores more.
+ */
+const FOLLOWED = 0.6;
 /** Functions that one indirect call is followed into. */
 const MOST_CALLED = 3;
-/** Targets further away than this are not followed: offsets of pages are i32s. */
-const REACH = 1 << 30;
 /** A site holds the number of its node's instructions in eight bits. */
 const MAX_NODE = 200;
 /** Bits of a linear address. [SDM] vol. 1, 3.3.7.1. */
@@ -74,6 +78,7 @@ class Discovery {
   readonly #key: number;
   readonly #start: number;
   readonly #long: boolean;
+  readonly #jumps: Jumps;
   #limits = LIMITS;
 
   constructor(
@@ -88,15 +93,19 @@ class Discovery {
     this.#key = view.keyOf(block);
     this.#long = (this.#key & Number(ModeKey.values.CODE_MASK)) === Number(ModeKey.values.CODE64);
     this.#start = Number(rip & 0xfffn);
+    this.#jumps = new Jumps(hot ? view.jumps() : [], rip);
     this.hosts.set(0, view.hostOf(block) & ~4095);
   }
 
-  run(): Region | undefined {
+  /** @param withSwitch whether it may begin with one */
+  run(withSwitch = true): Region | undefined {
     const root: Context = { id: 0, depth: 0, parent: undefined, returns: 0 };
     this.#visit(0, root, []);
     this.#drain();
     if (this.nodes.length === 0) return undefined;
-    const entries = this.hot ? this.#switch(root) : [];
+    const entries = this.hot && withSwitch ? this.#switch(root) : [];
+    // What was taken in by then is not taken out again.
+    if (entries === undefined) return this.#again().run(false);
     return {
       rip: this.rip,
       long: this.#long,
@@ -112,6 +121,11 @@ class Discovery {
     };
   }
 
+  #again(): Discovery {
+    const { view, vcpu, rip, block, fpu, hot, only } = this;
+    return new Discovery(view, vcpu, rip, block, fpu, hot, only);
+  }
+
   /** What fewer calls surround comes first: copies of functions that are called do not keep out what calls them. */
   #drain(): void {
     while (this.#queue.length > 0) {
@@ -124,42 +138,43 @@ class Discovery {
 
   /**
    * Takes in where indirect jumps went that no call surrounds, and begins the region with a switch over these. Returns the
-   * blocks by which it can be entered: of a region that stays as it was none.
+   * blocks by which it can be entered, none for a region without; undefined when it is better made without.
    */
-  #switch(root: Context): Entry[] {
-    const jumps = this.view.jumps();
-    const from = (at: number): readonly Jump[] => jumps.get(this.#low(at)) ?? [];
-    // The nodes that are known to go on by an indirect jump.
+  #switch(root: Context): Entry[] | undefined {
+    const jumps = this.#jumps;
+    // The nodes that go on by an indirect jump, as was seen.
     const jumpers = new Set(
       this.nodes.flatMap(({ insns }, n) => {
         const { at } = insns[0]!;
-        return this.#contextOf[n] === root && this.#jumpsMostly(this.#blockAt(at), from(at)) ? [n] : [];
+        return this.#contextOf[n] === root && this.#jumpsMostly(this.#blockAt(at), at) ? [n] : [];
       }),
     );
     const isWanted = this.only ? this.only.jumps.length > 0 : endsIn(this.nodes, 0, jumpers);
     if (!isWanted || this.view.isCross(this.block)) return [];
     this.#limits = SWITCH_LIMITS;
+    const sources = [...jumpers].map((n) => this.nodes[n]!.insns[0]!.at);
     const edges: Edge[] = [{ to: 0, at: 0 }];
     const known = new Set([0]);
-    const take = (targets: readonly number[]): void => {
-      const fresh = targets.filter((at) => !known.has(at));
-      for (const at of fresh) {
+    const take = (from: number): void => {
+      for (const at of this.only?.jumps ?? jumps.from(from).map((target) => target.at)) {
+        if (known.has(at)) continue;
         known.add(at);
         edges.push(this.#later(at, root));
       }
       this.#drain();
     };
-    for (const n of jumpers) take(this.only?.jumps ?? this.#often(from(this.nodes[n]!.insns[0]!.at)));
-    for (let i = 0; i < edges.length; i++) take(this.only?.jumps ?? this.#often(from(edges[i]!.at)));
+    for (const at of sources) take(at);
+    for (let i = 0; i < edges.length; i++) take(edges[i]!.at);
     const inside = edges.filter(({ to }) => to !== EXIT);
-    const entries = inside.flatMap(({ to, at }): Entry[] => {
+    const leads = new Map(inside.map(({ to, at }) => [at, endsIn(this.nodes, to, jumpers)]));
+    const followed = jumps.followed(new Set([...sources, ...leads.keys()]), (at) => leads.get(at) === true);
+    if (!this.only && followed < FOLLOWED) return undefined;
+    const entries = inside.flatMap(({ at }): Entry[] => {
       const block = this.#blockAt(at);
       const page = pageBit(this.hosts, this.#page(at));
-      if (at !== 0) {
-        if (block === 0 || page === 0 || this.view.isCross(block)) return [];
-        if (!this.#jumpsMostly(block, from(at)) && !endsIn(this.nodes, to, jumpers)) return [];
-      }
-      return [{ block, at, page }];
+      if (at === 0) return [{ block, at, page }];
+      if (block === 0 || page === 0 || this.view.isCross(block)) return [];
+      return leads.get(at) || this.#jumpsMostly(block, at) ? [{ block, at, page }] : [];
     });
     this.#beginWith(inside, root);
     return entries;
@@ -185,24 +200,9 @@ class Discovery {
     this.nodes.unshift({ insns: [], pages: [], term: { kind: "switch", edges } });
   }
 
-  /**
-   * Whether most ways through the region that begins with `block` ended with one of these jumps. Where they end elsewhere
-   * it is better small: each entry of a large one loads and stores more.
-   */
-  #jumpsMostly(block: number, jumps: readonly Jump[]): boolean {
-    const entered = this.view.hot - this.view.word(block + Block.off.heat);
-    return jumps.reduce((sum, { count }) => sum + count, 0) > entered / 2;
-  }
-
-  /** Where these went, from the region's start: the most frequent first. */
-  #often(jumps: readonly Jump[]): number[] {
-    const sorted = [...jumps].sort((a, b) => b.count - a.count);
-    return sorted.map(({ to }) => (to - this.#low(0)) | 0).filter((at) => Math.abs(at) <= REACH);
-  }
-
-  /** Low half of the linear address of the byte at `at`. */
-  #low(at: number): number {
-    return Number(BigInt.asIntN(32, this.rip + BigInt(at)));
+  /** Whether most ways through the region that begins with `block`, at `at`, ended with an indirect jump. */
+  #jumpsMostly(block: number, at: number): boolean {
+    return this.#jumps.count(at) > (this.view.hot - this.view.word(block + Block.off.heat)) / 2;
   }
 
   /** Offset of the page that holds the byte at `at`, from the page of the region's start. */
@@ -370,8 +370,8 @@ class Discovery {
   /** Edges to where an indirect call went. */
   #calls(insn: Insn, context: Context): Edge[] {
     if (context.depth >= this.#limits.depth) return [];
-    const found = this.#often(this.view.jumps().get(this.#low(insn.at)) ?? []);
-    return found.slice(0, MOST_CALLED).map((at) => this.#call(insn, context, at));
+    const found = this.#jumps.from(insn.at).slice(0, MOST_CALLED);
+    return found.map(({ at }) => this.#call(insn, context, at));
   }
 
   #call(insn: Insn, context: Context, target = insn.next + insn.imm): Edge {

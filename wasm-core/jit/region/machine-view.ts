@@ -49,8 +49,9 @@ export interface DecodedBlock {
   readonly frames: readonly { readonly genAt: number; readonly gen: number; readonly host: number }[];
 }
 
-/** Low half of the address where a jump went, and how often. */
+/** A JitTarget. */
 export interface Jump {
+  readonly from: number;
   readonly to: number;
   readonly count: number;
 }
@@ -105,18 +106,14 @@ export class MachineView {
     return this.word(this.jit + Jit.off.targets);
   }
 
-  /** Where indirect jumps went: by JitTarget.from. */
-  jumps(): ReadonlyMap<number, Jump[]> {
-    const out = new Map<number, Jump[]>();
+  /** Where indirect jumps went. */
+  jumps(): Jump[] {
+    const out: Jump[] = [];
+    const { from, to, count } = JitTarget.off;
     for (let i = 0; i < JIT_TARGETS; i++) {
-      const at = (this.targets + i * JitTarget.size) >>> 2;
-      const count = this.#i32[at + JitTarget.off.count / 4]!;
-      if (count === 0) continue;
-      const from = this.#i32[at + JitTarget.off.from / 4]!;
-      const jumps = out.get(from);
-      const jump = { to: this.#i32[at + JitTarget.off.to / 4]!, count };
-      if (jumps) jumps.push(jump);
-      else out.set(from, [jump]);
+      const at = this.targets + i * JitTarget.size;
+      const field = (offset: number): number => this.#i32[(at + offset) >>> 2]!;
+      if (field(count) > 0) out.push({ from: field(from), to: field(to), count: field(count) });
     }
     return out;
   }
