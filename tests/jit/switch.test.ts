@@ -27,7 +27,7 @@ const assembler = new Assembler(await loadTable());
 
 interface Program {
   readonly mode: 32 | 64;
-  /** Assembler, with a label h0, h1 … for each handler. */
+  /** Assembler, with labels h0, h1 … of the handlers, and n0, n1 … of what they may be exchanged for. */
   readonly source: string;
   readonly handlers: readonly number[];
   readonly program: Uint8Array;
@@ -73,7 +73,10 @@ function makeProgram(random: Random, mode: 32 | 64, style: Style): Program {
     // The first one begins the program anew, so many times.
     const anew = `sub ${a}si, ${PROGRAM_BYTES}; dec ecx; jz 0x${OUT.toString(16)}; `;
     parts.push(`.skip ${random.once(3) ? random.below(800) : random.below(20)}, 0xcc`);
-    parts.push(`h${h}: ${h === 0 ? anew : ""}${h === CHANGED ? BEFORE : ""}${work}; ${tail}`);
+    const first = h === 0 ? anew : "";
+    parts.push(`h${h}: ${first}${h === CHANGED ? BEFORE : ""}${work}; ${tail}`);
+    // The same place in the table may come to mean this.
+    parts.push(`n${h}: ${first}lea edx, [${a}dx + ${a}dx * 2 + ${h + 1}]; ${tail}`);
   }
   parts.push(`helper: lea edi, [${a}di + ${a}di * 2 + 1]; ret`);
   const program = new Uint8Array(PROGRAM_BYTES);
@@ -107,14 +110,14 @@ class Runner {
     this.#code = this.machine.mapUser({ linear: CODE, bytes: CODE_BYTES, writable: false });
     this.#data = this.machine.mapUser({ linear: DATA, bytes: PAGE, writable: true })[0]!;
     this.#view = new DataView(core.memory.buffer);
-    const { mode, source, handlers, program: bytecode } = program;
+    const { mode, source, program: bytecode } = program;
     const text = `.code${mode}\n${source}\n.org 0x${OUT.toString(16)}\nout: jmp out\n`;
     const { bytes, symbols } = assembler.assemble(text, { origin: CODE });
     this.#symbols = symbols;
     const memory = new Uint8Array(core.memory.buffer);
     for (const [i, page] of this.#code.entries()) memory.set(bytes.subarray(i * PAGE, (i + 1) * PAGE), page);
     memory.set(bytecode, this.#data + PROGRAM);
-    for (const h of handlers) this.#set(this.#data + (h * mode) / 8, symbols.get(`h${h}`)!);
+    this.#useHandlers("h");
   }
 
   static async create(program: Program): Promise<Runner> {
@@ -146,6 +149,16 @@ class Runner {
 
   field(at: number): bigint {
     return this.#view.getBigUint64(this.machine.cpu + at, true);
+  }
+
+  #useHandlers(kind: "h" | "n"): void {
+    const { handlers, mode } = this.program;
+    for (const h of handlers) this.#set(this.#data + (h * mode) / 8, this.#symbols.get(`${kind}${h}`)!);
+  }
+
+  /** From now on the handlers are others, where nobody has been yet. */
+  exchange(): void {
+    this.#useHandlers("n");
   }
 
   /** Changes a handler, where it is or in a copy of its page that then lies there. */
@@ -217,6 +230,15 @@ describe.each(STYLES)("an interpreter in the guest: %s", (style) => {
       const { instructions } = compare(plain, tested, 1000, `seed ${seed}`);
       // Once for each slice, and now and then once more.
       expect(Number(tested.field(off.regionEntries) - before), `seed ${seed}`).toBeLessThan(Number(instructions) / 300);
+    }
+  });
+
+  it.each([64, 32] as const)("goes on at places where it has not been, %i-bit", async (mode) => {
+    for (let seed = 1; seed <= 4; seed++) {
+      const { plain, tested } = await both(makeProgram(new Random(seed), mode, style));
+      for (const slice of SLICES) compare(plain, tested, slice, "before");
+      for (const runner of [plain, tested]) runner.exchange();
+      for (const slice of SLICES) compare(plain, tested, slice, `seed ${seed}, slices of ${slice}`);
     }
   });
 

@@ -58,6 +58,7 @@ export const Block = struct("Block", "Head of a decoded block; its records follo
   patience: u32("What heat began with: more where regions went stale before"),
   entry: u32("Function-table index of the region that begins here, 0 when there is none"),
   entryAt: u32("Ring index behind the module of that region: pCPUs that have come this far have it"),
+  hasCode: u32("1 when the bytes that it was decoded from follow its last record"),
 });
 export const BLOCK_RECORDS = 64;
 export const RECORD_BYTES = 16;
@@ -75,7 +76,8 @@ export const CodeCache = struct(
     arenaEnd: u32("Its end"),
     next: u32("Where the next block goes"),
     buckets: u32("Address of CODE_BUCKETS block addresses"),
-    blocks: u32("Blocks decoded since the machine started"),
+    blocks: u32("Blocks made since the machine started"),
+    twins: u32("Those of them that were taken from a stale one with the same bytes"),
     flushes: u32("Times the arena was emptied"),
     invalidations: u32("Frames whose code was overwritten"),
     splitLock: u32("Spinlock of locked accesses that cross alignment"),
@@ -83,7 +85,7 @@ export const CodeCache = struct(
     emptyTlb: u32("Address of a TLB table that is always empty: in use while every access must be looked at"),
     decode: u8("Scratch of the decoder", 96, 8),
     fetch: u8("Bytes of the instruction being decoded, gathered over a page end", 32),
-    builder: u8("Where a block is put together before it is copied to the arena", 64 + 16 * 66, 16),
+    builder: u8("Where a block is put together before it is copied to the arena", 64 + 16 * 66 + 240, 16),
     jit: u32("Address of the Jit struct"),
   },
 );

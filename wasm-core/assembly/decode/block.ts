@@ -37,7 +37,7 @@ import { spinTryLock, spinUnlock } from "../util/atomics";
 import { Decode, DecodeState, decodeOne, fixRip } from "./decode";
 import { fillEntry, isEntryOf, jumpEntry } from "./jumps";
 import { joinPair } from "./pair";
-import { patienceAfter, unlinkStale } from "./patience";
+import { findTwin, patienceAfter, unlinkStale } from "./patience";
 import { Rec } from "./record";
 
 const NO_BLOCK: usize = 0;
@@ -172,6 +172,18 @@ function buildLocked(cpu: Vcpu, cache: CodeCache, host: usize, lin: u64): usize 
   let marked = min<u32>(LONGEST, pageRoom);
   head.gen = markCode(cpu, host, marked);
   let lasts = codeSettled(cpu, host);
+  const twin = findTwin(bucket(cache, host, head.key), head);
+  if (changetype<usize>(twin) != 0 && <u32>twin.bytes <= room) {
+    if (<u32>twin.bytes > marked) {
+      marked = <u32>twin.bytes;
+      markCode(cpu, host, marked);
+      lasts = codeSettled(cpu, host) && lasts;
+    }
+    if (takeRecords(cache, head, twin)) {
+      cache.twins += 1;
+      return publish(cpu, cache, head, twin.count, twin.bytes, lasts);
+    }
+  }
   let pos: u32 = 0;
   let count: u32 = 0;
   let before: u32 = 0;
@@ -201,6 +213,21 @@ function buildLocked(cpu: Vcpu, cache: CodeCache, host: usize, lin: u64): usize 
     if (r & Decode.ENDS) break;
   }
   return publish(cpu, cache, head, count, pos, lasts);
+}
+
+/**
+ * Fills the block under construction with the records of a stale one, if what that was decoded from lies there again: mostly
+ * something else of the frame was written. False when it does not, or who ran it was stopped by its records.
+ */
+function takeRecords(cache: CodeCache, head: Block, twin: Block): bool {
+  const from = changetype<usize>(twin) + BLOCK_RECORDS;
+  const bytes = <usize>twin.count * RECORD_BYTES;
+  if (memory.compare(<usize>head.phys, from + bytes + RECORD_BYTES, twin.bytes) != 0) return false;
+  const to = changetype<usize>(head) + BLOCK_RECORDS;
+  memory.copy(to, from, bytes);
+  // Now, not before: another vCPU may stop it at any time.
+  for (let at: usize = 0; at < bytes; at += RECORD_BYTES) if (<u32>load<u16>(to + at) == cache.endFn) return false;
+  return true;
 }
 
 /** Bytes from `host` to the end of the chunk that the `marked`-th byte ends in. */
@@ -255,7 +282,13 @@ function publish(cpu: Vcpu, cache: CodeCache, head: Block, count: u32, bytes: u3
   head.count = <u16>count;
   head.bytes = <u16>bytes;
   if (!lasts) head.gen -= 1;
-  const size = (<u32>BLOCK_RECORDS + (count + 1) * <u32>RECORD_BYTES + 15) & ~15;
+  const behind = changetype<usize>(end) + RECORD_BYTES;
+  if (!head.cross) {
+    memory.copy(behind, <usize>head.phys, bytes);
+    // With the same generation still nothing was written since they were decoded.
+    head.hasCode = lasts && atomic.load<u32>(<usize>head.genAt) == head.gen ? 1 : 0;
+  }
+  const size = (<u32>BLOCK_RECORDS + (count + 1) * <u32>RECORD_BYTES + (head.hasCode ? bytes : 0) + 15) & ~15;
   if (cache.next + size > cache.arenaEnd) emptyCache(cpu, cache);
   const at = <usize>cache.next;
   cache.next += size;

@@ -34,6 +34,15 @@ function isStale(b: Block): bool {
   return load<u32>(b.genAt) != b.gen || (b.cross != 0 && load<u32>(b.genAt2) != b.gen2);
 }
 
+/** A stale block that was decoded where `head` is, with the bytes of then, in the hash bucket at `slot`; or null. */
+export function findTwin(slot: usize, head: Block): Block {
+  for (let at = <usize>load<u32>(slot); at != 0; at = <usize>changetype<Block>(at).hashNext) {
+    const b = changetype<Block>(at);
+    if (b.phys == head.phys && b.key == head.key && b.hasCode && isStale(b)) return b;
+  }
+  return changetype<Block>(0);
+}
+
 /**
  * Takes the stale block that was decoded where `head` is from its hash bucket: code that changes all the time would fill
  * it with them. Whoever walks through the bucket meanwhile gets on from the block. Null when there is none.
