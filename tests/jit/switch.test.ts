@@ -14,6 +14,8 @@ import { REGION_FRAMES, TestRegions } from "../support/regions.js";
 const CODE = 0x400000;
 const CODE_BYTES = 0x3000;
 const DATA = 0x500000;
+/** Whose page lies in the TLB where the first one of the code does. */
+const RIVAL = 0xc01000;
 const PAGE = 4096;
 /** Where the interpreted program begins in the data, behind the table of handlers. */
 const PROGRAM = 1024;
@@ -43,6 +45,7 @@ const WORK = [
   "cmp edx, edi; setb dl",
   "call helper",
   "mov eax, [rbx + 2048]; add eax, edi; mov [rbx + 2048], eax",
+  `add edx, [0x${RIVAL.toString(16)}]`,
 ] as const;
 
 /** A handler that may be changed, and how it begins before and afterwards. */
@@ -109,6 +112,7 @@ class Runner {
     this.regions.setHot(HOT);
     this.#code = this.machine.mapUser({ linear: CODE, bytes: CODE_BYTES, writable: false });
     this.#data = this.machine.mapUser({ linear: DATA, bytes: PAGE, writable: true })[0]!;
+    this.machine.mapUser({ linear: RIVAL, bytes: PAGE, writable: false });
     this.#view = new DataView(core.memory.buffer);
     const { mode, source, program: bytecode } = program;
     const text = `.code${mode}\n${source}\n.org 0x${OUT.toString(16)}\nout: jmp out\n`;
@@ -165,18 +169,25 @@ class Runner {
   change(elsewhere: boolean): void {
     const at = Number(this.#symbols.get(`h${CHANGED}`)! - BigInt(CODE));
     const { bytes } = assembler.assemble(`.code${this.program.mode}\n${AFTERWARDS}`, { origin: CODE + at });
-    const memory = new Uint8Array(this.core.memory.buffer);
-    const page = this.#code[at >>> 12]!;
-    if (!elsewhere) {
-      this.machine.forgetCode(page);
-      memory.set(bytes, page + (at & (PAGE - 1)));
-      return;
-    }
+    const page = at & ~(PAGE - 1);
+    const gpa = elsewhere ? this.#copyOf(page) : undefined;
+    const host = gpa === undefined ? this.#code[page / PAGE]! : this.machine.at(gpa);
+    if (gpa === undefined) this.machine.forgetCode(host);
+    new Uint8Array(this.core.memory.buffer).set(bytes, host + (at & (PAGE - 1)));
+    if (gpa !== undefined) this.machine.replaceUser(CODE + page, gpa);
+  }
+
+  /** A page that nothing is mapped to, with what the code has at offset `page`. */
+  #copyOf(page: number): bigint {
     const [gpa] = this.machine.reserve(1);
-    const copy = this.machine.at(gpa!);
-    memory.copyWithin(copy, page, page + PAGE);
-    memory.set(bytes, copy + (at & (PAGE - 1)));
-    this.machine.replaceUser(CODE + (at & ~(PAGE - 1)), gpa!);
+    const from = this.#code[page / PAGE]!;
+    new Uint8Array(this.core.memory.buffer).copyWithin(this.machine.at(gpa!), from, from + PAGE);
+    return gpa!;
+  }
+
+  /** All of the code lies elsewhere from now on, and nobody says so. */
+  move(): void {
+    for (let page = 0; page < CODE_BYTES; page += PAGE) this.machine.replaceSilently(CODE + page, this.#copyOf(page));
   }
 
   state(before: bigint): State {
@@ -190,12 +201,13 @@ class Runner {
     };
   }
 
-  /** Runs slices of so many instructions until the program is out; the state at its end. */
-  run(rounds: number, slice: number, inRegions: boolean): State {
+  /** Runs slices of so many instructions until the program is out, and moves its code before one; the state at its end. */
+  run(rounds: number, slice: number, inRegions: boolean, movesAt = Number.POSITIVE_INFINITY): State {
     this.begin(rounds);
     const before = this.field(off.icount);
     for (let turn = 0; turn < 100_000; turn++) {
       if (this.field(off.rip) === BigInt(OUT)) return this.state(before);
+      if (turn === movesAt) this.move();
       this.core.call.testRun(this.machine.cpu, slice);
       if (inRegions) this.regions.settle(this.machine.cpu);
     }
@@ -213,9 +225,9 @@ async function both(program: Program): Promise<{ plain: Runner; tested: Runner }
   return { plain: await Runner.create(program), tested: await Runner.create(program) };
 }
 
-function compare(plain: Runner, tested: Runner, slice: number, what: string): State {
-  const found = tested.run(ROUNDS, slice, true);
-  const wanted = plain.run(ROUNDS, slice, false);
+function compare(plain: Runner, tested: Runner, slice: number, what: string, movesAt?: number): State {
+  const found = tested.run(ROUNDS, slice, true, movesAt);
+  const wanted = plain.run(ROUNDS, slice, false, movesAt);
   // The last slice goes on at the end of the program for as long as it happens to have left.
   expect({ ...found, instructions: 0n }, what).toEqual({ ...wanted, instructions: 0n });
   return found;
@@ -239,6 +251,14 @@ describe.each(STYLES)("an interpreter in the guest: %s", (style) => {
       for (const slice of SLICES) compare(plain, tested, slice, "before");
       for (const runner of [plain, tested]) runner.exchange();
       for (const slice of SLICES) compare(plain, tested, slice, `seed ${seed}, slices of ${slice}`);
+    }
+  });
+
+  it.each([64, 32] as const)("goes on where its code is moved and nobody says so, %i-bit", async (mode) => {
+    for (let seed = 1; seed <= 8; seed++) {
+      const { plain, tested } = await both(makeProgram(new Random(seed), mode, style));
+      for (const slice of SLICES) compare(plain, tested, slice, "before");
+      compare(plain, tested, 50, `seed ${seed}`, 30);
     }
   });
 

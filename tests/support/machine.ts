@@ -179,6 +179,11 @@ export class LongModeMachine {
     this.core.call.testInvlpg(this.cpu, BigInt(linear));
   }
 
+  /** The same, but what the vCPU has of the old translation stays: a guest may drop it later. */
+  replaceSilently(linear: number, gpa: bigint): void {
+    this.map(BigInt(linear), gpa, PTE.U);
+  }
+
   private makeProcessor(): void {
     const { off } = Vcpu;
     const set = (at: number, v: bigint) => this.view.setBigUint64(this.cpu + at, v, true);
