@@ -136,6 +136,7 @@ export class RegionMachine {
     u8.fill(0, stack, stack + PAGE);
     machine.refresh();
     const published = view.getUint32(this.#jit + Jit.off.published, true);
+    this.core.call.testRegions(cpu, 0);
     view.setUint32(cpu + off.regionsAt, inRegion ? published : published - 0x40000000, true);
     this.core.call.testRun(cpu, BUDGET);
     const pages = [...this.#data, stack].map((page) => u8.slice(page, page + PAGE));

@@ -1,5 +1,4 @@
 /** A region as text: the x86 instructions of each node, and under each the WebAssembly that it became. */
-import { JitTarget } from "../abi/structs/jit.js";
 import { Vcpu } from "../abi/structs/vcpu.js";
 import { Disassembler } from "../isa/asm/index.js";
 import { L } from "./emitter.js";
@@ -59,12 +58,6 @@ function fieldName(offset: number): string | undefined {
   return found;
 }
 
-/** The field of a JitTarget at an offset behind the table's index. */
-function targetName({ targets }: Region, offset: number): string | undefined {
-  const field = [...JitTarget.fields].find(([, f]) => f.offset === offset - targets);
-  return field && `target.${field[0]}`;
-}
-
 /** Names of handlers by function-table index, from the instructions that call them. */
 function handlerNames(region: Region): Map<number, string> {
   const all = region.nodes.flatMap((n) => n.insns);
@@ -90,7 +83,7 @@ export function describeRegion(view: MachineView, region: Region): string {
   const addresses = addressNames(region);
   const names: Names = {
     constant: (n) => addresses.get(n),
-    offset: (n) => targetName(region, n) ?? fieldName(n),
+    offset: fieldName,
     local: (n) => LOCAL_NAMES.get(n) ?? `local ${n}`,
     function: (n) => CORE_IMPORTS[n]?.name ?? called.get(handlers.list[n - CORE_IMPORTS.length]!) ?? `function ${n}`,
   };

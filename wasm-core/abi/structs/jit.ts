@@ -9,8 +9,9 @@ import { constants, struct, u32, u64 } from "../layout.js";
 export const JIT_REQUESTS = 1024;
 /** Bytes of the ring through which modules reach the pCPUs. */
 export const JIT_RING_BYTES = 8 * 1024 * 1024;
-/** Places for targets of indirect jumps. */
+/** Places for targets of indirect jumps in a table, and tables: pCPUs that run the same code are not to write to the same one. */
 export const JIT_TARGETS = 4096;
+export const JIT_TARGET_TABLES = 8;
 /** Entries of the map from function-table index to variant. */
 export const JIT_FUNCTIONS = 8192;
 /**
@@ -46,7 +47,7 @@ export const Jit = struct("Jit", "The machine's region compiler.", {
   hot: u32("Entries of a region before it is made again, for speed alone: JIT_HOT to begin with"),
   longest: u32("The most runs that are waited for where regions went stale before"),
   ring: u32("Address of the ring of published modules, JIT_RING_BYTES long"),
-  targets: u32("Address of JIT_TARGETS JitTarget records"),
+  targets: u32("Address of JIT_TARGET_TABLES times JIT_TARGETS JitTarget records"),
   requestLock: u32("Spinlock of those who ask", 1, 64),
   requestTail: u32("Free-running count of requests made; the compiler sleeps on it"),
   requestHead: u32("Free-running count of requests taken", 1, 64),

@@ -180,6 +180,7 @@ export const Vcpu = struct("Vcpu", "One virtual processor.", {
   cursorReach: u64("A region's cursors: 0, or how far into the page an access by the cursor may begin", CURSORS, 16),
   cursorPage: u64("Linear address of the page", CURSORS),
   cursorDelta: u32("Machine less linear addresses on it, modulo 2^32", CURSORS),
+  targets: u32("Address of the table where regions note where indirect jumps go, its pCPU's"),
   regionsAt: u32("Ring index up to which the pCPU that runs it has regions"),
   regionDrops: u32("Pcpu.regionDrops where its jump cache was filled: regions known from before are gone"),
   affinity: u32("Bit per pCPU on which it may run", 4),

@@ -1,5 +1,6 @@
 /** What a vCPU may enter of the regions, by the pCPU that it is on. [none of this is x86's] */
-import { Pcpu, Vcpu } from "../gen/layout";
+import { Jit, JIT_TARGET_TABLES, JIT_TARGETS, JitTarget_SIZE, Pcpu, Vcpu } from "../gen/layout";
+import { codeCache } from "../mmu/code-cache";
 import { emptyJumpCache } from "../mmu/tlb";
 
 /** The vCPU is about to run on the pCPU. */
@@ -8,4 +9,6 @@ export function allowRegions(p: Pcpu, cpu: Vcpu): void {
   if (cpu.regionDrops != p.regionDrops) emptyJumpCache(cpu);
   cpu.regionDrops = p.regionDrops;
   cpu.regionsAt = p.regionsAt;
+  const jit = changetype<Jit>(<usize>codeCache().jit);
+  cpu.targets = jit.targets + (p.id % <u32>JIT_TARGET_TABLES) * <u32>JIT_TARGETS * <u32>JitTarget_SIZE;
 }

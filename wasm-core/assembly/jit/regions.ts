@@ -14,6 +14,7 @@ import {
   JIT_PATIENCE,
   JIT_RING_BYTES,
   JIT_TARGETS,
+  JIT_TARGET_TABLES,
   JIT_THRESHOLD,
   JIT_USER_THRESHOLD,
   JIT_YOUNG_RUNS,
@@ -48,7 +49,7 @@ export function jitInit(): bool {
   const at = heapPages(orderOf(<u32>Jit_SIZE));
   const variants = heapPages(orderOf(<u32>JIT_FUNCTIONS * 2));
   const requests = heapPages(orderOf(<u32>JIT_REQUESTS * <u32>JitRequest_SIZE));
-  const targets = heapPages(orderOf(<u32>JIT_TARGETS * <u32>JitTarget_SIZE));
+  const targets = heapPages(orderOf(<u32>JIT_TARGET_TABLES * <u32>JIT_TARGETS * <u32>JitTarget_SIZE));
   if (at == 0 || variants == 0 || requests == 0 || targets == 0) return false;
   const j = changetype<Jit>(at);
   j.variants = <u32>variants;

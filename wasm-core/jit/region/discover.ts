@@ -115,7 +115,6 @@ class Discovery {
       hosts: this.hosts,
       block: this.block,
       entries,
-      targets: this.view.targets,
       members: this.members,
       fpu: this.fpu,
     };

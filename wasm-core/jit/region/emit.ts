@@ -287,7 +287,7 @@ class RegionWriter {
       c.brIf(e.exitLabel, "unlikely").br(this.#labels.get(0)!);
       return;
     }
-    if (!this.region.hot) noteTarget(e, this.region.targets);
+    if (!this.region.hot) noteTarget(e);
     c.br(e.exitLabel);
   }
 

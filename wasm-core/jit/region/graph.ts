@@ -62,8 +62,6 @@ export interface Region {
   readonly entries: readonly Entry[];
   /** All blocks that it is made of. */
   readonly members: ReadonlySet<number>;
-  /** Address of the table where it notes where its indirect jumps go that leave it, Jit.targets. */
-  readonly targets: number;
   /** x87 control word at the start, and the status word in the upper half; a guess. */
   readonly fpu: number;
 }

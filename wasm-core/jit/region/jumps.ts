@@ -11,20 +11,26 @@ export interface Target {
 }
 
 export class Jumps {
-  readonly #targets = new Map<number, Target[]>();
+  readonly #targets = new Map<number, readonly Target[]>();
 
   /** @param rip linear address of the region's start */
   constructor(jumps: readonly Jump[], rip: bigint) {
+    const counts = new Map<number, Map<number, number>>();
     const start = Number(BigInt.asIntN(32, rip));
     const place = (low: number): number => (low - start) | 0;
     for (const { from, to, count } of jumps) {
       const at = place(to);
       if (Math.abs(at) > REACH) continue;
-      const known = this.#targets.get(place(from));
-      if (known === undefined) this.#targets.set(place(from), [{ at, count }]);
-      else known.push({ at, count });
+      const known = counts.get(place(from)) ?? new Map<number, number>();
+      counts.set(place(from), known.set(at, (known.get(at) ?? 0) + count));
     }
-    for (const targets of this.#targets.values()) targets.sort((a, b) => b.count - a.count);
+    for (const [from, targets] of counts) {
+      const sorted = [...targets].sort(([, a], [, b]) => b - a);
+      this.#targets.set(
+        from,
+        sorted.map(([at, count]) => ({ at, count })),
+      );
+    }
   }
 
   /** Where jumps went by which the region at `at` was left, or the call at `at`: the most frequent first. */

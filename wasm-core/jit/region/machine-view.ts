@@ -4,7 +4,7 @@
  * its edges.
  */
 
-import { JIT_FUNCTIONS, JIT_TARGETS, Jit, JitTarget } from "../../abi/structs/jit.js";
+import { JIT_FUNCTIONS, JIT_TARGET_TABLES, JIT_TARGETS, Jit, JitTarget } from "../../abi/structs/jit.js";
 import { MACHINE_BASE, Machine } from "../../abi/structs/machine.js";
 import {
   BLOCK_RECORDS,
@@ -101,17 +101,13 @@ export class MachineView {
     return this.word(this.jit + Jit.off.hot);
   }
 
-  /** Address of Jit.targets' table. */
-  get targets(): number {
-    return this.word(this.jit + Jit.off.targets);
-  }
-
-  /** Where indirect jumps went. */
+  /** Where indirect jumps went, as noted by each pCPU. */
   jumps(): Jump[] {
     const out: Jump[] = [];
     const { from, to, count } = JitTarget.off;
-    for (let i = 0; i < JIT_TARGETS; i++) {
-      const at = this.targets + i * JitTarget.size;
+    const tables = this.word(this.jit + Jit.off.targets);
+    for (let i = 0; i < JIT_TARGET_TABLES * JIT_TARGETS; i++) {
+      const at = tables + i * JitTarget.size;
       const field = (offset: number): number => this.#i32[(at + offset) >>> 2]!;
       if (field(count) > 0) out.push({ from: field(from), to: field(to), count: field(count) });
     }

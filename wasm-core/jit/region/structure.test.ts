@@ -180,7 +180,6 @@ it("a region of any shape goes the ways of its graph", () => {
         hosts,
         block: 0,
         entries: [],
-        targets: 0,
         members: new Set(),
         fpu: 0,
       };

@@ -3,6 +3,7 @@
  * table, and a comparison. And what tells later which nodes these may be.
  */
 import { JIT_TARGETS, JitTarget } from "../../abi/structs/jit.js";
+import { Vcpu } from "../../abi/structs/vcpu.js";
 import type { Emitter } from "../emitter.js";
 import { L } from "../locals.js";
 import type { Label } from "../wasm/code.js";
@@ -73,12 +74,12 @@ export function writeSwitch(e: Emitter, edges: readonly Edge[], take: (edge: Edg
   c.end();
 }
 
-/** Of Jit.targets: multiplier, and bits of the product that count. */
+/** Of a table of targets: multiplier, and bits of the product that count. */
 const HASH = 0x9e3779b1 | 0;
 const TARGET_BITS = Math.log2(JIT_TARGETS);
 
-/** Notes in the table at `targets` that the jump or call which is being lowered goes on at RIP, out of the region. */
-export function noteTarget(e: Emitter, targets: number): void {
+/** Notes in the pCPU's table that the jump or call which is being lowered goes on at RIP, out of the region. */
+export function noteTarget(e: Emitter): void {
   const c = e.code;
   const { from, to, count } = JitTarget.off;
   e.pushRip(e.insn.v.semantic === "callIndirect" ? e.insn.at : 0);
@@ -88,17 +89,8 @@ export function noteTarget(e: Emitter, targets: number): void {
     .op("i32.mul")
     .i32(32 - TARGET_BITS)
     .op("i32.shr_u");
-  c.i32(Math.log2(JitTarget.size)).op("i32.shl").set(L.P);
-  c.get(L.P)
-    .get(L.I)
-    .mem("i32.store", targets + from);
-  c.get(L.P)
-    .get(L.RIP)
-    .mem("i64.store32", targets + to);
-  c.get(L.P)
-    .get(L.P)
-    .mem("i32.load", targets + count)
-    .i32(1)
-    .op("i32.add")
-    .mem("i32.store", targets + count);
+  c.i32(Math.log2(JitTarget.size)).op("i32.shl").get(L.CPU).mem("i32.load", Vcpu.off.targets).op("i32.add").set(L.P);
+  c.get(L.P).get(L.I).mem("i32.store", from);
+  c.get(L.P).get(L.RIP).mem("i64.store32", to);
+  c.get(L.P).get(L.P).mem("i32.load", count).i32(1).op("i32.add").mem("i32.store", count);
 }
