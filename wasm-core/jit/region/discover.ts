@@ -156,7 +156,8 @@ class Discovery {
     const known = new Set([0]);
     const take = (from: number): void => {
       for (const at of this.only?.jumps ?? jumps.from(from).map((target) => target.at)) {
-        if (known.has(at)) continue;
+        // As many as there may be nodes: a guest can make up thousands.
+        if (known.has(at) || known.size > this.#limits.nodes) continue;
         known.add(at);
         edges.push(this.#later(at, root));
       }
