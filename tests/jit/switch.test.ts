@@ -6,6 +6,7 @@ import { describe, expect, it } from "vitest";
 import { Vcpu } from "../../wasm-core/abi/structs/vcpu.js";
 import { Assembler } from "../../wasm-core/isa/asm/index.js";
 import { loadTable } from "../../wasm-core/isa/table.js";
+import { MachineView } from "../../wasm-core/jit/region/machine-view.js";
 import { makeTestCore, type TestCore } from "../support/core.js";
 import { LongModeMachine } from "../support/machine.js";
 import { Random } from "../support/random.js";
@@ -243,6 +244,17 @@ describe.each(STYLES)("an interpreter in the guest: %s", (style) => {
       // Once for each slice, and now and then once more.
       expect(Number(tested.field(off.regionEntries) - before), `seed ${seed}`).toBeLessThan(Number(instructions) / 300);
     }
+  });
+
+  it("shows where its switch leads", async () => {
+    const program = makeProgram(new Random(1), 64, style);
+    const { plain, tested } = await both(program);
+    for (const slice of SLICES) compare(plain, tested, slice, "before");
+    const { book } = tested.regions.compiler;
+    const view = new MachineView(tested.core.memory.buffer);
+    const listings = book.list(view).map(({ id }) => book.describe(view, id, false));
+    const wanted = style === "calls" ? /^node 0\n {2}4/ : /^node 0\n(?: {2}4[0-9a-f]{5} {2}is node \d+\n)+node 1\n/;
+    expect(listings.some((text) => text?.match(wanted))).toBe(true);
   });
 
   it.each([64, 32] as const)("goes on at places where it has not been, %i-bit", async (mode) => {

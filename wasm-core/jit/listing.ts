@@ -40,11 +40,14 @@ function codeAt(view: MachineView, region: Region, at: number): Uint8Array {
   return Uint8Array.from(out);
 }
 
+/** The address `at` bytes from the region's start. */
+const hex = ({ rip }: Region, at: number): string => BigInt.asUintN(64, rip + BigInt(at)).toString(16);
+
 function heading({ what, value }: Mark, view: MachineView, region: Region): string {
   if (what === "node") return `node ${value}`;
   if (what !== "instruction") return what;
   const rip = region.rip + BigInt(value);
-  return `${BigInt.asUintN(64, rip).toString(16)}  ${disassemble(codeAt(view, region, value), rip, region.long)}`;
+  return `${hex(region, value)}  ${disassemble(codeAt(view, region, value), rip, region.long)}`;
 }
 
 /** The vCPU's field at an offset. What lies before the fields is a register, or belongs to a smaller structure. */
@@ -99,8 +102,9 @@ export function describeRegion(view: MachineView, region: Region): string {
 
 /** The x86 instructions of the region alone, node by node. */
 export function disassembleRegion(view: MachineView, region: Region): string {
-  const lines = region.nodes.flatMap(({ insns }, n) => [
+  const lines = region.nodes.flatMap(({ insns, term }, n) => [
     `node ${n}`,
+    ...(term.kind === "switch" ? term.edges.map(({ at, to }) => `  ${hex(region, at)}  is node ${to}`) : []),
     ...insns.map((i) => `  ${heading({ offset: 0, what: "instruction", value: i.at }, view, region)}`),
   ]);
   return `${lines.join("\n")}\n`;
