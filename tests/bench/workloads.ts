@@ -84,6 +84,7 @@ const ROWS: readonly (readonly [name: string, group: Group, count: number, comma
   ["alu", "compute", 800_000_000, "$B/alu.$W COUNT", "arithmetic in registers, one loop"],
   ["integer", "compute", 8_000, "$B/integer.$W COUNT", "lists, a matrix, a state machine, a CRC"],
   ["sha256", "compute", 5_000, "$B/sha256.$W COUNT", "SHA-256 of 16 KiB"],
+  ["sort", "compute", 500, "$B/sort.$W COUNT", "records, by functions that compare two"],
   ["bytecode", "compute", 5_000, "$B/bytecode.$W COUNT", "a small stack machine's interpreter"],
   ["vector", "compute", 20_000, "$B/vector.$W COUNT", "strings, pictures and a filter in integer SSE2"],
   ["copy", "memory", 80, "$B/memory.$W copy COUNT", "32 MiB by a loop of words"],
@@ -101,8 +102,6 @@ const ROWS: readonly (readonly [name: string, group: Group, count: number, comma
   ["gzip", "tools", 15, tool("gzip"), "busybox gzip of 1 MiB of text"],
   ["bzip2", "tools", 6, tool("bzip2"), "busybox bzip2 of 1 MiB of text"],
   ["shell", "tools", 40_000, "$B/busybox.$W sh $B/loop.sh COUNT", "a shell's loop: arithmetic, strings, functions"],
-  // The last: v86 takes gigabytes for it, and whatever runs there afterwards is slow too.
-  ["sort", "compute", 500, "$B/sort.$W COUNT", "records, by functions that compare two"],
 ];
 
 // biome-ignore format: as above
