@@ -52,6 +52,12 @@ interface Made {
   readonly code: RegionCode;
 }
 
+/** A block by which a region is entered, and whether that was made for speed. */
+interface Entered {
+  readonly block: number;
+  readonly hot: boolean;
+}
+
 interface Request {
   readonly block: number;
   readonly vcpu: number;
@@ -222,23 +228,22 @@ export class RegionCompiler {
     );
     if (this.#codeBytes + bytes.length > this.limit && this.#nextSlot > 0) this.#makeRoom(view);
     const first = this.#nextSlot;
-    const slots = made.reduce((sum, { region }) => sum + blocksOf(region).length, 0);
-    this.#nextSlot += slots;
+    const entered = made.flatMap(({ region }) => blocksOf(region).map((block) => ({ block, hot: region.hot })));
+    this.#nextSlot += entered.length;
     this.#codeBytes += bytes.length;
-    const at = this.#publish(JitRecordKind.values.MODULE, first, slots, bytes);
-    this.#announce(view, made, first, at);
+    const at = this.#publish(JitRecordKind.values.MODULE, first, entered.length, bytes);
+    this.#announce(view, entered, first, at);
     for (const { region, vcpu, code } of made) this.book.add(region, vcpu, code.body.length);
     this.counts.regions += made.length;
     this.counts.modules += 1;
     this.counts.bytes += bytes.length;
   }
 
-  /** From now on whoever has the module enters its regions. */
-  #announce(view: MachineView, made: readonly Made[], first: number, at: number): void {
+  /** From now on whoever has the module enters its regions, by the blocks of its slots. */
+  #announce(view: MachineView, entered: readonly Entered[], first: number, at: number): void {
     const words = new Int32Array(view.buffer);
     this.#whileCacheStands(view, () => {
-      const all = made.flatMap(({ region }) => blocksOf(region).map((block) => ({ block, hot: region.hot })));
-      for (const [i, { block, hot }] of all.entries()) {
+      for (const [i, { block, hot }] of entered.entries()) {
         this.#blocks.add(block);
         if (!hot) this.#hot.delete(block);
         Atomics.store(words, (block + Block.off.heat) >>> 2, hot ? 0 : view.hot);

@@ -85,7 +85,11 @@ export const CodeCache = struct(
     emptyTlb: u32("Address of a TLB table that is always empty: in use while every access must be looked at"),
     decode: u8("Scratch of the decoder", 96, 8),
     fetch: u8("Bytes of the instruction being decoded, gathered over a page end", 32),
-    builder: u8("Where a block is put together before it is copied to the arena", 64 + 16 * 66 + 240, 16),
+    builder: u8(
+      "Where a block is put together before it is copied to the arena: its last instruction may pass BLOCK_MAX_BYTES",
+      BLOCK_RECORDS + RECORD_BYTES * (BLOCK_MAX_RECORDS + 2) + BLOCK_MAX_BYTES + 16,
+      16,
+    ),
     jit: u32("Address of the Jit struct"),
   },
 );

@@ -282,11 +282,10 @@ function publish(cpu: Vcpu, cache: CodeCache, head: Block, count: u32, bytes: u3
   head.count = <u16>count;
   head.bytes = <u16>bytes;
   if (!lasts) head.gen -= 1;
-  const behind = changetype<usize>(end) + RECORD_BYTES;
-  if (!head.cross) {
-    memory.copy(behind, <usize>head.phys, bytes);
+  if (lasts && !head.cross) {
+    memory.copy(changetype<usize>(end) + RECORD_BYTES, <usize>head.phys, bytes);
     // With the same generation still nothing was written since they were decoded.
-    head.hasCode = lasts && atomic.load<u32>(<usize>head.genAt) == head.gen ? 1 : 0;
+    head.hasCode = atomic.load<u32>(<usize>head.genAt) == head.gen ? 1 : 0;
   }
   const size = (<u32>BLOCK_RECORDS + (count + 1) * <u32>RECORD_BYTES + (head.hasCode ? bytes : 0) + 15) & ~15;
   if (cache.next + size > cache.arenaEnd) emptyCache(cpu, cache);

@@ -34,11 +34,17 @@ function isStale(b: Block): bool {
   return load<u32>(b.genAt) != b.gen || (b.cross != 0 && load<u32>(b.genAt2) != b.gen2);
 }
 
+/** Whether it is a stale block that was decoded where `head` is. */
+@inline
+function isStaleOf(b: Block, head: Block): bool {
+  return b.phys == head.phys && b.key == head.key && isStale(b);
+}
+
 /** A stale block that was decoded where `head` is, with the bytes of then, in the hash bucket at `slot`; or null. */
 export function findTwin(slot: usize, head: Block): Block {
   for (let at = <usize>load<u32>(slot); at != 0; at = <usize>changetype<Block>(at).hashNext) {
     const b = changetype<Block>(at);
-    if (b.phys == head.phys && b.key == head.key && b.hasCode && isStale(b)) return b;
+    if (b.hasCode && isStaleOf(b, head)) return b;
   }
   return changetype<Block>(0);
 }
@@ -51,7 +57,7 @@ export function unlinkStale(slot: usize, head: Block): Block {
   let link = slot;
   for (let at = <usize>load<u32>(link); at != 0; at = <usize>load<u32>(link)) {
     const b = changetype<Block>(at);
-    if (b.phys == head.phys && b.key == head.key && isStale(b)) {
+    if (isStaleOf(b, head)) {
       atomic.store<u32>(link, b.hashNext);
       return b;
     }

@@ -154,8 +154,8 @@ class Discovery {
     const sources = [...jumpers].map((n) => this.nodes[n]!.insns[0]!.at);
     const edges: Edge[] = [{ to: 0, at: 0 }];
     const known = new Set([0]);
-    const take = (from: number): void => {
-      for (const at of this.only?.jumps ?? jumps.from(from).map((target) => target.at)) {
+    const take = (targets: readonly number[]): void => {
+      for (const at of targets) {
         // As many as there may be nodes: a guest can make up thousands.
         if (known.has(at) || known.size > this.#limits.nodes) continue;
         known.add(at);
@@ -163,8 +163,11 @@ class Discovery {
       }
       this.#drain();
     };
-    for (const at of sources) take(at);
-    for (let i = 0; i < edges.length; i++) take(edges[i]!.at);
+    if (this.only) take(this.only.jumps);
+    else {
+      for (const at of sources) take(jumps.targets(at));
+      for (let i = 0; i < edges.length; i++) take(jumps.targets(edges[i]!.at));
+    }
     const inside = edges.filter(({ to }) => to !== EXIT);
     const leads = new Map(inside.map(({ to, at }) => [at, endsIn(this.nodes, to, jumpers)]));
     const followed = jumps.followed(new Set([...sources, ...leads.keys()]), (at) => leads.get(at) === true);
@@ -370,8 +373,8 @@ class Discovery {
   /** Edges to where an indirect call went. */
   #calls(insn: Insn, context: Context): Edge[] {
     if (context.depth >= this.#limits.depth) return [];
-    const found = this.#jumps.from(insn.at).slice(0, MOST_CALLED);
-    return found.map(({ at }) => this.#call(insn, context, at));
+    const found = this.#jumps.targets(insn.at).slice(0, MOST_CALLED);
+    return found.map((at) => this.#call(insn, context, at));
   }
 
   #call(insn: Insn, context: Context, target = insn.next + insn.imm): Edge {

@@ -33,6 +33,11 @@ export class Jumps {
     }
   }
 
+  /** The places of `from`. */
+  targets(at: number): number[] {
+    return this.from(at).map((target) => target.at);
+  }
+
   /** Where jumps went by which the region at `at` was left, or the call at `at`: the most frequent first. */
   from(at: number): readonly Target[] {
     return this.#targets.get(at) ?? [];

@@ -9,8 +9,10 @@ import { L } from "../locals.js";
 import type { Label } from "../wasm/code.js";
 import type { Edge } from "./graph.js";
 
+/** Fibonacci hashing: 2^32 over the golden ratio, made odd. */
+const FIBONACCI = 0x9e3779b1 | 0;
 /** Multipliers that are tried: odd, and each far from the others. */
-const MULTIPLIERS = Array.from({ length: 64 }, (_, i) => Math.imul(2 * i + 1, 0x9e3779b1));
+const MULTIPLIERS = Array.from({ length: 64 }, (_, i) => Math.imul(2 * i + 1, FIBONACCI));
 /** Places of the table for each edge. */
 const ROOM = 4;
 
@@ -74,8 +76,7 @@ export function writeSwitch(e: Emitter, edges: readonly Edge[], take: (edge: Edg
   c.end();
 }
 
-/** Of a table of targets: multiplier, and bits of the product that count. */
-const HASH = 0x9e3779b1 | 0;
+/** Of a table of targets: the product's bits that count. */
 const TARGET_BITS = Math.log2(JIT_TARGETS);
 
 /** Notes in the pCPU's table that the jump or call which is being lowered goes on at RIP, out of the region. */
@@ -85,7 +86,7 @@ export function noteTarget(e: Emitter): void {
   e.pushRip(e.insn.v.semantic === "callIndirect" ? e.insn.at : 0);
   c.op("i32.wrap_i64").set(L.I);
   c.get(L.I).get(L.RIP).op("i32.wrap_i64").i32(16).op("i32.rotl").op("i32.xor");
-  c.i32(HASH)
+  c.i32(FIBONACCI)
     .op("i32.mul")
     .i32(32 - TARGET_BITS)
     .op("i32.shr_u");
