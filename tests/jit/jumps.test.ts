@@ -164,6 +164,35 @@ it("entries of a region count, though its block is seldom looked at: it is made 
   expect(register(RAX)).toBe(BigInt(5 * JUMP_SLICE));
 });
 
+it("what a region that is made again takes in is not made again by itself", () => {
+  const hot = 2 * JUMP_SLICE;
+  const regions = makeRegions();
+  regions.setHot(hot);
+  put(0, `add eax, 1; jmp 0x${(CODE + SLOT).toString(16)}`);
+  put(SLOT, `dec ecx; jnz 0x${CODE.toString(16)}; hlt`);
+  // The second part has a region first, as code that others run too.
+  for (let n = 0; n < THRESHOLD; n++) {
+    begin(SLOT, 1);
+    go(1);
+  }
+  expect(regions.settle(machine.cpu)).toBe(true);
+  begin(0, 1_000_000);
+  while (!regions.settle(machine.cpu)) go(1);
+  const { counts, book } = regions.compiler;
+  // It ends where the other begins.
+  expect(book.list(regions.compiler.look()).map(({ instructions }) => instructions)).toEqual([2, 3]);
+  // By itself it would be made again later.
+  setWord(blockAt(SLOT) + Block.off.heat, 4 * hot);
+  while (!regions.settle(machine.cpu)) go(1);
+  expect(counts.regions).toBe(3);
+  expect(word(blockAt(SLOT) + Block.off.heat)).toBe(hot);
+  for (let n = 0; n < 2 * hot; n++) {
+    go(1);
+    regions.settle(machine.cpu);
+  }
+  expect(counts.regions).toBe(3);
+});
+
 it("a jump entry that becomes another's tells the block what it has counted", () => {
   const regions = makeRegions();
   put(0, loop(1));
