@@ -4,7 +4,7 @@
  */
 import { Block } from "../abi/structs/translation.js";
 import { describeRegion, disassembleRegion } from "./listing.js";
-import { discoverRegion, type Shape } from "./region/discover.js";
+import { discoverRegion, type Shape, type Wish } from "./region/discover.js";
 import { blocksOf, type Region, switchOf } from "./region/graph.js";
 import type { MachineView } from "./region/machine-view.js";
 
@@ -19,12 +19,10 @@ export interface RegionEntry {
   readonly bytes: number;
 }
 
-interface Known extends RegionEntry, Shape {
-  readonly linear: bigint;
-  readonly vcpu: number;
-  readonly block: number;
-  readonly hot: boolean;
-  readonly fpu: number;
+interface Known {
+  readonly entry: RegionEntry;
+  readonly wish: Wish;
+  readonly shape: Shape;
 }
 
 export class RegionBook {
@@ -33,13 +31,15 @@ export class RegionBook {
 
   /** A region made on the wish of `vcpu`; it takes the place of older ones that began where it is entered. */
   add(region: Region, vcpu: number, bytes: number): void {
-    const { rip, nodes, block, hot, members, fpu } = region;
+    const { rip, nodes, block, hot, members, left, fpu } = region;
     const instructions = nodes.reduce((sum, n) => sum + n.insns.length, 0);
     const text = rip.toString(16).padStart(16, "0");
-    const shape = { rip: text, nodes: nodes.length, instructions, bytes };
     for (const entered of blocksOf(region)) this.#byBlock.delete(entered);
-    const known = { id: this.#next++, ...shape, linear: rip, vcpu, block, hot, members, jumps: switchOf(region), fpu };
-    this.#byBlock.set(block, known);
+    this.#byBlock.set(block, {
+      entry: { id: this.#next++, rip: text, nodes: nodes.length, instructions, bytes },
+      wish: { vcpu, rip, block, fpu, hot },
+      shape: { members, left, jumps: switchOf(region) },
+    });
   }
 
   clear(): void {
@@ -48,20 +48,19 @@ export class RegionBook {
 
   /** Those that are entered, by their RIP. */
   list(view: MachineView): RegionEntry[] {
-    const live = [...this.#byBlock.values()].filter((k) => isLive(view, k));
-    live.sort((a, b) => (a.rip < b.rip ? -1 : 1));
-    return live.map(({ id, rip, nodes, instructions, bytes }) => ({ id, rip, nodes, instructions, bytes }));
+    const live = [...this.#byBlock.values()].filter((k) => isLive(view, k)).map(({ entry }) => entry);
+    return live.sort((a, b) => (a.rip < b.rip ? -1 : 1));
   }
 
   /** Its instructions, and with `wasm` what they became; undefined when there is no such region. */
   describe(view: MachineView, id: number, wasm: boolean): string | undefined {
-    const known = [...this.#byBlock.values()].find((k) => k.id === id);
+    const known = [...this.#byBlock.values()].find(({ entry }) => entry.id === id);
     if (known === undefined || !isLive(view, known)) return undefined;
-    const region = discoverRegion(view, known.vcpu, known.linear, known.block, known.fpu, known.hot, known);
+    const region = discoverRegion(view, known.wish, known.shape.left, known.shape);
     if (region === undefined) return undefined;
     return wasm ? describeRegion(view, region) : disassembleRegion(view, region);
   }
 }
 
-const isLive = (view: MachineView, { block }: Known): boolean =>
+const isLive = (view: MachineView, { wish: { block } }: Known): boolean =>
   view.isValid(block) && view.word(block + Block.off.entry) !== 0;

@@ -17,7 +17,7 @@ import { Block } from "../abi/structs/translation.js";
 import { RegionBook } from "./book.js";
 import { withCacheLock } from "./cache-lock.js";
 import { compileModule, HandlerImports, type RegionCode } from "./module.js";
-import { discoverRegion } from "./region/discover.js";
+import { discoverRegion, type Wish } from "./region/discover.js";
 import { emitRegion } from "./region/emit.js";
 import { blocksOf, type Region } from "./region/graph.js";
 import { MachineView } from "./region/machine-view.js";
@@ -30,6 +30,9 @@ const MODULE_BYTES = 256 * 1024;
  * overwritten take memory too, and a guest can make as many of them as it likes.
  */
 const CODE_BYTES = 32 * 1024 * 1024;
+
+/** Nodes above which a region that was made for speed is not copied into those that call it: they leave, and it is entered. */
+const LARGE = 24;
 
 export interface CompilerMemory {
   readonly memory: WebAssembly.Memory;
@@ -58,12 +61,7 @@ interface Entered {
   readonly hot: boolean;
 }
 
-interface Request {
-  readonly block: number;
-  readonly vcpu: number;
-  readonly rip: bigint;
-  readonly fpu: number;
-}
+type Request = Omit<Wish, "hot">;
 
 export class RegionCompiler {
   readonly counts: CompilerCounts = { regions: 0, modules: 0, bytes: 0 };
@@ -76,6 +74,8 @@ export class RegionCompiler {
   #blocks = new Set<number>();
   /** Those by which regions are entered that are made for speed already, or are about to be. */
   #hot = new Set<number>();
+  /** Those that begin large ones. */
+  #large = new Set<number>();
   #view: MachineView | undefined;
 
   /** @param limit bytes of code after which all regions are dropped */
@@ -132,6 +132,7 @@ export class RegionCompiler {
     this.#codeBytes = 0;
     this.#blocks.clear();
     this.#hot.clear();
+    this.#large.clear();
     this.book.clear();
   }
 
@@ -200,12 +201,15 @@ export class RegionCompiler {
   }
 
   /** Undefined when there is nothing to compile, or no need any more: a region that was made since covers the block. */
-  #discover(view: MachineView, { vcpu, rip, block, fpu }: Request): Region | undefined {
+  #discover(view: MachineView, request: Request): Region | undefined {
+    const { block } = request;
     if (!view.isValid(block) || view.word(block + Block.off.heat) !== 0) return undefined;
     const hot = view.hasRegion(block);
     if (hot && this.#hot.has(block)) return undefined;
-    const region = discoverRegion(view, vcpu, rip, block, fpu, hot);
-    if (hot && region !== undefined) for (const entered of blocksOf(region)) this.#hot.add(entered);
+    const region = discoverRegion(view, { ...request, hot }, this.#large);
+    if (!hot || region === undefined) return region;
+    for (const entered of blocksOf(region)) this.#hot.add(entered);
+    if (region.nodes.length > LARGE) this.#large.add(block);
     return region;
   }
 
@@ -251,7 +255,10 @@ export class RegionCompiler {
     this.#whileCacheStands(view, () => {
       for (const [i, { block, hot }] of entered.entries()) {
         this.#blocks.add(block);
-        if (!hot) this.#hot.delete(block);
+        if (!hot) {
+          this.#hot.delete(block);
+          this.#large.delete(block);
+        }
         Atomics.store(words, (block + Block.off.heat) >>> 2, hot ? 0 : view.hot);
         Atomics.store(words, (block + Block.off.entryAt) >>> 2, at);
         Atomics.store(words, (block + Block.off.entry) >>> 2, this.host.firstSlot + first + i);

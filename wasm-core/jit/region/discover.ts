@@ -44,9 +44,23 @@ const MAX_NODE = 200;
 /** Bits of a linear address. [SDM] vol. 1, 3.3.7.1. */
 const CANONICAL_BITS = 48;
 
+/** What a region is to begin with. */
+export interface Wish {
+  readonly vcpu: number;
+  /** Linear RIP where the vCPU ran the block. */
+  readonly rip: bigint;
+  readonly block: number;
+  /** x87 control word there, and the status word in the upper half. */
+  readonly fpu: number;
+  /** Whether it is made again because it is entered often. */
+  readonly hot: boolean;
+}
+
 /** What a region was made of. */
 export interface Shape {
   readonly members: ReadonlySet<number>;
+  /** Blocks with which functions begin that it leaves to their own regions. */
+  readonly left: ReadonlySet<number>;
   /** Where its switch leads to. */
   readonly jumps: readonly number[];
 }
@@ -70,6 +84,7 @@ class Discovery {
   readonly frames = new Map<number, number>();
   readonly hosts = new Map<number, number>();
   readonly members = new Set<number>();
+  readonly left = new Set<number>();
   readonly #places = new Map<string, Place>();
   readonly #contextOf: Context[] = [];
   readonly #contexts = new Map<string, Context>();
@@ -83,13 +98,11 @@ class Discovery {
 
   constructor(
     readonly view: MachineView,
-    readonly vcpu: number,
-    readonly rip: bigint,
-    readonly block: number,
-    readonly fpu: number,
-    readonly hot: boolean,
+    readonly wish: Wish,
+    readonly large: ReadonlySet<number>,
     readonly only: Shape | undefined,
   ) {
+    const { rip, block, hot } = wish;
     this.#key = view.keyOf(block);
     this.#long = (this.#key & Number(ModeKey.values.CODE_MASK)) === Number(ModeKey.values.CODE64);
     this.#start = Number(rip & 0xfffn);
@@ -103,26 +116,13 @@ class Discovery {
     this.#visit(0, root, []);
     this.#drain();
     if (this.nodes.length === 0) return undefined;
-    const entries = this.hot && withSwitch ? this.#switch(root) : [];
+    const { wish, nodes, hosts, members, left } = this;
+    const { rip, block, fpu, hot } = wish;
+    const entries = hot && withSwitch ? this.#switch(root) : [];
     // What was taken in by then is not taken out again.
-    if (entries === undefined) return this.#again().run(false);
-    return {
-      rip: this.rip,
-      long: this.#long,
-      hot: this.hot,
-      nodes: this.nodes,
-      frames: [...this.frames].map(([genAt, gen]) => ({ genAt, gen })),
-      hosts: this.hosts,
-      block: this.block,
-      entries,
-      members: this.members,
-      fpu: this.fpu,
-    };
-  }
-
-  #again(): Discovery {
-    const { view, vcpu, rip, block, fpu, hot, only } = this;
-    return new Discovery(view, vcpu, rip, block, fpu, hot, only);
+    if (entries === undefined) return new Discovery(this.view, wish, this.large, this.only).run(false);
+    const frames = [...this.frames].map(([genAt, gen]) => ({ genAt, gen }));
+    return { rip, long: this.#long, hot, nodes, frames, hosts, block, entries, members, left, fpu };
   }
 
   /** What fewer calls surround comes first: copies of functions that are called do not keep out what calls them. */
@@ -149,7 +149,7 @@ class Discovery {
       }),
     );
     const isWanted = this.only ? this.only.jumps.length > 0 : endsIn(this.nodes, 0, jumpers);
-    if (!isWanted || this.view.isCross(this.block)) return [];
+    if (!isWanted || this.view.isCross(this.wish.block)) return [];
     this.#limits = SWITCH_LIMITS;
     const sources = [...jumpers].map((n) => this.nodes[n]!.insns[0]!.at);
     const edges: Edge[] = [{ to: 0, at: 0 }];
@@ -187,7 +187,7 @@ class Discovery {
   #blockAt(at: number): number {
     const host = this.#host(at);
     // At the start it is the block that asked: another one there may go on with another second page.
-    if (at === 0 || host === 0) return at === 0 ? this.block : 0;
+    if (at === 0 || host === 0) return at === 0 ? this.wish.block : 0;
     return this.view.findBlock(host, this.#key);
   }
 
@@ -218,7 +218,7 @@ class Discovery {
     const page = this.#page(at);
     let host = this.hosts.get(page);
     if (host === undefined) {
-      host = this.view.translate(this.vcpu, (this.rip & ~0xfffn) + BigInt(page));
+      host = this.view.translate(this.wish.vcpu, (this.wish.rip & ~0xfffn) + BigInt(page));
       if (host === 0) return 0;
       this.hosts.set(page, host);
     }
@@ -253,9 +253,16 @@ class Discovery {
     this.#take(decoded.insns, context);
   }
 
+  /** Whether the function that begins with `block` is left to a region of its own, which is larger than a copy should be. */
+  #isLeft(block: number): boolean {
+    const isLeft = this.only ? this.only.left.has(block) : this.large.has(block) && this.view.hasRegion(block);
+    if (isLeft) this.left.add(block);
+    return isLeft;
+  }
+
   #belongs(block: number): boolean {
     if (this.only) return this.only.members.has(block);
-    if (!this.hot && block !== this.block && this.view.hasRegion(block)) return false;
+    if (!this.wish.hot && block !== this.wish.block && this.view.hasRegion(block)) return false;
     return this.view.isWarm(block);
   }
 
@@ -344,7 +351,7 @@ class Discovery {
 
   /** Whether the target of a relative branch is an address: where it is not, the branch itself faults. */
   #hasTarget({ next, imm }: Insn): boolean {
-    const target = BigInt.asIntN(64, this.rip + BigInt(next + imm));
+    const target = BigInt.asIntN(64, this.wish.rip + BigInt(next + imm));
     return !this.#long || target === BigInt.asIntN(CANONICAL_BITS, target);
   }
 
@@ -365,7 +372,7 @@ class Discovery {
       case "jmpIndirect":
         return { kind: "indirect", edge: undefined };
       case "callIndirect":
-        return { kind: "callIndirect", edges: this.hot ? this.#calls(insn, context) : [] };
+        return { kind: "callIndirect", edges: this.wish.hot ? this.#calls(insn, context) : [] };
     }
     return { kind: "handler" };
   }
@@ -378,7 +385,9 @@ class Discovery {
   }
 
   #call(insn: Insn, context: Context, target = insn.next + insn.imm): Edge {
-    if (context.depth >= this.#limits.depth) return { to: EXIT, at: target };
+    if (context.depth >= this.#limits.depth || (this.wish.hot && this.#isLeft(this.#blockAt(target)))) {
+      return { to: EXIT, at: target };
+    }
     const key = `${context.id}:${insn.next}`;
     let inner = this.#contexts.get(key);
     if (inner === undefined) {
@@ -408,18 +417,15 @@ class Discovery {
 }
 
 /**
- * The region from `block`, which ran at linear address `rip` on `vcpu`; undefined when there is nothing to compile.
- * @param hot whether it is made again because it is entered often
+ * The region from a block; undefined when there is nothing to compile.
+ * @param large blocks with which functions begin whose regions are made for speed, and too large for copies of them
  * @param only what it is to be made of, when that is known
  */
 export function discoverRegion(
   view: MachineView,
-  vcpu: number,
-  rip: bigint,
-  block: number,
-  fpu: number,
-  hot: boolean,
+  wish: Wish,
+  large: ReadonlySet<number>,
   only?: Shape,
 ): Region | undefined {
-  return new Discovery(view, vcpu, rip, block, fpu, hot, only).run();
+  return new Discovery(view, wish, large, only).run();
 }

@@ -62,6 +62,8 @@ export interface Region {
   readonly entries: readonly Entry[];
   /** All blocks that it is made of. */
   readonly members: ReadonlySet<number>;
+  /** Blocks with which functions begin that it leaves to their own regions. */
+  readonly left: ReadonlySet<number>;
   /** x87 control word at the start, and the status word in the upper half; a guess. */
   readonly fpu: number;
 }

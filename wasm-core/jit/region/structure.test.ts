@@ -181,6 +181,7 @@ it("a region of any shape goes the ways of its graph", () => {
         block: 0,
         entries: [],
         members: new Set(),
+        left: new Set(),
         fpu: 0,
       };
       const code = emitRegion(region, unexpected);
