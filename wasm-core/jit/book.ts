@@ -4,7 +4,7 @@
  */
 import { Block } from "../abi/structs/translation.js";
 import { describeRegion, disassembleRegion } from "./listing.js";
-import { discoverRegion, type Shape, type Wish } from "./region/discover.js";
+import { discoverRegion, type Others, type Shape, type Wish } from "./region/discover.js";
 import { blocksOf, type Region, switchOf } from "./region/graph.js";
 import type { MachineView } from "./region/machine-view.js";
 
@@ -18,6 +18,9 @@ export interface RegionEntry {
   /** Of WebAssembly. */
   readonly bytes: number;
 }
+
+/** What a region is made of is known when it is looked at. */
+const NO_OTHERS: Others = { coming: new Set(), large: new Set() };
 
 interface Known {
   readonly entry: RegionEntry;
@@ -56,7 +59,7 @@ export class RegionBook {
   describe(view: MachineView, id: number, wasm: boolean): string | undefined {
     const known = [...this.#byBlock.values()].find(({ entry }) => entry.id === id);
     if (known === undefined || !isLive(view, known)) return undefined;
-    const region = discoverRegion(view, known.wish, known.shape.left, known.shape);
+    const region = discoverRegion(view, known.wish, NO_OTHERS, known.shape);
     if (region === undefined) return undefined;
     return wasm ? describeRegion(view, region) : disassembleRegion(view, region);
   }

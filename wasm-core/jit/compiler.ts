@@ -74,8 +74,9 @@ export class RegionCompiler {
   #blocks = new Set<number>();
   /** Those by which regions are entered that are made for speed already, or are about to be. */
   #hot = new Set<number>();
-  /** Those that begin large ones. */
+  /** Those that begin large ones; and those of regions that are made, whose module is not. */
   #large = new Set<number>();
+  #coming = new Set<number>();
   #view: MachineView | undefined;
 
   /** @param limit bytes of code after which all regions are dropped */
@@ -183,6 +184,7 @@ export class RegionCompiler {
     const finish = (): void => {
       if (made.length > 0) this.#module(view, made, handlers.list);
       count += made.length;
+      this.#coming.clear();
       made = [];
       handlers = new HandlerImports();
       bytes = 0;
@@ -193,6 +195,7 @@ export class RegionCompiler {
       this.#cover(view, region);
       const code = emitRegion(region, handlers.number);
       made.push({ region, vcpu: request.vcpu, code });
+      for (const entered of blocksOf(region)) this.#coming.add(entered);
       bytes += code.body.length;
       if (bytes >= MODULE_BYTES) finish();
     }
@@ -203,10 +206,10 @@ export class RegionCompiler {
   /** Undefined when there is nothing to compile, or no need any more: a region that was made since covers the block. */
   #discover(view: MachineView, request: Request): Region | undefined {
     const { block } = request;
-    if (!view.isValid(block) || view.word(block + Block.off.heat) !== 0) return undefined;
+    if (!view.isValid(block) || view.word(block + Block.off.heat) !== 0 || this.#coming.has(block)) return undefined;
     const hot = view.hasRegion(block);
     if (hot && this.#hot.has(block)) return undefined;
-    const region = discoverRegion(view, { ...request, hot }, this.#large);
+    const region = discoverRegion(view, { ...request, hot }, { coming: this.#coming, large: this.#large });
     if (!hot || region === undefined) return region;
     for (const entered of blocksOf(region)) this.#hot.add(entered);
     if (region.nodes.length > LARGE) this.#large.add(block);

@@ -56,6 +56,14 @@ export interface Wish {
   readonly hot: boolean;
 }
 
+/** What regions there are besides. */
+export interface Others {
+  /** Blocks by which those are entered that are made and not announced yet. */
+  readonly coming: ReadonlySet<number>;
+  /** Blocks with which functions begin whose regions are made for speed, and too large for copies of them. */
+  readonly large: ReadonlySet<number>;
+}
+
 /** What a region was made of. */
 export interface Shape {
   readonly members: ReadonlySet<number>;
@@ -99,7 +107,7 @@ class Discovery {
   constructor(
     readonly view: MachineView,
     readonly wish: Wish,
-    readonly large: ReadonlySet<number>,
+    readonly others: Others,
     readonly only: Shape | undefined,
   ) {
     const { rip, block, hot } = wish;
@@ -120,7 +128,7 @@ class Discovery {
     const { rip, block, fpu, hot } = wish;
     const entries = hot && withSwitch ? this.#switch(root) : [];
     // What was taken in by then is not taken out again.
-    if (entries === undefined) return new Discovery(this.view, wish, this.large, this.only).run(false);
+    if (entries === undefined) return new Discovery(this.view, wish, this.others, this.only).run(false);
     const frames = [...this.frames].map(([genAt, gen]) => ({ genAt, gen }));
     return { rip, long: this.#long, hot, nodes, frames, hosts, block, entries, members, left, fpu };
   }
@@ -255,14 +263,18 @@ class Discovery {
 
   /** Whether the function that begins with `block` is left to a region of its own, which is larger than a copy should be. */
   #isLeft(block: number): boolean {
-    const isLeft = this.only ? this.only.left.has(block) : this.large.has(block) && this.view.hasRegion(block);
+    const isLeft = this.only ? this.only.left.has(block) : this.others.large.has(block) && this.view.hasRegion(block);
     if (isLeft) this.left.add(block);
     return isLeft;
   }
 
+  #hasRegion(block: number): boolean {
+    return this.view.hasRegion(block) || this.others.coming.has(block);
+  }
+
   #belongs(block: number): boolean {
     if (this.only) return this.only.members.has(block);
-    if (!this.wish.hot && block !== this.wish.block && this.view.hasRegion(block)) return false;
+    if (!this.wish.hot && block !== this.wish.block && this.#hasRegion(block)) return false;
     return this.view.isWarm(block);
   }
 
@@ -418,14 +430,8 @@ class Discovery {
 
 /**
  * The region from a block; undefined when there is nothing to compile.
- * @param large blocks with which functions begin whose regions are made for speed, and too large for copies of them
  * @param only what it is to be made of, when that is known
  */
-export function discoverRegion(
-  view: MachineView,
-  wish: Wish,
-  large: ReadonlySet<number>,
-  only?: Shape,
-): Region | undefined {
-  return new Discovery(view, wish, large, only).run();
+export function discoverRegion(view: MachineView, wish: Wish, others: Others, only?: Shape): Region | undefined {
+  return new Discovery(view, wish, others, only).run();
 }

@@ -1,4 +1,4 @@
-/** What a region takes in that is made again for speed, and what it leaves to others. */
+/** What regions copy of code that has a region of its own, and what they leave to that. */
 import { describe, expect, it } from "vitest";
 import { JUMP_SLICE } from "../../wasm-core/abi/structs/translation.js";
 import { Vcpu } from "../../wasm-core/abi/structs/vcpu.js";
@@ -51,8 +51,11 @@ class Guest {
     return new DataView(this.core.memory.buffer);
   }
 
-  /** Runs from the label, to which `out` is the caller, until it comes there: RAX then. */
-  run(label: string, rounds: number): bigint {
+  /**
+   * Runs from the label, to which `out` is the caller, until it comes there: RAX then.
+   * @param settles whether regions are made meanwhile
+   */
+  run(label: string, rounds: number, settles = true): bigint {
     const set = (at: number, value: bigint) => this.#view.setBigUint64(this.#cpu + at, value, true);
     const out = this.#symbols.get("out")!;
     this.machine.enterUser(64, 0n);
@@ -65,9 +68,14 @@ class Guest {
     this.machine.refresh();
     while (this.#view.getBigUint64(this.#cpu + off.rip, true) !== out) {
       this.core.call.testRun(this.#cpu, SLICE);
-      this.regions?.settle(this.#cpu);
+      if (settles) this.settle();
     }
     return this.#view.getBigUint64(this.#cpu + off.gpr + 8 * RAX, true);
+  }
+
+  /** Makes the regions that were asked for. */
+  settle(): void {
+    this.regions?.settle(this.#cpu);
   }
 
   /** All regions as their x86 instructions, a line each. */
@@ -86,6 +94,19 @@ function callee(steps: number): string {
   const step = "shr edx, 1; jnc 1f; add eax, 3; 1: ";
   return `mov edx, ecx; imul edx, edx, 0x9e3779b1; ${step.repeat(steps)}ret`;
 }
+
+it("regions that are made at the same time do not copy each other", async () => {
+  // The second part asks first, and does not lead to the first one as far as its region knows.
+  const source = `first: lea eax, [rax + 2]; jmp second
+second: dec ecx; jz done; mov edx, first; jmp rdx
+done: ret`;
+  const guest = await Guest.create(source);
+  expect(guest.run("second", 2 * THRESHOLD, false)).toBe(4n * BigInt(THRESHOLD) - 2n);
+  guest.settle();
+  const [first, second] = guest.texts();
+  expect([count(first!, "lea"), count(first!, "dec")]).toEqual([1, 0]);
+  expect([count(second!, "lea"), count(second!, "dec")]).toEqual([0, 1]);
+});
 
 describe("a function that has a region for speed already", () => {
   const program = (steps: number) => `start: lea eax, [rax + rax * 2 + 1]; call part; dec ecx; jnz start; ret
