@@ -149,11 +149,13 @@ class Discovery {
    */
   #switch(root: Context): Entry[] | undefined {
     const jumps = this.#jumps;
-    // The nodes that go on by an indirect jump, as was seen.
+    const ours = [...this.nodes.keys()].filter((n) => this.#contextOf[n] === root);
+    const ends = new Set(ours.filter((n) => this.nodes[n]!.term.kind === "indirect"));
+    // The nodes that go on by an indirect jump, as was seen, or because there is no other way.
     const jumpers = new Set(
-      this.nodes.flatMap(({ insns }, n) => {
-        const { at } = insns[0]!;
-        return this.#contextOf[n] === root && this.#jumpsMostly(this.#blockAt(at), at) ? [n] : [];
+      ours.filter((n) => {
+        const { at } = this.nodes[n]!.insns[0]!;
+        return this.#jumpsMostly(this.#blockAt(at), at) || endsIn(this.nodes, n, ends);
       }),
     );
     const isWanted = this.only ? this.only.jumps.length > 0 : endsIn(this.nodes, 0, jumpers);
