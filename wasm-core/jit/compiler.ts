@@ -74,8 +74,9 @@ export class RegionCompiler {
   #blocks = new Set<number>();
   /** Those by which regions are entered that are made for speed already, or are about to be. */
   #hot = new Set<number>();
-  /** Those that begin large ones; and those of regions that are made, whose module is not. */
+  /** Those of them that begin large ones. */
   #large = new Set<number>();
+  /** Blocks by which regions are entered that are made, and whose module is not. */
   #coming = new Set<number>();
   #view: MachineView | undefined;
 

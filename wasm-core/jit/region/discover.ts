@@ -44,7 +44,7 @@ const MAX_NODE = 200;
 /** Bits of a linear address. [SDM] vol. 1, 3.3.7.1. */
 const CANONICAL_BITS = 48;
 
-/** What a region is to begin with. */
+/** Where a region is wished for, and of which kind. */
 export interface Wish {
   readonly vcpu: number;
   /** Linear RIP where the vCPU ran the block. */
@@ -265,9 +265,8 @@ class Discovery {
 
   /** Whether the function that begins with `block` is left to a region of its own, which is larger than a copy should be. */
   #isLeft(block: number): boolean {
-    const isLeft = this.only ? this.only.left.has(block) : this.others.large.has(block) && this.view.hasRegion(block);
-    if (isLeft) this.left.add(block);
-    return isLeft;
+    if (this.only) return this.only.left.has(block);
+    return this.others.large.has(block) && this.view.hasRegion(block);
   }
 
   #hasRegion(block: number): boolean {
@@ -399,7 +398,10 @@ class Discovery {
   }
 
   #call(insn: Insn, context: Context, target = insn.next + insn.imm): Edge {
-    if (context.depth >= this.#limits.depth || (this.wish.hot && this.#isLeft(this.#blockAt(target)))) {
+    if (context.depth >= this.#limits.depth) return { to: EXIT, at: target };
+    const callee = this.wish.hot ? this.#blockAt(target) : 0;
+    if (callee !== 0 && this.#isLeft(callee)) {
+      this.left.add(callee);
       return { to: EXIT, at: target };
     }
     const key = `${context.id}:${insn.next}`;
