@@ -2,7 +2,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { JIT_RING_BYTES, Jit, JitRecord } from "../../wasm-core/abi/structs/jit.js";
 import { LOCK_COMPILER, MACHINE_BASE, Machine } from "../../wasm-core/abi/structs/machine.js";
-import { Block, CodeCache } from "../../wasm-core/abi/structs/translation.js";
+import { Block, CODE_BUCKETS, CodeCache } from "../../wasm-core/abi/structs/translation.js";
 import { Vcpu } from "../../wasm-core/abi/structs/vcpu.js";
 import { Assembler } from "../../wasm-core/isa/asm/index.js";
 import { loadTable } from "../../wasm-core/isa/table.js";
@@ -125,6 +125,8 @@ describe("regions", () => {
     const cache = view().getUint32(MACHINE_BASE + Machine.off.run, true);
     const epoch = view().getUint32(cache + CodeCache.off.epoch, true);
     view().setUint32(cache + CodeCache.off.epoch, epoch + 1, true);
+    const buckets = view().getUint32(cache + CodeCache.off.buckets, true);
+    new Uint8Array(core.memory.buffer).fill(0, buckets, buckets + 4 * CODE_BUCKETS);
     regions.compiler.drain();
     regions.allow(machine.cpu);
     expect(functionsInTable()).toBe(handlers);

@@ -45,6 +45,11 @@ export class RegionBook {
     });
   }
 
+  /** Forgets those that begin with other blocks than these. */
+  keep(blocks: ReadonlySet<number>): void {
+    for (const block of this.#byBlock.keys()) if (!blocks.has(block)) this.#byBlock.delete(block);
+  }
+
   clear(): void {
     this.#byBlock.clear();
   }

@@ -1,5 +1,5 @@
 /**
- * The lock of the code cache, for the compiler: while it holds it nobody empties the cache, so that an address of a block
+ * The lock of the code cache, for the compiler: while it holds it nobody takes a block out, so that an address of a block
  * is still that block's. The protocol is that of assembly/util/atomics.ts. pCPUs spin for this lock: held briefly.
  */
 import { LOCK_COMPILER, LOCK_SLEEPERS } from "../abi/structs/machine.js";

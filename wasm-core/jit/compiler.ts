@@ -55,13 +55,25 @@ interface Made {
   readonly code: RegionCode;
 }
 
-/** A block by which a region is entered, and whether that was made for speed. */
+/** A block by which a region is entered, whether that was made for speed, and whether it begins a large one of these. */
 interface Entered {
   readonly block: number;
   readonly hot: boolean;
+  readonly large: boolean;
 }
 
 type Request = Omit<Wish, "hot">;
+
+function enteredBy(region: Region): Entered[] {
+  const { hot, nodes } = region;
+  const isLarge = hot && nodes.length > LARGE;
+  return blocksOf(region).map((block) => ({ block, hot, large: isLarge && block === region.block }));
+}
+
+function put(set: Set<number>, block: number, belongs: boolean): void {
+  if (belongs) set.add(block);
+  else set.delete(block);
+}
 
 export class RegionCompiler {
   readonly counts: CompilerCounts = { regions: 0, modules: 0, bytes: 0 };
@@ -72,7 +84,7 @@ export class RegionCompiler {
   /** Bytes of code in the slots that are in use, and the blocks that these regions begin with. */
   #codeBytes = 0;
   #blocks = new Set<number>();
-  /** Those by which regions are entered that are made for speed already, or are about to be. */
+  /** Those by which regions are entered that are made for speed already. */
   #hot = new Set<number>();
   /** Those of them that begin large ones. */
   #large = new Set<number>();
@@ -104,7 +116,6 @@ export class RegionCompiler {
     let made = 0;
     for (let left = most; left > 0; ) {
       const view = this.look();
-      this.#follow(view);
       const requests = this.#take(view, Math.min(left, BATCH));
       if (requests.length === 0) break;
       left -= requests.length;
@@ -113,18 +124,26 @@ export class RegionCompiler {
     return made;
   }
 
-  /** A view of the memory as it is now: it may have grown. */
+  /** A view of the memory as it is now: it may have grown, and blocks may be gone. */
   look(): MachineView {
     const { buffer } = this.host.memory;
     if (this.#view?.buffer !== buffer) this.#view = new MachineView(buffer);
+    this.#follow(this.#view);
     return this.#view;
   }
 
-  /** When all blocks were dropped, all regions went with them. */
+  /** Where blocks were taken out others may lie by now: what is known of those is forgotten. With the last go all regions. */
   #follow(view: MachineView): void {
     if (view.epoch === this.#epoch) return;
-    this.#epoch = view.epoch;
-    this.#drop();
+    withCacheLock(new Int32Array(view.buffer), view.cacheLock >>> 2, () => {
+      this.#epoch = view.epoch;
+      for (const block of this.#blocks) if (!view.isBlock(block)) this.#blocks.delete(block);
+    });
+    if (this.#blocks.size === 0) this.#drop();
+    for (const some of [this.#hot, this.#large]) {
+      for (const block of some) if (!this.#blocks.has(block)) some.delete(block);
+    }
+    this.book.keep(this.#blocks);
   }
 
   /** Gives all slots back: no block says any more that it begins a region. */
@@ -150,7 +169,7 @@ export class RegionCompiler {
     if (stands) this.#drop();
   }
 
-  /** Does `work` on blocks, unless the cache was emptied since they were found: then false. */
+  /** Does `work` on blocks, unless some were taken out since they were found: then false. */
   #whileCacheStands(view: MachineView, work: () => void): boolean {
     return withCacheLock(new Int32Array(view.buffer), view.cacheLock >>> 2, () => {
       if (view.epoch !== this.#epoch) return false;
@@ -183,8 +202,10 @@ export class RegionCompiler {
     let bytes = 0;
     let count = 0;
     const finish = (): void => {
-      if (made.length > 0) this.#module(view, made, handlers.list);
-      count += made.length;
+      if (made.length > 0 && view.epoch === this.#epoch) {
+        this.#module(view, made, handlers.list);
+        count += made.length;
+      }
       this.#coming.clear();
       made = [];
       handlers = new HandlerImports();
@@ -192,6 +213,8 @@ export class RegionCompiler {
     };
     for (const request of requests) {
       const region = this.#discover(view, request);
+      // What was read may have been several blocks', one after the other in one place.
+      if (view.epoch !== this.#epoch) break;
       if (region === undefined) continue;
       this.#cover(view, region);
       const code = emitRegion(region, handlers.number);
@@ -210,11 +233,7 @@ export class RegionCompiler {
     if (!view.isValid(block) || view.word(block + Block.off.heat) !== 0 || this.#coming.has(block)) return undefined;
     const hot = view.hasRegion(block);
     if (hot && this.#hot.has(block)) return undefined;
-    const region = discoverRegion(view, { ...request, hot }, { coming: this.#coming, large: this.#large });
-    if (!hot || region === undefined) return region;
-    for (const entered of blocksOf(region)) this.#hot.add(entered);
-    if (region.nodes.length > LARGE) this.#large.add(block);
-    return region;
+    return discoverRegion(view, { ...request, hot }, { coming: this.#coming, large: this.#large });
   }
 
   /**
@@ -242,7 +261,7 @@ export class RegionCompiler {
     );
     if (this.#codeBytes + bytes.length > this.limit && this.#nextSlot > 0) this.#makeRoom(view);
     const first = this.#nextSlot;
-    const entered = made.flatMap(({ region }) => blocksOf(region).map((block) => ({ block, hot: region.hot })));
+    const entered = made.flatMap(({ region }) => enteredBy(region));
     this.#nextSlot += entered.length;
     this.#codeBytes += bytes.length;
     const at = this.#publish(JitRecordKind.values.MODULE, first, entered.length, bytes);
@@ -257,12 +276,10 @@ export class RegionCompiler {
   #announce(view: MachineView, entered: readonly Entered[], first: number, at: number): void {
     const words = new Int32Array(view.buffer);
     this.#whileCacheStands(view, () => {
-      for (const [i, { block, hot }] of entered.entries()) {
+      for (const [i, { block, hot, large }] of entered.entries()) {
         this.#blocks.add(block);
-        if (!hot) {
-          this.#hot.delete(block);
-          this.#large.delete(block);
-        }
+        put(this.#hot, block, hot);
+        put(this.#large, block, large);
         Atomics.store(words, (block + Block.off.heat) >>> 2, hot ? 0 : view.hot);
         Atomics.store(words, (block + Block.off.entryAt) >>> 2, at);
         Atomics.store(words, (block + Block.off.entry) >>> 2, this.host.firstSlot + first + i);

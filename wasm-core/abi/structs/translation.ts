@@ -59,6 +59,7 @@ export const Block = struct("Block", "Head of a decoded block; its records follo
   entry: u32("Function-table index of the region that begins here, 0 when there is none"),
   entryAt: u32("Ring index behind the module of that region: pCPUs that have come this far have it"),
   hasCode: u32("1 when the bytes that it was decoded from follow its last record"),
+  size: u32("Bytes that all of it takes, a multiple of 16"),
 });
 export const BLOCK_RECORDS = 64;
 export const RECORD_BYTES = 16;
@@ -66,18 +67,27 @@ export const RECORD_BYTES = 16;
 export const BLOCK_MAX_RECORDS = 64;
 export const BLOCK_MAX_BYTES = 224;
 
+export const Hole = struct("Hole", "Head of a piece of the arena that holds no block, where a block would begin.", {
+  mark: u64("All ones, which no Block.phys is"),
+  size: u32("Bytes of the piece, its head among them"),
+  next: u32("Address of the next one that blocks are put into, 0 at the end"),
+});
+
 export const CodeCache = struct(
   "CodeCache",
-  "The machine's cache of decoded blocks: an arena, emptied as a whole when full.",
+  "The machine's cache of decoded blocks: an arena. When it is full what is stale is taken out, or else everything.",
   {
     lock: u32("Spinlock: held while a block is added"),
-    epoch: u32("Bumped when the arena is emptied"),
-    arena: u32("Address of the arena"),
+    epoch: u32("Bumped when the place of a block may become another's"),
+    arena: u32("Address of the arena: blocks and holes, one behind the other"),
     arenaEnd: u32("Its end"),
-    next: u32("Where the next block goes"),
+    next: u32("Where the next block goes: what lies from here up to holeEnd is neither"),
+    holeEnd: u32("End of the hole that it goes into"),
+    holes: u32("First of the holes that come after it, 0 when there is none"),
     buckets: u32("Address of CODE_BUCKETS block addresses"),
     blocks: u32("Blocks made since the machine started"),
     twins: u32("Those of them that were taken from a stale one with the same bytes"),
+    sweeps: u32("Times stale blocks were taken out"),
     flushes: u32("Times the arena was emptied"),
     invalidations: u32("Frames whose code was overwritten"),
     splitLock: u32("Spinlock of locked accesses that cross alignment"),

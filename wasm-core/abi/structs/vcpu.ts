@@ -244,7 +244,7 @@ export const EventBit = constants("EventBit", "Bits of Vcpu.events.", {
   STOP: 32,
   /** writes to some frame are watched from now on: acknowledge that none is under way unseen */
   SETTLE: 64,
-  /** the code cache is about to be emptied: leave and acknowledge */
+  /** blocks are about to be taken out of the code cache: leave and acknowledge */
   FLUSH_CODE: 128,
   MCE: 256,
 });

@@ -1,6 +1,6 @@
 /**
- * Blocks: building them from guest code, keeping them by machine address and mode, finding the one at RIP. The cache is
- * one arena for the whole machine, emptied as a whole when it is full. A block is valid while its frame's generation is
+ * Blocks: building them from guest code, keeping them by machine address and mode, finding the one at RIP. They lie in
+ * one arena for the whole machine (arena.ts). A block is valid while its frame's generation is
  * the one it was decoded under; jump caches and the hash find blocks, never decide whether they are valid. One that was
  * decoded while a store to its bytes may have been under way is run once: its generation is one that never was.
  */
@@ -9,35 +9,28 @@ import {
   BLOCK_MAX_BYTES,
   BLOCK_MAX_RECORDS,
   BLOCK_RECORDS,
-  CODE_BUCKETS,
   CodeCache,
   CodeCacheOff,
-  Domain,
-  EventBit,
   FrameOff,
   JumpEntry,
   ModeKey,
   RECORD_BYTES,
   SegIndex,
   Vcpu,
-  VcpuOff,
-  VcpuRunState,
 } from "../gen/layout";
 import { raiseError, Vector } from "../cpu/faults";
 import { segReg } from "../cpu/regs";
-import { firstVcpu, lockDomains, nextVcpu, unlockDomains } from "../mem/domains";
 import { frameOf } from "../mem/frames";
 import { isCanonical } from "../mmu/canonical";
 import { chunkEnd, codeSettled, markCode } from "../mmu/code";
 import { codeCache } from "../mmu/code-cache";
-import { signal } from "../mem/signal";
 import { translateCode } from "../mmu/slow";
-import { emptyJumpCache, tlbFlushAll } from "../mmu/tlb";
-import { spinTryLock, spinUnlock } from "../util/atomics";
+import { spinUnlock } from "../util/atomics";
+import { bucket, lockCache, place, reserve } from "./arena";
 import { Decode, DecodeState, decodeOne, fixRip } from "./decode";
 import { fillEntry, isEntryOf, jumpEntry } from "./jumps";
 import { joinPair } from "./pair";
-import { findTwin, patienceAfter, unlinkStale } from "./patience";
+import { compiles, findTwin, patienceAfter, unlinkStale } from "./patience";
 import { Rec } from "./record";
 
 const NO_BLOCK: usize = 0;
@@ -87,12 +80,6 @@ export function findBlock(cpu: Vcpu, e: JumpEntry): usize {
   if (block == NO_BLOCK) return NO_BLOCK;
   if (isFlat(cpu)) fillEntry(cpu, e, rip, block);
   return block;
-}
-
-@inline
-function bucket(cache: CodeCache, host: usize, key: u32): usize {
-  const h = (<u32>host * 0x9e3779b1) ^ (key * 0x85ebca6b);
-  return <usize>cache.buckets + (((<usize>(h >> 16)) & (CODE_BUCKETS - 1)) << 2);
 }
 
 /** A valid block for the machine address, or 0. */
@@ -145,16 +132,6 @@ function build(cpu: Vcpu, lin: u64): usize {
   const block = host == 0 ? NO_BLOCK : buildLocked(cpu, cache, host, lin);
   spinUnlock(changetype<usize>(cache) + CodeCacheOff.lock);
   return block;
-}
-
-/** Whether regions are made of code of this mode: 64-bit, and 32-bit with a 32-bit stack in protected mode. */
-@inline
-function compiles(key: u32): bool {
-  const mode = key & ~ModeKey.LONG;
-  return (
-    mode == (ModeKey.CODE64 | ModeKey.PROTECTED | ModeKey.STACK32) ||
-    mode == (ModeKey.CODE32 | ModeKey.PROTECTED | ModeKey.STACK32)
-  );
 }
 
 function buildLocked(cpu: Vcpu, cache: CodeCache, host: usize, lin: u64): usize {
@@ -288,73 +265,14 @@ function publish(cpu: Vcpu, cache: CodeCache, head: Block, count: u32, bytes: u3
     head.hasCode = atomic.load<u32>(<usize>head.genAt) == head.gen ? 1 : 0;
   }
   const size = (<u32>BLOCK_RECORDS + (count + 1) * <u32>RECORD_BYTES + (head.hasCode ? bytes : 0) + 15) & ~15;
-  if (cache.next + size > cache.arenaEnd) emptyCache(cpu, cache);
-  const at = <usize>cache.next;
-  cache.next += size;
+  head.size = size;
+  reserve(cpu, cache, size);
   cache.blocks += 1;
   const slot = bucket(cache, <usize>head.phys, head.key);
   head.patience = patienceAfter(lasts ? unlinkStale(slot, head) : changetype<Block>(0), cpu.cpl == 3);
   head.heat = compiles(head.key) ? head.patience : 0;
   head.hashNext = load<u32>(slot);
-  memory.copy(at, changetype<usize>(head), size);
+  const at = place(cache, head);
   if (lasts) atomic.store<u32>(slot, <u32>at);
   return at;
-}
-
-/** Drops every block, and with them what every jump cache says. Nobody else is inside a block meanwhile. */
-function emptyCache(cpu: Vcpu, cache: CodeCache): void {
-  const all = changetype<Domain>(0);
-  lockDomains();
-  // They leave their blocks, and then wait for the cache's lock, which the caller holds.
-  for (let each = firstVcpu(all); changetype<usize>(each) != 0; each = nextVcpu(each, all)) {
-    if (each != cpu) signal(each, EventBit.FLUSH_CODE);
-  }
-  for (let each = firstVcpu(all); changetype<usize>(each) != 0; each = nextVcpu(each, all)) {
-    if (each != cpu) while (insideBlock(each)) serve(cpu, EventBit.FLUSH_TLB | EventBit.SETTLE);
-  }
-  memory.fill(cache.buckets, 0, (<usize>CODE_BUCKETS) << 2);
-  for (let each = firstVcpu(all); changetype<usize>(each) != 0; each = nextVcpu(each, all)) emptyJumpCache(each);
-  unlockDomains();
-  cache.next = cache.arena;
-  cache.epoch += 1;
-  cache.flushes += 1;
-}
-
-/**
- * Obeys those of the events in `which` that others may be waiting for. Whoever waits between blocks does so: else two
- * that wait for each other would do so for ever.
- */
-function serve(self: Vcpu, which: u32): void {
-  const events = eventsOf(self) & which;
-  if (events == 0) return;
-  if (events & EventBit.FLUSH_TLB) tlbFlushAll(self);
-  atomic.and<u32>(changetype<usize>(self), ~events, VcpuOff.events);
-}
-
-@inline
-function eventsOf(cpu: Vcpu): u32 {
-  return atomic.load<u32>(changetype<usize>(cpu), VcpuOff.events);
-}
-
-/** Whether the vCPU runs on another pCPU and has not obeyed. */
-@inline
-function insideBlock(cpu: Vcpu): bool {
-  return (
-    atomic.load<u32>(changetype<usize>(cpu), VcpuOff.runState) == VcpuRunState.RUNNING &&
-    (eventsOf(cpu) & EventBit.FLUSH_CODE) != 0
-  );
-}
-
-/** EventBit.FLUSH_CODE: the vCPU is between blocks; it goes on when whoever empties the cache has done so. */
-export function leaveCode(cpu: Vcpu): void {
-  const cache = codeCache();
-  lockCache(cpu, cache);
-  spinUnlock(changetype<usize>(cache) + CodeCacheOff.lock);
-}
-
-/** Takes the cache's lock; a vCPU that waits for it is between blocks, and obeys what others wait for. */
-function lockCache(cpu: Vcpu, cache: CodeCache): void {
-  const lock = changetype<usize>(cache) + CodeCacheOff.lock;
-  serve(cpu, EventBit.FLUSH_CODE);
-  while (!spinTryLock(lock)) serve(cpu, EventBit.FLUSH_CODE | EventBit.FLUSH_TLB | EventBit.SETTLE);
 }

@@ -11,6 +11,7 @@ import {
 } from "../gen/layout";
 import { heapPages, orderOf } from "../mem/heap";
 import { machine } from "../util/host";
+import { clearArena } from "./arena";
 import { Rec } from "./record";
 
 /** The record after a block's last instruction, and every record of a block that became stale: look again from here. */
@@ -28,8 +29,8 @@ export function codeCacheInit(): bool {
   const cache = changetype<CodeCache>(at);
   cache.buckets = <u32>buckets;
   cache.arena = <u32>arena;
-  cache.next = <u32>arena;
   cache.arenaEnd = <u32>arena + <u32>CODE_ARENA_BYTES;
+  clearArena(cache);
   memory.fill(empty, 0xff, TLB_BYTES / 2);
   cache.emptyTlb = <u32>empty;
   const end: (cpu: Vcpu, rec: Rec) => i32 = blockEnd;

@@ -2,7 +2,7 @@
  * How often a block is run by the interpreter before a region is asked for. Where regions went stale it is twice as often
  * each time, up to a limit: code that is rewritten all the time is not worth compiling. [none of this is x86's]
  */
-import { Block, BlockOff, Jit } from "../gen/layout";
+import { Block, BlockOff, Jit, ModeKey } from "../gen/layout";
 import { codeCache } from "../mmu/code-cache";
 
 @inline
@@ -29,8 +29,24 @@ export function patienceAfter(old: Block, user: bool): u32 {
   return old.entry != 0 ? longer(old.patience) : old.patience;
 }
 
+/** Whether regions are made of code of this mode: 64-bit, and 32-bit with a 32-bit stack in protected mode. */
 @inline
-function isStale(b: Block): bool {
+export function compiles(key: u32): bool {
+  const mode = key & ~ModeKey.LONG;
+  return (
+    mode == (ModeKey.CODE64 | ModeKey.PROTECTED | ModeKey.STACK32) ||
+    mode == (ModeKey.CODE32 | ModeKey.PROTECTED | ModeKey.STACK32)
+  );
+}
+
+/** The compiler forgets what it was asked for: a block that is counted no more, because it has asked, is counted again. */
+export function countOn(block: Block): void {
+  if (block.heat != 0 || !compiles(block.key)) return;
+  block.heat = block.entry != 0 ? jit().hot : min(block.patience, jit().threshold);
+}
+
+@inline
+export function isStale(b: Block): bool {
   return load<u32>(b.genAt) != b.gen || (b.cross != 0 && load<u32>(b.genAt2) != b.gen2);
 }
 

@@ -127,16 +127,28 @@ export class MachineView {
     return this.#frames;
   }
 
+  /** The first block in the hash bucket of those at machine address `host` decoded for `key`, or 0. */
+  #bucket(host: number, key: number): number {
+    const hash = (Math.imul(host, 0x9e3779b1) ^ Math.imul(key, 0x85ebca6b)) >>> 16;
+    return this.word(this.word(this.#cache + CodeCache.off.buckets) + ((hash & (CODE_BUCKETS - 1)) << 2));
+  }
+
   /** The valid block at machine address `host` decoded for `key`, or 0. */
   findBlock(host: number, key: number): number {
-    const hash = (Math.imul(host, 0x9e3779b1) ^ Math.imul(key, 0x85ebca6b)) >>> 16;
-    let at = this.word(this.word(this.#cache + CodeCache.off.buckets) + ((hash & (CODE_BUCKETS - 1)) << 2));
+    let at = this.#bucket(host, key);
     for (let i = 0; at !== 0 && i < MAX_CHAIN; i++) {
       if (this.word(at + Block.off.phys) === host && this.word(at + Block.off.key) === key && this.isValid(at))
         return at;
       at = this.word(at + Block.off.hashNext);
     }
     return 0;
+  }
+
+  /** Whether there is a block at the address, where there once was one. Under the cache's lock. */
+  isBlock(address: number): boolean {
+    let at = this.#bucket(this.hostOf(address), this.keyOf(address));
+    while (at !== 0 && at !== address) at = this.word(at + Block.off.hashNext);
+    return at !== 0;
   }
 
   isValid(block: number): boolean {

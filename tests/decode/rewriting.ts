@@ -1,0 +1,179 @@
+/**
+ * A guest program whose functions are written all the time, by orders: call one, or write one anew; and what comes out by
+ * the definition of the functions.
+ */
+import { MACHINE_BASE, Machine } from "../../wasm-core/abi/structs/machine.js";
+import { Vcpu } from "../../wasm-core/abi/structs/vcpu.js";
+import { Assembler } from "../../wasm-core/isa/asm/index.js";
+import { loadTable } from "../../wasm-core/isa/table.js";
+import { makeTestCore, type TestCore } from "../support/core.js";
+import { LongModeMachine } from "../support/machine.js";
+import type { Random } from "../support/random.js";
+import { REGION_FRAMES, TestRegions } from "../support/regions.js";
+
+/** Where the program lies that follows the orders. */
+export const DRIVER_AT = 0x400000;
+/**
+ * Two pages of functions, every 64 bytes: `mov eax, value; add eax, edx; ret`, with some NOPs, so that their blocks differ
+ * in size.
+ */
+const FUNCTIONS = 0x401000;
+const FUNCTIONS_BYTES = 0x2000;
+export const COUNT = FUNCTIONS_BYTES / 64;
+const NOPS = 24;
+const DATA = 0x500000;
+const DATA_BYTES = 0x8000;
+const PAGE = 4096;
+const MOST_TURNS = 100_000;
+const TURN = 50;
+const { off } = Vcpu;
+const [RDX, RBX, RSP, RSI] = [2, 3, 4, 6];
+const assembler = new Assembler(await loadTable());
+
+/** An order of eight bytes: what, which function, and the value that is written to it. */
+const [CALL, WRITE, END] = [0, 1, 0x80];
+const DRIVER = `.code64
+again:  lodsq
+        movzx ecx, ah
+        shl ecx, 6
+        add rcx, rbx
+        test al, al
+        js out
+        jz callit
+        shr rax, 32
+        mov [rcx + 1], eax
+        jmp again
+callit: call rcx
+        ror eax, 7
+        mov edx, eax
+        jmp again
+out:    jmp out`;
+
+export interface Order {
+  readonly what: number;
+  readonly which: number;
+  readonly value: number;
+}
+
+export interface Kind {
+  /** Functions that are called. */
+  readonly functions: number;
+  /** Values that are written to them. */
+  readonly values: number;
+  /** One in so many orders writes. */
+  readonly calls: number;
+}
+
+export function makeOrders(random: Random, kind: Kind): Order[] {
+  const orders: Order[] = [];
+  const used = Array.from({ length: kind.functions }, () => random.below(COUNT));
+  const values = Array.from({ length: kind.values }, () => random.u32());
+  for (let i = 0; i < DATA_BYTES / 8 - 1; i++) {
+    const what = random.once(kind.calls) ? WRITE : CALL;
+    orders.push({ what, which: used[random.below(used.length)]!, value: values[random.below(values.length)]! });
+  }
+  return [...orders, { what: END, which: 0, value: 0 }];
+}
+
+/** What EDX is at the end. `values` are those of the functions, before and after. */
+export function expected(orders: readonly Order[], values = new Uint32Array(COUNT)): number {
+  let edx = 0;
+  for (const { what, which, value } of orders) {
+    if (what === WRITE) values[which] = value;
+    else if (what === CALL) {
+      const sum = (values[which]! + edx) >>> 0;
+      edx = ((sum >>> 7) | (sum << 25)) >>> 0;
+    }
+  }
+  return edx;
+}
+
+export class RewritingGuest {
+  readonly regions: TestRegions;
+  readonly #machine: LongModeMachine;
+  readonly #driver: ReturnType<Assembler["assemble"]>;
+  /** Machine addresses of the pages that the orders lie on. */
+  readonly #orders: readonly number[];
+
+  private constructor(
+    private readonly core: TestCore,
+    limit: number | undefined,
+  ) {
+    this.#machine = new LongModeMachine(core, REGION_FRAMES);
+    this.regions = new TestRegions(core, 4, limit);
+    this.#driver = assembler.assemble(DRIVER, { origin: DRIVER_AT });
+    this.#place(DRIVER_AT, this.#driver.bytes);
+    const one = (n: number): string => `mov eax, 0\n${"nop\n".repeat(n % NOPS)}add eax, edx; ret; .align 64\n`;
+    const functions = Array.from({ length: COUNT }, (_, n) => one(n)).join("");
+    this.#place(FUNCTIONS, assembler.assemble(`.code64\n${functions}`, { origin: FUNCTIONS }).bytes);
+    this.#orders = this.#place(DATA, new Uint8Array(DATA_BYTES));
+  }
+
+  /** @param limit bytes of code after which all regions are dropped */
+  static async create(limit?: number): Promise<RewritingGuest> {
+    return new RewritingGuest(await makeTestCore(), limit);
+  }
+
+  /** Address of the CodeCache. */
+  get cache(): number {
+    return this.word(MACHINE_BASE + Machine.off.run);
+  }
+
+  word(address: number): number {
+    return this.#view.getUint32(address, true);
+  }
+
+  setWord(address: number, value: number): void {
+    this.#view.setUint32(address, value, true);
+  }
+
+  get #view(): DataView {
+    return new DataView(this.core.memory.buffer);
+  }
+
+  /** Follows the orders, with regions or without; EDX at the end. */
+  run(orders: readonly Order[], inRegions: boolean): number {
+    const data = new DataView(new ArrayBuffer(DATA_BYTES));
+    orders.forEach(({ what, which, value }, i) => {
+      data.setUint32(8 * i, what | (which << 8), true);
+      data.setUint32(8 * i + 4, value, true);
+    });
+    this.#fill(this.#orders, new Uint8Array(data.buffer));
+    this.#start();
+    const { cpu } = this.#machine;
+    const end = this.#driver.symbols.get("out");
+    for (let turn = 0; this.#view.getBigUint64(cpu + off.rip, true) !== end; turn++) {
+      if (turn === MOST_TURNS) throw new Error("the program does not end");
+      this.core.call.testRun(cpu, TURN);
+      if (inRegions) this.regions.settle(cpu);
+    }
+    return this.word(cpu + off.gpr + 8 * RDX);
+  }
+
+  #start(): void {
+    const { cpu } = this.#machine;
+    const view = this.#view;
+    this.#machine.enterUser(64, 0n);
+    for (const [n, value] of [
+      [RDX, 0],
+      [RBX, FUNCTIONS],
+      [RSP, DRIVER_AT + PAGE - 64],
+      [RSI, DATA],
+    ] as const)
+      view.setBigUint64(cpu + off.gpr + 8 * n, BigInt(value), true);
+    view.setBigUint64(cpu + off.rip, BigInt(DRIVER_AT), true);
+    view.setUint32(cpu + off.eflags, 0x202, true);
+    this.#machine.refresh();
+  }
+
+  #place(linear: number, bytes: Uint8Array): readonly number[] {
+    const pages = this.#machine.mapUser({ linear, bytes: bytes.length, writable: true });
+    this.#fill(pages, bytes);
+    return pages;
+  }
+
+  #fill(pages: readonly number[], bytes: Uint8Array): void {
+    const memory = new Uint8Array(this.core.memory.buffer);
+    for (const [i, page] of pages.entries()) memory.set(bytes.subarray(i * PAGE, (i + 1) * PAGE), page);
+  }
+}

@@ -1,0 +1,190 @@
+/**
+ * Where blocks lie: one arena for the whole machine, blocks and holes one behind the other. When there is no hole left
+ * all vCPUs leave their blocks, and those that are stale become holes; where that is not much, all become one. No block
+ * moves. Regions know the records of their blocks by address: a region that may still be entered has valid blocks only.
+ */
+import {
+  Block,
+  BLOCK_MAX_BYTES,
+  BLOCK_MAX_RECORDS,
+  BLOCK_RECORDS,
+  CODE_BUCKETS,
+  CodeCache,
+  CodeCacheOff,
+  Domain,
+  EventBit,
+  Hole,
+  RECORD_BYTES,
+  Vcpu,
+  VcpuOff,
+  VcpuRunState,
+} from "../gen/layout";
+import { firstVcpu, lockDomains, nextVcpu, unlockDomains } from "../mem/domains";
+import { signal } from "../mem/signal";
+import { codeCache } from "../mmu/code-cache";
+import { emptyJumpCache, tlbFlushAll } from "../mmu/tlb";
+import { spinTryLock, spinUnlock } from "../util/atomics";
+import { countOn, isStale } from "./patience";
+
+const HOLE_MARK: u64 = 0xffffffffffffffff;
+/** Bytes of the longest block: every hole that blocks are put into takes one. */
+const LONGEST: u32 = <u32>BLOCK_RECORDS + (<u32>BLOCK_MAX_RECORDS + 1) * <u32>RECORD_BYTES + <u32>BLOCK_MAX_BYTES + 16;
+/** Everything goes when the stale blocks are less than this part of the arena: else it would soon be full again. */
+const WORTHWHILE: u32 = 4;
+
+@inline
+export function bucket(cache: CodeCache, host: usize, key: u32): usize {
+  const h = (<u32>host * 0x9e3779b1) ^ (key * 0x85ebca6b);
+  return <usize>cache.buckets + (((<usize>(h >> 16)) & (CODE_BUCKETS - 1)) << 2);
+}
+
+/** Sees to it that a block of `size` bytes can be placed. Under the cache's lock; an address of a block is good no more behind it. */
+export function reserve(cpu: Vcpu, cache: CodeCache, size: u32): void {
+  if (cache.next + size > cache.holeEnd && !nextHole(cache)) makeRoom(cpu, cache);
+}
+
+/** Copies the block at `head`, for which there is room, to where it is to lie from now on. */
+export function place(cache: CodeCache, head: Block): usize {
+  const at = <usize>cache.next;
+  memory.copy(at, changetype<usize>(head), head.size);
+  cache.next += head.size;
+  return at;
+}
+
+/** Makes the arena one hole. */
+export function clearArena(cache: CodeCache): void {
+  cache.holes = 0;
+  cache.next = cache.arena;
+  cache.holeEnd = cache.arenaEnd;
+}
+
+/** Goes on to the next hole; false when there is none. */
+function nextHole(cache: CodeCache): bool {
+  closeHole(cache);
+  const hole = changetype<Hole>(<usize>cache.holes);
+  if (changetype<usize>(hole) == 0) return false;
+  cache.holes = hole.next;
+  cache.holeEnd = <u32>changetype<usize>(hole) + hole.size;
+  cache.next = <u32>changetype<usize>(hole);
+  return true;
+}
+
+/** What is left of the hole in use is a hole of its own. */
+function closeHole(cache: CodeCache): void {
+  if (cache.next != cache.holeEnd) makeHole(cache.next, cache.holeEnd);
+  cache.next = cache.holeEnd;
+}
+
+function makeHole(from: u32, to: u32): Hole {
+  const hole = changetype<Hole>(<usize>from);
+  hole.size = to - from;
+  hole.next = 0;
+  hole.mark = HOLE_MARK;
+  return hole;
+}
+
+/** Nobody is inside a block meanwhile. */
+function makeRoom(cpu: Vcpu, cache: CodeCache): void {
+  stopAll(cpu);
+  cache.epoch += 1;
+  if (sweep(cache) >= (cache.arenaEnd - cache.arena) / WORTHWHILE) {
+    cache.sweeps += 1;
+    nextHole(cache);
+    return;
+  }
+  memory.fill(cache.buckets, 0, (<usize>CODE_BUCKETS) << 2);
+  clearArena(cache);
+  cache.flushes += 1;
+}
+
+/** Makes holes of the stale blocks, and the hash anew of the others. Bytes of the holes that blocks fit into. */
+function sweep(cache: CodeCache): u32 {
+  memory.fill(cache.buckets, 0, (<usize>CODE_BUCKETS) << 2);
+  cache.holes = 0;
+  let free: u32 = 0;
+  let gap = cache.arena;
+  for (let at = cache.arena; at < cache.arenaEnd;) {
+    const block = changetype<Block>(<usize>at);
+    const isHole = block.phys == HOLE_MARK;
+    const end = at + (isHole ? changetype<Hole>(<usize>at).size : block.size);
+    if (!isHole && !isStale(block)) {
+      free += linkHole(cache, gap, at);
+      gap = end;
+      keep(cache, block);
+    }
+    at = end;
+  }
+  return free + linkHole(cache, gap, cache.arenaEnd);
+}
+
+/** Makes a hole, and one that blocks are put into if the longest fits. The bytes that are to be had by that. */
+function linkHole(cache: CodeCache, from: u32, to: u32): u32 {
+  if (from == to) return 0;
+  const hole = makeHole(from, to);
+  if (to - from < LONGEST) return 0;
+  hole.next = cache.holes;
+  cache.holes = from;
+  return to - from;
+}
+
+/** A valid block stays. What the compiler was asked for it forgets with the epoch: the block may ask again. */
+function keep(cache: CodeCache, block: Block): void {
+  const slot = bucket(cache, <usize>block.phys, block.key);
+  block.hashNext = load<u32>(slot);
+  store<u32>(slot, <u32>changetype<usize>(block));
+  countOn(block);
+}
+
+/** Waits until no other vCPU is inside a block, and has all look their blocks up anew. They go on when the lock is free. */
+function stopAll(cpu: Vcpu): void {
+  const all = changetype<Domain>(0);
+  lockDomains();
+  // They leave their blocks, and then wait for the cache's lock, which the caller holds.
+  for (let each = firstVcpu(all); changetype<usize>(each) != 0; each = nextVcpu(each, all)) {
+    if (each != cpu) signal(each, EventBit.FLUSH_CODE);
+  }
+  for (let each = firstVcpu(all); changetype<usize>(each) != 0; each = nextVcpu(each, all)) {
+    if (each != cpu) while (insideBlock(each)) serve(cpu, EventBit.FLUSH_TLB | EventBit.SETTLE);
+  }
+  for (let each = firstVcpu(all); changetype<usize>(each) != 0; each = nextVcpu(each, all)) emptyJumpCache(each);
+  unlockDomains();
+}
+
+/**
+ * Obeys those of the events in `which` that others may be waiting for. Whoever waits between blocks does so: else two
+ * that wait for each other would do so for ever.
+ */
+function serve(self: Vcpu, which: u32): void {
+  const events = eventsOf(self) & which;
+  if (events == 0) return;
+  if (events & EventBit.FLUSH_TLB) tlbFlushAll(self);
+  atomic.and<u32>(changetype<usize>(self), ~events, VcpuOff.events);
+}
+
+@inline
+function eventsOf(cpu: Vcpu): u32 {
+  return atomic.load<u32>(changetype<usize>(cpu), VcpuOff.events);
+}
+
+/** Whether the vCPU runs on another pCPU and has not obeyed. */
+@inline
+function insideBlock(cpu: Vcpu): bool {
+  return (
+    atomic.load<u32>(changetype<usize>(cpu), VcpuOff.runState) == VcpuRunState.RUNNING &&
+    (eventsOf(cpu) & EventBit.FLUSH_CODE) != 0
+  );
+}
+
+/** EventBit.FLUSH_CODE: the vCPU is between blocks; it goes on when whoever makes room has done so. */
+export function leaveCode(cpu: Vcpu): void {
+  const cache = codeCache();
+  lockCache(cpu, cache);
+  spinUnlock(changetype<usize>(cache) + CodeCacheOff.lock);
+}
+
+/** Takes the cache's lock; a vCPU that waits for it is between blocks, and obeys what others wait for. */
+export function lockCache(cpu: Vcpu, cache: CodeCache): void {
+  const lock = changetype<usize>(cache) + CodeCacheOff.lock;
+  serve(cpu, EventBit.FLUSH_CODE);
+  while (!spinTryLock(lock)) serve(cpu, EventBit.FLUSH_CODE | EventBit.FLUSH_TLB | EventBit.SETTLE);
+}
