@@ -11,7 +11,7 @@ import { writeLayout } from "../../wasm-core/build/gen-layout.js";
 import { writeTable } from "../../wasm-core/build/gen-table.js";
 import { INIT_DATA } from "../../wasm-core/build/postlink.js";
 import { coreSourceHash } from "../../wasm-core/build/sources.js";
-import { useBranchHints } from "../../wasm-core/worker/branch-hints.node.js";
+import { useBranchHints } from "../../wasm-core/worker/engine-flags.node.js";
 
 // As shipped: engines lay regions out by these.
 useBranchHints();

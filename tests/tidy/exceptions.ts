@@ -30,7 +30,7 @@ export const SIDE_DOORS: Readonly<Record<string, string>> = {
   "control-plane/worker -> control-plane/core-link/spawn-browser.ts": "a bundler resolves the worker's URL here",
   "control-plane/worker -> control-plane/core-link/spawn-node.ts": "as above",
   "control-plane/core-link -> wasm-core/worker/pcpu.browser.ts": "the URL of a worker's entry",
-  "control-plane/worker -> wasm-core/worker/branch-hints.node.ts": "for Node alone",
+  "control-plane/worker -> wasm-core/worker/engine-flags.node.ts": "for Node alone",
   "wasm-core/build -> control-plane/guest/embedded/index.ts": "the build assembles the embedded guest",
   "wasm-core/assembly/run -> wasm-core/assembly/system/delivery.ts": "index.ts is the interpreter's door",
   "wasm-core/assembly/run -> wasm-core/assembly/system/debug-step.ts": "as above",
