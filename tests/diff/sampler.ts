@@ -9,7 +9,7 @@
 
 import type { RegionDoors } from "../../wasm-core/abi/core-api.js";
 import { JIT_FUNCTIONS, Jit, RegionExit } from "../../wasm-core/abi/structs/jit.js";
-import { TLB_BYTES, TLB_ENTRIES, TlbEntry } from "../../wasm-core/abi/structs/translation.js";
+import { TLB_BYTES, TLB_SECOND, TlbEntry } from "../../wasm-core/abi/structs/translation.js";
 import { Status, Vcpu } from "../../wasm-core/abi/structs/vcpu.js";
 import { registersOf } from "../../wasm-core/jit/effects.js";
 import { type VariantInfo, variantTable } from "../../wasm-core/jit/instructions.js";
@@ -211,9 +211,9 @@ export class Sampler {
 
   #closePage(cpu: number, lin: bigint): void {
     const view = this.#view();
-    const page = Number((lin >> 12n) & 0xffffffffn);
-    const entry = view.getUint32(cpu + off.tlb, true) + ((page + (page >>> 10)) & (TLB_ENTRIES - 1)) * TlbEntry.size;
-    view.setBigInt64(entry + TlbEntry.off.tagW, -1n, true);
+    const own = this.core.call.testTlbSlot(lin);
+    for (const entry of [own, own ^ (TLB_SECOND * TlbEntry.size)])
+      view.setBigInt64(view.getUint32(cpu + off.tlb, true) + entry + TlbEntry.off.tagW, -1n, true);
   }
 
   #closeAll(cpu: number): void {

@@ -174,8 +174,8 @@ export class LongModeMachine {
   }
 
   /** The same, as a guest does it that drops the translation of that page alone. */
-  replaceUser(linear: number, gpa: bigint): void {
-    this.map(BigInt(linear), gpa, PTE.U);
+  replaceUser(linear: number, gpa: bigint, writable = false): void {
+    this.map(BigInt(linear), gpa, PTE.U | (writable ? PTE.W : 0n));
     this.core.call.testInvlpg(this.cpu, BigInt(linear));
   }
 

@@ -26,6 +26,8 @@ export const TlbEntry = struct(
     isGlobal: u32("1 for a global page: the entry goes along when the address space changes"),
   },
 );
+/** How far from its own entry a page may lie, in entries, where that is another page's: a power of two. */
+export const TLB_SECOND = 512;
 /** A vCPU's two TLBs. */
 export const TLB_BYTES = 2 * TLB_ENTRIES * TlbEntry.size;
 

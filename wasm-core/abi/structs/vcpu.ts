@@ -105,6 +105,7 @@ export const Vcpu = struct("Vcpu", "One virtual processor.", {
   wakeTime: u64("Machine time of its earliest timer, all ones when none"),
   clacList: u32("TLB slots to drop when EFLAGS.AC falls: user pages mapped for supervisor access", 8),
   clacCount: u32("How many of them"),
+  tlbTurn: u32("Counts pages that a TLB entry was too few for"),
   tlbAsid: u32("Number of the address space: the user table's tags carry it"),
   tlbNextAsid: u32("Next address-space number to hand out"),
   tlbSupervisor: u32("What the supervisor table's tags carry, whatever the address space: flushing takes the next"),

@@ -3,7 +3,7 @@
  * space, mode and privilege; it says nothing of whether the block is still valid. [none of this is x86's]
  */
 import { Block, JUMP_ENTRIES, JUMP_SLICE, JumpEntry, JumpEntry_SIZE, Vcpu } from "../gen/layout";
-import { noteCodePage, tlbSlot, tlbTable } from "../mmu/tlb";
+import { isGlobalCode, noteCodePage } from "../mmu/tlb";
 
 /** Key of the jump cache: address space, mode, privilege. */
 @inline
@@ -19,7 +19,7 @@ export function globalKey(cpu: Vcpu): u32 {
 
 /** Whether the code at `lin`, which has just been translated, is the same in every address space. */
 function isGlobal(cpu: Vcpu, lin: u64): bool {
-  return cpu.cpl != 3 && tlbSlot(tlbTable(cpu, false), lin).isGlobal != 0;
+  return cpu.cpl != 3 && isGlobalCode(cpu, lin);
 }
 
 /** The entry that may be `rip`'s. */

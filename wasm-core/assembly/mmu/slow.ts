@@ -3,7 +3,7 @@
  * The life of a miss: canonical check, alignment check, page walk, p2m, then either a TLB entry and a direct pointer or
  * the bounce buffer.
  */
-import { TlbEntry, TlbEntryOff, Vcpu, VcpuOff, WalkBit } from "../gen/layout";
+import { TlbEntry, Vcpu, VcpuOff, WalkBit } from "../gen/layout";
 import { raiseError, raisePageFault, Vector } from "../cpu/faults";
 import { Flag } from "../cpu/flags";
 import { checkDataBreakpoint } from "../cpu/watch";
@@ -14,7 +14,8 @@ import { writeToCode } from "./code";
 import { writeToMonitored } from "./monitor";
 import { Door } from "./door";
 import { ENTRY_MFN, ENTRY_W, isApicPage, isMemory, resolve } from "./physical";
-import { EMPTY_TAG, noteLargePage, noteLocal, noteUserPage, tagIn, tlbSlot, tlbTable } from "./tlb";
+import { allowWrites, bringBack, secondAt, secondLook, takeEntry } from "./places";
+import { EMPTY_TAG, noteLargePage, noteLocal, noteUserPage, secondSlot, tagIn, tlbSlot, tlbTable } from "./tlb";
 import { Access, walk, WALK_OK } from "./walk";
 
 /** translate()'s answer for an address that no memory backs: a device, or nothing. */
@@ -30,6 +31,8 @@ function bounceAt(cpu: Vcpu): usize {
 
 /** A data access of the running instruction at linear address `lin`. 0 after an exception. */
 export function slowAccess(cpu: Vcpu, lin: u64, size: u32, door: u32, ss: bool): usize {
+  const known = bringBack(cpu, lin, size, door == Door.READ ? Access.READ : Access.WRITE);
+  if (known != 0) return known;
   if (!isCanonical(lin) || !isCanonical(lin + size - 1)) {
     raiseError(cpu, ss ? Vector.SS : Vector.GP, 0);
     return 0;
@@ -53,11 +56,13 @@ function alignmentOf(size: u32): u32 {
  * Where the TLB has `size` bytes at `lin` for a supervisor access that no instruction asked for; 0 when it does not. While
  * EFLAGS.AC lets supervisor code at users' pages they are in the supervisor's table too, where such accesses may not go.
  */
-@inline
 function implicitAt(cpu: Vcpu, lin: u64, size: u32, access: u32): usize {
-  const e = tlbSlot(tlbTable(cpu, false), lin);
-  const tag = access == Access.READ ? e.tagR : e.tagW;
-  return tag == tagIn(cpu, false, lin, size) && cpu.clacCount == 0 ? <usize>(e.delta + <u32>lin) : 0;
+  if (cpu.clacCount != 0) return 0;
+  const table = tlbTable(cpu, false);
+  const tag = tagIn(cpu, false, lin, size);
+  const e = tlbSlot(table, lin);
+  if ((access == Access.READ ? e.tagR : e.tagW) == tag) return <usize>(e.delta + <u32>lin);
+  return secondAt(table, e, tag, lin, access);
 }
 
 /** A supervisor access to a system structure at `lin`, whatever the CPL. */
@@ -125,6 +130,8 @@ function translate(cpu: Vcpu, lin: u64, size: u32, access: u32, user: bool, impl
  * is said holds for the page as a whole, because the region goes on to other bytes of it without asking again.
  */
 export function plainAccess(cpu: Vcpu, lin: u64, size: u32, access: u32): usize {
+  const known = secondLook(cpu, lin, size, access);
+  if (known != 0) return known;
   const off = (<u32>lin) & 4095;
   if (!isCanonical(lin) || off + size > 4096 || cpu.dataBreakpoints) return 0;
   const user = cpu.cpl == 3;
@@ -145,7 +152,7 @@ export function plainAccess(cpu: Vcpu, lin: u64, size: u32, access: u32): usize 
 function fill(cpu: Vcpu, lin: u64, host: u32, access: u32, user: bool, writable: bool): void {
   const bits = cpu.walkBits;
   const tag = tagIn(cpu, user, lin, 1);
-  const e = tlbSlot(tlbTable(cpu, user), lin);
+  const e = takeEntry(cpu, user, lin);
   const delta = host - ((<u32>lin) & ~0xfff);
   if (e.delta != delta || (e.tagR != tag && e.tagX != tag)) {
     e.tagX = EMPTY_TAG;
@@ -169,19 +176,15 @@ function noteKind(cpu: Vcpu, e: TlbEntry, user: bool): void {
   if (!user && !isGlobal) noteLocal(cpu, e);
 }
 
-/** Whoever begins to watch a frame marks it and then looks through the TLBs; so this enters first and then looks. */
-@inline
-function allowWrites(e: TlbEntry, tag: u64, host: u32): void {
-  atomic.store<u64>(changetype<usize>(e), tag, TlbEntryOff.tagW);
-  if (isWatched(frameOf(host >> 12))) e.tagW = EMPTY_TAG;
-}
-
 /** Machine address of the instruction byte at `lin`; 0 after a fault. No memory there reads as a fault of the bus: #GP. */
 export function translateCode(cpu: Vcpu, lin: u64): usize {
   const user = cpu.cpl == 3;
-  const e = tlbSlot(tlbTable(cpu, user), lin);
+  const table = tlbTable(cpu, user);
+  const own = tlbSlot(table, lin);
   const tag = tagIn(cpu, user, lin, 1);
-  if (e.tagX == tag) return <usize>(e.delta + <u32>lin);
+  if (own.tagX == tag) return <usize>(own.delta + <u32>lin);
+  const second = secondSlot(table, own);
+  if (second.tagX == tag) return <usize>(second.delta + <u32>lin);
   const fault = walk(cpu, lin, Access.EXEC, user, false);
   if (fault != WALK_OK) {
     raisePageFault(cpu, lin, <u32>fault);
@@ -194,6 +197,7 @@ export function translateCode(cpu: Vcpu, lin: u64): usize {
   }
   const host = (entry & ENTRY_MFN) << 12;
   const delta = host - ((<u32>lin) & ~0xfff);
+  const e = takeEntry(cpu, user, lin);
   if (e.delta != delta || e.tagR != tag) {
     e.tagR = EMPTY_TAG;
     e.tagW = EMPTY_TAG;

@@ -1,6 +1,6 @@
 /**
- * The soft TLB. Two direct-mapped tables a vCPU, supervisor and user; an entry has one tag for each kind of access, so
- * that one compare decides and everything unusual is a miss. The user table's tags carry an address-space number, the supervisor
+ * The soft TLB. Two tables a vCPU, supervisor and user; an entry has one tag for each kind of access, so that one compare
+ * with a page's own entry decides and everything unusual is a miss; who misses looks at a second entry before he walks. The user table's tags carry an address-space number, the supervisor
  * table's, where most pages are global, one of its own: flushing is taking a fresh number. [SDM] vol. 3A, 4.10.
  */
 import {
@@ -11,6 +11,7 @@ import {
   PfError,
   TLB_BYTES,
   TLB_ENTRIES,
+  TLB_SECOND,
   TlbEntry,
   TlbEntryOff,
   TlbEntry_SIZE,
@@ -42,6 +43,25 @@ export function tlbSlot(table: usize, lin: u64): TlbEntry {
   const low = <u32>lin;
   const slots: u32 = (TLB_ENTRIES - 1) * TlbEntry_SIZE;
   return changetype<TlbEntry>(table + <usize>(((low >> 7) ^ (low >> 18)) & slots));
+}
+
+/**
+ * The other entry that may hold what has its own at `e` of `table`: two pages that are used all the time and share one would
+ * drive each other out. Only who misses looks here. No page's other entry is one of the page behind it.
+ */
+@inline
+export function secondSlot(table: usize, e: TlbEntry): TlbEntry {
+  return changetype<TlbEntry>(table + ((changetype<usize>(e) - table) ^ (<usize>TLB_SECOND * TlbEntry_SIZE)));
+}
+
+/** Whether supervisor code at `lin` is the same in every address space; not where that is not known any more. */
+export function isGlobalCode(cpu: Vcpu, lin: u64): bool {
+  const table = tlbTable(cpu, false);
+  const tag = tagIn(cpu, false, lin, 1);
+  const e = tlbSlot(table, lin);
+  if (e.tagX == tag) return e.isGlobal != 0;
+  const second = secondSlot(table, e);
+  return second.tagX == tag && second.isGlobal != 0;
 }
 
 /** What the tag of a TLB entry must be for an access of `size` bytes at `lin` to be on its page as a whole. */
@@ -208,10 +228,18 @@ export function tlbUpdateContext(cpu: Vcpu): void {
 }
 
 @inline
-function clearEntry(e: TlbEntry): void {
+export function clearEntry(e: TlbEntry): void {
   e.tagR = EMPTY_TAG;
   e.tagW = EMPTY_TAG;
   e.tagX = EMPTY_TAG;
+}
+
+/** Whatever lies where the page at `lin` may lie goes. */
+@inline
+function clearPage(table: usize, lin: u64): void {
+  const e = tlbSlot(table, lin);
+  clearEntry(e);
+  clearEntry(secondSlot(table, e));
 }
 
 @inline
@@ -253,8 +281,8 @@ export function tlbInvlpg(cpu: Vcpu, lin: u64): void {
     return;
   }
   forgetTables(cpu);
-  clearEntry(tlbSlot(tlbTable(cpu, false), lin));
-  clearEntry(tlbSlot(tlbTable(cpu, true), lin));
+  clearPage(tlbTable(cpu, false), lin);
+  clearPage(tlbTable(cpu, true), lin);
   const word = codeWord(cpu, lin);
   if (load<u64>(word) & codeBit(lin)) forgetCodePage(cpu, lin);
 }

@@ -14,6 +14,7 @@ import {
   RECORD_BYTES,
   TLB_BYTES,
   TLB_ENTRIES,
+  TLB_SECOND,
   TlbEntry,
 } from "../../abi/structs/translation.js";
 import { Vcpu } from "../../abi/structs/vcpu.js";
@@ -233,7 +234,7 @@ export class MachineView {
    */
   translate(vcpu: number, lin: bigint): number {
     const address = Number(lin & 0xffffffffn);
-    // The offset of tlbSlot in assembly/mmu/tlb.ts.
+    // The offsets of tlbSlot and secondSlot in assembly/mmu/tlb.ts.
     const slot = ((address >>> 7) ^ (address >>> 18)) & ((TLB_ENTRIES - 1) * TlbEntry.size);
     const page = Number(lin & 0xfffff000n);
     const high = Number((lin >> 32n) & 0xffffffffn);
@@ -243,11 +244,11 @@ export class MachineView {
       [supervisor + TLB_BYTES / 2, Vcpu.off.tlbAsid],
     ] as const;
     for (const [table, number] of tables) {
-      const e = table + slot;
       const low = (page | this.word(vcpu + number)) >>> 0;
-      for (const tag of [TlbEntry.off.tagX, TlbEntry.off.tagR]) {
-        if (this.word(e + tag) === low && this.word(e + tag + 4) === high) {
-          return (this.word(e + TlbEntry.off.delta) + page) >>> 0;
+      for (const e of [table + slot, table + (slot ^ (TLB_SECOND * TlbEntry.size))]) {
+        for (const tag of [TlbEntry.off.tagX, TlbEntry.off.tagR]) {
+          if (this.word(e + tag) === low && this.word(e + tag + 4) === high)
+            return (this.word(e + TlbEntry.off.delta) + page) >>> 0;
         }
       }
     }
