@@ -2,7 +2,9 @@
 import { parentPort } from "node:worker_threads";
 import { startWorker, type WorkerStart } from "./index.js";
 import { threadClock } from "./thread-clock.node.js";
+import { wakeInTime } from "./timer-slack.node.js";
 
-parentPort?.once("message", (start: WorkerStart) =>
-  startWorker(start, (report) => parentPort?.postMessage(report), threadClock()),
-);
+parentPort?.once("message", (start: WorkerStart) => {
+  wakeInTime();
+  startWorker(start, (report) => parentPort?.postMessage(report), threadClock());
+});
