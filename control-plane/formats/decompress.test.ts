@@ -37,6 +37,21 @@ describe("against the real tools", () => {
     expectBytes(unwrap(decompress(lz4Legacy(new Uint8Array(0)), LIMIT)), new Uint8Array(0));
   });
 
+  test("decompresses lz4 repetitions of every distance and length", () => {
+    const parts: Uint8Array[] = [];
+    // Of other bytes each time, so that they are repeated from where this begins.
+    for (let distance = 1; distance <= 20; distance++) {
+      for (const length of [4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 64, 300]) {
+        const at = (parts.length * 37) % 100_000;
+        const begin = sample.subarray(at, at + distance);
+        parts.push(sample.subarray(at + 20, at + 20 + (parts.length % 23)));
+        parts.push(Uint8Array.from({ length: distance + length }, (_, i) => begin[i % distance]!));
+      }
+    }
+    const data = new Uint8Array(Buffer.concat(parts));
+    for (const level of ["-1", "-9"]) expectBytes(unwrap(decompress(lz4Legacy(data, level), LIMIT)), data);
+  });
+
   test("joins the members of a gzip file and the frames of a zstd file", () => {
     const [a, b] = [sample.subarray(0, 5000), sample.subarray(5000, 9000)];
     const gzip = new Uint8Array([...runTool("gzip", ["-c"], a), ...runTool("gzip", ["-c"], b)]);

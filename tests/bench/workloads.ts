@@ -79,6 +79,9 @@ const tool = (name: string): string =>
 const passes = (dd: string): string =>
   `n=COUNT; while [ $n -gt 0 ]; do c=$n; [ $c -lt 256 ] || c=256; ${dd} bs=1M count=$c 2>/dev/null || break; n=$((n-c)); done; [ $n = 0 ] && echo COUNT`;
 
+const WRITES = passes("dd if=/dev/zero of=$D conv=fsync");
+const READS = passes("echo 3 >/proc/sys/vm/drop_caches; dd if=$D of=/dev/null");
+
 // biome-ignore format: a row a line reads as the table that it is
 const ROWS: readonly (readonly [name: string, group: Group, count: number, command: string, does: string])[] = [
   ["alu", "compute", 800_000_000, "$B/alu.$W COUNT", "arithmetic in registers, one loop"],
@@ -123,8 +126,10 @@ const SMP_ROWS: readonly (readonly [name: string, count: number, command: string
 
 // biome-ignore format: as above
 const DISK_ROWS: readonly (readonly [name: string, count: number, command: string, does: string])[] = [
-  ["disk-write", 768, passes("dd if=/dev/zero of=$D conv=fsync"), "dd of so many MiB, flushed, by 256"],
-  ["disk-read", 2048, passes("echo 3 >/proc/sys/vm/drop_caches; dd if=$D of=/dev/null"), "dd of so many MiB, by 256"],
+  ["disk-write", 768, WRITES, "dd of so many MiB, flushed, by 256"],
+  ["disk-read", 2048, READS, "dd of so many MiB, by 256"],
+  ["disk-rewrite", 768, WRITES, "disk-write again"],
+  ["disk-reread", 2048, READS, "disk-read again"],
   ["direct-write", 4096, "$B/disk.64 direct-write $D COUNT", "MiB past the page cache, 8 blocks of 256 KiB at once"],
   ["direct-read", 4096, "$B/disk.64 direct-read $D COUNT", "the same, read"],
   ["random-read", 200_000, "$B/disk.64 read $D COUNT", "blocks of 4 KiB, 32 at once"],
