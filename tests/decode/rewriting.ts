@@ -3,7 +3,6 @@
  * the definition of the functions.
  */
 import { MACHINE_BASE, Machine } from "../../wasm-core/abi/structs/machine.js";
-import { Vcpu } from "../../wasm-core/abi/structs/vcpu.js";
 import { Assembler } from "../../wasm-core/isa/asm/index.js";
 import { loadTable } from "../../wasm-core/isa/table.js";
 import { makeTestCore, type TestCore } from "../support/core.js";
@@ -26,7 +25,6 @@ const DATA_BYTES = 0x8000;
 const PAGE = 4096;
 const MOST_TURNS = 100_000;
 const TURN = 50;
-const { off } = Vcpu;
 const [RDX, RBX, RSP, RSI] = [2, 3, 4, 6];
 const assembler = new Assembler(await loadTable());
 
@@ -102,11 +100,12 @@ export class RewritingGuest {
     this.#machine = new LongModeMachine(core, REGION_FRAMES);
     this.regions = new TestRegions(core, 4, limit);
     this.#driver = assembler.assemble(DRIVER, { origin: DRIVER_AT });
-    this.#place(DRIVER_AT, this.#driver.bytes);
+    this.#machine.placeUser(DRIVER_AT, this.#driver.bytes, true);
     const one = (n: number): string => `mov eax, 0\n${"nop\n".repeat(n % NOPS)}add eax, edx; ret; .align 64\n`;
     const functions = Array.from({ length: COUNT }, (_, n) => one(n)).join("");
-    this.#place(FUNCTIONS, assembler.assemble(`.code64\n${functions}`, { origin: FUNCTIONS }).bytes);
-    this.#orders = this.#place(DATA, new Uint8Array(DATA_BYTES));
+    const { bytes } = assembler.assemble(`.code64\n${functions}`, { origin: FUNCTIONS });
+    this.#machine.placeUser(FUNCTIONS, bytes, true);
+    this.#orders = this.#machine.mapUser({ linear: DATA, bytes: DATA_BYTES, writable: true });
   }
 
   /** @param limit bytes of code after which all regions are dropped */
@@ -138,42 +137,17 @@ export class RewritingGuest {
       data.setUint32(8 * i, what | (which << 8), true);
       data.setUint32(8 * i + 4, value, true);
     });
-    this.#fill(this.#orders, new Uint8Array(data.buffer));
-    this.#start();
+    const memory = new Uint8Array(this.core.memory.buffer);
+    for (const [i, page] of this.#orders.entries()) memory.set(new Uint8Array(data.buffer, i * PAGE, PAGE), page);
+    const registers = { [RDX]: 0, [RBX]: FUNCTIONS, [RSP]: DRIVER_AT + PAGE - 64, [RSI]: DATA };
+    this.#machine.begin({ rip: DRIVER_AT, registers });
     const { cpu } = this.#machine;
     const end = this.#driver.symbols.get("out");
-    for (let turn = 0; this.#view.getBigUint64(cpu + off.rip, true) !== end; turn++) {
+    for (let turn = 0; this.#machine.rip !== end; turn++) {
       if (turn === MOST_TURNS) throw new Error("the program does not end");
       this.core.call.testRun(cpu, TURN);
       if (inRegions) this.regions.settle(cpu);
     }
-    return this.word(cpu + off.gpr + 8 * RDX);
-  }
-
-  #start(): void {
-    const { cpu } = this.#machine;
-    const view = this.#view;
-    this.#machine.enterUser(64, 0n);
-    for (const [n, value] of [
-      [RDX, 0],
-      [RBX, FUNCTIONS],
-      [RSP, DRIVER_AT + PAGE - 64],
-      [RSI, DATA],
-    ] as const)
-      view.setBigUint64(cpu + off.gpr + 8 * n, BigInt(value), true);
-    view.setBigUint64(cpu + off.rip, BigInt(DRIVER_AT), true);
-    view.setUint32(cpu + off.eflags, 0x202, true);
-    this.#machine.refresh();
-  }
-
-  #place(linear: number, bytes: Uint8Array): readonly number[] {
-    const pages = this.#machine.mapUser({ linear, bytes: bytes.length, writable: true });
-    this.#fill(pages, bytes);
-    return pages;
-  }
-
-  #fill(pages: readonly number[], bytes: Uint8Array): void {
-    const memory = new Uint8Array(this.core.memory.buffer);
-    for (const [i, page] of pages.entries()) memory.set(bytes.subarray(i * PAGE, (i + 1) * PAGE), page);
+    return Number(this.#machine.register(RDX) & 0xffffffffn);
   }
 }

@@ -28,7 +28,6 @@ const machine = new LongModeMachine(core, MACHINE_FRAMES, 2 * PAGES + 64);
 const { cpu } = machine;
 const view = (): DataView => new DataView(core.memory.buffer);
 const u8 = (): Uint8Array => new Uint8Array(core.memory.buffer);
-const register = (n: number): bigint => view().getBigUint64(cpu + off.gpr + 8 * n, true);
 const code = machine.mapUser({ linear: CODE, bytes: PAGE, writable: false })[0]!;
 
 /** Guest-physical pages, of which some runs follow each other; what is mapped where changes every round. */
@@ -114,19 +113,11 @@ function opcode({ width, store }: Run): number[] {
 function execute(run: Run): { left: bigint; faults: boolean } {
   machine.forgetCode(code);
   u8().set([...opcode(run), INT3], code);
-  machine.enterUser(run.mode, 0n);
-  for (let n = 0; n < 16; n++) view().setBigUint64(cpu + off.gpr + 8 * n, 0n, true);
-  const set = (n: number, v: number | bigint): void => view().setBigUint64(cpu + off.gpr + 8 * n, BigInt(v), true);
-  set(RCX, run.count);
-  set(RSI, DATA + run.from);
-  set(RDI, DATA + run.to);
-  set(RAX, 0x8877665544332211n);
-  view().setBigUint64(cpu + off.rip, BigInt(CODE), true);
-  view().setUint32(cpu + off.eflags, 0x202, true);
-  machine.refresh();
+  const registers = { [RAX]: 0x8877665544332211n, [RCX]: run.count, [RSI]: DATA + run.from, [RDI]: DATA + run.to };
+  machine.begin({ rip: CODE, registers, mode: run.mode });
   for (let turn = 0; turn < 1000 && view().getUint8(cpu + off.cpl) === 3; turn++) core.call.testRun(cpu, 1);
-  const vector = (view().getBigUint64(cpu + off.rip, true) - HANDLERS) / 16n;
-  return { left: register(RCX), faults: vector === PF };
+  const vector = (machine.rip - HANDLERS) / 16n;
+  return { left: machine.register(RCX), faults: vector === PF };
 }
 
 it("go as far as they would one by one, and write nothing else", () => {

@@ -61,15 +61,11 @@ class Rig {
 
   /** Ready to run at `rip`, in a code segment of the given base and limit. */
   enter(rip: bigint, base = 0n, limit = 0xffffffff): void {
-    this.machine.enterUser(this.mode, 0n);
+    this.machine.begin({ rip, registers: { [RCX]: ROUNDS }, mode: this.mode });
     const cs = this.cpu + off.seg + SegmentReg.size * CS;
     this.set64(cs + SegmentReg.off.base, base);
     this.view.setUint32(cs + SegmentReg.off.limit, limit, true);
-    this.set64(this.cpu + off.rip, rip);
-    this.set64(this.cpu + off.gpr + 8 * RAX, 0n);
-    this.set64(this.cpu + off.gpr + 8 * RCX, BigInt(ROUNDS));
     this.set64(this.cpu + off.cr2, UNTOUCHED);
-    this.view.setUint32(this.cpu + off.eflags, 0x202, true);
     this.machine.refresh();
   }
 
@@ -115,7 +111,7 @@ describe("an instruction that goes on behind", () => {
     for (let time = 0; time < 2; time++) {
       rig.enter(rip, base);
       expect(rig.machine.run()).toBeNull();
-      expect(rig.view.getBigUint64(rig.cpu + off.gpr + 8 * RAX, true)).toBe(0x12345678n);
+      expect(rig.machine.register(RAX)).toBe(0x12345678n);
     }
     // The block is known now; a segment that ends before it does not run it, and does not look at the page behind.
     rig.machine.remapUser(0, 0n);
@@ -151,10 +147,10 @@ describe("an instruction that goes on behind", () => {
         }
       }
       expect(rig.view.getBigUint64(rig.cpu + off.regionInstructions, true) > 0n).toBe(inRegions);
-      expect(rig.view.getBigUint64(rig.cpu + off.rip, true)).toBe(HANDLERS + 16n * BigInt(GP));
+      expect(rig.machine.rip).toBe(HANDLERS + 16n * BigInt(GP));
       expect(rig.view.getBigUint64(rig.machine.at(STACK_TOP - 48n) + 8, true)).toBe(last + BigInt(PAGE - 2));
       expect(rig.cr2).toBe(UNTOUCHED);
-      expect(rig.view.getBigUint64(rig.cpu + off.gpr + 8 * RAX, true)).toBe(BigInt(ROUNDS));
+      expect(rig.machine.register(RAX)).toBe(BigInt(ROUNDS));
     }
   });
 });

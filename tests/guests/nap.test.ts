@@ -8,13 +8,12 @@ import { LongModeMachine } from "../support/machine.js";
 import { startThread } from "../support/second-thread.js";
 
 const CODE = 0x400000;
-const PAGE = 4096;
 /** Enough PAUSEs for some ten naps. */
 const BUDGET = 180_000;
 /** Far longer than it takes the other thread to see that somebody naps. */
 const LONG_MS = 2000;
 /** again: pause; jmp again */
-const SPIN = [0xf3, 0x90, 0xeb, 0xfc];
+const SPIN = Uint8Array.of(0xf3, 0x90, 0xeb, 0xfc);
 const { off } = Vcpu;
 
 it("an event ends the nap of a vCPU that spins", { timeout: 60_000 }, async () => {
@@ -28,13 +27,10 @@ it("an event ends the nap of a vCPU that spins", { timeout: 60_000 }, async () =
   const machine = new LongModeMachine(core);
   const { cpu } = machine;
   const view = new DataView(core.memory.buffer);
-  const code = machine.mapUser({ linear: CODE, bytes: PAGE, writable: false })[0]!;
-  new Uint8Array(core.memory.buffer).set(SPIN, code);
-  machine.enterUser(64, 0n);
-  view.setBigUint64(cpu + off.rip, BigInt(CODE), true);
+  machine.placeUser(CODE, SPIN, false);
+  machine.begin({ rip: CODE, eflags: 2 });
   view.setUint32(MACHINE_BASE + Machine.off.pcpus, 2, true);
   view.setUint32(cpu + off.runState, Number(VcpuRunState.values.RUNNING), true);
-  machine.refresh();
   const body = `say("ready"); while (true) if (Atomics.load(words, d.napping >>> 2) !== 0) core.testKick(d.cpu);`;
   const thread = await startThread(core, body, { cpu, napping: cpu + off.napping });
   await thread.said;

@@ -11,7 +11,6 @@ import { LongModeMachine } from "../support/machine.js";
 import { Random } from "../support/random.js";
 import { REGION_FRAMES, TestRegions } from "../support/regions.js";
 
-const { off } = Vcpu;
 const PAGE = 4096;
 const [RDX, RSI] = [2, 6];
 const CODE = 0x500000;
@@ -60,8 +59,7 @@ class Guest {
   ) {
     this.#machine = new LongModeMachine(core, REGION_FRAMES, 128);
     this.#regions = new TestRegions(core, 4);
-    const [code] = this.#machine.mapUser({ linear: CODE, bytes: PAGE, writable: false });
-    new Uint8Array(core.memory.buffer).set(driver.bytes, code);
+    this.#machine.placeUser(CODE, driver.bytes, false);
     this.#orders = this.#machine.mapUser({ linear: ORDERS, bytes: ORDERS_BYTES, writable: false });
     this.#free = this.#machine.reserve(ROWS.length * PAGES + 8);
     for (const row of ROWS) {
@@ -88,19 +86,14 @@ class Guest {
       this.#view.setBigUint64(this.#orders[(8 * i) >> 12]! + ((8 * i) & (PAGE - 1)), order, true);
     });
     const { cpu } = this.#machine;
-    this.#machine.enterUser(64, 0n);
-    this.#view.setBigUint64(cpu + off.gpr + 8 * RDX, 1n, true);
-    this.#view.setBigUint64(cpu + off.gpr + 8 * RSI, BigInt(ORDERS), true);
-    this.#view.setBigUint64(cpu + off.rip, BigInt(CODE), true);
-    this.#view.setUint32(cpu + off.eflags, 0x202, true);
-    this.#machine.refresh();
+    this.#machine.begin({ rip: CODE, registers: { [RDX]: 1, [RSI]: ORDERS } });
     const end = driver.symbols.get("out");
-    for (let turn = 0; this.#view.getBigUint64(cpu + off.rip, true) !== end; turn++) {
+    for (let turn = 0; this.#machine.rip !== end; turn++) {
       if (turn === MOST_TURNS) throw new Error("the program does not end");
       this.core.call.testRun(cpu, TURN);
       if (this.inRegions) this.#regions.settle(cpu);
     }
-    return this.#view.getBigUint64(cpu + off.gpr + 8 * RDX, true);
+    return this.#machine.register(RDX);
   }
 
   /** The same, by what is mapped. */
@@ -132,7 +125,7 @@ class Guest {
   }
 
   #leaf(linear: number): number {
-    let table = this.#view.getBigUint64(this.#machine.cpu + off.cr3, true);
+    let table = this.#view.getBigUint64(this.#machine.cpu + Vcpu.off.cr3, true);
     for (const shift of [39n, 30n, 21n]) {
       const entry = this.#machine.at((table & ~0xfffn) + 8n * ((BigInt(linear) >> shift) & 511n));
       table = this.#view.getBigUint64(entry, true);

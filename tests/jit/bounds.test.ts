@@ -61,10 +61,6 @@ class Guest {
     return new DataView(this.core.memory.buffer).getUint32(at, true);
   }
 
-  register(n: number): bigint {
-    return new DataView(this.core.memory.buffer).getBigUint64(this.cpu + off.gpr + 8 * n, true);
-  }
-
   get published(): number {
     return this.word(this.core.call.jitStart() + Jit.off.published);
   }
@@ -91,19 +87,14 @@ class Guest {
 
   /** Runs the program to its end, with regions from the moment that they are there. RAX. */
   run(): bigint {
-    this.machine.enterUser(64, 0n);
-    const view = new DataView(this.core.memory.buffer);
-    for (let n = 0; n < 16; n++) view.setBigUint64(this.cpu + off.gpr + 8 * n, 0n, true);
-    view.setBigUint64(this.cpu + off.gpr + 8 * RSP, BigInt(STACK + PAGE), true);
-    view.setBigUint64(this.cpu + off.rip, BigInt(CODE), true);
-    view.setUint32(this.cpu + off.eflags, 0x202, true);
-    this.machine.refresh();
-    for (let turns = 0; this.register(R15) === 0n; turns++) {
-      if (turns === MOST_TURNS) throw new Error(`the program does not end; RAX is ${this.register(RAX)}`);
+    const { machine } = this;
+    machine.begin({ rip: CODE, registers: { [RSP]: STACK + PAGE } });
+    for (let turns = 0; machine.register(R15) === 0n; turns++) {
+      if (turns === MOST_TURNS) throw new Error(`the program does not end; RAX is ${machine.register(RAX)}`);
       this.core.call.testRun(this.cpu, BUDGET);
       this.regions.settle(this.cpu);
     }
-    return this.register(RAX);
+    return machine.register(RAX);
   }
 }
 

@@ -38,25 +38,18 @@ async function run(source: string, inRegions: boolean): Promise<Fault> {
   const core = await makeTestCore();
   const machine = new LongModeMachine(core, REGION_FRAMES);
   const view = new DataView(core.memory.buffer);
-  const code = machine.mapUser({ linear: SHOWN_AT, bytes: PAGE, writable: false })[0]!;
+  machine.placeUser(SHOWN_AT, assembler.assemble(`.code64\n${source}`, { origin: Number(LAST) }).bytes, false);
   machine.mapUser({ linear: STACK, bytes: PAGE, writable: true });
   view.setBigUint64(machine.at(PML4 + 8n * 255n), PDPT | RIGHTS, true);
   view.setBigUint64(machine.at(PDPT + 8n * 511n), PD | RIGHTS, true);
   core.call.testFlush(machine.cpu);
-  const u8 = new Uint8Array(core.memory.buffer);
   machine.stayInHandlers();
-  u8.set(assembler.assemble(`.code64\n${source}`, { origin: Number(LAST) }).bytes, code);
   const { cpu } = machine;
   const regions = new TestRegions(core, 4);
   const inAll = (): bigint => view.getBigUint64(cpu + off.regionInstructions, true);
   let before = 0n;
   for (let round = 0; round < 6; round++) {
-    machine.enterUser(64, 0n);
-    view.setBigUint64(cpu + off.gpr + 8 * RCX, BigInt(ROUNDS), true);
-    view.setBigUint64(cpu + off.gpr + 8 * RSP, BigInt(STACK + PAGE), true);
-    view.setBigUint64(cpu + off.rip, LAST, true);
-    view.setUint32(cpu + off.eflags, 0x202, true);
-    machine.refresh();
+    machine.begin({ rip: LAST, registers: { [RCX]: ROUNDS, [RSP]: STACK + PAGE } });
     before = inAll();
     for (let turn = 0; turn < 20 * ROUNDS && view.getUint8(cpu + off.cpl) === 3; turn++) {
       core.call.testRun(cpu, 50);
@@ -66,7 +59,7 @@ async function run(source: string, inRegions: boolean): Promise<Fault> {
   expect(inAll() > before).toBe(inRegions);
   const frame = machine.at(STACK_TOP - 48n);
   return {
-    vector: Number((view.getBigUint64(cpu + off.rip, true) - HANDLERS) / 16n),
+    vector: Number((machine.rip - HANDLERS) / 16n),
     rip: view.getBigUint64(frame + 8, true),
     rsp: view.getBigUint64(frame + 32, true),
   };

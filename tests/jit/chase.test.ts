@@ -18,7 +18,6 @@ const STEPS = 20_000;
 const THRESHOLD = 8;
 const BUDGET = 3000;
 const [RAX, RBX, RCX] = [0, 3, 1];
-const { off } = Vcpu;
 
 /** RCX nodes behind RAX: RBX becomes the sum of their addresses, with what stands in each. The load comes first: what follows knows its page. */
 const PROGRAM = `
@@ -35,7 +34,6 @@ const machine = new LongModeMachine(core, REGION_FRAMES, 256);
 const { cpu } = machine;
 const regions = new TestRegions(core, THRESHOLD);
 const view = () => new DataView(core.memory.buffer);
-const register = (n: number): bigint => view().getBigUint64(cpu + off.gpr + 8 * n, true);
 
 /** Machine addresses of the data pages, which are mapped in an order of their own: no two have the same distance. */
 const frames = new Map<number, number>();
@@ -69,22 +67,16 @@ function expected(addresses: readonly number[]): bigint {
 }
 
 it("reads each node where it is", async () => {
-  const code = machine.mapUser({ linear: CODE, bytes: PAGE, writable: false })[0]!;
   const assembler = new Assembler(await loadTable());
-  new Uint8Array(core.memory.buffer).set(assembler.assemble(`.code64${PROGRAM}`, { origin: CODE }).bytes, code);
+  machine.placeUser(CODE, assembler.assemble(`.code64${PROGRAM}`, { origin: CODE }).bytes, false);
   for (let round = 0; round < 3; round++) {
     const addresses = writeRing();
-    machine.enterUser(64, 0n);
-    for (let n = 0; n < 16; n++) view().setBigUint64(cpu + off.gpr + 8 * n, 0n, true);
-    view().setBigUint64(cpu + off.gpr + 8 * RAX, BigInt(addresses[0]!), true);
-    view().setBigUint64(cpu + off.gpr + 8 * RCX, BigInt(STEPS), true);
-    view().setBigUint64(cpu + off.rip, BigInt(CODE), true);
-    machine.refresh();
-    for (let turns = 0; register(RCX) !== 0n && turns < STEPS; turns++) {
+    machine.begin({ rip: CODE, registers: { [RAX]: addresses[0]!, [RCX]: STEPS }, eflags: 2 });
+    for (let turns = 0; machine.register(RCX) !== 0n && turns < STEPS; turns++) {
       core.call.testRun(cpu, BUDGET);
       regions.settle(cpu);
     }
-    expect(register(RBX)).toBe(expected(addresses));
+    expect(machine.register(RBX)).toBe(expected(addresses));
   }
-  expect(view().getBigUint64(cpu + off.regionInstructions, true)).toBeGreaterThan(BigInt(STEPS));
+  expect(view().getBigUint64(cpu + Vcpu.off.regionInstructions, true)).toBeGreaterThan(BigInt(STEPS));
 });

@@ -1,7 +1,6 @@
 /** What regions copy of code that has a region of its own, and what they leave to that. */
 import { describe, expect, it } from "vitest";
 import { JUMP_SLICE } from "../../wasm-core/abi/structs/translation.js";
-import { Vcpu } from "../../wasm-core/abi/structs/vcpu.js";
 import { Assembler } from "../../wasm-core/isa/asm/index.js";
 import { loadTable } from "../../wasm-core/isa/table.js";
 import { makeTestCore, type TestCore } from "../support/core.js";
@@ -15,12 +14,10 @@ const THRESHOLD = 4;
 const HOT = 2 * JUMP_SLICE;
 const SLICE = 40;
 const [RAX, RCX, RSP] = [0, 1, 4];
-const { off } = Vcpu;
 const assembler = new Assembler(await loadTable());
 
 class Guest {
   readonly #cpu: number;
-  readonly #page: number;
   readonly #stack: number;
   readonly #symbols: ReadonlyMap<string, bigint>;
   readonly regions: TestRegions | undefined;
@@ -32,11 +29,10 @@ class Guest {
     compiles: boolean,
   ) {
     this.#cpu = machine.cpu;
-    this.#page = machine.mapUser({ linear: CODE, bytes: PAGE, writable: false })[0]!;
-    this.#stack = machine.mapUser({ linear: STACK, bytes: PAGE, writable: true })[0]!;
     const { bytes, symbols } = assembler.assemble(`.code64\n${source}\nout: jmp out\n`, { origin: CODE });
     this.#symbols = symbols;
-    new Uint8Array(core.memory.buffer).set(bytes, this.#page);
+    machine.placeUser(CODE, bytes, false);
+    this.#stack = machine.mapUser({ linear: STACK, bytes: PAGE, writable: true })[0]!;
     if (!compiles) return;
     this.regions = new TestRegions(core, THRESHOLD);
     this.regions.setHot(HOT);
@@ -47,30 +43,19 @@ class Guest {
     return new Guest(core, new LongModeMachine(core, REGION_FRAMES), source, compiles);
   }
 
-  get #view(): DataView {
-    return new DataView(this.core.memory.buffer);
-  }
-
   /**
    * Runs from the label, to which `out` is the caller, until it comes there: RAX then.
    * @param settles whether regions are made meanwhile
    */
   run(label: string, rounds: number, settles = true): bigint {
-    const set = (at: number, value: bigint) => this.#view.setBigUint64(this.#cpu + at, value, true);
     const out = this.#symbols.get("out")!;
-    this.machine.enterUser(64, 0n);
-    set(off.gpr + 8 * RAX, 0n);
-    set(off.gpr + 8 * RCX, BigInt(rounds));
-    set(off.gpr + 8 * RSP, BigInt(STACK + PAGE - 8));
-    this.#view.setBigUint64(this.#stack + PAGE - 8, out, true);
-    set(off.rip, this.#symbols.get(label)!);
-    this.#view.setUint32(this.#cpu + off.eflags, 0x202, true);
-    this.machine.refresh();
-    while (this.#view.getBigUint64(this.#cpu + off.rip, true) !== out) {
+    new DataView(this.core.memory.buffer).setBigUint64(this.#stack + PAGE - 8, out, true);
+    this.machine.begin({ rip: this.#symbols.get(label)!, registers: { [RCX]: rounds, [RSP]: STACK + PAGE - 8 } });
+    while (this.machine.rip !== out) {
       this.core.call.testRun(this.#cpu, SLICE);
       if (settles) this.settle();
     }
-    return this.#view.getBigUint64(this.#cpu + off.gpr + 8 * RAX, true);
+    return this.machine.register(RAX);
   }
 
   /** Makes the regions that were asked for. */

@@ -22,7 +22,7 @@ const [RCX, RBX, RSP, RSI, RDI, R10] = [1, 3, 4, 6, 7, 10];
 const { off } = Vcpu;
 const assembler = new Assembler(await loadTable());
 
-type Registers = Partial<Record<number, bigint>>;
+type Registers = Readonly<Record<number, bigint>>;
 
 /** A machine with data pages in an order of their own: no two of them are as far from where they are seen. */
 class Walker {
@@ -56,14 +56,6 @@ class Walker {
     return this.view.getBigUint64(this.machine.cpu + off.regionInstructions, true);
   }
 
-  register(n: number): bigint {
-    return this.view.getBigUint64(this.machine.cpu + off.gpr + 8 * n, true);
-  }
-
-  get rip(): bigint {
-    return this.view.getBigUint64(this.machine.cpu + off.rip, true);
-  }
-
   /** All data, in the order in which the guest sees it. */
   get data(): Buffer {
     return Buffer.concat(this.#frames.map((frame) => this.#u8.slice(frame, frame + PAGE)));
@@ -80,13 +72,8 @@ class Walker {
   }
 
   begin(registers: Registers, kernel = false): void {
-    const { machine, view } = this;
-    machine.enterUser(64, 0n);
+    this.machine.begin({ rip: CODE, registers, eflags: 2 });
     if (kernel) this.#enterKernel();
-    for (let n = 0; n < 16; n++) view.setBigUint64(machine.cpu + off.gpr + 8 * n, registers[n] ?? 0n, true);
-    view.setBigUint64(machine.cpu + off.rip, BigInt(CODE), true);
-    view.setUint32(machine.cpu + off.eflags, 2, true);
-    machine.refresh();
   }
 
   #enterKernel(): void {
@@ -96,14 +83,17 @@ class Walker {
     this.view.setUint8(this.machine.cpu + off.cpl, 0);
     const { cpu } = this.machine;
     this.view.setBigUint64(cpu + off.cr4, this.view.getBigUint64(cpu + off.cr4, true) | CR4_SMAP, true);
+    this.machine.refresh();
   }
 
   /** Runs until the program, or the handler of an exception, jumps to itself. */
   finish(inRegions: boolean): void {
-    for (let turn = 0, last = -1n; turn < 10_000 && last !== this.register(RCX) * 2n ** 64n + this.rip; turn++) {
-      last = this.register(RCX) * 2n ** 64n + this.rip;
-      this.core.call.testRun(this.machine.cpu, BUDGET);
-      if (inRegions) this.regions.settle(this.machine.cpu);
+    const { machine } = this;
+    const place = (): bigint => machine.register(RCX) * 2n ** 64n + machine.rip;
+    for (let turn = 0, last = -1n; turn < 10_000 && last !== place(); turn++) {
+      last = place();
+      this.core.call.testRun(machine.cpu, BUDGET);
+      if (inRegions) this.regions.settle(machine.cpu);
     }
   }
 }
@@ -147,8 +137,8 @@ describe("a loop that walks over pages does what the interpreter does:", () => {
       walker.begin(start);
       const before = walker.inRegions;
       walker.finish(inRegions);
-      expect(walker.rip >= BigInt(CODE), "no exception").toBe(true);
-      return { sum: walker.register(RBX), data: walker.data, regions: walker.inRegions - before };
+      expect(walker.machine.rip >= BigInt(CODE), "no exception").toBe(true);
+      return { sum: walker.machine.register(RBX), data: walker.data, regions: walker.inRegions - before };
     });
     const [interpreted, , compiled] = outcomes;
     expect(interpreted!.regions).toBe(0n);
@@ -170,8 +160,8 @@ it.each([
     walker.finish(true);
   }
   expect(walker.inRegions).toBeGreaterThan(500n);
-  expect((walker.rip - HANDLERS) / 16n).toBe(BigInt(vector));
-  expect(walker.register(RCX)).toBe(5n);
+  expect((walker.machine.rip - HANDLERS) / 16n).toBe(BigInt(vector));
+  expect(walker.machine.register(RCX)).toBe(5n);
 });
 
 it("what a handler takes away is gone: CLAC, and the user's page cannot be read", () => {
@@ -179,8 +169,8 @@ it("what a handler takes away is gone: CLAC, and the user's page cannot be read"
   for (let round = 0; round < 3; round++) {
     walker.begin({ [RSI]: BigInt(FROM), [RCX]: 400n, [RSP]: STACK_TOP }, true);
     walker.finish(true);
-    expect((walker.rip - HANDLERS) / 16n).toBe(BigInt(PF));
-    expect(walker.register(RCX)).toBe(5n);
+    expect((walker.machine.rip - HANDLERS) / 16n).toBe(BigInt(PF));
+    expect(walker.machine.register(RCX)).toBe(5n);
   }
   expect(walker.inRegions).toBeGreaterThan(400n);
 });
@@ -195,7 +185,7 @@ it("a page that was mapped elsewhere since the region ran last is read where it 
     machine.replaceUser(FROM, page);
     walker.begin({ [RSI]: BigInt(FROM), [RCX]: 300n });
     walker.finish(true);
-    expect(walker.register(RBX)).toBe(300n * BigInt(round));
+    expect(walker.machine.register(RBX)).toBe(300n * BigInt(round));
   }
   expect(walker.inRegions).toBeGreaterThan(300n);
 });

@@ -25,10 +25,8 @@ it.each([
   const machine = new LongModeMachine(core, REGION_FRAMES);
   const { cpu } = machine;
   const view = new DataView(core.memory.buffer);
-  const u8 = new Uint8Array(core.memory.buffer);
   const put = (linear: number, source: string): void => {
-    const page = machine.mapUser({ linear, bytes: PAGE, writable: false })[0]!;
-    u8.set(assembler.assemble(`.code64\n${source}`, { origin: linear }).bytes, page);
+    machine.placeUser(linear, assembler.assemble(`.code64\n${source}`, { origin: linear }).bytes, false);
   };
   put(caller, `1: call 1b + ${callee - caller}; dec ecx; jnz 1b; hlt`);
   // The load is five bytes in.
@@ -38,14 +36,7 @@ it.each([
   const regions = new TestRegions(core, 4);
   /** Runs the loop to its end; the exception that ends it. */
   const run = (data: number): { vector: number; rip: number } => {
-    machine.enterUser(64, 0n);
-    const set = (n: number, value: number): void => view.setBigUint64(cpu + off.gpr + 8 * n, BigInt(value), true);
-    set(RCX, ROUNDS);
-    set(RSP, STACK + PAGE);
-    set(RDI, data);
-    view.setBigUint64(cpu + off.rip, BigInt(caller), true);
-    view.setUint32(cpu + off.eflags, 0x202, true);
-    machine.refresh();
+    machine.begin({ rip: caller, registers: { [RCX]: ROUNDS, [RSP]: STACK + PAGE, [RDI]: data } });
     for (let turn = 0; turn < 20 * ROUNDS && view.getUint8(cpu + off.cpl) === 3; turn++) {
       core.call.testRun(cpu, 50);
       if (!regions.compiler.isAsked) continue;
@@ -53,7 +44,7 @@ it.each([
       regions.settle(cpu);
     }
     // INT to a handler that stays where it is: above its frame the error code.
-    const vector = Number((view.getBigUint64(cpu + off.rip, true) - HANDLERS) / 16n);
+    const vector = Number((machine.rip - HANDLERS) / 16n);
     return { vector, rip: Number(view.getBigUint64(machine.at(STACK_TOP - 48n) + 8, true)) };
   };
   const entries = (): number => Number(view.getBigUint64(cpu + off.regionEntries, true));

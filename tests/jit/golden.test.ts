@@ -16,39 +16,26 @@ import { REGION_FRAMES, TestRegions } from "../support/regions.js";
 import { GOLDEN, type Golden } from "./programs.js";
 
 const CODE = 0x400000;
-const CODE_BYTES = 0x2000;
 const DATA = 0x500000;
 const DATA_BYTES = 0x2000;
 /** Rounds that the programs' counters are set to. */
-const ROUNDS = 6n;
+const ROUNDS = 6;
 /** Entries of a region before it is made again, and more rounds than that takes. */
 const HOT = 8;
-const HOT_ROUNDS = 2000n;
-const [RCX, RSP, RSI, RDI] = [1, 4, 6, 7];
+const HOT_ROUNDS = 2000;
+const [RCX, RSP, RSI] = [1, 4, 6];
 const assembler = new Assembler(await loadTable());
 
 async function listingOf({ source, hot }: Golden): Promise<string> {
   const core = await makeTestCore();
   const machine = new LongModeMachine(core, REGION_FRAMES);
-  const pages = machine.mapUser({ linear: CODE, bytes: CODE_BYTES, writable: true });
+  machine.placeUser(CODE, assembler.assemble(`.code64\n${source}`, { origin: CODE }).bytes, true);
   machine.mapUser({ linear: DATA, bytes: DATA_BYTES, writable: true });
-  const { bytes } = assembler.assemble(`.code64\n${source}`, { origin: CODE });
-  const memory = new Uint8Array(core.memory.buffer);
-  for (const [i, page] of pages.entries()) memory.set(bytes.subarray(i * 4096, (i + 1) * 4096), page);
-  machine.enterUser(64, 0n);
   const view = new DataView(core.memory.buffer);
-  const set = (n: number | undefined, value: bigint) =>
-    view.setBigUint64(machine.cpu + Vcpu.off.gpr + 8 * n!, value, true);
-  set(RCX, ROUNDS);
-  set(RSP, BigInt(DATA + 0x1800));
-  set(RSI, BigInt(DATA));
-  set(RDI, 0n);
-  view.setBigUint64(machine.cpu + Vcpu.off.rip, BigInt(CODE), true);
-  view.setUint32(machine.cpu + Vcpu.off.eflags, 0x202, true);
   // As FNINIT leaves it.
   view.setUint16(machine.cpu + Vcpu.off.fcw, 0x37f, true);
   view.setUint16(machine.cpu + Vcpu.off.ftw, 0xffff, true);
-  machine.refresh();
+  machine.begin({ rip: CODE, registers: { [RCX]: hot ? HOT_ROUNDS : ROUNDS, [RSP]: DATA + 0x1800, [RSI]: DATA } });
   const rounds = (turns: number): void => {
     for (let i = 0; i < turns && view.getUint8(machine.cpu + Vcpu.off.cpl) === 3; i++) {
       core.call.testRun(machine.cpu, 1);
@@ -57,10 +44,7 @@ async function listingOf({ source, hot }: Golden): Promise<string> {
   };
   // The second round finds blocks of all that the first one ran.
   const regions = new TestRegions(core, 2);
-  if (hot) {
-    regions.setHot(HOT);
-    set(RCX, HOT_ROUNDS);
-  }
+  if (hot) regions.setHot(HOT);
   rounds(hot ? 4000 : 100);
   const now = new MachineView(core.memory.buffer);
   const made = regions.compiler.book.list(now);

@@ -33,7 +33,6 @@ beforeEach(async () => {
 const view = (): DataView => new DataView(core.memory.buffer);
 const word = (at: number): number => view().getUint32(at, true);
 const setWord = (at: number, value: number): void => view().setUint32(at, value, true);
-const register = (n: number): bigint => view().getBigUint64(machine.cpu + off.gpr + 8 * n, true);
 const entries = (): bigint => view().getBigUint64(machine.cpu + off.regionEntries, true);
 const inRegions = (): bigint => view().getBigUint64(machine.cpu + off.regionInstructions, true);
 
@@ -49,12 +48,7 @@ const loop = (sum: number): string => `1: add eax, ${sum}; dec ecx; jnz 1b; hlt`
 
 /** Before the first of `rounds` rounds of the loop at offset `at`. */
 function begin(at: number, rounds: number, mode: 32 | 64 = 64): void {
-  machine.enterUser(mode, 0n);
-  view().setBigUint64(machine.cpu + off.gpr + 8 * RAX, 0n, true);
-  view().setBigUint64(machine.cpu + off.gpr + 8 * RCX, BigInt(rounds), true);
-  view().setBigUint64(machine.cpu + off.rip, BigInt(CODE + at), true);
-  setWord(machine.cpu + off.eflags, 0x202);
-  machine.refresh();
+  machine.begin({ rip: CODE + at, registers: { [RCX]: rounds }, mode });
 }
 
 /** Each time through the run loop is one round of a loop. */
@@ -101,7 +95,7 @@ it("a region that was dropped is not entered, though its slot is another's by no
   begin(0, 1000);
   const before = inRegions();
   go(THRESHOLD - 1);
-  expect(register(RAX)).toBe(BigInt(THRESHOLD - 1));
+  expect(machine.register(RAX)).toBe(BigInt(THRESHOLD - 1));
   expect(inRegions()).toBe(before);
 });
 
@@ -116,21 +110,21 @@ it("a vCPU on a pCPU that has not come that far interprets, before slots were em
   begin(0, 1000);
   let before = entries();
   go(5);
-  expect([register(RAX), entries()]).toEqual([5n, before]);
+  expect([machine.register(RAX), entries()]).toEqual([5n, before]);
   // That one comes as far as this, and not further.
   const { regionsAt } = Pcpu.off;
   setWord(other + regionsAt, word(PCPU_BASE + regionsAt));
   core.call.testRegions(machine.cpu, 1);
   begin(0, 1000);
   go(5);
-  expect([register(RAX), entries()]).toEqual([5n, before + 5n]);
+  expect([machine.register(RAX), entries()]).toEqual([5n, before + 5n]);
   core.call.testRegions(machine.cpu, 0);
   makeRegion(regions, SLOT);
   core.call.testRegions(machine.cpu, 1);
   begin(SLOT, 1000);
   before = entries();
   go(5);
-  expect([register(RAX), entries()]).toEqual([10n, before]);
+  expect([machine.register(RAX), entries()]).toEqual([10n, before]);
 });
 
 it("a vCPU that comes back to a pCPU goes on entering what that one has", () => {
@@ -161,7 +155,7 @@ it("entries of a region count, though its block is seldom looked at: it is made 
   expect(again).not.toBe(made);
   go(JUMP_SLICE);
   expect(word(jump + JumpEntry.off.entry)).toBe(again);
-  expect(register(RAX)).toBe(BigInt(5 * JUMP_SLICE));
+  expect(machine.register(RAX)).toBe(BigInt(5 * JUMP_SLICE));
 });
 
 it("what a region that is made again takes in is not made again by itself", () => {
@@ -219,7 +213,7 @@ it("a region whose later code has changed is left to the interpreter, and its bl
   const instructions = inRegions();
   // Two blocks a round, each a time through the run loop.
   go(6);
-  expect(register(RAX)).toBe(15n);
+  expect(machine.register(RAX)).toBe(15n);
   expect([entries() - before, inRegions() - instructions]).toEqual([1n, 0n]);
   expect([word(jump + JumpEntry.off.heat), word(block + Block.off.entry)]).toEqual([0, 0]);
   expect(word(block + Block.off.patience)).toBe(2 * THRESHOLD);
@@ -232,7 +226,7 @@ it("so is one whose first instruction has changed: the block that takes its plac
   put(0, loop(8));
   begin(0, 1000);
   go(3);
-  expect(register(RAX)).toBe(24n);
+  expect(machine.register(RAX)).toBe(24n);
   expect(blockAt(0)).not.toBe(block);
   expect(word(blockAt(0) + Block.off.patience)).toBe(2 * THRESHOLD);
   expect(word(blockAt(0) + Block.off.heat)).toBe(2 * THRESHOLD - 3);
@@ -249,13 +243,13 @@ it("where a code segment does not begin at 0, RIP is not the address that a regi
   machine.refresh();
   const before = inRegions();
   go(5);
-  expect([register(RAX), inRegions()]).toEqual([10n, before]);
+  expect([machine.register(RAX), inRegions()]).toEqual([10n, before]);
   // A segment that ends within the program faults there.
   begin(0, 1000, 32);
   setWord(cs + SegmentReg.off.limit, CODE + 3);
   machine.refresh();
   go(3);
-  expect([register(RAX), inRegions()]).toEqual([1n, before]);
+  expect([machine.register(RAX), inRegions()]).toEqual([1n, before]);
   expect(view().getUint8(machine.cpu + off.cpl)).toBe(0);
 });
 
@@ -274,13 +268,13 @@ it("a page on which a region goes on is looked for once, and again when its tran
   begin(ACROSS, 1000);
   const before = inRegions();
   go(2);
-  expect(register(RAX)).toBe(6n);
+  expect(machine.register(RAX)).toBe(6n);
   expect(inRegions()).toBeGreaterThan(before);
   machine.replaceUser(CODE + PAGE, gpa!);
   expect(word(jump + JumpEntry.off.pages)).toBe(0);
   begin(ACROSS, 1000);
   // Once to where the region ends now, and once through what lies there.
   go(4);
-  expect(register(RAX)).toBe(10n);
+  expect(machine.register(RAX)).toBe(10n);
   expect(word(jump + JumpEntry.off.pages)).toBe(0);
 });

@@ -33,23 +33,17 @@ beforeEach(async () => {
 });
 
 const view = (): DataView => new DataView(core.memory.buffer);
+const inRegions = (): bigint => view().getBigUint64(machine.cpu + Vcpu.off.regionInstructions, true);
 
 /** Runs program `n`, whose loop has ROUNDS rounds; what it leaves in RAX, and the instructions that regions did. */
 function run(n: number, regions: TestRegions): { rax: bigint; inRegions: bigint } {
-  machine.enterUser(64, 0n);
-  const at = view();
-  at.setBigUint64(machine.cpu + Vcpu.off.gpr + 8 * RAX, 0n, true);
-  at.setBigUint64(machine.cpu + Vcpu.off.gpr + 8 * RCX, ROUNDS, true);
-  at.setBigUint64(machine.cpu + Vcpu.off.rip, BigInt(CODE + n * SLOT), true);
-  at.setUint32(machine.cpu + Vcpu.off.eflags, 0x202, true);
-  machine.refresh();
-  const before = at.getBigUint64(machine.cpu + Vcpu.off.regionInstructions, true);
+  machine.begin({ rip: CODE + n * SLOT, registers: { [RCX]: ROUNDS } });
+  const before = inRegions();
   for (let i = 0; i < 1000 && view().getUint8(machine.cpu + Vcpu.off.cpl) === 3; i++) {
     core.call.testRun(machine.cpu, 1);
     regions.settle(machine.cpu);
   }
-  const rax = view().getBigUint64(machine.cpu + Vcpu.off.gpr + 8 * RAX, true);
-  return { rax, inRegions: view().getBigUint64(machine.cpu + Vcpu.off.regionInstructions, true) - before };
+  return { rax: machine.register(RAX), inRegions: inRegions() - before };
 }
 
 /** From now on the core has a table that refuses to grow when it `isFull`. */

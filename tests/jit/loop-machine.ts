@@ -2,7 +2,6 @@
  * One loop of a guest at CPL 3 with a page of data and a device before it, run in the interpreter or in the regions made of
  * it, while the test keeps the clock.
  */
-import { Vcpu } from "../../wasm-core/abi/structs/vcpu.js";
 import { Assembler } from "../../wasm-core/isa/asm/index.js";
 import { loadTable } from "../../wasm-core/isa/table.js";
 import { makeTestCore, type TestCore } from "../support/core.js";
@@ -19,7 +18,6 @@ export const DEVICE = 0x600000;
 export const THRESHOLD = 4;
 const PAGE = 4096;
 const DEVICE_AT = 0xfee00000n;
-const { off } = Vcpu;
 const assembler = new Assembler(await loadTable());
 
 /** Registers by their number in the instruction. */
@@ -52,17 +50,12 @@ export class LoopMachine {
     this.machine = new LongModeMachine(core, REGION_FRAMES);
     this.cpu = this.machine.cpu;
     this.#regions = new TestRegions(core, THRESHOLD);
-    this.code = this.machine.mapUser({ linear: CODE, bytes: PAGE, writable: true })[0]!;
+    this.bytes = assembler.assemble(`.code64\n${source}`, { origin: CODE }).bytes;
+    this.code = this.machine.placeUser(CODE, this.bytes, true)[0]!;
     this.data = this.machine.mapUser({ linear: DATA, bytes: PAGE, writable: true })[0]!;
     this.machine.remapUser(DEVICE, DEVICE_AT);
-    this.bytes = assembler.assemble(`.code64\n${source}`, { origin: CODE }).bytes;
-    new Uint8Array(core.memory.buffer).set(this.bytes, this.code);
-    this.machine.enterUser(64, 0n);
+    this.machine.begin({ rip: CODE, registers });
     this.view = new DataView(core.memory.buffer);
-    for (let n = 0; n < 16; n++) this.#set(off.gpr + 8 * n, registers[n] ?? 0);
-    this.#set(off.rip, CODE);
-    this.view.setUint32(this.cpu + off.eflags, 0x202, true);
-    this.machine.refresh();
   }
 
   static async create(options: LoopOptions): Promise<LoopMachine> {
@@ -70,7 +63,7 @@ export class LoopMachine {
   }
 
   register(n: number): bigint {
-    return this.field(off.gpr + 8 * n);
+    return this.machine.register(n);
   }
 
   /** A field of the vCPU of 64 bits. */
@@ -82,9 +75,5 @@ export class LoopMachine {
   turn(budget: number, inRegions: boolean): void {
     this.core.call.testRun(this.cpu, budget);
     if (inRegions) this.#regions.settle(this.cpu);
-  }
-
-  #set(at: number, value: number): void {
-    this.view.setBigUint64(this.cpu + at, BigInt(value), true);
   }
 }

@@ -25,7 +25,7 @@ const PROGRAM_BYTES = 64;
 /** Behind the handlers. */
 const OUT = CODE + CODE_BYTES - 16;
 const HOT = 40;
-const [RAX, RCX, RBX, RSP, RSI] = [0, 1, 3, 4, 6];
+const [RCX, RBX, RSP, RSI] = [1, 3, 4, 6];
 const { off } = Vcpu;
 const assembler = new Assembler(await loadTable());
 
@@ -114,17 +114,15 @@ class Runner {
     this.machine = new LongModeMachine(core, REGION_FRAMES);
     this.regions = new TestRegions(core, 4);
     this.regions.setHot(HOT);
-    this.#code = this.machine.mapUser({ linear: CODE, bytes: CODE_BYTES, writable: false });
-    this.#data = this.machine.mapUser({ linear: DATA, bytes: PAGE, writable: true })[0]!;
-    this.machine.mapUser({ linear: RIVAL, bytes: PAGE, writable: false });
     this.#view = new DataView(core.memory.buffer);
     const { mode, source, program: bytecode } = program;
     const text = `.code${mode}\n${source}\n.org 0x${OUT.toString(16)}\nout: jmp out\n`;
     const { bytes, symbols } = assembler.assemble(text, { origin: CODE });
     this.#symbols = symbols;
-    const memory = new Uint8Array(core.memory.buffer);
-    for (const [i, page] of this.#code.entries()) memory.set(bytes.subarray(i * PAGE, (i + 1) * PAGE), page);
-    memory.set(bytecode, this.#data + PROGRAM);
+    this.#code = this.machine.placeUser(CODE, bytes, false);
+    this.#data = this.machine.mapUser({ linear: DATA, bytes: PAGE, writable: true })[0]!;
+    this.machine.mapUser({ linear: RIVAL, bytes: PAGE, writable: false });
+    new Uint8Array(core.memory.buffer).set(bytecode, this.#data + PROGRAM);
     this.#useHandlers("h");
   }
 
@@ -139,20 +137,9 @@ class Runner {
 
   /** Begins the program, which is to be gone through so many times. */
   begin(rounds: number): void {
-    const { machine } = this;
-    machine.enterUser(this.program.mode, 0n);
-    const register = (n: number, value: number): void =>
-      this.#view.setBigUint64(machine.cpu + off.gpr + 8 * n, BigInt(value), true);
-    for (let n = 0; n < 16; n++) register(n, 0);
-    register(RAX, 0);
-    register(RCX, rounds);
-    register(RBX, DATA);
-    register(RSP, DATA + PAGE - 64);
-    register(RSI, DATA + PROGRAM);
-    this.#view.setBigUint64(machine.cpu + off.rip, BigInt(CODE), true);
-    this.#view.setUint32(machine.cpu + off.eflags, 0x202, true);
+    const registers = { [RCX]: rounds, [RBX]: DATA, [RSP]: DATA + PAGE - 64, [RSI]: DATA + PROGRAM };
+    this.machine.begin({ rip: CODE, registers, mode: this.program.mode });
     this.#view.setUint32(this.#data + 2048, 0, true);
-    machine.refresh();
   }
 
   field(at: number): bigint {
@@ -205,8 +192,8 @@ class Runner {
   state(before: bigint): State {
     const { cpu } = this.machine;
     return {
-      registers: Array.from({ length: 16 }, (_, n) => this.field(off.gpr + 8 * n)),
-      rip: this.field(off.rip),
+      registers: Array.from({ length: 16 }, (_, n) => this.machine.register(n)),
+      rip: this.machine.rip,
       eflags: this.#view.getUint32(cpu + off.eflags, true),
       instructions: this.field(off.icount) - before,
       data: Buffer.from(new Uint8Array(this.core.memory.buffer).slice(this.#data, this.#data + PAGE)),
@@ -218,13 +205,13 @@ class Runner {
     this.begin(rounds);
     const before = this.field(off.icount);
     for (let turn = 0; turn < 100_000; turn++) {
-      if (this.field(off.rip) === BigInt(OUT)) return this.state(before);
+      if (this.machine.rip === BigInt(OUT)) return this.state(before);
       if (turn === movesAt) this.move();
       this.core.call.testRun(this.machine.cpu, slice);
       if (this.losesCounts) this.#loseCounts();
       if (inRegions) this.regions.settle(this.machine.cpu);
     }
-    throw new Error(`the program does not end: RIP ${this.field(off.rip).toString(16)}`);
+    throw new Error(`the program does not end: RIP ${this.machine.rip.toString(16)}`);
   }
 }
 

@@ -55,6 +55,15 @@ export interface Mapping {
   readonly writable: boolean;
 }
 
+/** Where a program begins at CPL 3, and with what. */
+export interface Start {
+  readonly rip: number | bigint;
+  /** All others are 0. */
+  readonly registers?: Readonly<Record<number, number | bigint>>;
+  readonly mode?: 32 | 64;
+  readonly eflags?: number;
+}
+
 /** An exception that was delivered, from the frame on the handler's stack. */
 export interface Exception {
   readonly vector: number;
@@ -64,6 +73,7 @@ export interface Exception {
   readonly rflags: bigint;
 }
 
+const RSP = 4;
 const MOST_RUNS = 100;
 const PUSHES_ERROR = new Set([8, 10, 11, 12, 13, 14, 17]);
 
@@ -72,7 +82,6 @@ export class LongModeMachine {
   readonly cpu: number;
   private nextPage = FIRST_USER_PAGE;
   private nextTable = FIRST_PT;
-  private view: DataView;
   private readonly pages = new Map<number, number>();
 
   constructor(
@@ -90,9 +99,13 @@ export class LongModeMachine {
     check("vcpuStartPvh", call.vcpuStartPvh(DOMID, 0, 0, 0));
     for (let gfn = 0; gfn < ramPages; gfn++) this.pages.set(gfn, call.domainPage(DOMID, gfn) >>> 0);
     this.cpu = call.vcpuAddress(DOMID, 0) >>> 0;
-    this.view = new DataView(core.memory.buffer);
     this.makeTables();
     this.makeProcessor();
+  }
+
+  /** Made anew each time: the memory may have grown. */
+  private get view(): DataView {
+    return new DataView(this.core.memory.buffer);
   }
 
   /** Machine address of a guest-physical one. */
@@ -158,6 +171,15 @@ export class LongModeMachine {
     return out;
   }
 
+  /** Maps as many fresh pages for CPL 3 as the bytes need, and puts them there; the pages' machine addresses in order. */
+  placeUser(linear: number, bytes: Uint8Array, writable: boolean): number[] {
+    const pages = this.mapUser({ linear, bytes: bytes.length, writable });
+    const memory = new Uint8Array(this.core.memory.buffer);
+    const size = Number(PAGE);
+    for (const [i, page] of pages.entries()) memory.set(bytes.subarray(i * size, (i + 1) * size), page);
+    return pages;
+  }
+
   /** Pages that nothing is mapped to yet, by guest-physical address. */
   reserve(pages: number): bigint[] {
     return Array.from({ length: pages }, () => {
@@ -209,7 +231,6 @@ export class LongModeMachine {
 
   /** CPL 3 with 64-bit code, or with flat 32-bit code of the LDT. */
   enterUser(mode: 32 | 64, gsBase: bigint): void {
-    this.view = new DataView(this.core.memory.buffer);
     const code32 = mode === 32;
     this.segment(0, 0x2b, 0n, 0xffffffff, ATTR.data);
     this.segment(1, code32 ? 0x07 : 0x33, 0n, 0xffffffff, code32 ? ATTR.code32 : ATTR.code64);
@@ -223,6 +244,26 @@ export class LongModeMachine {
     this.view.setUint8(this.cpu + off.debugShadow, 0);
     this.view.setUint32(this.cpu + off.ccOp, 0, true);
     this.view.setUint8(this.cpu + off.halted, 0);
+  }
+
+  /** Ready to run at CPL 3 from `rip` on, with all general registers and the flags set anew. */
+  begin({ rip, registers = {}, mode = 64, eflags = 0x202 }: Start): void {
+    this.enterUser(mode, 0n);
+    const { view, cpu } = this;
+    const { off } = Vcpu;
+    for (let n = 0; n < 16; n++) view.setBigUint64(cpu + off.gpr + 8 * n, BigInt(registers[n] ?? 0), true);
+    view.setBigUint64(cpu + off.rip, BigInt(rip), true);
+    view.setUint32(cpu + off.eflags, eflags, true);
+    this.refresh();
+  }
+
+  /** General register `n`. */
+  register(n: number): bigint {
+    return this.view.getBigUint64(this.cpu + Vcpu.off.gpr + 8 * n, true);
+  }
+
+  get rip(): bigint {
+    return this.view.getBigUint64(this.cpu + Vcpu.off.rip, true);
   }
 
   /** After enterUser: FS or GS is a flat data segment of CPL 3 that begins at `base`. */
@@ -242,15 +283,15 @@ export class LongModeMachine {
 
   /** Runs the instruction at RIP; what stands behind it should be INT3. The exception that ended the run, or null. */
   run(): Exception | null {
-    const start = this.view.getBigUint64(this.cpu + Vcpu.off.rip, true);
+    const start = this.rip;
     // A repeated string instruction may come back to look at events.
     for (let i = 0; i < MOST_RUNS; i++) {
       this.core.call.testRun(this.cpu, 1);
-      if (this.view.getBigUint64(this.cpu + Vcpu.off.rip, true) !== start) break;
+      if (this.rip !== start) break;
     }
     if (this.view.getUint8(this.cpu + Vcpu.off.cpl) === 3) return null;
-    const vector = Number((this.view.getBigUint64(this.cpu + Vcpu.off.rip, true) - HANDLERS) / 16n);
-    let at = this.view.getBigUint64(this.cpu + Vcpu.off.gpr + 8 * 4, true);
+    const vector = Number((this.rip - HANDLERS) / 16n);
+    let at = this.register(RSP);
     const error = PUSHES_ERROR.has(vector) ? Number(this.read(at) & 0xffffffffn) : 0;
     if (PUSHES_ERROR.has(vector)) at += 8n;
     return { vector, error, rip: this.read(at), rflags: this.read(at + 16n), rsp: this.read(at + 24n) };

@@ -4,7 +4,7 @@
  */
 import { constants, struct, u8, u16, u32, u64 } from "../layout.js";
 
-/** Entries of one direct-mapped TLB; a vCPU has two, supervisor then user, one after the other. */
+/** Entries of one TLB; a vCPU has two, supervisor then user, one after the other. */
 export const TLB_ENTRIES = 2048;
 /** Pairs of a vCPU's paging-structure cache. */
 export const WALK_SLOTS = 64;

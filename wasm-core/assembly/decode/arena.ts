@@ -38,7 +38,7 @@ export function bucket(cache: CodeCache, host: usize, key: u32): usize {
   return <usize>cache.buckets + (((<usize>(h >> 16)) & (CODE_BUCKETS - 1)) << 2);
 }
 
-/** Sees to it that a block of `size` bytes can be placed. Under the cache's lock; an address of a block is good no more behind it. */
+/** Sees to it that a block of `size` bytes can be placed. Under the cache's lock; who has a block's address has it no more. */
 export function reserve(cpu: Vcpu, cache: CodeCache, size: u32): void {
   if (cache.next + size > cache.holeEnd && !nextHole(cache)) makeRoom(cpu, cache);
 }

@@ -1,8 +1,8 @@
 /**
- * Blocks: building them from guest code, keeping them by machine address and mode, finding the one at RIP. They lie in
- * one arena for the whole machine (arena.ts). A block is valid while its frame's generation is
- * the one it was decoded under; jump caches and the hash find blocks, never decide whether they are valid. One that was
- * decoded while a store to its bytes may have been under way is run once: its generation is one that never was.
+ * Blocks: building them from guest code, keeping them by machine address and mode, finding the one at RIP. They lie in one
+ * arena for the whole machine (arena.ts). A block is valid while its frame's generation is the one it was decoded under;
+ * jump caches and the hash find blocks, never decide whether they are valid. One that was decoded while a store to its
+ * bytes may have been under way is run once: its generation is one that never was.
  */
 import {
   Block,

@@ -1,7 +1,8 @@
 /**
  * The soft TLB. Two tables a vCPU, supervisor and user; an entry has one tag for each kind of access, so that one compare
- * with a page's own entry decides and everything unusual is a miss; who misses looks at a second entry before he walks. The user table's tags carry an address-space number, the supervisor
- * table's, where most pages are global, one of its own: flushing is taking a fresh number. [SDM] vol. 3A, 4.10.
+ * with a page's own entry decides and everything unusual is a miss; who misses looks at a second entry before he walks
+ * (places.ts). The user table's tags carry an address-space number, the supervisor table's, where most pages are global, one
+ * of its own: flushing is taking a fresh number. [SDM] vol. 3A, 4.10.
  */
 import {
   Domain,
