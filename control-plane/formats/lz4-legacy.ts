@@ -14,7 +14,7 @@ const CHUNK = 8;
 const WORD = 4;
 /** Repetitions of one byte that are filled: for fewer the call takes longer. */
 const LONG_RUN = 32;
-/** A kernel unpacks to four to six times its size. */
+/** More than a kernel unpacks to, which is four to six times its size. */
 const USUAL_RATIO = 8;
 
 /** Options of {@link decompressLz4Legacy}. */

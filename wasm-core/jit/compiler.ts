@@ -265,17 +265,17 @@ export class RegionCompiler {
     this.#nextSlot += entered.length;
     this.#codeBytes += bytes.length;
     const at = this.#publish(JitRecordKind.values.MODULE, first, entered.length, bytes);
-    this.#announce(view, entered, first, at);
-    for (const { region, vcpu, code } of made) this.book.add(region, vcpu, code.body.length);
+    if (this.#announce(view, entered, first, at))
+      for (const { region, vcpu, code } of made) this.book.add(region, vcpu, code.body.length);
     this.counts.regions += made.length;
     this.counts.modules += 1;
     this.counts.bytes += bytes.length;
   }
 
-  /** From now on whoever has the module enters its regions, by the blocks of its slots. */
-  #announce(view: MachineView, entered: readonly Entered[], first: number, at: number): void {
+  /** From now on whoever has the module enters its regions, by the blocks of its slots. False where these may be gone. */
+  #announce(view: MachineView, entered: readonly Entered[], first: number, at: number): boolean {
     const words = new Int32Array(view.buffer);
-    this.#whileCacheStands(view, () => {
+    return this.#whileCacheStands(view, () => {
       for (const [i, { block, hot, large }] of entered.entries()) {
         this.#blocks.add(block);
         put(this.#hot, block, hot);

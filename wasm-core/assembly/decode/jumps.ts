@@ -3,7 +3,8 @@
  * space, mode and privilege; it says nothing of whether the block is still valid. [none of this is x86's]
  */
 import { Block, JUMP_ENTRIES, JUMP_SLICE, JumpEntry, JumpEntry_SIZE, Vcpu } from "../gen/layout";
-import { isGlobalCode, noteCodePage } from "../mmu/tlb";
+import { codeEntry } from "../mmu/places";
+import { noteCodePage } from "../mmu/tlb";
 
 /** Key of the jump cache: address space, mode, privilege. */
 @inline
@@ -17,9 +18,11 @@ export function globalKey(cpu: Vcpu): u32 {
   return cpu.globalKey | (cpu.modeKey << 12);
 }
 
-/** Whether the code at `lin`, which has just been translated, is the same in every address space. */
+/** Whether the code at `lin` is the same in every address space; not where the TLB has lost it since it was translated. */
 function isGlobal(cpu: Vcpu, lin: u64): bool {
-  return cpu.cpl != 3 && isGlobalCode(cpu, lin);
+  if (cpu.cpl == 3) return false;
+  const e = codeEntry(cpu, false, lin);
+  return changetype<usize>(e) != 0 && e.isGlobal != 0;
 }
 
 /** The entry that may be `rip`'s. */

@@ -92,6 +92,17 @@ export function secondAt(table: usize, own: TlbEntry, tag: u64, lin: u64, access
   return (access == Access.READ ? e.tagR : e.tagW) == tag ? <usize>(e.delta + <u32>lin) : 0;
 }
 
+/** The entry by which instructions are fetched from the page at `lin`, its own or the second; null when there is none. */
+@inline
+export function codeEntry(cpu: Vcpu, user: bool, lin: u64): TlbEntry {
+  const table = tlbTable(cpu, user);
+  const tag = tagIn(cpu, user, lin, 1);
+  const e = tlbSlot(table, lin);
+  if (e.tagX == tag) return e;
+  const second = secondSlot(table, e);
+  return second.tagX == tag ? second : changetype<TlbEntry>(0);
+}
+
 /** Where the page's second entry has `size` bytes at `lin`, for a data access that has missed its own; 0 when it does not. */
 @inline
 export function secondLook(cpu: Vcpu, lin: u64, size: u32, access: u32): usize {

@@ -14,8 +14,8 @@ import { writeToCode } from "./code";
 import { writeToMonitored } from "./monitor";
 import { Door } from "./door";
 import { ENTRY_MFN, ENTRY_W, isApicPage, isMemory, resolve } from "./physical";
-import { allowWrites, bringBack, secondAt, secondLook, takeEntry } from "./places";
-import { EMPTY_TAG, noteLargePage, noteLocal, noteUserPage, secondSlot, tagIn, tlbSlot, tlbTable } from "./tlb";
+import { allowWrites, bringBack, codeEntry, secondAt, secondLook, takeEntry } from "./places";
+import { EMPTY_TAG, noteLargePage, noteLocal, noteUserPage, tagIn, tlbSlot, tlbTable } from "./tlb";
 import { Access, walk, WALK_OK } from "./walk";
 
 /** translate()'s answer for an address that no memory backs: a device, or nothing. */
@@ -179,12 +179,8 @@ function noteKind(cpu: Vcpu, e: TlbEntry, user: bool): void {
 /** Machine address of the instruction byte at `lin`; 0 after a fault. No memory there reads as a fault of the bus: #GP. */
 export function translateCode(cpu: Vcpu, lin: u64): usize {
   const user = cpu.cpl == 3;
-  const table = tlbTable(cpu, user);
-  const own = tlbSlot(table, lin);
-  const tag = tagIn(cpu, user, lin, 1);
-  if (own.tagX == tag) return <usize>(own.delta + <u32>lin);
-  const second = secondSlot(table, own);
-  if (second.tagX == tag) return <usize>(second.delta + <u32>lin);
+  const known = codeEntry(cpu, user, lin);
+  if (changetype<usize>(known) != 0) return <usize>(known.delta + <u32>lin);
   const fault = walk(cpu, lin, Access.EXEC, user, false);
   if (fault != WALK_OK) {
     raisePageFault(cpu, lin, <u32>fault);
@@ -197,6 +193,7 @@ export function translateCode(cpu: Vcpu, lin: u64): usize {
   }
   const host = (entry & ENTRY_MFN) << 12;
   const delta = host - ((<u32>lin) & ~0xfff);
+  const tag = tagIn(cpu, user, lin, 1);
   const e = takeEntry(cpu, user, lin);
   if (e.delta != delta || e.tagR != tag) {
     e.tagR = EMPTY_TAG;

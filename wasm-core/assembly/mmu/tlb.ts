@@ -55,16 +55,6 @@ export function secondSlot(table: usize, e: TlbEntry): TlbEntry {
   return changetype<TlbEntry>(table + ((changetype<usize>(e) - table) ^ (<usize>TLB_SECOND * TlbEntry_SIZE)));
 }
 
-/** Whether supervisor code at `lin` is the same in every address space; not where that is not known any more. */
-export function isGlobalCode(cpu: Vcpu, lin: u64): bool {
-  const table = tlbTable(cpu, false);
-  const tag = tagIn(cpu, false, lin, 1);
-  const e = tlbSlot(table, lin);
-  if (e.tagX == tag) return e.isGlobal != 0;
-  const second = secondSlot(table, e);
-  return second.tagX == tag && second.isGlobal != 0;
-}
-
 /** What the tag of a TLB entry must be for an access of `size` bytes at `lin` to be on its page as a whole. */
 @inline
 export function tagOf(cpu: Vcpu, lin: u64, size: u32): u64 {

@@ -2,7 +2,7 @@
 import { EventBit, ExitReason, Vcpu, VcpuOff } from "../gen/layout";
 import { Flag } from "../cpu/flags";
 import { vcpuInit, vcpuStartup } from "../cpu/reset";
-import { leaveCode } from "../decode/arena";
+import { leaveCode } from "../decode/cache-lock";
 import { lapicAck, lapicInitReset, lapicPending, lapicSipiVector } from "../irq/lapic";
 import { tlbFlushAll } from "../mmu/tlb";
 import { deliverInterrupt, deliverNmi } from "../system/delivery";
