@@ -12,11 +12,13 @@ import {
   RECORD_BYTES,
 } from "../../wasm-core/abi/structs/translation.js";
 import { Random } from "../support/random.js";
-import { COUNT, DRIVER_AT, expected, makeOrders, RewritingGuest } from "./rewriting.js";
+import { CALL, COUNT, DRIVER_AT, expected, functionAt, makeOrders, RewritingGuest } from "./rewriting.js";
 
 const PAGE = 4096;
 const SEEDS = 4;
 const ONES = 0xffff_ffff;
+/** Functions that are called often where others are not. */
+const OFTEN = 12;
 
 /** The arena of a guest's core, as its structures say. */
 class Arena {
@@ -99,14 +101,48 @@ describe("an arena that fills", () => {
     }
   });
 
-  it.each([false, true])("with valid blocks is emptied, in regions: %s", async (inRegions) => {
+  it.each([false, true])("with valid blocks has some of them taken out, in regions: %s", async (inRegions) => {
     for (let seed = 1; seed <= SEEDS; seed++) {
       const { guest, arena } = await small(12 * 1024);
       const orders = makeOrders(new Random(seed), { functions: 300, values: 1000, calls: 40 });
       expect(guest.run(orders, inRegions), `seed ${seed}`).toBe(expected(orders));
-      expect(arena.get("flushes")).toBeGreaterThan(3);
+      expect(arena.get("evictions")).toBeGreaterThan(3);
+      expect(arena.get("flushes")).toBe(0);
       arena.check();
     }
+  });
+
+  it("with blocks of regions is emptied", async () => {
+    const { guest, arena } = await small(20 * 1024);
+    const values = new Uint32Array(COUNT);
+    for (let seed = 1; seed <= SEEDS; seed++) {
+      const orders = makeOrders(new Random(seed), { functions: 300, values: 1000, calls: 1000 });
+      expect(guest.run(orders, true), `seed ${seed}`).toBe(expected(orders, values));
+      arena.check();
+    }
+    expect(arena.get("flushes")).toBeGreaterThan(0);
+  });
+
+  it("keeps what runs in regions, and has what is seldom called taken out", async () => {
+    const { guest, arena } = await small(12 * 1024);
+    const added = vi.spyOn(guest.regions.compiler.book, "add");
+    const values = new Uint32Array(COUNT);
+    for (let seed = 1; seed <= SEEDS; seed++) {
+      const random = new Random(seed);
+      const often = makeOrders(random, { functions: 1, values: 1, calls: 1_000_000 });
+      const orders = often.map((order) =>
+        order.what === CALL
+          ? { ...order, which: random.once(8) ? OFTEN + random.below(COUNT - OFTEN) : random.below(OFTEN) }
+          : order,
+      );
+      expect(guest.run(orders, true), `seed ${seed}`).toBe(expected(orders, values));
+      arena.check();
+    }
+    expect(arena.get("evictions")).toBeGreaterThan(10);
+    expect(arena.get("flushes")).toBe(0);
+    const made = added.mock.calls.map(([{ rip }]) => functionAt(rip)).filter((which) => which < OFTEN);
+    expect(new Set(made).size).toBe(OFTEN);
+    expect(made.length).toBeLessThan(2 * OFTEN);
   });
 
   it("keeps the regions of what is valid, and what is known of them", async () => {

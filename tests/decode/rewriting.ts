@@ -29,7 +29,8 @@ const [RDX, RBX, RSP, RSI] = [2, 3, 4, 6];
 const assembler = new Assembler(await loadTable());
 
 /** An order of eight bytes: what, which function, and the value that is written to it. */
-const [CALL, WRITE, END] = [0, 1, 0x80];
+export const CALL = 0;
+const [WRITE, END] = [1, 0x80];
 const DRIVER = `.code64
 again:  lodsq
         movzx ecx, ah
@@ -84,6 +85,12 @@ export function expected(orders: readonly Order[], values = new Uint32Array(COUN
     }
   }
   return edx;
+}
+
+/** Which function lies at `rip`; none where that is beyond COUNT. */
+export function functionAt(rip: bigint): number {
+  const which = Number(rip - BigInt(FUNCTIONS)) / 64;
+  return which >= 0 ? Math.floor(which) : COUNT;
 }
 
 export class RewritingGuest {

@@ -1,6 +1,6 @@
 /** How regions end: dropped to make room, with the cache of blocks, or left to the interpreter where a host cannot make them. */
 import { beforeEach, describe, expect, it } from "vitest";
-import { JIT_RING_BYTES, Jit, JitRecord } from "../../wasm-core/abi/structs/jit.js";
+import { JIT_BRISK, JIT_PACE, JIT_RING_BYTES, Jit, JitRecord } from "../../wasm-core/abi/structs/jit.js";
 import { LOCK_COMPILER, MACHINE_BASE, Machine } from "../../wasm-core/abi/structs/machine.js";
 import { Block, CODE_BUCKETS, CodeCache } from "../../wasm-core/abi/structs/translation.js";
 import { Vcpu } from "../../wasm-core/abi/structs/vcpu.js";
@@ -16,7 +16,8 @@ const CODE = 0x400000;
 const SLOT = 128;
 const PROGRAMS = 24;
 const ROUNDS = 40n;
-const [RAX, RCX] = [0, 1];
+const [RAX, RCX, RSP] = [0, 1, 4];
+const STACK = 0x600000;
 const assembler = new Assembler(await loadTable());
 let core: TestCore;
 let machine: LongModeMachine;
@@ -35,15 +36,21 @@ beforeEach(async () => {
 const view = (): DataView => new DataView(core.memory.buffer);
 const inRegions = (): bigint => view().getBigUint64(machine.cpu + Vcpu.off.regionInstructions, true);
 
-/** Runs program `n`, whose loop has ROUNDS rounds; what it leaves in RAX, and the instructions that regions did. */
-function run(n: number, regions: TestRegions): { rax: bigint; inRegions: bigint } {
-  machine.begin({ rip: CODE + n * SLOT, registers: { [RCX]: ROUNDS } });
+/** Runs program `n`, whose loop has ROUNDS rounds unless told otherwise; what it leaves in RAX, and the instructions that regions did. */
+function run(n: number, regions: TestRegions, rounds = ROUNDS): { rax: bigint; inRegions: bigint } {
+  machine.begin({ rip: CODE + n * SLOT, registers: { [RCX]: rounds, [RSP]: STACK } });
   const before = inRegions();
   for (let i = 0; i < 1000 && view().getUint8(machine.cpu + Vcpu.off.cpl) === 3; i++) {
     core.call.testRun(machine.cpu, 1);
     regions.settle(machine.cpu);
   }
   return { rax: machine.register(RAX), inRegions: inRegions() - before };
+}
+
+/** So many millions of instructions pass in which nothing happens. */
+function letPass(millions: number): void {
+  const at = machine.cpu + Vcpu.off.icount;
+  view().setBigUint64(at, view().getBigUint64(at, true) + BigInt(millions) * 1_000_000n, true);
 }
 
 /** From now on the core has a table that refuses to grow when it `isFull`. */
@@ -101,6 +108,44 @@ describe("regions", () => {
     // A step of four runs, of which each is two instructions and the first three.
     expect(run(1, regions).inRegions).toBeGreaterThan(2n * (ROUNDS - 6n));
     expect(run(2, regions).inRegions).toBeGreaterThan(2n * (ROUNDS - 14n));
+  });
+
+  it("are made of a user's code that runs at a pace, and of other when it ran as often as pays for one", () => {
+    const regions = new TestRegions(core, 24);
+    regions.setUserThreshold(4);
+    const roundsUntilMade = (n: number, millionsBetween: number): number => {
+      const { counts } = regions.compiler;
+      const before = counts.regions;
+      let rounds = 0;
+      for (; counts.regions === before; rounds += 2) {
+        run(n, regions, 2n);
+        letPass(millionsBetween);
+      }
+      return rounds;
+    };
+    expect(roundsUntilMade(0, 0)).toBe(4);
+    expect(roundsUntilMade(1, JIT_PACE / 2)).toBe(4);
+    expect(roundsUntilMade(2, JIT_PACE + 1)).toBe(24);
+  });
+
+  it("are small where a user's code is not run often", () => {
+    const regions = new TestRegions(core, 4);
+    machine.mapUser({ linear: STACK - 4096, bytes: 4096, writable: true });
+    const made = (at: number, millionsBetween: number): number => {
+      for (let i = 0; i < 2; i++) {
+        run(at, regions, 3n);
+        letPass(millionsBetween);
+      }
+      const rip = (CODE + at * SLOT).toString(16).padStart(16, "0");
+      return regions.compiler.book.list(regions.compiler.look()).find((entry) => entry.rip === rip)!.instructions;
+    };
+    for (const n of [PROGRAMS, PROGRAMS + 1]) {
+      const source = ".code64\n1: call 2f; dec rcx; jnz 1b; hlt\n2: add rax, 1; ret";
+      const { bytes } = assembler.assemble(source, { origin: CODE + n * SLOT });
+      new Uint8Array(core.memory.buffer).set(bytes, page + n * SLOT);
+    }
+    expect(made(PROGRAMS, 0)).toBe(6);
+    expect(made(PROGRAMS + 1, JIT_BRISK + 1)).toBe(1);
   });
 
   it("stay while their code has room", () => {

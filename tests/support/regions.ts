@@ -43,6 +43,11 @@ export class TestRegions {
     this.#words[(this.#jit + Jit.off.userThreshold) >>> 2] = runs;
   }
 
+  /** Of users' code; of a kernel's it stays. */
+  setUserThreshold(runs: number): void {
+    this.#words[(this.#jit + Jit.off.userThreshold) >>> 2] = runs;
+  }
+
   /** @param entries of a region before it is made again */
   setHot(entries: number): void {
     this.#words[(this.#jit + Jit.off.hot) >>> 2] = entries;

@@ -29,7 +29,7 @@ const MODULE_BYTES = 256 * 1024;
  * Bytes of code after which all regions are dropped and made anew when they are hot again: those of code that was
  * overwritten take memory too, and a guest can make as many of them as it likes.
  */
-const CODE_BYTES = 32 * 1024 * 1024;
+const CODE_BYTES = 64 * 1024 * 1024;
 
 /** Nodes above which a region that was made for speed is not copied into those that call it: they leave, and it is entered. */
 const LARGE = 24;
@@ -62,6 +62,17 @@ interface Entered {
   readonly large: boolean;
 }
 
+/** A module in the ring. */
+interface Published {
+  readonly entered: readonly Entered[];
+  /** Blocks that its regions are made of. */
+  readonly members: readonly number[];
+  /** Table slot of its first function, counted from the first slot. */
+  readonly first: number;
+  /** Ring index behind it. */
+  readonly at: number;
+}
+
 type Request = Omit<Wish, "hot">;
 
 function enteredBy(region: Region): Entered[] {
@@ -84,6 +95,8 @@ export class RegionCompiler {
   /** Bytes of code in the slots that are in use, and the blocks that these regions begin with. */
   #codeBytes = 0;
   #blocks = new Set<number>();
+  /** Blocks whose records these regions know: they say so, and stay where they are. */
+  #members = new Set<number>();
   /** Those by which regions are entered that are made for speed already. */
   #hot = new Set<number>();
   /** Those of them that begin large ones. */
@@ -137,7 +150,10 @@ export class RegionCompiler {
     if (view.epoch === this.#epoch) return;
     withCacheLock(new Int32Array(view.buffer), view.cacheLock >>> 2, () => {
       this.#epoch = view.epoch;
-      for (const block of this.#blocks) if (!view.isBlock(block)) this.#blocks.delete(block);
+      for (const some of [this.#blocks, this.#members]) {
+        for (const block of some) if (!view.isBlock(block)) some.delete(block);
+      }
+      if (this.#blocks.size === 0) this.#letGo(view);
     });
     if (this.#blocks.size === 0) this.#drop();
     for (const some of [this.#hot, this.#large]) {
@@ -165,8 +181,15 @@ export class RegionCompiler {
         Atomics.store(words, (block + Block.off.entry) >>> 2, 0);
         words[(block + Block.off.heat) >>> 2] = view.word(block + Block.off.patience);
       }
+      this.#letGo(view);
     });
     if (stands) this.#drop();
+  }
+
+  /** No region knows blocks any more. Under the cache's lock. */
+  #letGo(view: MachineView): void {
+    for (const block of this.#members) view.setMember(block, false);
+    this.#members.clear();
   }
 
   /** Does `work` on blocks, unless some were taken out since they were found: then false. */
@@ -188,8 +211,9 @@ export class RegionCompiler {
       const r = view.word(this.host.jit + Jit.off.requests) + ((at >>> 0) % JIT_REQUESTS) * JitRequest.size;
       const rip = BigInt(view.word(r + JitRequest.off.rip)) | (BigInt(view.word(r + JitRequest.off.rip + 4)) << 32n);
       const word = (at: number): number => view.word(r + at);
-      const { block, vcpu, fpu, epoch } = JitRequest.off;
-      if (word(epoch) === view.epoch) out.push({ block: word(block), vcpu: word(vcpu), rip, fpu: word(fpu) });
+      const { block, vcpu, fpu, epoch, isSlow } = JitRequest.off;
+      if (word(epoch) === view.epoch)
+        out.push({ block: word(block), vcpu: word(vcpu), rip, fpu: word(fpu), isSlow: word(isSlow) !== 0 });
       at = (at + 1) | 0;
       Atomics.store(words, head, at);
     }
@@ -262,10 +286,11 @@ export class RegionCompiler {
     if (this.#codeBytes + bytes.length > this.limit && this.#nextSlot > 0) this.#makeRoom(view);
     const first = this.#nextSlot;
     const entered = made.flatMap(({ region }) => enteredBy(region));
+    const members = made.flatMap(({ region }) => [...region.members]);
     this.#nextSlot += entered.length;
     this.#codeBytes += bytes.length;
     const at = this.#publish(JitRecordKind.values.MODULE, first, entered.length, bytes);
-    if (this.#announce(view, entered, first, at))
+    if (this.#announce(view, { entered, members, first, at }))
       for (const { region, vcpu, code } of made) this.book.add(region, vcpu, code.body.length);
     this.counts.regions += made.length;
     this.counts.modules += 1;
@@ -273,9 +298,13 @@ export class RegionCompiler {
   }
 
   /** From now on whoever has the module enters its regions, by the blocks of its slots. False where these may be gone. */
-  #announce(view: MachineView, entered: readonly Entered[], first: number, at: number): boolean {
+  #announce(view: MachineView, { entered, members, first, at }: Published): boolean {
     const words = new Int32Array(view.buffer);
     return this.#whileCacheStands(view, () => {
+      for (const member of members) {
+        this.#members.add(member);
+        view.setMember(member, true);
+      }
       for (const [i, { block, hot, large }] of entered.entries()) {
         this.#blocks.add(block);
         put(this.#hot, block, hot);

@@ -27,6 +27,13 @@ export const JIT_USER_THRESHOLD = 300;
  */
 export const JIT_YOUTH = 400;
 export const JIT_YOUNG_RUNS = 4;
+/**
+ * Millions of instructions in which a user's block runs Jit.userThreshold times if it is worth a region at once: at that pace it
+ * has soon run as often as pays for one. One that is slower must have run Jit.threshold times.
+ */
+export const JIT_PACE = 150;
+/** The same for a region with all that it calls: one of a block that is slower is small. */
+export const JIT_BRISK = 1;
 /** How many times as many are waited for at most where regions went stale before. */
 export const JIT_PATIENCE = 128;
 
@@ -71,6 +78,7 @@ export const JitRequest = struct("JitRequest", "A wish for a region.", {
   rip: u64("Linear RIP of the block there"),
   epoch: u32("CodeCache.epoch"),
   fpu: u32("x87 control word there, and the status word in the upper half"),
+  isSlow: u32("1 when the block is slower than JIT_BRISK", 1, 8),
 });
 
 export const JitRecord = struct("JitRecord", "Header of a record in the ring; the bytes follow, padded to 8.", {

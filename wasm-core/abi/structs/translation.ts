@@ -60,7 +60,9 @@ export const Block = struct("Block", "Head of a decoded block; its records follo
   patience: u32("What heat began with: more where regions went stale before"),
   entry: u32("Function-table index of the region that begins here, 0 when there is none"),
   entryAt: u32("Ring index behind the module of that region: pCPUs that have come this far have it"),
-  hasCode: u32("1 when the bytes that it was decoded from follow its last record"),
+  hasCode: u8("1 when the bytes that it was decoded from follow its last record"),
+  isMember: u8("1 when a region may know its records"),
+  since: u16("Millions of instructions of its domain, where it began to be counted for patience, modulo 2^16"),
   size: u32("Bytes that all of it takes, a multiple of 16"),
 });
 export const BLOCK_RECORDS = 64;
@@ -77,7 +79,7 @@ export const Hole = struct("Hole", "Head of a piece of the arena that holds no b
 
 export const CodeCache = struct(
   "CodeCache",
-  "The machine's cache of decoded blocks: an arena. When it is full what is stale is taken out, or else everything.",
+  "The machine's cache of decoded blocks: an arena. When it is full what is stale is taken out, what is seldom run, or everything.",
   {
     lock: u32("Spinlock: held while a block is added"),
     epoch: u32("Bumped when the place of a block may become another's"),
@@ -89,7 +91,8 @@ export const CodeCache = struct(
     buckets: u32("Address of CODE_BUCKETS block addresses"),
     blocks: u32("Blocks made since the machine started"),
     twins: u32("Those of them that were taken from a stale one with the same bytes"),
-    sweeps: u32("Times stale blocks were taken out"),
+    sweeps: u32("Times stale blocks were taken out, and that was enough"),
+    evictions: u32("Times some that are valid were taken out with them"),
     flushes: u32("Times the arena was emptied"),
     invalidations: u32("Frames whose code was overwritten"),
     splitLock: u32("Spinlock of locked accesses that cross alignment"),

@@ -1,7 +1,8 @@
 /**
  * Where blocks lie: one arena for the whole machine, blocks and holes one behind the other. When there is no hole left
- * all vCPUs leave their blocks, and those that are stale become holes; where that is not much, all become one. No block
- * moves. Regions know the records of their blocks by address: a region that may still be entered has valid blocks only.
+ * all vCPUs leave their blocks, and those that are stale become holes. Where that is not much, those that are seldom run do
+ * too, then all that no region knows; at last the arena becomes one. No block moves. Regions know the records of their
+ * blocks by address: a region that may still be entered has valid blocks only, each of them a member.
  */
 import {
   Block,
@@ -20,8 +21,18 @@ import { countOn, isStale } from "./patience";
 const HOLE_MARK: u64 = 0xffffffffffffffff;
 /** Bytes of the longest block: every hole that blocks are put into takes one. */
 const LONGEST: u32 = <u32>BLOCK_RECORDS + (<u32>BLOCK_MAX_RECORDS + 1) * <u32>RECORD_BYTES + <u32>BLOCK_MAX_BYTES + 16;
-/** Everything goes when the stale blocks are less than this part of the arena: else it would soon be full again. */
+/** More goes when what is free is less than this part of the arena: else it would soon be full again. */
 const WORTHWHILE: u32 = 4;
+/** A block is seldom run that has not come this part of the way to a region. */
+const SELDOM: u32 = 32;
+
+/** Which valid blocks stay when room is made. */
+const enum Stay {
+  ALL,
+  /** those that are not seldom run, and members of regions */
+  WARM,
+  MEMBERS,
+}
 
 @inline
 export function bucket(cache: CodeCache, host: usize, key: u32): usize {
@@ -78,8 +89,10 @@ function makeHole(from: u32, to: u32): Hole {
 function makeRoom(cpu: Vcpu, cache: CodeCache): void {
   stopAll(cpu);
   cache.epoch += 1;
-  if (sweep(cache) >= (cache.arenaEnd - cache.arena) / WORTHWHILE) {
-    cache.sweeps += 1;
+  for (let who = <i32>Stay.ALL; who <= <i32>Stay.MEMBERS; who++) {
+    if (sweep(cache, who) < (cache.arenaEnd - cache.arena) / WORTHWHILE) continue;
+    if (who == Stay.ALL) cache.sweeps += 1;
+    else cache.evictions += 1;
     nextHole(cache);
     return;
   }
@@ -88,8 +101,16 @@ function makeRoom(cpu: Vcpu, cache: CodeCache): void {
   cache.flushes += 1;
 }
 
-/** Makes holes of the stale blocks, and the hash anew of the others. Bytes of the holes that blocks fit into. */
-function sweep(cache: CodeCache): u32 {
+/** Whether the block, if it is valid, is one of those that stay. */
+function stays(block: Block, who: i32): bool {
+  if (who == Stay.ALL || block.isMember) return true;
+  if (who == Stay.MEMBERS) return false;
+  // Of a block that lies in a region heat can be more.
+  return block.heat > block.patience || (block.patience - block.heat) * SELDOM >= block.patience;
+}
+
+/** Makes holes of the blocks that do not stay, and the hash anew of the others. Bytes of the holes that blocks fit into. */
+function sweep(cache: CodeCache, who: i32): u32 {
   memory.fill(cache.buckets, 0, (<usize>CODE_BUCKETS) << 2);
   cache.holes = 0;
   let free: u32 = 0;
@@ -98,7 +119,7 @@ function sweep(cache: CodeCache): u32 {
     const block = changetype<Block>(<usize>at);
     const isHole = block.phys == HOLE_MARK;
     const end = at + (isHole ? changetype<Hole>(<usize>at).size : block.size);
-    if (!isHole && !isStale(block)) {
+    if (!isHole && !isStale(block) && stays(block, who)) {
       free += linkHole(cache, gap, at);
       gap = end;
       keep(cache, block);
@@ -118,7 +139,7 @@ function linkHole(cache: CodeCache, from: u32, to: u32): u32 {
   return to - from;
 }
 
-/** A valid block stays. What the compiler was asked for it forgets with the epoch: the block may ask again. */
+/** The block stays. What the compiler was asked for it forgets with the epoch: the block may ask again. */
 function keep(cache: CodeCache, block: Block): void {
   const slot = bucket(cache, <usize>block.phys, block.key);
   block.hashNext = load<u32>(slot);

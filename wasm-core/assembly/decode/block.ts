@@ -31,7 +31,7 @@ import { lockCache } from "./cache-lock";
 import { Decode, DecodeState, decodeOne, fixRip } from "./decode";
 import { fillEntry, isEntryOf, jumpEntry } from "./jumps";
 import { joinPair } from "./pair";
-import { compiles, findTwin, patienceAfter, unlinkStale } from "./patience";
+import { compiles, findTwin, millions, patienceAfter, unlinkStale } from "./patience";
 import { Rec } from "./record";
 
 const NO_BLOCK: usize = 0;
@@ -272,6 +272,7 @@ function publish(cpu: Vcpu, cache: CodeCache, head: Block, count: u32, bytes: u3
   const slot = bucket(cache, <usize>head.phys, head.key);
   head.patience = patienceAfter(lasts ? unlinkStale(slot, head) : changetype<Block>(0), cpu.cpl == 3);
   head.heat = compiles(head.key) ? head.patience : 0;
+  head.since = <u16>millions(cpu);
   head.hashNext = load<u32>(slot);
   const at = place(cache, head);
   if (lasts) atomic.store<u32>(slot, <u32>at);

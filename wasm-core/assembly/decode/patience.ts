@@ -2,12 +2,18 @@
  * How often a block is run by the interpreter before a region is asked for. Where regions went stale it is twice as often
  * each time, up to a limit: code that is rewritten all the time is not worth compiling. [none of this is x86's]
  */
-import { Block, BlockOff, Jit, ModeKey } from "../gen/layout";
+import { Block, BlockOff, Jit, ModeKey, Vcpu } from "../gen/layout";
+import { domainOfVcpu, domainVcpu } from "../mem/domains";
 import { codeCache } from "../mmu/code-cache";
 
 @inline
 function jit(): Jit {
   return changetype<Jit>(<usize>codeCache().jit);
+}
+
+/** Millions of instructions that the domain's first vCPU has retired: the clock by which blocks are counted. */
+export function millions(cpu: Vcpu): u32 {
+  return <u32>(domainVcpu(domainOfVcpu(cpu), 0).icount / 1_000_000);
 }
 
 function longer(patience: u32): u32 {

@@ -9,8 +9,10 @@ import {
   Jit,
   Jit_SIZE,
   JIT_FUNCTIONS,
+  JIT_BRISK,
   JIT_HOT,
   JIT_REQUESTS,
+  JIT_PACE,
   JIT_PATIENCE,
   JIT_RING_BYTES,
   JIT_TARGETS,
@@ -31,13 +33,10 @@ import { VARIANTS } from "../gen/decode-tables";
 import { PAIR_FIRST, PAIR_OF, PAIR_STRIDE, PAIRS } from "../gen/pairs";
 import { handlerIndex } from "../decode/decode";
 import { jumpEntry, settleHeat } from "../decode/jumps";
-import { countAnew } from "../decode/patience";
-import { domainOfVcpu, domainVcpu } from "../mem/domains";
+import { countAnew, millions } from "../decode/patience";
 import { heapPages, orderOf } from "../mem/heap";
 import { codeCache } from "../mmu/code-cache";
 import { spinTryLock, spinUnlock } from "../util/atomics";
-
-const MILLION: u64 = 1_000_000;
 
 @inline
 function jit(): Jit {
@@ -98,13 +97,28 @@ export function warm(cpu: Vcpu, block: Block): void {
 }
 
 /**
- * Whether the block of a young domain is to prove itself further: it is counted on in steps, so that it asks soon after
- * the domain's youth.
+ * Whether the block is to prove itself further: that of a young domain, so that it asks soon after the domain's youth,
+ * and a user's that is not run at a pace. It is counted on in steps.
  */
-function waits(j: Jit, cpu: Vcpu, block: Block): bool {
-  if (block.entry != 0 || block.patience >= j.threshold * <u32>JIT_YOUNG_RUNS) return false;
-  if (domainVcpu(domainOfVcpu(cpu), 0).icount >= <u64>j.youth * MILLION) return false;
-  const step = max<u32>(j.threshold / 3, 1);
+function waits(j: Jit, cpu: Vcpu, block: Block, now: u32): bool {
+  if (block.entry != 0) return false;
+  if (now < j.youth) return counts(block, j.threshold * <u32>JIT_YOUNG_RUNS, max<u32>(j.threshold / 3, 1));
+  if (cpu.cpl != 3 || !isSlower(j, cpu, block, now, JIT_PACE)) return false;
+  if (!counts(block, j.threshold, j.userThreshold)) return false;
+  block.since = <u16>now;
+  return true;
+}
+
+/** Whether the block took more than `pace` millions of instructions for Jit.userThreshold runs. */
+function isSlower(j: Jit, cpu: Vcpu, block: Block, now: u32, pace: u32): bool {
+  const took = <u32>(<u16>(now - <u32>block.since));
+  const runs = cpu.cpl == 3 ? j.userThreshold : block.patience;
+  return took * j.userThreshold > pace * runs;
+}
+
+/** Counts the block on for a step; false when it has run often enough. */
+function counts(block: Block, enough: u32, step: u32): bool {
+  if (block.patience >= enough) return false;
   block.patience += step;
   block.heat = step;
   return true;
@@ -112,7 +126,8 @@ function waits(j: Jit, cpu: Vcpu, block: Block): bool {
 
 function ask(cpu: Vcpu, block: Block): void {
   const j = jit();
-  if (waits(j, cpu, block)) return;
+  const now = millions(cpu);
+  if (waits(j, cpu, block, now)) return;
   const lock = changetype<usize>(j) + JitOff.requestLock;
   const cooled = min(block.patience, j.threshold);
   if (!j.enabled || !spinTryLock(lock)) {
@@ -128,6 +143,7 @@ function ask(cpu: Vcpu, block: Block): void {
     r.rip = cpu.rip;
     r.epoch = codeCache().epoch;
     r.fpu = (<u32>cpu.fcw) | ((<u32>cpu.fsw) << 16);
+    r.isSlow = isSlower(j, cpu, block, now, JIT_BRISK) ? 1 : 0;
     atomic.store<u32>(changetype<usize>(j), tail + 1, JitOff.requestTail);
     atomic.notify(changetype<usize>(j) + JitOff.requestTail, 1);
   }

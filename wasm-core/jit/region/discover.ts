@@ -22,15 +22,22 @@ import {
 import { Jumps, REACH } from "./jumps.js";
 import type { DecodedBlock, Insn, MachineView } from "./machine-view.js";
 
-/** Larger regions run hardly faster, and the host's compiler takes longer for them than it saves. */
-const LIMITS = {
-  nodes: 64,
-  insns: 640,
+interface Limits {
+  readonly nodes: number;
+  readonly insns: number;
   /** Calls inside calls that are followed. */
-  depth: 3,
-};
+  readonly depth: number;
+}
+
+/** Larger regions run hardly faster, and the host's compiler takes longer for them than it saves. */
+const LIMITS: Limits = { nodes: 64, insns: 640, depth: 3 };
+/**
+ * Of a block that is run seldom: no copies of functions that are called. A large program is mostly made of these, and
+ * what they take is the host's compiler's time and room in the processor's caches.
+ */
+const SMALL_LIMITS: Limits = { nodes: 32, insns: 640, depth: 0 };
 /** Those of a region with a switch, which all of an interpreter's loop goes into: who stays in it for long. */
-const SWITCH_LIMITS: typeof LIMITS = { ...LIMITS, nodes: 160, insns: 1600 };
+const SWITCH_LIMITS: Limits = { ...LIMITS, nodes: 160, insns: 1600 };
 
 /**
  * The part of a switch's jumps that another follows, at least. With less the region is left so soon that a smaller one is
@@ -54,6 +61,8 @@ export interface Wish {
   readonly fpu: number;
   /** Whether it is made again because it is entered often. */
   readonly hot: boolean;
+  /** Whether the block is run so seldom that a small one will do. */
+  readonly isSlow: boolean;
 }
 
 /** What regions there are besides. */
@@ -102,7 +111,7 @@ class Discovery {
   readonly #start: number;
   readonly #long: boolean;
   readonly #jumps: Jumps;
-  #limits = LIMITS;
+  #limits: Limits;
 
   constructor(
     readonly view: MachineView,
@@ -110,7 +119,8 @@ class Discovery {
     readonly others: Others,
     readonly only: Shape | undefined,
   ) {
-    const { rip, block, hot } = wish;
+    const { rip, block, hot, isSlow } = wish;
+    this.#limits = isSlow && !hot ? SMALL_LIMITS : LIMITS;
     this.#key = view.keyOf(block);
     this.#long = (this.#key & Number(ModeKey.values.CODE_MASK)) === Number(ModeKey.values.CODE64);
     this.#start = Number(rip & 0xfffn);
@@ -125,12 +135,12 @@ class Discovery {
     this.#drain();
     if (this.nodes.length === 0) return undefined;
     const { wish, nodes, hosts, members, left } = this;
-    const { rip, block, fpu, hot } = wish;
+    const { rip, block, fpu, hot, isSlow } = wish;
     const entries = hot && withSwitch ? this.#switch(root) : [];
     // What was taken in by then is not taken out again.
     if (entries === undefined) return new Discovery(this.view, wish, this.others, this.only).run(false);
     const frames = [...this.frames].map(([genAt, gen]) => ({ genAt, gen }));
-    return { rip, long: this.#long, hot, nodes, frames, hosts, block, entries, members, left, fpu };
+    return { rip, long: this.#long, hot, nodes, frames, hosts, block, entries, members, left, fpu, isSlow };
   }
 
   /** What fewer calls surround comes first: copies of functions that are called do not keep out what calls them. */

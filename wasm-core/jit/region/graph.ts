@@ -51,6 +51,8 @@ export interface Region {
   readonly long: boolean;
   /** It is entered so often that its code is made for speed alone. */
   readonly hot: boolean;
+  /** Its start is run so seldom that it was kept small. */
+  readonly isSlow: boolean;
   readonly nodes: Node[];
   /** What the code was made from. */
   readonly frames: readonly { readonly genAt: number; readonly gen: number }[];

@@ -152,6 +152,11 @@ export class MachineView {
     return at !== 0;
   }
 
+  /** Whether the block is to stay where it is, because a region knows its records. Under the cache's lock. */
+  setMember(block: number, isMember: boolean): void {
+    this.#u8[block + Block.off.isMember] = Number(isMember);
+  }
+
   isValid(block: number): boolean {
     if (this.word(this.word(block + Block.off.genAt)) !== this.word(block + Block.off.gen)) return false;
     if (this.word(block + Block.off.cross) === 0) return true;

@@ -183,6 +183,7 @@ it("a region of any shape goes the ways of its graph", () => {
         members: new Set(),
         left: new Set(),
         fpu: 0,
+        isSlow: false,
       };
       const code = emitRegion(region, unexpected);
       const refused = runRegion(code, decisions, budget, samePages);
