@@ -4,7 +4,6 @@
  */
 import { Random } from "../support/random.js";
 
-const FUNCTIONS = 1500;
 const SCRIPT_WORDS = 3000;
 const STATEMENTS = 8;
 
@@ -43,17 +42,17 @@ const OPERATIONS: readonly string[] = [
   "r[a] = r[a] < r[b] ? r[b] - r[a] : k;",
 ];
 
-export function bigCodeSource(): string {
+export function bigCodeSource(count = 1500): string {
   const random = new Random(0x0b16c0de);
   const draw: Draw = (below) => random.below(below);
-  const functions = Array.from({ length: FUNCTIONS }, (_, i) => functionText(i, draw));
+  const functions = Array.from({ length: count }, (_, i) => functionText(i, draw));
   const script = Array.from(
     { length: SCRIPT_WORDS },
     () => draw(OPERATIONS.length) | (draw(16) << 8) | (draw(16) << 16) | (draw(128) << 24),
   );
   const cases = OPERATIONS.map((text, i) => `      case ${i}: ${text} break;`);
   return `#include "runtime.h"
-enum { FUNCTIONS = ${FUNCTIONS}, SCRIPT = ${SCRIPT_WORDS} };
+enum { FUNCTIONS = ${count}, SCRIPT = ${SCRIPT_WORDS} };
 static u32 table[256], r[16];
 ${functions.join("")}
 static u32 (*const functions[FUNCTIONS])(u32, u32) = {${functions.map((_, i) => `f${i}`).join(", ")}};

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { measure, netBoots } from "./boots.js";
+import { measure, netBoots, withPrograms } from "./boots.js";
 import type { Peer, PeerName } from "./peers/peer.js";
 import { type Task, tasksOf, WORDS, WORKLOADS } from "./workloads.js";
 
@@ -85,5 +85,15 @@ describe("a measurement", () => {
     expect(rounds.map((round) => [...round.qemu!.tasks.keys()])).toEqual([["stream 64"], ["stream 64"]]);
     // What is said of the machine is of its first boot.
     expect(rounds.map((round) => round.xenolith!.residentMiB)).toEqual([1, 5]);
+  });
+
+  it("takes from a boot of its own what a program did, and nothing of the boot", async () => {
+    const measured = (name: string) =>
+      measure([{ peers: [peer("qemu", ["before"])], tasks: named(name), processors: 1 }], 1, () => {});
+    const [few, large] = [await measured("stream"), await measured("ask")];
+    const keys = (rounds: typeof few) => rounds.map(({ qemu }) => [[...qemu!.tasks.keys()], qemu!.residentMiB]);
+    expect(keys(withPrograms(few, large))).toEqual([[["stream 64", "ask 64"], 2]]);
+    expect(keys(withPrograms([], large))).toEqual([[["ask 64"], null]]);
+    expect(keys(withPrograms(few, []))).toEqual(keys(few));
   });
 });

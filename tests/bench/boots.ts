@@ -55,6 +55,18 @@ export async function measure(
   return done;
 }
 
+/** `rounds` with the programs of `others` too, of which nothing else counts. */
+export function withPrograms(rounds: readonly Round[], others: readonly Round[]): Round[] {
+  return Array.from({ length: Math.max(rounds.length, others.length) }, (_, i) => {
+    const round: Partial<Record<PeerName, SuiteRun>> = { ...rounds[i] };
+    for (const [name, run] of Object.entries(others[i] ?? {}) as [PeerName, SuiteRun][]) {
+      const before = round[name] ?? { boot: null, residentMiB: null, counters: null, tasks: new Map() };
+      round[name] = together(before, run);
+    }
+    return round;
+  });
+}
+
 /** The programs of several boots as one run, which is otherwise the first of them. */
 const together = (before: SuiteRun | undefined, run: SuiteRun): SuiteRun =>
   before === undefined ? run : { ...before, tasks: new Map([...before.tasks, ...run.tasks]) };

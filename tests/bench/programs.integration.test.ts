@@ -66,6 +66,13 @@ describe("the programs of the bench", () => {
     }
   });
 
+  it("have a compiler that finds its libraries, and compiles", () => {
+    const { command } = all.find(({ workload }) => workload.name === "cc1")!;
+    const text = output({ command: command.replace(/\$B\/busybox\.64 md5sum/, "cat") } as Task);
+    expect(text).toMatch(/^_start:$/m);
+    expect(text).toContain("GCC: (");
+  });
+
   it("use the x87 where they say so", () => {
     const [sse, x87] = ["float-sse", "float-x87"].map((name) => output(tasks.find((t) => t.workload.name === name)!));
     expect(sse).not.toBe(x87);
@@ -75,9 +82,10 @@ describe("the programs of the bench", () => {
     const names = (only: string) =>
       filesFor(
         folder,
-        tasks.filter((t) => t.workload.name === only),
+        all.filter((t) => t.workload.name === only),
       ).map((f) => f.name);
     expect(names("alu")).toEqual(["alu.32", "alu.64"]);
+    expect(names("cc1")).toEqual(expect.arrayContaining(["cc1", "cc1.i", "cc1.loader", "libc.so.6"]));
     expect(readdirSync(folder)).toContain("loop.sh");
   });
 });

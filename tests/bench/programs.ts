@@ -5,6 +5,7 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
+  copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -14,7 +15,7 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Random } from "../support/random.js";
 import { bigCodeSource } from "./big-code.js";
@@ -22,6 +23,10 @@ import { BIG_CODE, RECIPES, type Recipe, type Task, WORDS, type Word } from "./w
 
 const SOURCES = fileURLToPath(new URL("programs/", import.meta.url));
 const TEXT_BYTES = 1 << 20;
+/** Of the source that the compiler is given. */
+const COMPILED_FUNCTIONS = 50;
+/** What the C library calls a library of a version. */
+const LIBRARY = /\.so\.\d+$/;
 /** In the folder of the programs: reads the CPU time of a process; and runs a command and says what it took. */
 export const CLOCK = "clock.64";
 export const TIMED = "timed.64";
@@ -87,12 +92,30 @@ echo "checksum $sum $text"
 /** Busyboxes are those of the guests, which this machine can run too. */
 export type Busyboxes = Readonly<Partial<Record<Word, Uint8Array>>>;
 
+/**
+ * gcc's compiler proper as `cc1`, the libraries that it needs beside it, the loader that finds them there, and what it is
+ * to compile.
+ */
+function copyCompiler(folder: string): void {
+  const cc1 = execFileSync("gcc", ["-print-prog-name=cc1"], { encoding: "utf8" }).trim();
+  const needs = execFileSync("ldd", [cc1], { encoding: "utf8" });
+  const paths = [...needs.matchAll(/(\/\S+) \(0x/g)].map(([, path]) => path!);
+  for (const path of paths) {
+    const name = basename(path);
+    copyFileSync(path, join(folder, name.startsWith("ld-") ? "cc1.loader" : name));
+  }
+  copyFileSync(cc1, join(folder, "cc1"));
+  const flags = [...FLAGS, `-I${SOURCES}`, "-E", "-P", "-xc", "-", "-o", join(folder, "cc1.i")];
+  execFileSync("gcc", flags, { input: bigCodeSource(COMPILED_FUNCTIONS) });
+}
+
 const HELPERS: readonly Recipe[] = ["timed", "clock", "disk", "net"].map((name) => ({ name, source: `${name}.c` }));
 
 /** Compiles and writes all of it. */
 export function makePrograms(folder: string, busyboxes: Busyboxes): void {
   for (const recipe of RECIPES) for (const word of WORDS) compile(folder, recipe, word);
   for (const recipe of HELPERS) compile(folder, recipe, 64);
+  copyCompiler(folder);
   for (const [word, bytes] of Object.entries(busyboxes)) {
     writeFileSync(join(folder, `busybox.${word}`), bytes, { mode: 0o755 });
   }
@@ -104,7 +127,7 @@ export function makePrograms(folder: string, busyboxes: Busyboxes): void {
 function fingerprint(busyboxes: Busyboxes): string {
   const hash = createHash("sha256").update(execFileSync("gcc", ["--version"]));
   for (const header of HEADERS) hash.update(readFileSync(join(SOURCES, header)));
-  hash.update(LOOP_SCRIPT).update(sampleText(TEXT_BYTES));
+  hash.update(bigCodeSource(COMPILED_FUNCTIONS)).update(LOOP_SCRIPT).update(sampleText(TEXT_BYTES));
   for (const recipe of [...RECIPES, ...HELPERS]) {
     hash.update(sourceOf(recipe)).update(JSON.stringify([recipe.name, WORDS.map((word) => flagsFor(recipe, word))]));
   }
@@ -138,9 +161,15 @@ export const nativeWords = (folder: string): readonly Word[] =>
     return signal !== null || (error === undefined && stdout.startsWith("checksum"));
   });
 
-/** Names of the files in the folder that these tasks need; a guest that unpacks less boots sooner. */
+/**
+ * Names of the files in the folder that these tasks need; a guest that unpacks less boots sooner. Libraries are those of the
+ * one program that is not linked statically.
+ */
 export function filesFor(folder: string, tasks: readonly Task[]): { name: string; bytes: Uint8Array }[] {
   return readdirSync(folder)
-    .filter((name) => tasks.some(({ command }) => command.includes(`$B/${name}`)))
+    .filter((name) => {
+      const wanted = LIBRARY.test(name) ? "--library-path $B" : `$B/${name}`;
+      return tasks.some(({ command }) => command.includes(wanted));
+    })
     .map((name) => ({ name, bytes: new Uint8Array(readFileSync(join(folder, name))) }));
 }

@@ -7,7 +7,7 @@
 export type Word = 64 | 32;
 export const WORDS: readonly Word[] = [64, 32];
 
-export type Group = "compute" | "memory" | "float" | "code" | "system" | "tools" | "smp" | "disk" | "net";
+export type Group = "compute" | "memory" | "float" | "code" | "system" | "tools" | "large" | "smp" | "disk" | "net";
 
 export interface Workload {
   readonly name: string;
@@ -107,6 +107,14 @@ const ROWS: readonly (readonly [name: string, group: Group, count: number, comma
   ["shell", "tools", 40_000, "$B/busybox.$W sh $B/loop.sh COUNT", "a shell's loop: arithmetic, strings, functions"],
 ];
 
+/** Debian's compiler proper, as gcc calls it, with what it is linked with: all of it in the folder of the programs. */
+const CC1 = "$B/cc1.loader --library-path $B $B/cc1 -quiet -O2 -w -fpreprocessed -o - <$B/cc1.i";
+
+// biome-ignore format: as above
+const LARGE_ROWS: readonly (readonly [name: string, count: number, command: string, does: string])[] = [
+  ["cc1", 1, `i=0; while [ $i -lt COUNT ]; do ${CC1}; i=$((i+1)); done | $B/busybox.$W md5sum`, "gcc's compiler, of 50 functions"],
+];
+
 // biome-ignore format: as above
 const SMP_ROWS: readonly (readonly [name: string, count: number, command: string, does: string])[] = [
   ["busy-1", 3_000, "$B/smp.$W busy 1 COUNT", "work for one process"],
@@ -158,6 +166,14 @@ const NET_ROWS: readonly (readonly [name: string, count: number, commands: typeo
 
 export const WORKLOADS: readonly Workload[] = [
   ...ROWS.map(([name, group, count, command, does]) => ({ name, group, count, command, does, words: WORDS })),
+  ...LARGE_ROWS.map(([name, count, command, does]) => ({
+    name,
+    group: "large" as const,
+    count,
+    command,
+    does,
+    words: [64 as const],
+  })),
   ...SMP_ROWS.map(([name, count, command, does]) => ({
     name,
     group: "smp" as const,
