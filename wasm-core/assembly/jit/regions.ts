@@ -103,17 +103,15 @@ export function warm(cpu: Vcpu, block: Block): void {
 function waits(j: Jit, cpu: Vcpu, block: Block, now: u32): bool {
   if (block.entry != 0) return false;
   if (now < j.youth) return counts(block, j.threshold * <u32>JIT_YOUNG_RUNS, max<u32>(j.threshold / 3, 1));
-  if (cpu.cpl != 3 || !isSlower(j, cpu, block, now, JIT_PACE)) return false;
+  if (!isSlower(cpu, block, now, JIT_PACE)) return false;
   if (!counts(block, j.threshold, j.userThreshold)) return false;
   block.since = <u16>now;
   return true;
 }
 
-/** Whether the block took more than `pace` millions of instructions for Jit.userThreshold runs. */
-function isSlower(j: Jit, cpu: Vcpu, block: Block, now: u32, pace: u32): bool {
-  const took = <u32>(<u16>(now - <u32>block.since));
-  const runs = cpu.cpl == 3 ? j.userThreshold : block.patience;
-  return took * j.userThreshold > pace * runs;
+/** Whether it is a user's block that took more than `pace` millions of instructions for its last step. */
+function isSlower(cpu: Vcpu, block: Block, now: u32, pace: u32): bool {
+  return cpu.cpl == 3 && <u32>(<u16>(now - <u32>block.since)) > pace;
 }
 
 /** Counts the block on for a step; false when it has run often enough. */
@@ -143,7 +141,7 @@ function ask(cpu: Vcpu, block: Block): void {
     r.rip = cpu.rip;
     r.epoch = codeCache().epoch;
     r.fpu = (<u32>cpu.fcw) | ((<u32>cpu.fsw) << 16);
-    r.isSlow = isSlower(j, cpu, block, now, JIT_BRISK) ? 1 : 0;
+    r.isSlow = isSlower(cpu, block, now, JIT_BRISK) ? 1 : 0;
     atomic.store<u32>(changetype<usize>(j), tail + 1, JitOff.requestTail);
     atomic.notify(changetype<usize>(j) + JitOff.requestTail, 1);
   }
