@@ -4,8 +4,7 @@ import { slackFile, wakeInTime } from "./timer-slack.node.js";
 
 it("a thread asks for the least slack where there is some, and does nothing elsewhere", () => {
   wakeInTime();
-  if (process.platform !== "linux") return;
-  const file = slackFile();
-  expect(existsSync(file)).toBe(true);
-  expect(Number(readFileSync(file, "utf8"))).toBe(1000);
+  // Sandboxes that stand for Linux may not have it.
+  if (!existsSync("/proc/self/timerslack_ns")) return;
+  expect(Number(readFileSync(slackFile(), "utf8"))).toBe(1000);
 });
