@@ -107,7 +107,7 @@ const ROWS: readonly (readonly [name: string, group: Group, count: number, comma
   ["shell", "tools", 40_000, "$B/busybox.$W sh $B/loop.sh COUNT", "a shell's loop: arithmetic, strings, functions"],
 ];
 
-/** Debian's compiler proper, as gcc calls it, with what it is linked with: all of it in the folder of the programs. */
+/** The computer's compiler proper, as gcc calls it, with its libraries: all of it in the folder of the programs. */
 const CC1 = "$B/cc1.loader --library-path $B $B/cc1 -quiet -O2 -w -fpreprocessed -o - <$B/cc1.i";
 
 // biome-ignore format: as above
