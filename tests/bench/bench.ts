@@ -93,7 +93,7 @@ function report(peers: readonly Peer[], one: Measured, two: Measured, disks: Mea
   const [cpu] = cpus();
   show(`# ${cpu?.model ?? "unknown processor"}, ${cpus().length} threads, Node ${process.version}`);
   if (programs.length > 0) show(programTable(programs));
-  if (one.rounds.length > 0) show(machineTable(one.rounds, peers));
+  if (one.rounds.some(({ xenolith }) => xenolith?.boot)) show(machineTable(one.rounds, peers));
   if (two.rounds.length > 0) {
     const keys = two.tasks.map(({ key }) => key);
     show(smpTable(two.rounds, peers, keys));

@@ -42,6 +42,7 @@ const OPERATIONS: readonly string[] = [
   "r[a] = r[a] < r[b] ? r[b] - r[a] : k;",
 ];
 
+/** @param count functions */
 export function bigCodeSource(count = 1500): string {
   const random = new Random(0x0b16c0de);
   const draw: Draw = (below) => random.below(below);

@@ -107,16 +107,19 @@ const ROWS: readonly (readonly [name: string, group: Group, count: number, comma
   ["shell", "tools", 40_000, "$B/busybox.$W sh $B/loop.sh COUNT", "a shell's loop: arithmetic, strings, functions"],
 ];
 
+/** Of a group that has no 32-bit programs. */
+type WideRow = readonly [name: string, count: number, command: string, does: string];
+
 /** The computer's compiler proper, as gcc calls it, with its libraries: all of it in the folder of the programs. */
 const CC1 = "$B/cc1.loader --library-path $B $B/cc1 -quiet -O2 -w -fpreprocessed -o - <$B/cc1.i";
 
 // biome-ignore format: as above
-const LARGE_ROWS: readonly (readonly [name: string, count: number, command: string, does: string])[] = [
+const LARGE_ROWS: readonly WideRow[] = [
   ["cc1", 1, `i=0; while [ $i -lt COUNT ]; do ${CC1}; i=$((i+1)); done | $B/busybox.$W md5sum`, "gcc's compiler, of 50 functions"],
 ];
 
 // biome-ignore format: as above
-const SMP_ROWS: readonly (readonly [name: string, count: number, command: string, does: string])[] = [
+const SMP_ROWS: readonly WideRow[] = [
   ["busy-1", 3_000, "$B/smp.$W busy 1 COUNT", "work for one process"],
   ["busy-2", 3_000, "$B/smp.$W busy 2 COUNT", "the same work for two processes"],
   ["locked-1", 40_000, "$B/smp.$W locked 1 COUNT", "work for one process, a quarter of it under a futex"],
@@ -133,7 +136,7 @@ const SMP_ROWS: readonly (readonly [name: string, count: number, command: string
 ];
 
 // biome-ignore format: as above
-const DISK_ROWS: readonly (readonly [name: string, count: number, command: string, does: string])[] = [
+const DISK_ROWS: readonly WideRow[] = [
   ["disk-write", 768, WRITES, "dd of so many MiB, flushed, by 256"],
   ["disk-read", 2048, READS, "dd of so many MiB, by 256"],
   ["disk-rewrite", 768, WRITES, "disk-write again"],
@@ -164,32 +167,14 @@ const NET_ROWS: readonly (readonly [name: string, count: number, commands: typeo
   ["netchannel2", 1024, streams(1), netchannel2(true), "the same past Domain0"],
 ];
 
+const wide = (group: Group, rows: readonly WideRow[]): Workload[] =>
+  rows.map(([name, count, command, does]) => ({ name, group, count, command, does, words: [64] }));
+
 export const WORKLOADS: readonly Workload[] = [
   ...ROWS.map(([name, group, count, command, does]) => ({ name, group, count, command, does, words: WORDS })),
-  ...LARGE_ROWS.map(([name, count, command, does]) => ({
-    name,
-    group: "large" as const,
-    count,
-    command,
-    does,
-    words: [64 as const],
-  })),
-  ...SMP_ROWS.map(([name, count, command, does]) => ({
-    name,
-    group: "smp" as const,
-    count,
-    command,
-    does,
-    words: [64 as const],
-  })),
-  ...DISK_ROWS.map(([name, count, command, does]) => ({
-    name,
-    group: "disk" as const,
-    count,
-    command,
-    does,
-    words: [64 as const],
-  })),
+  ...wide("large", LARGE_ROWS),
+  ...wide("smp", SMP_ROWS),
+  ...wide("disk", DISK_ROWS),
   ...NET_ROWS.map(([name, count, [command, server], pair, does]) => ({
     name,
     group: "net" as const,

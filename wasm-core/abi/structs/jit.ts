@@ -78,7 +78,7 @@ export const JitRequest = struct("JitRequest", "A wish for a region.", {
   rip: u64("Linear RIP of the block there"),
   epoch: u32("CodeCache.epoch"),
   fpu: u32("x87 control word there, and the status word in the upper half"),
-  isSlow: u32("1 when the block is slower than JIT_BRISK", 1, 8),
+  isSlow: u32("1 when the block is slower than JIT_BRISK"),
 });
 
 export const JitRecord = struct("JitRecord", "Header of a record in the ring; the bytes follow, padded to 8.", {
