@@ -13,6 +13,7 @@ import { TLB_BYTES, TLB_SECOND, TlbEntry } from "../../wasm-core/abi/structs/tra
 import { Status, Vcpu } from "../../wasm-core/abi/structs/vcpu.js";
 import { registersOf } from "../../wasm-core/jit/effects.js";
 import { type VariantInfo, variantTable } from "../../wasm-core/jit/instructions.js";
+import { callable, importable, type JsDoor } from "../../wasm-core/jit/testing/doors.js";
 import { Code } from "../../wasm-core/jit/wasm/code.js";
 import { moduleBytes } from "../../wasm-core/jit/wasm/module.js";
 import { Type } from "../../wasm-core/jit/wasm/ops.js";
@@ -38,6 +39,7 @@ const ADDRESS_64 = 2;
 /** The clock and randomness differ between the two runs. */
 const ANSWERS_DIFFER = /^(rdtscp?|rdrand|rdseed)$/;
 const FILLS = /^(mov|sto)s(b?)$/;
+const CALLED = ["regionRead", "regionWrite", "regionFlags"] as const;
 const { off } = Vcpu;
 
 type RegionFunction = (cpu: number) => number;
@@ -55,6 +57,7 @@ export class Sampler {
   readonly checked: Regions;
   readonly counts = { entries: 0, samples: 0, compared: 0, instructions: 0, regions: 0, devices: 0 };
   found: Difference | undefined;
+  readonly #call: Record<(typeof CALLED)[number], JsDoor>;
   readonly #variants: readonly VariantInfo[] = variantTable();
   readonly #plain: RegionFunction[] = [];
   readonly #checked: RegionFunction[] = [];
@@ -72,6 +75,7 @@ export class Sampler {
     readonly every: number,
   ) {
     const { call, memory } = core;
+    this.#call = callable(call, CALLED);
     const firstSlot = call.table.length;
     call.table.grow(SLOTS);
     const trampolines = this.#trampolines();
@@ -149,25 +153,24 @@ export class Sampler {
   // --- what a sample's region calls
 
   #doors(): Partial<RegionDoors> {
-    const { call } = this.core;
-    return {
-      regionRead: (cpu, lin, size) => {
-        const p = call.regionRead(cpu, lin, size) >>> 0;
-        const bounce = (cpu >>> 0) + off.bounce;
-        if (p === bounce) this.#device ||= this.#view().getUint32((cpu >>> 0) + off.bounceKind, true) === 1;
-        else if (p !== 0) {
-          this.#copyPage(p);
-          // A page that was written before may be entered for writing too: its first store is to come by the door.
-          this.#closePage(cpu >>> 0, lin);
-        }
-        return p;
-      },
-      regionWrite: (cpu, lin, size) => {
-        const p = call.regionWrite(cpu, lin, size) >>> 0;
-        if (p !== 0) this.#copyPage(p);
-        return p;
-      },
+    const { regionRead, regionWrite } = this.#call;
+    const read = (cpu: number, lin: bigint, size: number): number => {
+      const p = regionRead(cpu, lin, size) >>> 0;
+      const bounce = (cpu >>> 0) + off.bounce;
+      if (p === bounce) this.#device ||= this.#view().getUint32((cpu >>> 0) + off.bounceKind, true) === 1;
+      else if (p !== 0) {
+        this.#copyPage(p);
+        // A page that was written before may be entered for writing too: its first store is to come by the door.
+        this.#closePage(cpu >>> 0, lin);
+      }
+      return p;
     };
+    const write = (cpu: number, lin: bigint, size: number): number => {
+      const p = regionWrite(cpu, lin, size) >>> 0;
+      if (p !== 0) this.#copyPage(p);
+      return p;
+    };
+    return importable({ regionRead: read as JsDoor, regionWrite: write as JsDoor });
   }
 
   #handler(fn: number, real: Handler): Handler {
@@ -197,7 +200,7 @@ export class Sampler {
     if (bytes > BigInt(8 * PAGE)) return false;
     const from = view.getBigUint64(cpu + off.gpr + 56, true);
     for (let lin = from; lin < from + bytes; lin = (lin & ~0xfffn) + BigInt(PAGE)) {
-      const p = this.core.call.regionWrite(cpu, lin, 1) >>> 0;
+      const p = this.#call.regionWrite(cpu, lin, 1) >>> 0;
       if (p === 0) return false;
       this.#copyPage(p);
     }
@@ -248,7 +251,7 @@ export class Sampler {
     view.setInt32(cpu + off.budget, given, true);
     const exit = this.#checked[slot]!(cpu);
     if (exit !== Number(RegionExit.values.STALE)) {
-      this.core.call.regionFlags(cpu);
+      this.#call.regionFlags(cpu);
       if (this.#device) this.counts.devices++;
       else this.#compare(cpu, before, exit, given - view.getInt32(cpu + off.budget, true));
     }
@@ -296,7 +299,7 @@ export class Sampler {
     const view = this.#view();
     const icount = (): bigint => view.getBigUint64(cpu + off.icount, true);
     for (let step = 0; icount() < target && step < MOST_STEPS; step++) this.core.call.testRun(cpu, 1);
-    this.core.call.regionFlags(cpu);
+    this.#call.regionFlags(cpu);
     let lines = this.#differences(cpu, after, left);
     const first = lines;
     // Elements of a repeated string instruction.

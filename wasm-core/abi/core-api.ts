@@ -104,17 +104,24 @@ export interface CoreExports {
   pcpuAbandon(pcpu: number): void;
 }
 
-/** What else the core exports, for compiled regions and those who put them in place. See assembly/jit/doors.ts. */
+/** A function that takes a vector: JavaScript can hand it on and not call it. */
+type Door = WebAssembly.ExportValue;
+
+/**
+ * What else the core exports, for compiled regions and those who put them in place. See assembly/jit/doors.ts for what the
+ * doors do, and jit/doors.ts for what they take.
+ */
 export interface RegionDoors {
-  regionRead(cpu: number, lin: bigint, size: number): number;
-  regionWrite(cpu: number, lin: bigint, size: number): number;
-  regionPage(cpu: number, start: bigint, page: number, host: number, bit: number): number;
-  regionCondition(cpu: number, cc: number): number;
-  regionEnd(cpu: number, status: number, rip: bigint, next: bigint, left: number): number;
-  regionFlags(cpu: number): number;
-  regionPutOff(cpu: number, value: bigint, code: number): number;
-  regionX87(cpu: number, op: number, a: bigint, b: bigint, ends: number, fcw: number): number;
-  regionNone(cpu: number): number;
+  readonly regionRead: Door;
+  readonly regionWrite: Door;
+  readonly regionPage: Door;
+  readonly regionCondition: Door;
+  readonly regionEnd: Door;
+  readonly regionFlags: Door;
+  readonly regionPutOff: Door;
+  readonly regionX87: Door;
+  /** Stands for a region that a host could not make. */
+  readonly regionNone: (cpu: number) => number;
   /** Handlers, and behind them the regions' functions. */
   readonly table: WebAssembly.Table;
 }

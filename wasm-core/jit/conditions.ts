@@ -1,7 +1,8 @@
 /** Conditions of Jcc, SETcc and CMOVcc as wasm, from what is known of the flags. [SDM] vol. 1, appendix B. */
 import { CcOp, Vcpu } from "../abi/structs/vcpu.js";
+import { callDoor } from "./doors.js";
 import type { Cc, Emitter, KnownFlags } from "./emitter.js";
-import { Import, L } from "./emitter.js";
+import { L } from "./emitter.js";
 import { Type } from "./wasm/ops.js";
 
 /** The arithmetic flags' bits in EFLAGS. [SDM] vol. 1, 3.4.3. */
@@ -274,7 +275,7 @@ export function pushCondition(e: Emitter, cc: number): void {
   }
   if (known === undefined) {
     e.storeFlags();
-    c.get(L.CPU).i32(cc).call(Import.CONDITION);
+    callDoor(c.get(L.CPU).i32(cc), "regionCondition");
     return;
   }
   if (known.op === "EFLAGS") {

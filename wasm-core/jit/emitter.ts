@@ -2,7 +2,7 @@
  * What lowerings write with: operands, memory, flags and handler calls of one region's function. General registers and
  * lazy flags live in locals; everything else of the vCPU stays in memory behind local 0.
  */
-import { SegmentReg, Status, Vcpu } from "../abi/structs/vcpu.js";
+import { SegmentReg, Status, Vcpu, VEC_STRIDE } from "../abi/structs/vcpu.js";
 import type { Operand } from "../isa/row.js";
 import { bitsOf } from "../isa/variants.js";
 import { Addresses } from "./addresses.js";
@@ -15,15 +15,15 @@ import { Memory } from "./memory.js";
 import { memoryOperand } from "./operands.js";
 import { PutOffFlags, type PutOffName } from "./put-off.js";
 import type { Insn } from "./region/machine-view.js";
+import { Registers } from "./registers.js";
 import { pushIsSpecial } from "./segments.js";
 import { type Cc, ccOp, type KnownFlags, loadOf, type Size, type Value } from "./values.js";
-import { Vectors } from "./vectors.js";
 import { Code, type Label } from "./wasm/code.js";
 import { Type } from "./wasm/ops.js";
 import { X87 } from "./x87.js";
 import type { X87Plan } from "./x87-plan.js";
 
-export { Import, L } from "./locals.js";
+export { L } from "./locals.js";
 export { type Cc, ccOp, type KnownFlags, type Size, type Value } from "./values.js";
 
 /** What one node hands to the next where that has no other before it. */
@@ -31,18 +31,25 @@ export interface Known {
   readonly flags: KnownFlags | undefined;
   readonly addresses: Addresses["end"];
   readonly pages: Memory["end"];
+  readonly registers: Registers["end"];
+  readonly vectors: Registers["end"];
 }
 
-const { zero: ZERO, bias: BIAS, blockRip: BLOCK_RIP } = Vcpu.off;
+const { zero: ZERO, bias: BIAS, blockRip: BLOCK_RIP, vec: VEC } = Vcpu.off;
+const GENERAL = { local: L.GPR, load: "i64.load", store: "i64.store", offsetOf: (n: number) => n * 8 } as const;
+const VECTORS = {
+  local: L.XMM,
+  load: "v128.load",
+  store: "v128.store",
+  offsetOf: (n: number) => VEC + VEC_STRIDE * n,
+} as const;
 const TWO_31 = 1n << 31n;
 const SEG_FS = 4;
 
 export class Emitter {
   readonly code = new Code();
-  /** General registers by number that the region touches, and those it changes. */
-  readonly used = new Set<number>();
-  readonly dirty = new Set<number>();
-  readonly vectors = new Vectors(this.code);
+  readonly registers: Registers;
+  readonly vectors: Registers;
   readonly addresses: Addresses;
   readonly memory: Memory;
   flags: KnownFlags | undefined;
@@ -70,8 +77,11 @@ export class Emitter {
     readonly handlerImport: (fn: number) => number,
     readonly long: boolean,
     cursors: Cursors,
+    writesThrough: boolean,
     plan?: X87Plan,
   ) {
+    this.registers = new Registers(this.code, GENERAL, writesThrough);
+    this.vectors = new Registers(this.code, VECTORS, writesThrough);
     this.addresses = new Addresses(long);
     this.memory = new Memory(this, cursors);
     this.x87 = plan && new X87(this, plan);
@@ -93,6 +103,8 @@ export class Emitter {
     this.addresses.begin(before?.addresses);
     this.fast = fast;
     this.memory.begin(before?.pages, fast);
+    this.registers.begin(before?.registers);
+    this.vectors.begin(before?.vectors);
     this.#blockRip = undefined;
     this.#sseChecked = false;
     this.handlers = 0;
@@ -100,14 +112,11 @@ export class Emitter {
 
   /** What is known where the node ends. */
   get known(): Known {
-    return { flags: this.flags, addresses: this.addresses.end, pages: this.memory.end };
+    const { flags, addresses, memory, registers, vectors } = this;
+    return { flags, addresses: addresses.end, pages: memory.end, registers: registers.end, vectors: vectors.end };
   }
 
   // --- values
-
-  gpr(off: number): number {
-    return L.GPR + (off >>> 3);
-  }
 
   push(v: Value): void {
     const c = this.code;
@@ -119,8 +128,8 @@ export class Emitter {
   }
 
   pushRegister(off: number, size: Size): void {
-    this.used.add(off >>> 3);
-    const c = this.code.get(this.gpr(off));
+    this.registers.push(off >>> 3);
+    const c = this.code;
     if (size === 64) return;
     c.op("i32.wrap_i64");
     if (size === 16) c.i32(0xffff).op("i32.and");
@@ -142,24 +151,17 @@ export class Emitter {
   /** Writes the value on the stack to a register: a 32-bit one clears the upper half, narrower ones keep the rest. */
   setRegister(off: number, size: Size): void {
     const n = off >>> 3;
-    const local = this.gpr(off);
     const c = this.code;
-    this.used.add(n);
-    this.dirty.add(n);
     this.addresses.forget(n);
-    if (size === 64) {
-      c.set(local);
-      return;
+    if (size !== 64) c.op("i64.extend_i32_u");
+    if (size < 32) {
+      const shift = off & 1 ? 8 : 0;
+      const mask = (size === 16 ? 0xffffn : 0xffn) << BigInt(shift);
+      if (shift) c.i64(8).op("i64.shl");
+      this.registers.push(n);
+      c.i64(BigInt.asIntN(64, ~mask)).op("i64.and").op("i64.or");
     }
-    c.op("i64.extend_i32_u");
-    if (size === 32) {
-      c.set(local);
-      return;
-    }
-    const shift = off & 1 ? 8 : 0;
-    const mask = (size === 16 ? 0xffffn : 0xffn) << BigInt(shift);
-    if (shift) c.i64(8).op("i64.shl");
-    c.get(local).i64(BigInt.asIntN(64, ~mask)).op("i64.and").op("i64.or").set(local);
+    this.registers.set(n);
   }
 
   /** A temporary that holds what is on the stack. */
@@ -395,22 +397,9 @@ export class Emitter {
 
   // --- handlers
 
-  storeRegister(n: number): void {
-    this.used.add(n);
-    this.code
-      .get(L.CPU)
-      .get(L.GPR + n)
-      .mem("i64.store", n * 8);
-  }
-
-  loadRegister(n: number): void {
-    this.used.add(n);
-    this.dirty.add(n);
+  #loadRegister(n: number): void {
     this.addresses.forget(n);
-    this.code
-      .get(L.CPU)
-      .mem("i64.load", n * 8)
-      .set(L.GPR + n);
+    this.registers.load(n);
   }
 
   /** Sets Vcpu.blockRip to the block of the instruction's record. */
@@ -441,7 +430,7 @@ export class Emitter {
     this.handlers++;
     this.callsHandlers = true;
     this.changesModes ||= !keepsModes(this.insn);
-    for (const n of effects.reads) this.storeRegister(n);
+    for (const n of effects.reads) this.registers.store(n);
     for (const n of effects.vectors) this.vectors.store(n);
     if (effects.flags) this.storeFlags();
     if (effects.x87) this.x87?.store();
@@ -452,7 +441,7 @@ export class Emitter {
     if (effects.leaves) c.set(L.STATUS);
     else c.op("drop");
     if (effects.stores) takeBudget(c, this.#unretired);
-    for (const n of effects.writes) this.loadRegister(n);
+    for (const n of effects.writes) this.#loadRegister(n);
     for (const n of effects.vectorsWritten) this.vectors.load(n);
     if (effects.flags) this.loadFlags();
     if (effects.x87) this.x87?.reload();

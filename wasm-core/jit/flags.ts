@@ -4,7 +4,8 @@
  */
 import { Vcpu } from "../abi/structs/vcpu.js";
 import { FLAG, pushFlag } from "./conditions.js";
-import { type Emitter, Import, L, type Size, type Value } from "./emitter.js";
+import { callDoor } from "./doors.js";
+import { type Emitter, L, type Size, type Value } from "./emitter.js";
 
 export type FlagName = keyof typeof FLAG;
 const NAMES = Object.keys(FLAG) as FlagName[];
@@ -43,7 +44,7 @@ function replace(e: Emitter, flags: readonly NewFlag[]): void {
   c.get(L.CPU);
   if (known === undefined) {
     e.storeFlags();
-    c.get(L.CPU).call(Import.FLAGS).i32(~mask).op("i32.and");
+    callDoor(c.get(L.CPU), "regionFlags").i32(~mask).op("i32.and");
   } else if (known.op === "EFLAGS") c.get(L.CPU).mem("i32.load", AT).i32(~mask).op("i32.and");
   else {
     c.get(L.CPU).mem("i32.load", AT).i32(~ARITH).op("i32.and");

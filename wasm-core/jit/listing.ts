@@ -1,9 +1,10 @@
 /** A region as text: the x86 instructions of each node, and under each the WebAssembly that it became. */
 import { Vcpu } from "../abi/structs/vcpu.js";
 import { Disassembler } from "../isa/asm/index.js";
+import { DOORS } from "./doors.js";
 import { L } from "./emitter.js";
 import { variantTable } from "./instructions.js";
-import { CORE_IMPORTS, HandlerImports } from "./module.js";
+import { HandlerImports } from "./module.js";
 import { emitMarked, type Mark } from "./region/emit.js";
 import type { Region } from "./region/graph.js";
 import type { MachineView } from "./region/machine-view.js";
@@ -88,7 +89,7 @@ export function describeRegion(view: MachineView, region: Region): string {
     constant: (n) => addresses.get(n),
     offset: fieldName,
     local: (n) => LOCAL_NAMES.get(n) ?? `local ${n}`,
-    function: (n) => CORE_IMPORTS[n]?.name ?? called.get(handlers.list[n - CORE_IMPORTS.length]!) ?? `function ${n}`,
+    function: (n) => DOORS[n]?.name ?? called.get(handlers.list[n - DOORS.length]!) ?? `function ${n}`,
   };
   const out: string[] = [";; enter"];
   let next = 0;

@@ -39,28 +39,30 @@ export const L = {
   F: 45,
   /** the vector registers */
   XMM: 48,
+  /** a vector that is never set, for doors */
+  NOTHING: 64,
   /** machine addresses of accesses that were made */
-  PAGE: 64,
+  PAGE: 65,
   /** deltas of the last pages on which pointers were followed */
-  DELTAS: 70,
+  DELTAS: 71,
   /** x87: control, status and tag words and FOP as they lie in the vCPU, and FIP */
-  FW: 74,
-  FIP: 75,
+  FW: 75,
+  FIP: 76,
   /** significands of the physical registers; temporaries */
-  SIG: 76,
-  A: 84,
-  B: 85,
-  HIGH: 86,
-  LOW: 87,
-  RESULT: 88,
+  SIG: 77,
+  A: 85,
+  B: 86,
+  HIGH: 87,
+  LOW: 88,
+  RESULT: 89,
   /** signs and exponents of the physical registers */
-  END: 89,
-  EXP_A: 97,
-  EXP_B: 98,
-  EXP: 99,
-  RESULT_END: 100,
+  END: 90,
+  EXP_A: 98,
+  EXP_B: 99,
+  EXP: 100,
+  RESULT_END: 101,
   /** bits to be set in the status word */
-  RAISED: 101,
+  RAISED: 102,
 } as const;
 
 /** Locals from L.PAGE on. */
@@ -69,9 +71,6 @@ export const PAGES = 6;
 /** Locals from L.DELTAS on. */
 export const DELTAS = 4;
 
-/** Functions that a region's module imports before the handlers. */
-export const Import = { READ: 0, WRITE: 1, PAGE: 2, CONDITION: 3, END: 4, FLAGS: 5, X87: 6, PUT_OFF: 7 } as const;
-
 /** Locals behind the parameter, in order. */
 export const LOCALS: readonly (readonly [number, number])[] = [
   [28, Type.I64],
@@ -79,7 +78,7 @@ export const LOCALS: readonly (readonly [number, number])[] = [
   [3, Type.V128],
   [3, Type.F64],
   [3, Type.F32],
-  [16, Type.V128],
+  [17, Type.V128],
   [PAGES + DELTAS, Type.I32],
 ];
 

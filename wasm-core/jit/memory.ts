@@ -6,7 +6,8 @@ import { TlbEntry } from "../abi/structs/translation.js";
 import { Vcpu } from "../abi/structs/vcpu.js";
 import type { Addresses, Place } from "./addresses.js";
 import type { Cursors } from "./cursors.js";
-import { DELTAS, Import, L, PAGES } from "./locals.js";
+import { callDoor } from "./doors.js";
+import { DELTAS, L, PAGES } from "./locals.js";
 import type { Insn } from "./region/machine-view.js";
 import { pushTlbSlot } from "./tlb.js";
 import type { Code, Label } from "./wasm/code.js";
@@ -131,9 +132,12 @@ export class Memory {
       .i32(PAGE - 1)
       .op("i32.and");
     if (by < 0) c.i32(by).op("i32.add");
-    c.i32(PAGE - bytes - Math.max(by, 0))
-      .op("i32.gt_u")
-      .if(Type.VOID, "unlikely");
+    c.i32(PAGE - bytes - Math.max(by, 0)).op("i32.gt_u");
+    if (!this.#fast) {
+      this.e.leaveIf();
+      return;
+    }
+    c.if(Type.VOID, "unlikely");
     pushLinear();
     c.set(L.LIN);
     this.#callDoor(bytes, write);
@@ -202,7 +206,7 @@ export class Memory {
     const c = this.e.code;
     c.i64(this.e.site()).set(L.SITE);
     c.get(L.CPU).get(L.LIN).i32(bytes);
-    c.call(write ? Import.WRITE : Import.READ).tee(L.P);
+    callDoor(c, write ? "regionWrite" : "regionRead").tee(L.P);
     c.op("i32.eqz").brIf(this.e.faultLabel, "unlikely");
   }
 }

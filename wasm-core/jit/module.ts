@@ -1,5 +1,6 @@
 /** A module of regions: what it imports, and its functions. Equal regions give equal bytes. */
 import { Vcpu } from "../abi/structs/vcpu.js";
+import { DOORS } from "./doors.js";
 import { L, type LOCALS } from "./locals.js";
 import type { Entry, Region } from "./region/graph.js";
 import { type BranchHint, Code } from "./wasm/code.js";
@@ -15,17 +16,16 @@ export interface RegionCode {
   readonly entries: Region["entries"];
 }
 
-const { I32, I64 } = Type;
+const { I32, V128 } = Type;
+/** Of regions, of handlers, and of the doors in their order. */
 const TYPES = [
   { params: [I32], results: [I32] },
   { params: [I32, I32], results: [I32] },
-  { params: [I32, I64, I32], results: [I32] },
-  { params: [I32, I32, I64, I64, I32], results: [I32] },
-  { params: [I32, I32, I64, I64, I32, I32], results: [I32] },
-  { params: [I32, I64, I32, I32, I32], results: [I32] },
-] as const;
+  ...DOORS.map(({ params }) => ({ params: [...params, V128], results: [I32] })),
+];
 const REGION = 0;
 const HANDLER = 1;
+const FIRST_DOOR = 2;
 const { regionStart: START, regionPages: PAGES } = Vcpu.off;
 
 /** Enters function `fn`, which begins with a switch. */
@@ -47,33 +47,22 @@ function functionsOf(codes: readonly RegionCode[], imports: number): FunctionBod
   return out;
 }
 
-/** The core's exports that modules import, in the order of Import. */
-export const CORE_IMPORTS = [
-  { name: "regionRead", type: 2 },
-  { name: "regionWrite", type: 2 },
-  { name: "regionPage", type: 5 },
-  { name: "regionCondition", type: HANDLER },
-  { name: "regionEnd", type: 3 },
-  { name: "regionFlags", type: REGION },
-  { name: "regionX87", type: 4 },
-  { name: "regionPutOff", type: 2 },
-] as const;
 /** 64 KiB pages: the most a machine's memory can have. */
 const MAXIMUM_PAGES = 65536;
 
 /**
- * @param handlers function-table indices, in the order of the imports behind the core's own
+ * @param handlers function-table indices, in the order of the imports behind the doors
  * @param shared whether the machine's memory is
  */
 export function compileModule(codes: readonly RegionCode[], handlers: readonly number[], shared = true): Uint8Array {
   const parts = {
     types: TYPES,
     imports: [
-      ...CORE_IMPORTS.map(({ name, type }) => ({ module: "core", name, type })),
+      ...DOORS.map(({ name }, n) => ({ module: "core", name, type: FIRST_DOOR + n })),
       ...handlers.map((fn) => ({ module: "handler", name: String(fn), type: HANDLER })),
     ],
     memory: { initial: 1, maximum: MAXIMUM_PAGES },
-    functions: functionsOf(codes, CORE_IMPORTS.length + handlers.length),
+    functions: functionsOf(codes, DOORS.length + handlers.length),
   };
   return moduleBytes(parts, shared);
 }
@@ -86,7 +75,7 @@ export class HandlerImports {
   readonly number = (fn: number): number => {
     let n = this.#numbers.get(fn);
     if (n === undefined) {
-      n = CORE_IMPORTS.length + this.list.length;
+      n = DOORS.length + this.list.length;
       this.list.push(fn);
       this.#numbers.set(fn, n);
     }

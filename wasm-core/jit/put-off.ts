@@ -6,8 +6,9 @@
  * rotate take CF out of its result. All of that is over where the node ends.
  */
 import { PUT_OFF_BELOW, PutOff } from "../abi/structs/jit.js";
+import { callDoor } from "./doors.js";
 import type { FlagLife } from "./liveness.js";
-import { Import, L } from "./locals.js";
+import { L } from "./locals.js";
 import type { Size } from "./values.js";
 import type { Code } from "./wasm/code.js";
 import { Type } from "./wasm/ops.js";
@@ -86,7 +87,7 @@ export class PutOffFlags {
     const c = this.code;
     c.get(L.CC_OP).i32(Math.log2(PUT_OFF_BELOW)).op("i32.shr_u").tee(L.E);
     c.if(Type.VOID, "unlikely");
-    c.get(L.CPU).get(L.PUT_OFF).get(L.E).call(Import.PUT_OFF).op("drop").end();
+    callDoor(c.get(L.CPU).get(L.PUT_OFF).get(L.E), "regionPutOff").op("drop").end();
   }
 
   /** What `work` writes is not always done: flags that are put off before it may still be so behind it. */

@@ -1,6 +1,7 @@
 /**
  * What compiled regions call besides handlers. Every door may answer "the interpreter must do this instruction": a
- * region then stores its registers and leaves, with nothing of the instruction done.
+ * region then stores its registers and leaves, with nothing of the instruction done. Why they take a vector of which they
+ * make nothing says jit/doors.ts of the compiler.
  */
 import { CcOp, ModeKey, PUT_OFF_BELOW, PutOff, RegionExit, Status, Vcpu } from "../gen/layout";
 import { cf, condition, Flag, materialize, setSome } from "../cpu/flags";
@@ -16,14 +17,14 @@ function wraps(cpu: Vcpu, lin: u64, size: u32): bool {
 }
 
 /** Where `size` bytes at linear address `lin` can be read, all on one page of plain memory; 0 when the interpreter must. */
-export function regionRead(cpu: Vcpu, lin: u64, size: u32): usize {
+export function regionRead(cpu: Vcpu, lin: u64, size: u32, nothing: v128): usize {
   const e = tlbSlot(cpu.tlb, lin);
   if (e.tagR == tagOf(cpu, lin, size)) return <usize>(e.delta + <u32>lin);
   return wraps(cpu, lin, size) ? 0 : plainAccess(cpu, lin, size, Access.READ);
 }
 
 /** Where they can be written, and nobody has to know of it; 0 when the interpreter must. */
-export function regionWrite(cpu: Vcpu, lin: u64, size: u32): usize {
+export function regionWrite(cpu: Vcpu, lin: u64, size: u32, nothing: v128): usize {
   const e = tlbSlot(cpu.tlb, lin);
   if (e.tagW == tagOf(cpu, lin, size)) return <usize>(e.delta + <u32>lin);
   return wraps(cpu, lin, size) ? 0 : plainAccess(cpu, lin, size, Access.WRITE);
@@ -33,7 +34,7 @@ export function regionWrite(cpu: Vcpu, lin: u64, size: u32): usize {
  * 1 when the code page `page` bytes from that of `start`, where the region that runs begins, lies at machine address `host`.
  * The jump cache then knows it by `bit`, if it has one: at RIP, by which the region was entered.
  */
-export function regionPage(cpu: Vcpu, start: u64, page: i32, host: u32, bit: u32): u32 {
+export function regionPage(cpu: Vcpu, start: u64, page: i32, host: u32, bit: u32, nothing: v128): u32 {
   let lin = (start & ~0xfff) + <i64>page;
   if ((cpu.modeKey & ModeKey.CODE_MASK) != ModeKey.CODE64) lin &= 0xffffffff;
   const cr2 = cpu.cr2;
@@ -50,12 +51,12 @@ export function regionNone(cpu: Vcpu): i32 {
 }
 
 /** 1 when condition `cc` (0 to 15) holds for the flags in the vCPU. */
-export function regionCondition(cpu: Vcpu, cc: u32): u32 {
+export function regionCondition(cpu: Vcpu, cc: u32, nothing: v128): u32 {
   return condition(cpu, cc) ? 1 : 0;
 }
 
 /** EFLAGS, whose arithmetic flags from now on stand in Vcpu.eflags. */
-export function regionFlags(cpu: Vcpu): u32 {
+export function regionFlags(cpu: Vcpu, nothing: v128): u32 {
   materialize(cpu);
   return cpu.eflags;
 }
@@ -64,7 +65,7 @@ export function regionFlags(cpu: Vcpu): u32 {
  * Sets the flags that a region put off, of a result `value`; `code` is a PutOff and log2 of the operand's bytes. What
  * the vCPU holds of flags is from before that instruction.
  */
-export function regionPutOff(cpu: Vcpu, value: u64, code: u32): u32 {
+export function regionPutOff(cpu: Vcpu, value: u64, code: u32, nothing: v128): u32 {
   const size = code & 3;
   cpu.ccOp &= PUT_OFF_BELOW - 1;
   const kind = code & ~3;
@@ -92,7 +93,7 @@ export function regionPutOff(cpu: Vcpu, value: u64, code: u32): u32 {
  * After the handler that ends a region returned `status`: settles RIP, which is `rip` for the instruction and `next`
  * behind it. Before it the budget was `left`: what the handler took of it are no instructions. A RegionExit.
  */
-export function regionEnd(cpu: Vcpu, status: i32, rip: u64, next: u64, left: i32): i32 {
+export function regionEnd(cpu: Vcpu, status: i32, rip: u64, next: u64, left: i32, nothing: v128): i32 {
   cpu.icount += <i64>(cpu.budget - left);
   if (status == Status.BRANCH) return RegionExit.CHANGED;
   if (status == Status.END || status == Status.NEXT) {

@@ -104,7 +104,7 @@ function convert(st: usize, op: u32): void {
  * exponents, the second one's in the upper half. Answers what to set in the status word, C1 and conditions included, or
  * a negative number when an exception is unmasked; nothing has then been done.
  */
-export function regionX87(cpu: Vcpu, op: u32, a: u64, b: u64, ends: u32, fcw: u32): i32 {
+export function regionX87(cpu: Vcpu, op: u32, a: u64, b: u64, ends: u32, fcw: u32, nothing: v128): i32 {
   const st = statusOf(cpu);
   store<u32>(st, statusFor(fcw));
   store<u64>(st + X87Temp.OPERAND, a);

@@ -2,7 +2,8 @@
 import { X87Op } from "../../abi/structs/jit.js";
 import { Vcpu } from "../../abi/structs/vcpu.js";
 import { bitsOf } from "../../isa/variants.js";
-import { type Emitter, Import, L, type Size } from "../emitter.js";
+import { callDoor } from "../doors.js";
+import { type Emitter, L, type Size } from "../emitter.js";
 import { memoryOperand } from "../operands.js";
 import type { Insn } from "../region/machine-view.js";
 import type { Label } from "../wasm/code.js";
@@ -81,7 +82,7 @@ export function callCore(e: Emitter, fpu: X87, op: number, a: Operand | undefine
   else c.i32(0);
   if (b?.kind === "register") c.get(b.end).i32(16).op("i32.shl").op("i32.or");
   fpu.pushControlWord();
-  c.call(Import.X87).tee(L.RAISED).i32(0).op("i32.lt_s");
+  callDoor(c, "regionX87").tee(L.RAISED).i32(0).op("i32.lt_s");
   e.leaveIf();
 }
 

@@ -8,7 +8,8 @@ import { Status, Vcpu } from "../../abi/structs/vcpu.js";
 import { addInstructions } from "../budget.js";
 import { CONDITIONS, pushCondition } from "../conditions.js";
 import { Cursors } from "../cursors.js";
-import { Emitter, Import, type Known, L } from "../emitter.js";
+import { callDoor } from "../doors.js";
+import { Emitter, type Known, L } from "../emitter.js";
 import { flagLives } from "../liveness.js";
 import { LOCALS, LOCALS_X87 } from "../locals.js";
 import { LOWERINGS } from "../lower/index.js";
@@ -49,8 +50,15 @@ class RegionWriter {
     handlerImport: (fn: number) => number,
   ) {
     this.#order = orderNodes(region.nodes);
-    this.#cursors = new Cursors(region, this.#order.isHeader.includes(true));
-    this.e = new Emitter(handlerImport, region.long, this.#cursors, planX87(region));
+    const hasLoops = this.#order.isHeader.includes(true);
+    this.#cursors = new Cursors(region, hasLoops);
+    this.e = new Emitter(
+      handlerImport,
+      region.long,
+      this.#cursors,
+      !region.hot && (!hasLoops || region.isSlow),
+      planX87(region),
+    );
   }
 
   #mark(what: Mark["what"], value = 0): void {
@@ -318,7 +326,7 @@ class RegionWriter {
       e.callHandler();
       e.pushRip(insn.at);
       e.pushRip(insn.next);
-      c.get(L.LEFT).call(Import.END).op("return");
+      callDoor(c.get(L.LEFT), "regionEnd").op("return");
     }
   }
 
@@ -365,7 +373,8 @@ class RegionWriter {
       if (here.includes(page) || region.hosts.size === 1) continue;
       const bit = pageBit(region.hosts, page);
       c.get(L.CPU).mem("i32.load", Vcpu.off.regionPages).i32(bit).op("i32.and").op("i32.eqz").if(Type.VOID, "unlikely");
-      c.get(L.CPU).get(L.BASE).i32(page).i32(region.hosts.get(page)!).i32(bit).call(Import.PAGE).op("i32.eqz").if();
+      c.get(L.CPU).get(L.BASE).i32(page).i32(region.hosts.get(page)!).i32(bit);
+      callDoor(c, "regionPage").op("i32.eqz").if();
       this.#leaveTo(edge.at);
       c.end().end();
     }
@@ -388,10 +397,7 @@ class RegionWriter {
       c.if();
       c.i32(Number(RegionExit.values.INTERPRET)).op("return").end();
     }
-    for (const n of e.used)
-      c.get(L.CPU)
-        .mem("i64.load", n * 8)
-        .set(L.GPR + n);
+    e.registers.loadUsed(c);
     e.vectors.loadUsed(c);
     e.x87?.load(c);
     c.get(L.CPU).mem("i64.load", Vcpu.off.rip).set(L.BASE);
@@ -445,7 +451,7 @@ class RegionWriter {
 
   #storeRegisters(): void {
     const { e } = this;
-    for (const n of e.dirty) e.storeRegister(n);
+    e.registers.storeDirty();
     e.vectors.storeDirty();
     e.x87?.store();
   }

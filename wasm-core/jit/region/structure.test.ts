@@ -9,6 +9,7 @@ import { TLB_BYTES } from "../../abi/structs/translation.js";
 import { CcOp, Vcpu } from "../../abi/structs/vcpu.js";
 import { variantTable } from "../instructions.js";
 import { compileModule, type RegionCode } from "../module.js";
+import { importable } from "../testing/doors.js";
 import { emitRegion } from "./emit.js";
 import { type Edge, EXIT, edgesOf, type Node, type Region, type Terminator } from "./graph.js";
 import type { Insn } from "./machine-view.js";
@@ -112,7 +113,7 @@ function runRegion(code: RegionCode, decisions: bigint, budget: number, samePage
     refused ||= !samePages;
     return samePages ? 1 : 0;
   };
-  const core = {
+  const core = importable({
     regionRead: unexpected,
     regionWrite: unexpected,
     regionPage,
@@ -121,7 +122,7 @@ function runRegion(code: RegionCode, decisions: bigint, budget: number, samePage
     regionX87: unexpected,
     regionPutOff: unexpected,
     regionEnd: unexpected,
-  };
+  });
   const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: { memory }, core });
   new Uint8Array(memory.buffer, CPU, Vcpu.size).fill(0);
   new Uint8Array(memory.buffer, TLB, TLB_BYTES).fill(0xff);
