@@ -47,6 +47,14 @@ export class Addresses {
     this.#values = end ? [...end] : Array.from({ length: REGISTERS }, () => this.#fresh());
   }
 
+  /** Another that knows the same, and goes its own way from here. */
+  copy(): Addresses {
+    const other = new Addresses(this.long);
+    other.#values = [...this.#values];
+    other.#names = this.#names;
+    return other;
+  }
+
   /** What is known now. */
   get end(): readonly Symbolic[] {
     return [...this.#values];

@@ -20,6 +20,7 @@ import { pushIsSpecial } from "./segments.js";
 import { type Cc, ccOp, type KnownFlags, loadOf, type Size, type Value } from "./values.js";
 import { Code, type Label } from "./wasm/code.js";
 import { Type } from "./wasm/ops.js";
+import type { Windows } from "./windows.js";
 import { X87 } from "./x87.js";
 import type { X87Plan } from "./x87-plan.js";
 
@@ -95,14 +96,14 @@ export class Emitter {
 
   /**
    * @param before what is known at the end of the only node that leads here
-   * @param fast whether the node is to be fast: in a loop, or in a hot region; other code is made for size
+   * @param windows of its accesses where it is made for size; a node in a loop, or in a hot region, is to be fast
    */
-  beginNode(before: Known | undefined, fast: boolean): void {
+  beginNode(before: Known | undefined, windows?: (addresses: Addresses) => Windows): void {
     this.flags = before?.flags;
     this.putOffFlags.end();
     this.addresses.begin(before?.addresses);
-    this.fast = fast;
-    this.memory.begin(before?.pages, fast);
+    this.fast = windows === undefined;
+    this.memory.begin(before?.pages, windows?.(this.addresses.copy()));
     this.registers.begin(before?.registers);
     this.vectors.begin(before?.vectors);
     this.#blockRip = undefined;

@@ -12,6 +12,7 @@ import type { Insn } from "./region/machine-view.js";
 import { pushTlbSlot } from "./tlb.js";
 import type { Code, Label } from "./wasm/code.js";
 import { Type } from "./wasm/ops.js";
+import { WIDEST, type Window, type Windows } from "./windows.js";
 
 const { cursorPage, cursorReach, cursorDelta } = Vcpu.off;
 const PAGE = 4096;
@@ -38,6 +39,9 @@ interface Page {
   readonly at: number;
   readonly write: boolean;
   readonly local: number;
+  /** What lies on the page for certain, from the access on. */
+  readonly lo: number;
+  readonly hi: number;
 }
 
 /** Whether what is loaded is where the same instruction loads from the next time, as when a list is followed. */
@@ -48,18 +52,22 @@ export class Memory {
   /** Whether the region looks into the TLB itself. */
   looks = false;
   #pages: readonly Page[] = [];
-  #fast = false;
   #depth = 0;
+  #windows: Windows | undefined;
 
   constructor(
     readonly e: Writer,
     readonly cursors: Cursors,
   ) {}
 
-  /** A node begins, with the pages known at `end` of the only one before it. */
-  begin(end: readonly Page[] | undefined, fast: boolean): void {
+  /**
+   * A node begins.
+   * @param end pages known at the end of the only one before it
+   * @param windows where it is to be small rather than fast: what is not there leaves to the interpreter
+   */
+  begin(end: readonly Page[] | undefined, windows: Windows | undefined): void {
     this.#pages = end ?? [];
-    this.#fast = fast;
+    this.#windows = windows;
     this.#depth = this.e.code.depth;
   }
 
@@ -80,10 +88,13 @@ export class Memory {
   access(bytes: number, write: boolean, pushLinear: () => void, place: Place | undefined): void {
     const known = place && this.#pages.find((p) => p.name === place.name);
     const by = known ? place.at - known.at : PAGE;
-    if (known && (known.write || !write) && Math.abs(by) <= PAGE - bytes) {
-      this.#near(known, by, bytes, write, pushLinear);
+    if (
+      known &&
+      (known.write || !write) &&
+      Math.abs(by) <= PAGE - bytes &&
+      this.#near(known, by, bytes, write, pushLinear)
+    )
       return;
-    }
     pushLinear();
     this.e.code.set(L.LIN);
     const cursor = place && bytes <= LONGEST ? this.cursors.of(place, write) : undefined;
@@ -103,45 +114,69 @@ export class Memory {
     c.get(L.CPU).get(L.LIN).i64(-PAGE).op("i64.and").mem("i64.store", page);
     c.get(L.CPU).i64(REACH).mem("i64.store", reach);
     c.end();
-    if (c.depth === this.#depth) this.#keep(place, write);
+    if (c.depth === this.#depth) this.#keep(place, write, { lo: 0, hi: bytes });
   }
 
   /** As access, for the linear address in L.LIN. */
   at(bytes: number, write: boolean, place?: Place): void {
-    if (this.#fast) this.#look(bytes, write);
-    else this.#lookOrLeave(bytes, write);
-    if (place && this.e.code.depth === this.#depth) this.#keep(place, write);
+    const window = place === undefined ? { lo: 0, hi: bytes } : this.#window(bytes, write);
+    if (this.#windows === undefined) this.#look(bytes, write);
+    else this.#lookOrLeave(window, write);
+    if (place && this.e.code.depth === this.#depth) this.#keep(place, write, window);
+  }
+
+  /** What the access that is written now asks for: itself, or all that is near it where what is not there leaves. */
+  #window(bytes: number, write: boolean): Window {
+    return this.#windows?.around(this.e.insn, bytes, write) ?? { lo: 0, hi: bytes };
   }
 
   /** L.P is where an access at `place` goes. */
-  #keep({ name, at }: Place, write: boolean): void {
+  #keep({ name, at }: Place, write: boolean, { lo, hi }: Window): void {
     const others = this.#pages.filter((p) => p.name !== name);
     const free = LOCALS.find((local) => others.every((p) => p.local !== local));
     const local = free ?? others.shift()!.local;
     this.e.code.get(L.P).set(local);
-    this.#pages = [...others, { name, at, write, local }];
+    this.#pages = [...others, { name, at, write, local, lo, hi }];
   }
 
-  /** `by` bytes from an access that was made: the same page, unless the offset in it says otherwise. */
-  #near({ local }: Page, by: number, bytes: number, write: boolean, pushLinear: () => void): void {
+  /**
+   * `by` bytes from an access that was made: the same page, unless the offset in it says otherwise. False where it is better
+   * looked for.
+   */
+  #near(known: Page, by: number, bytes: number, write: boolean, pushLinear: () => void): boolean {
     const c = this.e.code;
-    c.get(local);
-    if (by !== 0) c.i32(by).op("i32.add");
-    c.set(L.P)
-      .get(local)
-      .i32(PAGE - 1)
-      .op("i32.and");
-    if (by < 0) c.i32(by).op("i32.add");
-    c.i32(PAGE - bytes - Math.max(by, 0)).op("i32.gt_u");
-    if (!this.#fast) {
+    const isCovered = by >= known.lo && by + bytes <= known.hi;
+    const leaves = this.#windows !== undefined;
+    if (!isCovered && leaves) {
+      const window = this.#window(bytes, write);
+      const lo = Math.min(known.lo, by + window.lo);
+      const hi = Math.max(known.hi, by + window.hi);
+      if (hi - lo > WIDEST) return false;
+      this.#pushIsBeyond(known.local, lo, hi);
       this.e.leaveIf();
-      return;
+      if (c.depth === this.#depth) this.#pages = this.#pages.map((p) => (p === known ? { ...p, lo, hi } : p));
     }
+    c.get(known.local);
+    if (by !== 0) c.i32(by).op("i32.add");
+    c.set(L.P);
+    if (isCovered || leaves) return true;
+    this.#pushIsBeyond(known.local, Math.min(by, 0), by + bytes);
     c.if(Type.VOID, "unlikely");
     pushLinear();
     c.set(L.LIN);
     this.#callDoor(bytes, write);
     c.end();
+    return true;
+  }
+
+  /** Pushes whether bytes from `lo` to before `hi`, counted from a machine address, are not on its page. */
+  #pushIsBeyond(local: number, lo: number, hi: number): void {
+    const c = this.e.code
+      .get(local)
+      .i32(PAGE - 1)
+      .op("i32.and");
+    if (lo < 0) c.i32(lo).op("i32.add");
+    c.i32(PAGE - (hi - Math.min(lo, 0))).op("i32.gt_u");
   }
 
   /** Pushes the tag of the TLB entry for L.LIN, which is then in L.E, and what it must be. */
@@ -173,12 +208,15 @@ export class Memory {
    * which seldom happens; a call would be more work for the host's compiler than all the rest. A region that is entered
    * often is made again, with calls.
    */
-  #lookOrLeave(bytes: number, write: boolean): void {
+  #lookOrLeave({ lo, hi }: Window, write: boolean): void {
     const c = this.e.code;
-    this.#pushTags(bytes, write);
+    if (lo !== 0) c.get(L.LIN).i64(lo).op("i64.add").set(L.LIN);
+    this.#pushTags(hi - lo, write);
     c.op("i64.ne");
     this.e.leaveIf();
-    c.get(L.E).mem("i32.load", TlbEntry.off.delta).get(L.LIN).op("i32.wrap_i64").op("i32.add").set(L.P);
+    c.get(L.E).mem("i32.load", TlbEntry.off.delta).get(L.LIN).op("i32.wrap_i64").op("i32.add");
+    if (lo !== 0) c.i32(-lo).op("i32.add");
+    c.set(L.P);
   }
 
   /**

@@ -5,6 +5,7 @@
 
 import { RegionExit } from "../../abi/structs/jit.js";
 import { Status, Vcpu } from "../../abi/structs/vcpu.js";
+import type { Addresses } from "../addresses.js";
 import { addInstructions } from "../budget.js";
 import { CONDITIONS, pushCondition } from "../conditions.js";
 import { Cursors } from "../cursors.js";
@@ -19,6 +20,7 @@ import { pushIsNotFlat } from "../segments.js";
 import { commitPush, dropFromStack, loadStack, openPush, RSP } from "../stack-access.js";
 import { type BranchHint, Code, type Label } from "../wasm/code.js";
 import { Type } from "../wasm/ops.js";
+import { Windows } from "../windows.js";
 import { planX87 } from "../x87-plan.js";
 import { type Edge, EXIT, type Node, pageBit, type Region } from "./graph.js";
 import type { Insn } from "./machine-view.js";
@@ -26,6 +28,8 @@ import { type Order, orderNodes } from "./order.js";
 import { noteTarget, writeSwitch } from "./switch.js";
 
 const STAY_CANONICAL = 47;
+
+const isLowered = ({ v }: Insn): boolean => LOWERINGS[v.semantic] !== undefined;
 
 /** Where in a region's code something begins: an instruction of the node (`value` is its RIP), or a part (`value` is its number). */
 export interface Mark {
@@ -123,7 +127,9 @@ class RegionWriter {
     const from = this.#order.onlyFrom[n]!;
     const loop = this.#order.loop[n];
     this.#cursors.begin(loop);
-    e.beginNode(from < 0 ? undefined : this.#known.get(from), this.region.hot || loop !== undefined);
+    const isFast = this.region.hot || loop !== undefined;
+    const windows = isFast ? undefined : (known: Addresses) => new Windows(node.insns, known, isLowered);
+    e.beginNode(from < 0 ? undefined : this.#known.get(from), windows);
     e.x87?.beginNode(n, node.insns);
     const count = node.insns.length;
     this.#mark("node", n);
@@ -320,7 +326,7 @@ class RegionWriter {
     for (const insn of this.#last) {
       c.end();
       e.begin(insn, 1);
-      e.beginNode(undefined, false);
+      e.beginNode(undefined);
       e.setBlockRip();
       c.get(L.CPU);
       e.callHandler();
