@@ -9,7 +9,6 @@ import type { Insn } from "./region/machine-view.js";
 const { zero: ZERO, bias: BIAS, blockRip: BLOCK_RIP } = Vcpu.off;
 const RSP = 4;
 const RBP = 5;
-const REGISTERS = 16;
 const SEG_FS = 4;
 const ADDRESS_32 = 1;
 /** Distances stay far from where sums would not be exact. */
@@ -34,44 +33,45 @@ const RANGE_SHIFT = 11;
 const rangeOf = (at: number): number => (at + (1 << (RANGE_SHIFT - 1))) >> RANGE_SHIFT;
 
 export class Addresses {
-  #values: Symbolic[] = [];
+  /** By register; undefined as long as nobody asks. */
+  #values: (Symbolic | undefined)[] = [];
   #names = 0;
 
   /** @param long 64-bit mode: only writes of all 64 bits are followed then, of 32 bits otherwise */
-  constructor(readonly long: boolean) {
-    this.begin(undefined);
-  }
+  constructor(readonly long: boolean) {}
 
   /** A node begins: with what was known at `end` of the only one before it, or with nothing. */
-  begin(end: readonly Symbolic[] | undefined): void {
-    this.#values = end ? [...end] : Array.from({ length: REGISTERS }, () => this.#fresh());
+  begin(end: Addresses["end"] | undefined): void {
+    this.#values = end?.slice() ?? [];
   }
 
   /** Another that knows the same, and goes its own way from here. */
   copy(): Addresses {
     const other = new Addresses(this.long);
-    other.#values = [...this.#values];
+    other.#values = this.#values.slice();
     other.#names = this.#names;
     return other;
   }
 
   /** What is known now. */
-  get end(): readonly Symbolic[] {
-    return [...this.#values];
+  get end(): readonly (Symbolic | undefined)[] {
+    return this.#values.slice();
   }
 
-  #fresh(): Symbolic {
-    return { name: this.#names++, plus: 0 };
+  #value(n: number): Symbolic {
+    let value = this.#values[n];
+    if (value === undefined) this.#values[n] = value = { name: this.#names++, plus: 0 };
+    return value;
   }
 
   /** Register `n` was written. */
   forget(n: number): void {
-    this.#values[n] = this.#fresh();
+    this.#values[n] = undefined;
   }
 
   /** Where the stack's top is, `below` bytes under it. */
   stack(register: number, below = 0): Place {
-    const { name, plus } = this.#values[register]!;
+    const { name, plus } = this.#value(register);
     return { name: `s${name}`, at: plus - below, registers: [register], range: `${register}:${rangeOf(-below)}` };
   }
 
@@ -87,7 +87,7 @@ export class Addresses {
       name += "ip";
       range += "ip";
     } else if (rm !== ZERO) {
-      const base = this.#values[rm >>> 3]!;
+      const base = this.#value(rm >>> 3);
       registers.push(rm >>> 3);
       range += rm >>> 3;
       at += base.plus;
@@ -95,7 +95,7 @@ export class Addresses {
     }
     if (index === BIAS) name += `b${ea & 3}`;
     else if (index !== ZERO) {
-      const by = this.#values[index >>> 3]!;
+      const by = this.#value(index >>> 3);
       registers.push(index >>> 3);
       range += `+${index >>> 3}*${ea & 3}`;
       at += by.plus * (1 << (ea & 3));
@@ -119,12 +119,11 @@ export class Addresses {
 
   /** What the instruction makes of registers, to be told to `set` when it is done and they have been written. */
   after(i: Insn): readonly (readonly [number, Symbolic])[] {
-    const values = this.#values;
     const word = this.long ? 64 : 32;
     const bytes = word / 8;
     const { semantic, size, form, row } = i.v;
     const moved = (to: number, from: number, by: number): readonly (readonly [number, Symbolic])[] => {
-      const { name, plus } = values[from]!;
+      const { name, plus } = this.#value(from);
       return Math.abs(plus + by) < FAR ? [[to, { name, plus: plus + by }]] : [];
     };
     switch (semantic) {
