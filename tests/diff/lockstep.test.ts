@@ -39,10 +39,11 @@ async function share(what: string, seeds: number, mode: Mode, make: Make): Promi
   await fuzz(what, seeds, async (seed) => {
     const random = randomOf(seed);
     const threshold = random.pick(THRESHOLDS);
-    const lockstep = await Lockstep.create(threshold, mode);
+    const areSlow = seed % 2 === 0;
+    const lockstep = await Lockstep.create({ threshold, mode, areSlow });
     for (let n = 0; n < PROGRAMS; n++) {
       const program = make(random, mode);
-      const trial = { mode, threshold, seed: seed * DATA_SEED + n };
+      const trial = { mode, threshold, areSlow, seed: seed * DATA_SEED + n };
       const found = lockstep.run(program, trial.seed);
       if (found !== undefined) throw new Error(await report(program, trial, found, disassembler));
     }

@@ -27,6 +27,15 @@ export interface Divergence {
   readonly lines: readonly string[];
 }
 
+/** How a program is run. */
+export interface Trial {
+  readonly mode: Mode;
+  readonly threshold: number;
+  /** Whether regions are made for size. */
+  readonly areSlow: boolean;
+  readonly seed: number;
+}
+
 export class Lockstep {
   instructions = 0;
   inRegions = 0;
@@ -39,12 +48,14 @@ export class Lockstep {
     readonly regions: TestRegions,
   ) {}
 
-  static async create(threshold: number, mode: Mode = 64): Promise<Lockstep> {
+  static async create({ threshold, mode, areSlow }: Omit<Trial, "seed">): Promise<Lockstep> {
     const cores = [await makeTestCore(), await makeTestCore()] as const;
     const interpreter = new DiffMachine(cores[0], mode);
     interpreter.stepSingly();
     const compiled = new DiffMachine(cores[1], mode);
-    return new Lockstep(interpreter, compiled, new TestRegions(cores[1], threshold));
+    const regions = new TestRegions(cores[1], threshold);
+    regions.areSlow = areSlow;
+    return new Lockstep(interpreter, compiled, regions);
   }
 
   /** Runs the program in both; where they part, or undefined. */

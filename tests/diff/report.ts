@@ -1,6 +1,6 @@
 /** What a lockstep test says of a program that leaves different states: the smallest that does, disassembled. */
 import type { Disassembler } from "../../wasm-core/isa/asm/index.js";
-import { type Divergence, Lockstep } from "./lockstep.js";
+import { type Divergence, Lockstep, type Trial } from "./lockstep.js";
 import type { Mode } from "./machine.js";
 import { layOut, type Program } from "./program.js";
 import { shrink } from "./shrink.js";
@@ -26,29 +26,22 @@ function describeDivergence({ rip, icount, budget, lines }: Divergence): string 
   return `after instruction ${icount} at ${rip.toString(16)}, within a run of ${budget}: name, interpreter, regions\n  ${lines.join("\n  ")}`;
 }
 
-/** How a failing program was run. */
-export interface Trial {
-  readonly mode: Mode;
-  readonly threshold: number;
-  readonly seed: number;
-}
-
 /** Makes `program`, which diverged as `found`, as small as it gets. */
 export async function report(
   program: Program,
-  { mode, threshold, seed }: Trial,
+  trial: Trial,
   found: Divergence,
   disassembler: Disassembler,
 ): Promise<string> {
   let last = found;
   const again = async (p: Program): Promise<boolean> => {
-    const d = (await Lockstep.create(threshold, mode)).run(p, seed);
+    const d = (await Lockstep.create(trial)).run(p, trial.seed);
     if (d !== undefined) last = d;
     return d !== undefined;
   };
   if (!(await again(program)))
-    return `${describeDivergence(found)}\nonly after the programs before it\n${listing(program, mode, disassembler)}`;
+    return `${describeDivergence(found)}\nonly after the programs before it\n${listing(program, trial.mode, disassembler)}`;
   const small = await shrink(program, again);
   await again(small);
-  return `${describeDivergence(last)}\n${listing(small, mode, disassembler)}`;
+  return `${describeDivergence(last)}\n${listing(small, trial.mode, disassembler)}`;
 }

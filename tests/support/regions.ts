@@ -1,5 +1,5 @@
 /** Regions in a machine of one thread: what is asked for is compiled and installed when the test says so. */
-import { Jit } from "../../wasm-core/abi/structs/jit.js";
+import { JIT_REQUESTS, Jit, JitRequest } from "../../wasm-core/abi/structs/jit.js";
 import { RegionCompiler } from "../../wasm-core/jit/compiler.js";
 import { Regions } from "../../wasm-core/worker/regions.js";
 import type { TestCore } from "./core.js";
@@ -19,6 +19,8 @@ export class TestRegions {
   readonly #call: TestCore["call"];
   readonly #jit: number;
   #asked = 0;
+  /** Blocks count as run seldom, whatever they are: their regions are made for size. */
+  areSlow = false;
 
   /**
    * @param threshold runs of a block in the interpreter before its region is asked for
@@ -69,10 +71,20 @@ export class TestRegions {
   make(): boolean {
     const { value } = this.compiler.waitingFor();
     if (value === this.#asked) return false;
+    if (this.areSlow) this.#nameSlow(value);
     this.#asked = value;
     this.compiler.drain();
     this.#installed.install();
     return true;
+  }
+
+  /** Says so in the requests up to `tail`. */
+  #nameSlow(tail: number): void {
+    const ring = this.#words[(this.#jit + Jit.off.requests) >>> 2]! >>> 0;
+    for (let at = this.#asked; at !== tail; at = (at + 1) | 0) {
+      const request = ring + ((at >>> 0) % JIT_REQUESTS) * JitRequest.size;
+      this.#words[(request + JitRequest.off.isSlow) >>> 2] = 1;
+    }
   }
 
   /** Installs what was published and lets `cpu` enter it. */

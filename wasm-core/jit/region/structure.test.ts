@@ -165,7 +165,8 @@ it("a region of any shape goes the ways of its graph", () => {
     fc.bigInt({ min: 0n, max: (1n << 64n) - 1n }),
     fc.integer({ min: 1, max: 300 }),
     fc.boolean(),
-    (list, decisions, budget, samePages) => {
+    fc.boolean(),
+    (list, decisions, budget, samePages, isSlow) => {
       const make = (): Node[] => list.map((s, n) => makeNode(s, n, list.length));
       const [whole, nodes] = [make(), make()];
       const hosts = new Map([
@@ -184,7 +185,7 @@ it("a region of any shape goes the ways of its graph", () => {
         members: new Set(),
         left: new Set(),
         fpu: 0,
-        isSlow: false,
+        isSlow,
       };
       const code = emitRegion(region, unexpected);
       const refused = runRegion(code, decisions, budget, samePages);
