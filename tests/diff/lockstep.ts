@@ -13,7 +13,7 @@ import { ALIAS, CODE } from "./space.js";
 /** Instructions of one program at most. */
 const MOST_INSTRUCTIONS = 12_000;
 /** Steps without a retired instruction: elements of a repeated string instruction, an exception. */
-const MOST_STEPS = 5000;
+const MOST_STEPS = 20_000;
 
 /** Runs in a row that retire nothing: the domain has crashed. */
 const MOST_STALLED = 100;
