@@ -11,11 +11,13 @@ export interface Target {
 }
 
 export class Jumps {
+  readonly #counts = new Map<number, Map<number, number>>();
+  /** Those that somebody asked for. */
   readonly #targets = new Map<number, readonly Target[]>();
 
   /** @param rip linear address of the region's start */
   constructor(jumps: readonly Jump[], rip: bigint) {
-    const counts = new Map<number, Map<number, number>>();
+    const counts = this.#counts;
     const start = Number(BigInt.asIntN(32, rip));
     const place = (low: number): number => (low - start) | 0;
     for (const { from, to, count } of jumps) {
@@ -23,13 +25,6 @@ export class Jumps {
       if (Math.abs(at) > REACH) continue;
       const known = counts.get(place(from)) ?? new Map<number, number>();
       counts.set(place(from), known.set(at, (known.get(at) ?? 0) + count));
-    }
-    for (const [from, targets] of counts) {
-      const sorted = [...targets].sort(([, a], [, b]) => b - a);
-      this.#targets.set(
-        from,
-        sorted.map(([at, count]) => ({ at, count })),
-      );
     }
   }
 
@@ -40,7 +35,12 @@ export class Jumps {
 
   /** Where jumps went by which the region at `at` was left, or the call at `at`: the most frequent first. */
   from(at: number): readonly Target[] {
-    return this.#targets.get(at) ?? [];
+    const known = this.#targets.get(at);
+    if (known !== undefined) return known;
+    const targets = Array.from(this.#counts.get(at) ?? [], ([to, count]) => ({ at: to, count }));
+    targets.sort((a, b) => b.count - a.count);
+    this.#targets.set(at, targets);
+    return targets;
   }
 
   /** How often the region at `at` was left by one. */

@@ -107,7 +107,8 @@ export class MachineView {
     const out: Jump[] = [];
     const { from, to, count } = JitTarget.off;
     const tables = this.word(this.jit + Jit.off.targets);
-    for (let i = 0; i < JIT_TARGET_TABLES * JIT_TARGETS; i++) {
+    const used = Math.min(this.word(MACHINE_BASE + Machine.off.pcpus), JIT_TARGET_TABLES);
+    for (let i = 0; i < used * JIT_TARGETS; i++) {
       const at = tables + i * JitTarget.size;
       const field = (offset: number): number => this.#i32[(at + offset) >>> 2]!;
       if (field(count) > 0) out.push({ from: field(from), to: field(to), count: field(count) });
