@@ -84,16 +84,24 @@ export interface Shape {
 
 /** Which of the region's calls surround an instruction. */
 interface Context {
-  readonly id: number;
   readonly depth: number;
   readonly parent: Context | undefined;
   /** RIP behind the innermost call. */
   readonly returns: number;
+  /** Where its instructions are, by RIP. */
+  readonly places: Map<number, Place>;
+  /** By RIP behind a call, what is within that. */
+  readonly calls: Map<number, Context>;
 }
 
 interface Place {
   readonly node: number;
   readonly index: number;
+}
+
+function contextIn(parent: Context | undefined, returns: number): Context {
+  const depth = parent === undefined ? 0 : parent.depth + 1;
+  return { depth, parent, returns, places: new Map(), calls: new Map() };
 }
 
 class Discovery {
@@ -102,9 +110,7 @@ class Discovery {
   readonly hosts = new Map<number, number>();
   readonly members = new Set<number>();
   readonly left = new Set<number>();
-  readonly #places = new Map<string, Place>();
   readonly #contextOf: Context[] = [];
-  readonly #contexts = new Map<string, Context>();
   readonly #queue: { at: number; context: Context; edges: Edge[] }[] = [];
   #insns = 0;
   readonly #key: number;
@@ -130,7 +136,7 @@ class Discovery {
 
   /** @param withSwitch whether it may begin with one */
   run(withSwitch = true): Region | undefined {
-    const root: Context = { id: 0, depth: 0, parent: undefined, returns: 0 };
+    const root = contextIn(undefined, 0);
     this.#visit(0, root, []);
     this.#drain();
     if (this.nodes.length === 0) return undefined;
@@ -247,11 +253,10 @@ class Discovery {
 
   /** Points `edges` to the node that begins at `at`, making it when it is code that has run. */
   #visit(at: number, context: Context, edges: Edge[]): void {
-    const id = `${at}:${context.id}`;
-    let place = this.#places.get(id);
+    let place = context.places.get(at);
     if (place === undefined) {
       this.#add(at, context);
-      place = this.#places.get(id);
+      place = context.places.get(at);
       if (place === undefined) return;
     }
     const node = place.index === 0 ? place.node : this.#split(place);
@@ -303,8 +308,7 @@ class Discovery {
   #take(insns: readonly Insn[], context: Context): void {
     let node = this.#open(context);
     for (const [i, insn] of insns.entries()) {
-      const id = `${insn.at}:${context.id}`;
-      const there = this.#places.get(id);
+      const there = context.places.get(insn.at);
       if (there !== undefined) {
         const to = there.index === 0 ? there.node : this.#split(there);
         node.term = { kind: "goto", edge: { to, at: insn.at } };
@@ -316,7 +320,7 @@ class Discovery {
         node.term = { kind: "goto", edge };
         node = this.#open(context);
       }
-      this.#places.set(id, { node: this.nodes.length - 1, index: node.insns.length });
+      context.places.set(insn.at, { node: this.nodes.length - 1, index: node.insns.length });
       node.insns.push(insn);
       this.#insns++;
       for (const at of [insn.at, insn.next - 1]) {
@@ -339,7 +343,7 @@ class Discovery {
           return;
         }
         const next = { to: this.nodes.length, at: insn.next };
-        const other = this.#places.get(`${insn.next}:${context.id}`);
+        const other = context.places.get(insn.next);
         if (other !== undefined) {
           next.to = other.index === 0 ? other.node : this.#split(other);
           node.term = { kind: "jcc", taken, next };
@@ -414,11 +418,10 @@ class Discovery {
       this.left.add(callee);
       return { to: EXIT, at: target };
     }
-    const key = `${context.id}:${insn.next}`;
-    let inner = this.#contexts.get(key);
+    let inner = context.calls.get(insn.next);
     if (inner === undefined) {
-      inner = { id: this.#contexts.size + 1, depth: context.depth + 1, parent: context, returns: insn.next };
-      this.#contexts.set(key, inner);
+      inner = contextIn(context, insn.next);
+      context.calls.set(insn.next, inner);
     }
     return this.#later(target, inner);
   }
@@ -436,8 +439,7 @@ class Discovery {
       const pages = node.insns.flatMap((i) => [this.#page(i.at), this.#page(i.next - 1)]);
       node.pages.splice(0, node.pages.length, ...new Set(pages));
     }
-    for (const [index, insn] of second.insns.entries())
-      this.#places.set(`${insn.at}:${context.id}`, { node: to, index });
+    for (const [index, insn] of second.insns.entries()) context.places.set(insn.at, { node: to, index });
     return to;
   }
 }
