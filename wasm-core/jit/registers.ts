@@ -2,7 +2,7 @@
  * Registers of the vCPU as locals of a region, general ones or vectors. Kept in locals they are loaded where the region
  * begins and stored where it is left. Written through, each is stored where it is written and loaded where a path that has
  * no other before it reads it first: nothing lives from node to node, there is nothing to store on the many ways out, and
- * the host's compiler has half the work. A loop would do all of it in each round.
+ * the host's compiler has a sixth less to do. A loop would do all of it in each round.
  */
 import { L } from "./locals.js";
 import type { Code } from "./wasm/code.js";
