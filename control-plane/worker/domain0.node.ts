@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { parentPort } from "node:worker_threads";
-import { optimizeLate, useBranchHints } from "../../wasm-core/worker/engine-flags.node.js";
+import { leaveMoves, optimizeLate, useBranchHints } from "../../wasm-core/worker/engine-flags.node.js";
 import type { Domain0Start, MachineOptions } from "../api/machine-options.js";
 import { spawnNodeWorker } from "../core-link/spawn-node.js";
 import { openNodeSocket, serveLink } from "../net/link/link-node.js";
@@ -22,6 +22,7 @@ const soon = (work: () => void): void => void setImmediate(work);
 parentPort?.once("message", async (start: Domain0Start) => {
   useBranchHints();
   optimizeLate();
+  leaveMoves();
   const coreSink = start.coreDumpDirectory === undefined ? null : dumpFiles(start.coreDumpDirectory);
   const images = (sources: ImageSources) => nodeFinder({ sources, folders: start.imageFolders ?? [] });
   const outside = ({ hostLoopback = true }: MachineOptions) => new NodeOutside({ hostLoopback });

@@ -11,10 +11,11 @@ import { writeLayout } from "../../wasm-core/build/gen-layout.js";
 import { writeTable } from "../../wasm-core/build/gen-table.js";
 import { INIT_DATA } from "../../wasm-core/build/postlink.js";
 import { coreSourceHash } from "../../wasm-core/build/sources.js";
-import { useBranchHints } from "../../wasm-core/worker/engine-flags.node.js";
+import { leaveMoves, useBranchHints } from "../../wasm-core/worker/engine-flags.node.js";
 
 // As shipped: engines lay regions out by these.
 useBranchHints();
+leaveMoves();
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const OUT = "dist/test";

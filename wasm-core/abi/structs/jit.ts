@@ -34,6 +34,8 @@ export const JIT_YOUNG_RUNS = 4;
 export const JIT_PACE = 150;
 /** The same for a region with all that it calls: one of a block that is slower is small. */
 export const JIT_BRISK = 1;
+/** A block that has not come this part of the way to a region is seldom run: regions do without, and it makes room first. */
+export const JIT_SELDOM = 32;
 /** How many times as many are waited for at most where regions went stale before. */
 export const JIT_PATIENCE = 128;
 

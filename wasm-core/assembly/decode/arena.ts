@@ -12,6 +12,7 @@ import {
   CODE_BUCKETS,
   CodeCache,
   Hole,
+  JIT_SELDOM,
   RECORD_BYTES,
   Vcpu,
 } from "../gen/layout";
@@ -23,8 +24,6 @@ const HOLE_MARK: u64 = 0xffffffffffffffff;
 const LONGEST: u32 = <u32>BLOCK_RECORDS + (<u32>BLOCK_MAX_RECORDS + 1) * <u32>RECORD_BYTES + <u32>BLOCK_MAX_BYTES + 16;
 /** More goes when what is free is less than this part of the arena: else it would soon be full again. */
 const WORTHWHILE: u32 = 4;
-/** A block is seldom run that has not come this part of the way to a region. */
-const SELDOM: u32 = 32;
 
 /** Which valid blocks stay when room is made. */
 const enum Stay {
@@ -106,7 +105,7 @@ function stays(block: Block, who: i32): bool {
   if (who == Stay.ALL || block.isMember) return true;
   if (who == Stay.MEMBERS) return false;
   // Of a block that lies in a region heat can be more.
-  return block.heat > block.patience || (block.patience - block.heat) * SELDOM >= block.patience;
+  return block.heat > block.patience || (block.patience - block.heat) * <u32>JIT_SELDOM >= block.patience;
 }
 
 /** Makes holes of the blocks that do not stay, and the hash anew of the others. Bytes of the holes that blocks fit into. */

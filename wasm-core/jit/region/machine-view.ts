@@ -4,7 +4,7 @@
  * its edges.
  */
 
-import { JIT_FUNCTIONS, JIT_TARGET_TABLES, JIT_TARGETS, Jit, JitTarget } from "../../abi/structs/jit.js";
+import { JIT_FUNCTIONS, JIT_SELDOM, JIT_TARGET_TABLES, JIT_TARGETS, Jit, JitTarget } from "../../abi/structs/jit.js";
 import { MACHINE_BASE, Machine } from "../../abi/structs/machine.js";
 import {
   BLOCK_RECORDS,
@@ -60,6 +60,8 @@ export interface Jump {
 const MAX_CHAIN = 64;
 /** A block that must run more often than this before it is hot is hot late. */
 const HOT_LATE = 1000;
+/** Part of the way to a region that it must have come. */
+const LATE_PART = 8;
 
 export class MachineView {
   readonly #u32: Uint32Array;
@@ -177,7 +179,7 @@ export class MachineView {
     if (this.hasRegion(block)) return true;
     const patience = this.word(block + Block.off.patience);
     const heat = this.word(block + Block.off.heat);
-    const part = patience > HOT_LATE ? 8 : 32;
+    const part = patience > HOT_LATE ? LATE_PART : JIT_SELDOM;
     return heat > patience || (patience - heat) * part >= patience;
   }
 
