@@ -1,6 +1,6 @@
 /**
- * What lowerings write with: operands, memory, flags and handler calls of one region's function. General registers and
- * lazy flags live in locals; everything else of the vCPU stays in memory behind local 0.
+ * What lowerings write with: operands, memory, flags and handler calls of one region's function. General registers,
+ * vectors (registers.ts) and lazy flags live in locals; everything else of the vCPU stays in memory behind local 0.
  */
 import { SegmentReg, Status, Vcpu, VEC_STRIDE } from "../abi/structs/vcpu.js";
 import type { Operand } from "../isa/row.js";

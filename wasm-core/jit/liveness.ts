@@ -5,7 +5,7 @@
  * which the region cannot be left when they touch no memory.
  */
 import type { Operand } from "../isa/row.js";
-import { memoryOperand } from "./operands.js";
+import { leavesMemoryAlone, memoryOperand } from "./operands.js";
 import type { Node } from "./region/graph.js";
 import type { Insn } from "./region/machine-view.js";
 
@@ -26,9 +26,10 @@ const PLAIN = new Set(
   ).split(" "),
 );
 
-/** Whether it touches no memory. LEA and NOP have an operand in memory and leave it alone. */
-function inRegisters({ v }: Insn): boolean {
-  if (v.semantic === "lea" || v.semantic === "hintRm") return true;
+/** Whether it touches no memory. */
+function inRegisters(insn: Insn): boolean {
+  const { v } = insn;
+  if (leavesMemoryAlone(insn)) return true;
   return !v.lock && v.rep === 0 && !v.row.operands.some((o) => memoryOperand(o, v));
 }
 

@@ -1,6 +1,7 @@
 /**
  * Memory accesses: the look into the TLB, written into the region or called, and what it told about a page. A node looks
- * once for all accesses off one base that lie on one page; the others compare where on the page they are.
+ * once for all accesses off one base that lie on one page; the others compare where on the page they are, unless the first
+ * asked for them too (windows.ts).
  */
 import { TlbEntry } from "../abi/structs/translation.js";
 import { Vcpu } from "../abi/structs/vcpu.js";
@@ -12,7 +13,7 @@ import type { Insn } from "./region/machine-view.js";
 import { pushTlbSlot } from "./tlb.js";
 import type { Code, Label } from "./wasm/code.js";
 import { Type } from "./wasm/ops.js";
-import { WIDEST, type Window, type Windows } from "./windows.js";
+import { itself, WIDEST, type Window, type Windows } from "./windows.js";
 
 const { cursorPage, cursorReach, cursorDelta } = Vcpu.off;
 const PAGE = 4096;
@@ -114,12 +115,12 @@ export class Memory {
     c.get(L.CPU).get(L.LIN).i64(-PAGE).op("i64.and").mem("i64.store", page);
     c.get(L.CPU).i64(REACH).mem("i64.store", reach);
     c.end();
-    if (c.depth === this.#depth) this.#keep(place, write, { lo: 0, hi: bytes });
+    if (c.depth === this.#depth) this.#keep(place, write, itself(bytes));
   }
 
   /** As access, for the linear address in L.LIN. */
   at(bytes: number, write: boolean, place?: Place): void {
-    const window = place === undefined ? { lo: 0, hi: bytes } : this.#window(bytes, write);
+    const window = place === undefined ? itself(bytes) : this.#window(bytes, write);
     if (this.#windows === undefined) this.#look(bytes, write);
     else this.#lookOrLeave(window, write);
     if (place && this.e.code.depth === this.#depth) this.#keep(place, write, window);
@@ -127,7 +128,7 @@ export class Memory {
 
   /** What the access that is written now asks for: itself, or all that is near it where what is not there leaves. */
   #window(bytes: number, write: boolean): Window {
-    return this.#windows?.around(this.e.insn, bytes, write) ?? { lo: 0, hi: bytes };
+    return this.#windows?.around(this.e.insn, bytes, write) ?? itself(bytes);
   }
 
   /** L.P is where an access at `place` goes. */

@@ -12,3 +12,6 @@ export const memoryOperand = (o: Operand, v: Variant): boolean =>
 
 /** Whether regions compute the instruction's address themselves: 64-bit or 32-bit addressing, in a data segment. */
 export const plainAddress = (i: Insn): boolean => i.ea < 4 || (i.ea >>> 6 !== 0 && ((i.ea >>> 3) & 7) !== SEG_CS);
+
+/** Whether the instruction's operand in memory names an address and nothing is done there, as LEA's and NOP's. */
+export const leavesMemoryAlone = ({ v }: Insn): boolean => v.semantic === "lea" || v.semantic === "hintRm";

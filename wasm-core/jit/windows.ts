@@ -6,7 +6,7 @@
 import { bitsOf } from "../isa/variants.js";
 import type { Addresses, Place } from "./addresses.js";
 import { writtenRegisters } from "./effects.js";
-import { memoryOperand, plainAddress } from "./operands.js";
+import { leavesMemoryAlone, memoryOperand, plainAddress } from "./operands.js";
 import type { Insn } from "./region/machine-view.js";
 
 /** Bytes that a window reaches over at most: a wide one lies across two pages too often, and then nothing in it is done here. */
@@ -17,6 +17,9 @@ export interface Window {
   readonly lo: number;
   readonly hi: number;
 }
+
+/** Of an access alone. */
+export const itself = (bytes: number): Window => ({ lo: 0, hi: bytes });
 
 interface Access {
   readonly insn: Insn;
@@ -36,9 +39,6 @@ type Reach = readonly [place: Place | undefined, bytes: number, write: boolean];
 
 const RSP = 4;
 const RBP = 5;
-/** Name an address and leave memory alone. */
-const LOOK_AT_NOTHING = new Set(["lea", "hintRm"]);
-
 /** What the instruction reads and writes in memory. */
 function reaches(insn: Insn, addresses: Addresses): Reach[] {
   const { v } = insn;
@@ -46,7 +46,7 @@ function reaches(insn: Insn, addresses: Addresses): Reach[] {
   const word = addresses.long ? 8 : 4;
   const out: Reach[] = [];
   const operand = v.row.operands.find((o) => memoryOperand(o, v));
-  if (operand && !LOOK_AT_NOTHING.has(semantic) && v.rep === 0 && plainAddress(insn))
+  if (operand && !leavesMemoryAlone(insn) && v.rep === 0 && plainAddress(insn))
     out.push([addresses.operand(insn), bitsOf(operand, v) / 8, operand.access !== "r"]);
   if (semantic === "pushValue") out.push([addresses.stack(RSP, v.size / 8), v.size / 8, true]);
   else if (semantic === "call" || semantic === "callIndirect") out.push([addresses.stack(RSP, word), word, true]);
@@ -57,13 +57,22 @@ function reaches(insn: Insn, addresses: Addresses): Reach[] {
 }
 
 export class Windows {
-  readonly #accesses: Access[] = [];
+  #accesses: readonly Access[] | undefined;
 
   /**
    * @param addresses what is known where the node begins; changed
    * @param isLowered whether no handler does the instruction
    */
-  constructor(insns: readonly Insn[], addresses: Addresses, isLowered: (insn: Insn) => boolean) {
+  constructor(
+    readonly insns: readonly Insn[],
+    readonly addresses: Addresses,
+    readonly isLowered: (insn: Insn) => boolean,
+  ) {}
+
+  /** All of the node's, with those that each is near. */
+  #follow(): Access[] {
+    const { insns, addresses, isLowered } = this;
+    const out: Access[] = [];
     const groups = new Map<string, Group>();
     for (const insn of insns) {
       for (const [place, bytes, write] of reaches(insn, addresses)) {
@@ -80,7 +89,7 @@ export class Windows {
         }
         group.lo = Math.min(group.lo, at);
         group.hi = Math.max(group.hi, at + bytes);
-        this.#accesses.push({ insn, bytes, write, at, group });
+        out.push({ insn, bytes, write, at, group });
       }
       const moved = addresses.after(insn);
       for (const n of writtenRegisters(insn)) addresses.forget(n);
@@ -88,11 +97,14 @@ export class Windows {
       // A handler: nothing is known of pages behind it.
       if (!isLowered(insn)) groups.clear();
     }
+    return out;
   }
 
   /** The window that this access of the instruction is in. */
   around(insn: Insn, bytes: number, write: boolean): Window {
+    // Many nodes have none, and nobody asks.
+    this.#accesses ??= this.#follow();
     const found = this.#accesses.find((a) => a.insn === insn && a.bytes === bytes && a.write === write);
-    return found ? { lo: found.group.lo - found.at, hi: found.group.hi - found.at } : { lo: 0, hi: bytes };
+    return found ? { lo: found.group.lo - found.at, hi: found.group.hi - found.at } : itself(bytes);
   }
 }
