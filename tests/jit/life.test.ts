@@ -1,8 +1,16 @@
 /** How regions end: dropped to make room, with the cache of blocks, or left to the interpreter where a host cannot make them. */
 import { beforeEach, describe, expect, it } from "vitest";
-import { JIT_BRISK, JIT_PACE, JIT_RING_BYTES, Jit, JitRecord } from "../../wasm-core/abi/structs/jit.js";
+import {
+  JIT_BRISK,
+  JIT_LEAVES,
+  JIT_MANY_LEAVES,
+  JIT_PACE,
+  JIT_RING_BYTES,
+  Jit,
+  JitRecord,
+} from "../../wasm-core/abi/structs/jit.js";
 import { LOCK_COMPILER, MACHINE_BASE, Machine } from "../../wasm-core/abi/structs/machine.js";
-import { Block, CODE_BUCKETS, CodeCache } from "../../wasm-core/abi/structs/translation.js";
+import { Block, CODE_BUCKETS, CodeCache, JUMP_SLICE } from "../../wasm-core/abi/structs/translation.js";
 import { Vcpu } from "../../wasm-core/abi/structs/vcpu.js";
 import { Assembler } from "../../wasm-core/isa/asm/index.js";
 import { loadTable } from "../../wasm-core/isa/table.js";
@@ -146,6 +154,58 @@ describe("regions", () => {
     }
     expect(made(PROGRAMS, 0)).toBe(6);
     expect(made(PROGRAMS + 1, JIT_BRISK + 1)).toBe(1);
+  });
+
+  describe("that miss the TLB", () => {
+    const HOT = 300;
+    /** The jump cache counts entries for a block by slices. */
+    const RUNS = HOT + 2 * JUMP_SLICE;
+    const rip = CODE + PROGRAMS * SLOT;
+    let regions: TestRegions;
+
+    beforeEach(() => {
+      machine.mapUser({ linear: STACK - 4096, bytes: 4096, writable: true });
+      const { bytes } = assembler.assemble(".code64\nmov rax, [rsp - 8]; add rax, rcx; hlt", { origin: rip });
+      new Uint8Array(core.memory.buffer).set(bytes, page + PROGRAMS * SLOT);
+      regions = new TestRegions(core, 4);
+      regions.setHot(HOT);
+      runs(5, true);
+    });
+
+    const runs = (count: number, hits: boolean): void => {
+      for (let i = 0; i < count; i++) {
+        if (!hits) core.call.testFlush(machine.cpu);
+        expect(run(PROGRAMS, regions).rax).toBe(ROUNDS);
+      }
+    };
+    /** Instructions done by regions of a run that finds nothing in the TLB. */
+    const done = (): bigint => {
+      core.call.testFlush(machine.cpu);
+      return run(PROGRAMS, regions).inRegions;
+    };
+    it("leave to the interpreter, and call the core when they are made for speed and that was often", () => {
+      const { counts } = regions.compiler;
+      runs(JIT_LEAVES, false);
+      expect(done()).toBe(0n);
+      expect(counts.regions).toBe(1);
+      runs(RUNS, true);
+      expect(counts.regions).toBe(2);
+      expect(done()).toBe(2n);
+    });
+
+    it("go on leaving where that was seldom, and are made again when it is no more", () => {
+      const { counts } = regions.compiler;
+      runs(RUNS, true);
+      expect(counts.regions).toBe(2);
+      runs(JIT_MANY_LEAVES, false);
+      expect(counts.regions).toBe(2);
+      expect(done()).toBe(0n);
+      runs(JUMP_SLICE, false);
+      expect(counts.regions).toBe(3);
+      expect(done()).toBe(2n);
+      runs(JIT_MANY_LEAVES, false);
+      expect(counts.regions).toBe(3);
+    });
   });
 
   it("stay while their code has room", () => {

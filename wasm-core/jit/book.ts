@@ -34,14 +34,14 @@ export class RegionBook {
 
   /** A region made on the wish of `vcpu`; it takes the place of older ones that began where it is entered. */
   add(region: Region, vcpu: number, bytes: number): void {
-    const { rip, nodes, block, hot, members, left, fpu, isSlow } = region;
+    const { rip, nodes, block, hot, members, left, missed, fpu, isSlow } = region;
     const instructions = nodes.reduce((sum, n) => sum + n.insns.length, 0);
     const text = rip.toString(16).padStart(16, "0");
     for (const entered of blocksOf(region)) this.#byBlock.delete(entered);
     this.#byBlock.set(block, {
       entry: { id: this.#next++, rip: text, nodes: nodes.length, instructions, bytes },
       wish: { vcpu, rip, block, fpu, hot, isSlow },
-      shape: { members, left, jumps: switchOf(region) },
+      shape: { members, left, missed, jumps: switchOf(region) },
     });
   }
 

@@ -55,10 +55,12 @@ interface Made {
   readonly code: RegionCode;
 }
 
-/** A block by which a region is entered, whether that was made for speed, and whether it begins a large one of these. */
+/** A block by which a region is entered. */
 interface Entered {
   readonly block: number;
-  readonly hot: boolean;
+  /** Of a region made for speed, how many instructions were missed. */
+  readonly missed: number | undefined;
+  /** Whether the block begins a large one of these. */
   readonly large: boolean;
 }
 
@@ -78,12 +80,8 @@ type Request = Omit<Wish, "hot">;
 function enteredBy(region: Region): Entered[] {
   const { hot, nodes } = region;
   const isLarge = hot && nodes.length > LARGE;
-  return blocksOf(region).map((block) => ({ block, hot, large: isLarge && block === region.block }));
-}
-
-function put(set: Set<number>, block: number, belongs: boolean): void {
-  if (belongs) set.add(block);
-  else set.delete(block);
+  const missed = hot ? region.missed.size : undefined;
+  return blocksOf(region).map((block) => ({ block, missed, large: isLarge && block === region.block }));
 }
 
 export class RegionCompiler {
@@ -97,8 +95,8 @@ export class RegionCompiler {
   #blocks = new Set<number>();
   /** Blocks whose records these regions know: they say so, and stay where they are. */
   #members = new Set<number>();
-  /** Those by which regions are entered that are made for speed already. */
-  #hot = new Set<number>();
+  /** Those by which regions are entered that are made for speed already, with Entered.missed. */
+  #hot = new Map<number, number>();
   /** Those of them that begin large ones. */
   #large = new Set<number>();
   /** Blocks by which regions are entered that are made, and whose module is not. */
@@ -157,7 +155,7 @@ export class RegionCompiler {
     });
     if (this.#blocks.size === 0) this.#drop();
     for (const some of [this.#hot, this.#large]) {
-      for (const block of some) if (!this.#blocks.has(block)) some.delete(block);
+      for (const block of some.keys()) if (!this.#blocks.has(block)) some.delete(block);
     }
     this.book.keep(this.#blocks);
   }
@@ -251,13 +249,17 @@ export class RegionCompiler {
     return count;
   }
 
-  /** Undefined when there is nothing to compile, or no need any more: a region that was made since covers the block. */
+  /**
+   * Undefined when there is nothing to compile, or no need any more: a region that was made since covers the block. One made
+   * for speed is made again where it would leave fewer instructions to the interpreter.
+   */
   #discover(view: MachineView, request: Request): Region | undefined {
     const { block } = request;
     if (!view.isValid(block) || view.word(block + Block.off.heat) !== 0 || this.#coming.has(block)) return undefined;
     const hot = view.hasRegion(block);
-    if (hot && this.#hot.has(block)) return undefined;
-    return discoverRegion(view, { ...request, hot }, { coming: this.#coming, large: this.#large });
+    const region = discoverRegion(view, { ...request, hot }, { coming: this.#coming, large: this.#large });
+    const missed = this.#hot.get(block);
+    return hot && missed !== undefined && region && region.missed.size <= missed ? undefined : region;
   }
 
   /**
@@ -305,11 +307,13 @@ export class RegionCompiler {
         this.#members.add(member);
         view.setMember(member, true);
       }
-      for (const [i, { block, hot, large }] of entered.entries()) {
+      for (const [i, { block, missed, large }] of entered.entries()) {
         this.#blocks.add(block);
-        put(this.#hot, block, hot);
-        put(this.#large, block, large);
-        Atomics.store(words, (block + Block.off.heat) >>> 2, hot ? 0 : view.hot);
+        if (missed === undefined) this.#hot.delete(block);
+        else this.#hot.set(block, missed);
+        if (large) this.#large.add(block);
+        else this.#large.delete(block);
+        Atomics.store(words, (block + Block.off.heat) >>> 2, missed === undefined ? view.hot : 0);
         Atomics.store(words, (block + Block.off.entryAt) >>> 2, at);
         Atomics.store(words, (block + Block.off.entry) >>> 2, this.host.firstSlot + first + i);
       }

@@ -205,9 +205,9 @@ export class Memory {
   }
 
   /**
-   * The look for what is outside loops and mostly compiled, not run: what the TLB does not have is left to the interpreter,
-   * which seldom happens; a call would be more work for the host's compiler than all the rest. A region that is entered
-   * often is made again, with calls.
+   * The look for what is outside loops: what the TLB does not have is left to the interpreter, which seldom happens; a call
+   * would be more work for the host's compiler than all the rest. Where it did happen often, a region that is made again
+   * calls (Region.missed).
    */
   #lookOrLeave({ lo, hi }: Window, write: boolean): void {
     const c = this.e.code;

@@ -11,6 +11,7 @@ import {
   JIT_FUNCTIONS,
   JIT_BRISK,
   JIT_HOT,
+  JIT_MANY_LEAVES,
   JIT_REQUESTS,
   JIT_PACE,
   JIT_PATIENCE,
@@ -201,6 +202,14 @@ export function countRegions(cpu: Vcpu, entries: u32, budget: i32, icount: u64):
   cpu.icount += <i64>(budget - cpu.budget);
   cpu.regionInstructions += cpu.icount - icount;
   cpu.regionEntries += entries;
+}
+
+/** The region of `from` has left the first instruction of `block` to the interpreter. */
+export function noteLeave(from: Block, block: Block): void {
+  if (block.leaves == <u16>u16.MAX_VALUE) return;
+  block.leaves += 1;
+  // Entries of one made for speed are not counted: it asks when its block is looked at next.
+  if (block.leaves == <u16>JIT_MANY_LEAVES && from.entry != 0 && from.heat == 0) from.heat = 1;
 }
 
 /** The region of `block`, the one at RIP, is stale: the block is counted anew, for longer than before. */

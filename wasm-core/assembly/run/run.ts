@@ -6,7 +6,16 @@
 import { Block, ExitReason, JumpEntry, ModeKey, RegionExit, Vcpu, VcpuOff } from "../gen/layout";
 import { blockAtRip, blockOf, findBlock } from "../decode/block";
 import { globalKey, isEntryOf, jumpEntry, jumpKey } from "../decode/jumps";
-import { countRegions, enterRegion, forgetRegion, isReady, noteRegion, regionOf, warm } from "../jit/regions";
+import {
+  countRegions,
+  enterRegion,
+  forgetRegion,
+  isReady,
+  noteLeave,
+  noteRegion,
+  regionOf,
+  warm,
+} from "../jit/regions";
 import { deliverFault } from "../system/delivery";
 import { runBlock } from "./block";
 import { takeEvents } from "./events";
@@ -99,6 +108,9 @@ function settleOther(cpu: Vcpu, at: usize, entry: u32, exit: i32): void {
   else {
     const block = blockAtRip(cpu);
     if (block == 0) deliverFault(cpu);
-    else runBlock(cpu, block);
+    else {
+      noteLeave(changetype<Block>(at), changetype<Block>(block));
+      runBlock(cpu, block);
+    }
   }
 }

@@ -78,6 +78,7 @@ export interface Shape {
   readonly members: ReadonlySet<number>;
   /** Blocks with which functions begin that it leaves to their own regions. */
   readonly left: ReadonlySet<number>;
+  readonly missed: ReadonlySet<number>;
   /** Where its switch leads to. */
   readonly jumps: readonly number[];
 }
@@ -110,6 +111,7 @@ class Discovery {
   readonly hosts = new Map<number, number>();
   readonly members = new Set<number>();
   readonly left = new Set<number>();
+  readonly missed = new Set<number>();
   readonly #contextOf: Context[] = [];
   readonly #queue: { at: number; context: Context; edges: Edge[] }[] = [];
   #insns = 0;
@@ -140,13 +142,13 @@ class Discovery {
     this.#visit(0, root, []);
     this.#drain();
     if (this.nodes.length === 0) return undefined;
-    const { wish, nodes, hosts, members, left } = this;
+    const { wish, nodes, hosts, members, left, missed } = this;
     const { rip, block, fpu, hot, isSlow } = wish;
     const entries = hot && withSwitch ? this.#switch(root) : [];
     // What was taken in by then is not taken out again.
     if (entries === undefined) return new Discovery(this.view, wish, this.others, this.only).run(false);
     const frames = [...this.frames].map(([genAt, gen]) => ({ genAt, gen }));
-    return { rip, long: this.#long, hot, nodes, frames, hosts, block, entries, members, left, fpu, isSlow };
+    return { rip, long: this.#long, hot, nodes, frames, hosts, block, entries, members, left, missed, fpu, isSlow };
   }
 
   /** What fewer calls surround comes first: copies of functions that are called do not keep out what calls them. */
@@ -323,6 +325,7 @@ class Discovery {
       context.places.set(insn.at, { node: this.nodes.length - 1, index: node.insns.length });
       node.insns.push(insn);
       this.#insns++;
+      if (this.wish.hot && this.#isMissed(insn.at)) this.missed.add(insn.at);
       for (const at of [insn.at, insn.next - 1]) {
         const page = this.#page(at);
         if (!node.pages.includes(page)) node.pages.push(page);
@@ -355,6 +358,13 @@ class Discovery {
     }
     const end = insns.at(-1)!.next;
     node.term = { kind: "goto", edge: this.#later(end, context) };
+  }
+
+  /** Whether regions often left the instruction at `at` to the interpreter. */
+  #isMissed(at: number): boolean {
+    if (this.only) return this.only.missed.has(at);
+    const block = this.#blockAt(at);
+    return block !== 0 && this.view.isLeftOften(block);
   }
 
   #open(context: Context): Node {

@@ -127,7 +127,8 @@ class RegionWriter {
     const from = this.#order.onlyFrom[n]!;
     const loop = this.#order.loop[n];
     this.#cursors.begin(loop);
-    const isFast = this.region.hot || loop !== undefined;
+    const { missed } = this.region;
+    const isFast = loop !== undefined || (missed.size > 0 && node.insns.some(({ at }) => missed.has(at)));
     const windows = isFast ? undefined : (known: Addresses) => new Windows(node.insns, known, isLowered);
     e.beginNode(from < 0 ? undefined : this.#known.get(from), windows);
     e.x87?.beginNode(n, node.insns);

@@ -66,6 +66,11 @@ export interface Region {
   readonly members: ReadonlySet<number>;
   /** Blocks with which functions begin that it leaves to their own regions. */
   readonly left: ReadonlySet<number>;
+  /**
+   * Of one made for speed, instructions by their place from its start that others have left to the interpreter often: there
+   * it calls the core for what the TLB does not have.
+   */
+  readonly missed: ReadonlySet<number>;
   /** x87 control word at the start, and the status word in the upper half; a guess. */
   readonly fpu: number;
 }

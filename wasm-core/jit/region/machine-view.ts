@@ -4,7 +4,15 @@
  * its edges.
  */
 
-import { JIT_FUNCTIONS, JIT_SELDOM, JIT_TARGET_TABLES, JIT_TARGETS, Jit, JitTarget } from "../../abi/structs/jit.js";
+import {
+  JIT_FUNCTIONS,
+  JIT_LEAVES,
+  JIT_SELDOM,
+  JIT_TARGET_TABLES,
+  JIT_TARGETS,
+  Jit,
+  JitTarget,
+} from "../../abi/structs/jit.js";
 import { MACHINE_BASE, Machine } from "../../abi/structs/machine.js";
 import {
   BLOCK_RECORDS,
@@ -162,7 +170,7 @@ export class MachineView {
 
   isValid(block: number): boolean {
     if (this.word(this.word(block + Block.off.genAt)) !== this.word(block + Block.off.gen)) return false;
-    if (this.word(block + Block.off.cross) === 0) return true;
+    if (!this.isCross(block)) return true;
     return this.word(this.word(block + Block.off.genAt2)) === this.word(block + Block.off.gen2);
   }
 
@@ -185,7 +193,12 @@ export class MachineView {
 
   /** Whether the block continues on another page. */
   isCross(block: number): boolean {
-    return this.word(block + Block.off.cross) !== 0;
+    return this.#u8[block + Block.off.cross] !== 0;
+  }
+
+  /** Whether regions often left the block's first instruction to the interpreter. */
+  isLeftOften(block: number): boolean {
+    return this.#u16[(block + Block.off.leaves) >>> 1]! >= JIT_LEAVES;
   }
 
   keyOf(block: number): number {
@@ -225,7 +238,7 @@ export class MachineView {
       before = next;
     }
     const frames = [this.#frame(block, Block.off.genAt, Block.off.gen)];
-    if (this.word(block + Block.off.cross) !== 0) frames.push(this.#frame(block, Block.off.genAt2, Block.off.gen2));
+    if (this.isCross(block)) frames.push(this.#frame(block, Block.off.genAt2, Block.off.gen2));
     return { address: block, host: this.hostOf(block), insns, bytes: before, frames };
   }
 

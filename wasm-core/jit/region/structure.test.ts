@@ -184,6 +184,7 @@ it("a region of any shape goes the ways of its graph", () => {
         entries: [],
         members: new Set(),
         left: new Set(),
+        missed: new Set(),
         fpu: 0,
         isSlow,
       };
