@@ -40,10 +40,11 @@ async function share(what: string, seeds: number, mode: Mode, make: Make): Promi
     const random = randomOf(seed);
     const threshold = random.pick(THRESHOLDS);
     const areSlow = seed % 2 === 0;
-    const lockstep = await Lockstep.create({ threshold, mode, areSlow });
+    const areHot = seed % 4 >= 2;
+    const lockstep = await Lockstep.create({ threshold, mode, areSlow, areHot });
     for (let n = 0; n < PROGRAMS; n++) {
       const program = make(random, mode);
-      const trial = { mode, threshold, areSlow, seed: seed * DATA_SEED + n };
+      const trial = { mode, threshold, areSlow, areHot, seed: seed * DATA_SEED + n };
       const found = lockstep.run(program, trial.seed);
       if (found !== undefined) throw new Error(await report(program, trial, found, disassembler));
     }

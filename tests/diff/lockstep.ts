@@ -12,6 +12,8 @@ import { ALIAS, CODE } from "./space.js";
 
 /** Instructions of one program at most. */
 const MOST_INSTRUCTIONS = 12_000;
+/** Entries of a region before it is made again, where that is to be soon. */
+const HOT = 3;
 /** Steps without a retired instruction: elements of a repeated string instruction, an exception. */
 const MOST_STEPS = 20_000;
 
@@ -33,6 +35,8 @@ export interface Trial {
   readonly threshold: number;
   /** Whether regions are made for size. */
   readonly areSlow: boolean;
+  /** Whether they are soon made again, for speed, and lose the TLB now and then. */
+  readonly areHot: boolean;
   readonly seed: number;
 }
 
@@ -46,21 +50,23 @@ export class Lockstep {
     readonly interpreter: DiffMachine,
     readonly compiled: DiffMachine,
     readonly regions: TestRegions,
+    readonly areHot: boolean,
   ) {}
 
-  static async create({ threshold, mode, areSlow }: Omit<Trial, "seed">): Promise<Lockstep> {
+  static async create({ threshold, mode, areSlow, areHot }: Omit<Trial, "seed">): Promise<Lockstep> {
     const cores = [await makeTestCore(), await makeTestCore()] as const;
     const interpreter = new DiffMachine(cores[0], mode);
     interpreter.stepSingly();
     const compiled = new DiffMachine(cores[1], mode);
     const regions = new TestRegions(cores[1], threshold);
     regions.areSlow = areSlow;
-    return new Lockstep(interpreter, compiled, regions);
+    if (areHot) regions.setHot(HOT);
+    return new Lockstep(interpreter, compiled, regions, areHot);
   }
 
   /** Runs the program in both; where they part, or undefined. */
   run(program: Program, seed: number): Divergence | undefined {
-    const { interpreter, compiled, regions } = this;
+    const { interpreter, compiled, regions, areHot } = this;
     const { bytes, labels } = layOut(program, CODE);
     const end = labels.get(program.end) ?? 0;
     const random = new Random(seed ^ 0x5bd1e995);
@@ -74,6 +80,8 @@ export class Lockstep {
       compiled.rip !== end + ALIAS - CODE &&
       stalled < MOST_STALLED
     ) {
+      // The jump cache goes along, and would count entries for the block by hundreds.
+      if (areHot && random.below(3) === 0) compiled.core.call.testFlush(compiled.cpu);
       const here = { rip: compiled.rip, icount: compiled.icount };
       const budget = random.pick([1, 1, 2, 5, 20, 100, 400]);
       compiled.run(budget);
