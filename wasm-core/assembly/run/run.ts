@@ -16,6 +16,7 @@ import {
   regionOf,
   warm,
 } from "../jit/regions";
+import { codeCache } from "../mmu/code-cache";
 import { deliverFault } from "../system/delivery";
 import { runBlock } from "./block";
 import { takeEvents } from "./events";
@@ -106,10 +107,12 @@ function settleOther(cpu: Vcpu, at: usize, entry: u32, exit: i32): void {
   if (exit == RegionExit.STALE) forgetRegion(cpu, changetype<Block>(at), entry);
   else if (exit == RegionExit.FAULT) deliverFault(cpu);
   else {
+    const epoch = codeCache().epoch;
     const block = blockAtRip(cpu);
     if (block == 0) deliverFault(cpu);
     else {
-      noteLeave(changetype<Block>(at), changetype<Block>(block));
+      // The block that is made here may have taken the place of the region's.
+      if (codeCache().epoch == epoch) noteLeave(changetype<Block>(at), changetype<Block>(block));
       runBlock(cpu, block);
     }
   }

@@ -78,6 +78,7 @@ export interface Shape {
   readonly members: ReadonlySet<number>;
   /** Blocks with which functions begin that it leaves to their own regions. */
   readonly left: ReadonlySet<number>;
+  /** Region.missed. */
   readonly missed: ReadonlySet<number>;
   /** Where its switch leads to. */
   readonly jumps: readonly number[];
