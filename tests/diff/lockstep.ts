@@ -81,7 +81,7 @@ export class Lockstep {
       stalled < MOST_STALLED
     ) {
       // The jump cache goes along, and would count entries for the block by hundreds.
-      if (areHot && random.below(3) === 0) compiled.core.call.testFlush(compiled.cpu);
+      if (areHot && random.below(6) === 0) compiled.core.call.testFlush(compiled.cpu);
       const here = { rip: compiled.rip, icount: compiled.icount };
       const budget = random.pick([1, 1, 2, 5, 20, 100, 400]);
       compiled.run(budget);

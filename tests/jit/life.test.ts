@@ -183,6 +183,7 @@ describe("regions", () => {
       core.call.testFlush(machine.cpu);
       return run(PROGRAMS, regions).inRegions;
     };
+
     it("leave to the interpreter, and call the core when they are made for speed and that was often", () => {
       const { counts } = regions.compiler;
       runs(JIT_LEAVES, false);

@@ -39,6 +39,7 @@ type Reach = readonly [place: Place | undefined, bytes: number, write: boolean];
 
 const RSP = 4;
 const RBP = 5;
+
 /** What the instruction reads and writes in memory. */
 function reaches(insn: Insn, addresses: Addresses): Reach[] {
   const { v } = insn;
