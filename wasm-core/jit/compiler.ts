@@ -184,6 +184,14 @@ export class RegionCompiler {
     if (stands) this.#drop();
   }
 
+  /** A region knows the records of `members`. Under the cache's lock. */
+  #keep(view: MachineView, members: Iterable<number>): void {
+    for (const member of members) {
+      this.#members.add(member);
+      view.setMember(member, true);
+    }
+  }
+
   /** No region knows blocks any more. Under the cache's lock. */
   #letGo(view: MachineView): void {
     for (const block of this.#members) view.setMember(block, false);
@@ -269,6 +277,7 @@ export class RegionCompiler {
   #cover(view: MachineView, { block, hot, members }: Region): void {
     const words = new Int32Array(view.buffer);
     this.#whileCacheStands(view, () => {
+      this.#keep(view, members);
       for (const member of members) {
         if (member === block) continue;
         const heat = (member + Block.off.heat) >>> 2;
@@ -303,10 +312,8 @@ export class RegionCompiler {
   #announce(view: MachineView, { entered, members, first, at }: Published): boolean {
     const words = new Int32Array(view.buffer);
     return this.#whileCacheStands(view, () => {
-      for (const member of members) {
-        this.#members.add(member);
-        view.setMember(member, true);
-      }
+      // Room may have been made since.
+      this.#keep(view, members);
       for (const [i, { block, missed, large }] of entered.entries()) {
         this.#blocks.add(block);
         if (missed === undefined) this.#hot.delete(block);

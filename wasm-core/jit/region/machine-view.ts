@@ -180,15 +180,14 @@ export class MachineView {
   }
 
   /**
-   * Whether the block ran often enough to be taken in, or lies in a region: then it is counted from higher up. Of what is hot
+   * Whether the block ran often enough to be taken in, or lies in a region, where its runs are not counted. Of what is hot
    * late, which is a kernel's, much ran some hundred times and never again: it must have come further.
    */
   isWarm(block: number): boolean {
-    if (this.hasRegion(block)) return true;
+    if (this.hasRegion(block) || this.#u8[block + Block.off.isMember] !== 0) return true;
     const patience = this.word(block + Block.off.patience);
-    const heat = this.word(block + Block.off.heat);
     const part = patience > HOT_LATE ? LATE_PART : JIT_SELDOM;
-    return heat > patience || (patience - heat) * part >= patience;
+    return (patience - this.word(block + Block.off.heat)) * part >= patience;
   }
 
   /** Whether the block continues on another page. */
