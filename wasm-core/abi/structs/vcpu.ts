@@ -233,21 +233,27 @@ export const ModeKey = constants("ModeKey", "Bits of Vcpu.modeKey.", {
   SINGLE: 64,
 });
 
-export const EventBit = constants("EventBit", "Bits of Vcpu.events.", {
+/**
+ * A vCPU's budget is less than this, and every EventBit more: one comparison of both tells whether the budget is spent or
+ * there is an event.
+ */
+export const BUDGET_BELOW = 2 ** 22;
+
+export const EventBit = constants("EventBit", "Bits of Vcpu.events, from BUDGET_BELOW on.", {
   /** an interrupt may be deliverable: look at the local APIC and the event channels */
-  INTERRUPT: 1,
-  NMI: 2,
-  INIT: 4,
-  SIPI: 8,
+  INTERRUPT: 2 ** 22,
+  NMI: 2 ** 23,
+  INIT: 2 ** 24,
+  SIPI: 2 ** 25,
   /** drop the TLB and acknowledge */
-  FLUSH_TLB: 16,
+  FLUSH_TLB: 2 ** 26,
   /** leave the run loop: pause, destroy, reschedule */
-  STOP: 32,
+  STOP: 2 ** 27,
   /** writes to some frame are watched from now on: acknowledge that none is under way unseen */
-  SETTLE: 64,
+  SETTLE: 2 ** 28,
   /** blocks are about to be taken out of the code cache: leave and acknowledge */
-  FLUSH_CODE: 128,
-  MCE: 256,
+  FLUSH_CODE: 2 ** 29,
+  MCE: 2 ** 30,
 });
 
 export const FpuBlock = constants(

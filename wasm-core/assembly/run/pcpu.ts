@@ -5,6 +5,7 @@
  */
 import {
   BlockMode,
+  BUDGET_BELOW,
   CrashReason,
   EventBit,
   ExitReason,
@@ -49,7 +50,6 @@ const TICK_NS: u64 = 1_000_000;
 /** Longest time without a return to the worker's event loop. */
 const TURN_NS: u64 = 5_000_000;
 const MIN_BUDGET: u64 = 500;
-const MAX_BUDGET: u64 = 4_000_000;
 /** A measurement needs this much host time to mean something. */
 const MEASURE_NS: u64 = 50_000;
 const WAKING: u32 = EventBit.NMI | EventBit.INIT | EventBit.SIPI | EventBit.MCE;
@@ -186,7 +186,7 @@ function tick(p: Pcpu, cpu: Vcpu, now: u64): u64 {
   const until = min(cpu.wakeTime, nextWake());
   const left = until > now ? min(until - now, TICK_NS) : 0;
   const instructions = m.deterministic ? left / NS_PER_INSTRUCTION : (left * p.rate) / 1000;
-  cpu.budget = <i32>min(max(instructions, MIN_BUDGET), MAX_BUDGET);
+  cpu.budget = <i32>min(max(instructions, MIN_BUDGET), <u64>BUDGET_BELOW - 1);
   const before = cpu.icount + cpu.repeats;
   p.sliceWork = before;
   const reason = runVcpu(cpu);

@@ -62,7 +62,7 @@ function runKnown(cpu: Vcpu, first: JumpEntry): void {
     entries++;
     exit = enterRegion(cpu, e.entry, e.pages);
     if (exit != RegionExit.NEXT) break;
-    if (atomic.load<u32>(changetype<usize>(cpu) + VcpuOff.events) != 0 || cpu.budget <= 0) break;
+    if (cpu.budget <= atomic.load<i32>(changetype<usize>(cpu) + VcpuOff.events)) break;
     const rip = cpu.rip;
     const next = jumpEntry(cpu, rip);
     if (next.rip != rip || (next.key != key && next.key != global) || !isReady(cpu, next)) break;

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { Domain } from "../../abi/structs/domain.js";
 import { Machine, MACHINE_BASE, Pcpu, PCPU_BASE } from "../../abi/structs/machine.js";
 import { VcpuRunState } from "../../abi/structs/sched.js";
-import { Vcpu } from "../../abi/structs/vcpu.js";
+import { EventBit, Vcpu } from "../../abi/structs/vcpu.js";
 import { type Guest, machineWith } from "../xen/testing/guests.js";
 import type { TestCore } from "../xen/testing/harness.js";
 
@@ -11,7 +11,7 @@ const IDLE = 1;
 const MS = 1_000_000;
 const RBX = 24;
 const RUNNING = Number(VcpuRunState.values.RUNNING);
-const STOP = 32;
+const STOP = Number(EventBit.values.STOP);
 
 /** A machine of guests whose first vCPU spins; each look at the clock costs 10 us. */
 async function spinning(guests: number, pcpus = 1, vcpus = 1): Promise<[TestCore, ...Guest[]]> {

@@ -362,7 +362,7 @@ class RegionWriter {
   /** Pushes whether the region is to be left at the next edge that goes back. */
   #pushIsDue(): void {
     const c = this.e.code;
-    c.get(L.LEFT).i32(0).op("i32.le_s").get(L.CPU).mem("i32.load", Vcpu.off.events).op("i32.or");
+    c.get(L.LEFT).get(L.CPU).mem("i32.load", Vcpu.off.events).op("i32.le_s");
   }
 
   #leaveTo(at: number): void {
