@@ -57,6 +57,7 @@ function plainCalls(remote: Remote<HostApi>, ask: <T>(call: Promise<T>) => Promi
     info: () => ask(remote.info()),
     dmesg: (clear) => ask(remote.dmesg(clear)),
     regions: () => ask(remote.regions()),
+    regionExits: (clear) => ask(remote.regionExits(clear)),
     regionText: (id, wasm) => ask(remote.regionText(id, wasm)),
     list: () => ask(remote.list()),
     domain: (domid) => ask(remote.domain(domid)),

@@ -54,6 +54,7 @@ import type {
   LinkId,
   NetworkInfo,
   PinChange,
+  RegionExitInfo,
   RegionInfo,
   SchedulingChange,
   ServedNetwork,
@@ -74,6 +75,7 @@ const DRAIN_MS = 2000;
 /** Who knows the regions. */
 export interface RegionSource {
   list(): Promise<RegionInfo[]>;
+  exits(clear: boolean): Promise<RegionExitInfo[]>;
   /** Undefined when there is no such region. */
   describe(id: number, wasm: boolean): Promise<string | undefined>;
 }
@@ -130,6 +132,10 @@ export class Host implements HostApi {
 
   async regions(): Promise<RegionInfo[]> {
     return (await this.parts.regions?.list()) ?? [];
+  }
+
+  async regionExits(clear = false): Promise<RegionExitInfo[]> {
+    return (await this.parts.regions?.exits(clear)) ?? [];
   }
 
   async regionText(id: number, wasm = false): Promise<string> {

@@ -236,6 +236,24 @@ export interface RegionInfo {
   readonly instructions: number;
   /** Of WebAssembly. */
   readonly bytes: number;
+  /** Times that it was entered; of each vCPU the last few hundred may be missing. */
+  readonly runs: number;
+}
+
+/** A way out of regions, by which the interpreter went on. Counts are estimates: a few of all exits are looked at. */
+export interface RegionExitInfo {
+  /** RIP of the first instruction that no region did, sixteen hexadecimal digits. */
+  readonly rip: string;
+  /**
+   * cold: there is no region where the code goes on; left: the instruction was left to the interpreter; fault: it raised an
+   * exception; stale: code was overwritten.
+   */
+  readonly why: "cold" | "left" | "fault" | "stale";
+  readonly exits: number;
+  /** What the interpreter executed until a region was entered again. */
+  readonly instructions: number;
+  /** The instruction, where it is known. */
+  readonly text?: string;
 }
 
 /** Told how far an operation is; false cancels it. */
@@ -270,6 +288,8 @@ export interface HostApi {
   dmesg(clear?: boolean): Promise<string>;
   /** What the region compiler has made and is in use, by RIP; empty while it is off. */
   regions(): Promise<RegionInfo[]>;
+  /** Ways out of regions since they were cleared, those first that cost the most; then clears them when told to. */
+  regionExits(clear?: boolean): Promise<RegionExitInfo[]>;
   /** A region's x86 instructions as text, or with `wasm` what they became. */
   regionText(id: number, wasm?: boolean): Promise<string>;
   list(): Promise<DomainInfo[]>;

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, test } from "vitest";
 import { Host, type RegionSource } from "../api/host.js";
-import type { DomId } from "../api/index.js";
+import type { DomId, RegionExitInfo } from "../api/index.js";
 import { FakeCore } from "../core-link/fake.js";
 import { makeElf } from "../domain/testing/kernels.js";
 import { Toolstack } from "../domain/toolstack.js";
@@ -15,8 +15,20 @@ import { type HostServer, serveSocket } from "./socket/index.js";
 import { xl } from "./testing/run-xl.js";
 import { VERB_GROUPS } from "./verbs/index.js";
 
+const EXITS: readonly RegionExitInfo[] = [
+  { rip: "ffffffff81c01199", why: "left", exits: 23360, instructions: 700928, text: "iretq" },
+  { rip: "0000000000401000", why: "fault", exits: 64, instructions: 3200 },
+];
+
+let noted = EXITS;
+
 const REGIONS: RegionSource = {
-  list: async () => [{ id: 7, rip: "ffffffff81000000", nodes: 3, instructions: 41, bytes: 2090 }],
+  list: async () => [{ id: 7, rip: "ffffffff81000000", nodes: 3, instructions: 41, bytes: 2090, runs: 120256 }],
+  exits: async (clear) => {
+    const now = [...noted];
+    if (clear) noted = [];
+    return now;
+  },
   describe: async (id, wasm) => (id === 7 ? `node 0\n${wasm ? "get rax\n" : ""}` : undefined),
 };
 
@@ -116,10 +128,10 @@ describe("on a running host", () => {
   afterEach(() => server.close());
 
   it("jit lists the regions and shows one of them", async () => {
-    const head = "Region RIP               Blocks     x86   Bytes\n";
+    const head = "Region RIP               Blocks     x86   Bytes    Runs\n";
     expect(await xl("jit")).toEqual({
       status: 0,
-      out: `${head}     7 ffffffff81000000       3      41    2090\n`,
+      out: `${head}     7 ffffffff81000000       3      41    2090  120256\n`,
       err: "",
     });
     expect((await xl("jit", "7")).out).toBe("node 0\n");
@@ -128,6 +140,20 @@ describe("on a running host", () => {
     expect((await xl("jit", "8")).err).toBe('xl: there is no region 8; "xl jit" lists them\n');
     expect((await xl("jit", "seven")).status).toBe(1);
     expect((await xl("jit", "--wasm")).status).toBe(1);
+  });
+
+  it("jit tells where regions are left", async () => {
+    const { out } = await xl("jit", "--exits");
+    expect(out.split("\n")).toEqual([
+      "  Interpreted      Exits RIP              Why   x86",
+      "       700928      23360 ffffffff81c01199 left  iretq",
+      "         3200         64 0000000000401000 fault",
+      "",
+    ]);
+    expect(JSON.parse((await xl("jit", "--exits", "--clear", "--long")).out)).toEqual([...EXITS]);
+    expect((await xl("jit", "--exits")).out.split("\n")).toHaveLength(2);
+    expect((await xl("jit", "--exits", "7")).status).toBe(1);
+    expect((await xl("jit", "--clear")).status).toBe(1);
   });
 
   const created = async (...more: string[]): Promise<DomId> => {

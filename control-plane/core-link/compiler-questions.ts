@@ -1,5 +1,5 @@
 /** What Domain0 asks the region compiler, which sleeps in its own thread on a word of shared memory. */
-import type { RegionAnswer, RegionQuestion } from "../../wasm-core/worker/index.js";
+import type { RegionAnswer, RegionQuestion, RegionSubject } from "../../wasm-core/worker/index.js";
 
 /** Between two rings while there is no answer: one may fall between the compiler's last look and its sleep. */
 const RING_MS = 20;
@@ -26,20 +26,25 @@ export class CompilerQuestions {
 
   /** Rejects when the compiler fails on the question or is gone. */
   async list(): Promise<NonNullable<RegionAnswer["list"]>> {
-    return checked(await this.#ask(null, false)).list ?? [];
+    return checked(await this.#ask({ about: "regions" })).list ?? [];
+  }
+
+  /** Ways out of regions, which are then counted anew if `clear`; rejects as `list` does. */
+  async exits(clear: boolean): Promise<NonNullable<RegionAnswer["exits"]>> {
+    return checked(await this.#ask({ about: "exits", clear })).exits ?? [];
   }
 
   /** Undefined when there is no such region; rejects as `list` does. */
   async describe(region: number, wasm: boolean): Promise<string | undefined> {
-    return checked(await this.#ask(region, wasm)).text;
+    return checked(await this.#ask({ about: "region", region, wasm })).text;
   }
 
   close(): void {
     this.port.close();
   }
 
-  #ask(region: number | null, wasm: boolean): Promise<RegionAnswer> {
-    const question: RegionQuestion = { id: this.#next++, region, wasm };
+  #ask(what: RegionSubject): Promise<RegionAnswer> {
+    const question: RegionQuestion = { id: this.#next++, ...what };
     return new Promise((resolve, reject) => {
       const ringing = setInterval(this.ring, RING_MS);
       const done = (): void => {

@@ -19,6 +19,8 @@ export interface EngineParts {
 /** Who knows what the region compiler has made. */
 export interface RegionDirectory {
   list(): Promise<NonNullable<RegionAnswer["list"]>>;
+  /** Ways out of regions, which are then counted anew if `clear`. */
+  exits(clear: boolean): Promise<NonNullable<RegionAnswer["exits"]>>;
   /** Undefined when there is no such region. */
   describe(region: number, wasm: boolean): Promise<string | undefined>;
 }

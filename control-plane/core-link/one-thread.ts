@@ -3,7 +3,7 @@
  * messages. Nobody sleeps on a doorbell; after each call of the core we look whether it rang one.
  */
 import type { CoreExports } from "../../wasm-core/abi/core-api.js";
-import { OneThread } from "../../wasm-core/worker/index.js";
+import { OneThread, type RegionSubject } from "../../wasm-core/worker/index.js";
 import { checked } from "./compiler-questions.js";
 import type { CoreCalls } from "./core.js";
 import type { Engine, EngineParts, RegionDirectory } from "./engine.js";
@@ -21,11 +21,13 @@ export class OneThreadEngine implements Engine {
     private readonly soon: Soon,
   ) {
     this.calls = followed(parts.exports, () => this.#thread?.look());
-    const ask = (region: number | null, wasm = false) =>
-      this.#thread ? checked(this.#thread.answer({ id: 0, region, wasm })) : undefined;
-    const list = async () => ask(null)?.list ?? [];
-    const describe = async (region: number, wasm: boolean) => ask(region, wasm)?.text;
-    this.regions = parts.jit === 0 ? null : { list, describe };
+    const ask = (what: RegionSubject) => (this.#thread ? checked(this.#thread.answer({ id: 0, ...what })) : undefined);
+    const regions: RegionDirectory = {
+      list: async () => ask({ about: "regions" })?.list ?? [],
+      exits: async (clear) => ask({ about: "exits", clear })?.exits ?? [],
+      describe: async (region, wasm) => ask({ about: "region", region, wasm })?.text,
+    };
+    this.regions = parts.jit === 0 ? null : regions;
   }
 
   onDoorbell(onRing: () => void): void {

@@ -20,7 +20,7 @@ import { qemu } from "./peers/qemu.js";
 import { v86 } from "./peers/v86.js";
 import { xenolith } from "./peers/xenolith.js";
 import { programsFolder } from "./programs.js";
-import { diskTable, latencyTable, machineTable, netTable, programTable, smpTable, times } from "./report.js";
+import { diskTable, exitTable, latencyTable, machineTable, netTable, programTable, smpTable, times } from "./report.js";
 import { type Round, taskFigures } from "./statistics.js";
 import { speedUp, targetsOf, targetTable } from "./targets.js";
 import { tasksOf, type Workload } from "./workloads.js";
@@ -93,6 +93,8 @@ function report(peers: readonly Peer[], one: Measured, two: Measured, disks: Mea
   const [cpu] = cpus();
   show(`# ${cpu?.model ?? "unknown processor"}, ${cpus().length} threads, Node ${process.version}`);
   if (programs.length > 0) show(programTable(programs));
+  const exits = exitTable([one, two, disks, nets]);
+  if (exits !== "") show(exits);
   if (one.rounds.some(({ xenolith }) => xenolith?.boot)) show(machineTable(one.rounds, peers));
   if (two.rounds.length > 0) {
     const keys = two.tasks.map(({ key }) => key);

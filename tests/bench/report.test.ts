@@ -1,9 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { bigCodeSource } from "./big-code.js";
+import type { TaskRun } from "./peers/peer.js";
 import { residentMiBOf } from "./process.js";
 import { sampleText } from "./programs.js";
-import { programTable, shares } from "./report.js";
-import type { TaskFigures } from "./statistics.js";
+import { exitTable, programTable, shares } from "./report.js";
+import type { Round, TaskFigures } from "./statistics.js";
 import { targetsOf, targetTable } from "./targets.js";
 
 const figures = (key: string, more: Partial<TaskFigures>): TaskFigures => ({
@@ -37,6 +38,34 @@ describe("the table of programs", () => {
     expect(table).toContain("| 90/6/4 |");
     expect(shares({ instructions: 1 })).toBe("-");
     expect(shares({ instructions: 0, jit: { region: 0, handler: 0, interpreter: 0 } })).toBe("-");
+  });
+});
+
+describe("the table of ways out of regions", () => {
+  const run = (exits: TaskRun["exits"]): TaskRun => ({
+    cpuMs: 1,
+    wallMs: 1,
+    status: 0,
+    output: "",
+    counters: null,
+    ...(exits ? { exits } : {}),
+  });
+
+  it("has the slowest of each program, of the last round", () => {
+    const exits = [
+      { rip: "ffffffff81c01199", why: "left", exits: 12_345_678, instructions: 37_000_000, text: "iretq" },
+      { rip: "0000000000401000", why: "fault", exits: 640, instructions: 12_800 },
+    ] as const;
+    const round = (tasks: [string, TaskRun][]): Round => ({
+      xenolith: { boot: null, residentMiB: null, counters: null, tasks: new Map(tasks) },
+    });
+    const rounds = [round([["alu 64", run([])]]), round([["alu 64", run(exits)]])];
+    expect(
+      exitTable([{ rounds, tasks: [{ key: "alu 64" }, { key: "alu 32" }] }])
+        .split("\n")
+        .slice(2),
+    ).toEqual(["| alu 64 | left at ffffffff81c01199 `iretq`, 12 M: 37 M | fault at 401000, 640: 13 k |  |"]);
+    expect(exitTable([{ rounds: [round([["alu 64", run(undefined)]])], tasks: [{ key: "alu 64" }] }])).toBe("");
   });
 });
 

@@ -1,4 +1,5 @@
 /** The tables that the bench prints, in Markdown. */
+import type { RegionExitInfo } from "../../control-plane/api/index.js";
 import type { Counters, PeerName } from "./peers/peer.js";
 import { geometricMean, type Latency, latencyOf, medianOf, type Round, ratio, type TaskFigures } from "./statistics.js";
 import type { Task } from "./workloads.js";
@@ -63,6 +64,31 @@ export function programTable(all: readonly TaskFigures[]): string {
     shown.map(({ head }) => head),
     [...all.map((figures) => shown.map(({ cell }) => cell(figures))), shown.map((column) => column.mean ?? "")],
   );
+}
+
+/** A count as one reads it at a glance. */
+function rounded(n: number): string {
+  const [by, unit] = n >= 1e7 ? [1e6, " M"] : n >= 1e4 ? [1e3, " k"] : [1, ""];
+  return `${Math.round(n / by)}${unit}`;
+}
+
+function exitText({ why, rip, text, exits, instructions }: RegionExitInfo): string {
+  const where = text === undefined ? "" : ` \`${text}\``;
+  return `${why} at ${rip.replace(/^0+(?=.)/, "")}${where}, ${rounded(exits)}: ${rounded(instructions)}`;
+}
+
+const EXIT_HEADS = ["slowest ways out of regions", "the first", "the second", "the third"];
+
+/** For each program the ways out of compiled code after which the interpreter had the most to do; "" when nobody tells. */
+export function exitTable(all: readonly { rounds: readonly Round[]; tasks: readonly Pick<Task, "key">[] }[]): string {
+  const rows = all.flatMap(({ rounds, tasks }) =>
+    tasks.flatMap(({ key }) => {
+      const exits = rounds.at(-1)?.xenolith?.tasks.get(key)?.exits ?? [];
+      const slowest = EXIT_HEADS.slice(1).map((_, n) => (exits[n] ? exitText(exits[n]) : ""));
+      return exits.length === 0 ? [] : [[key, ...slowest]];
+    }),
+  );
+  return rows.length === 0 ? "" : markdown(EXIT_HEADS, rows);
 }
 
 /** Boot and memory, a column for each peer. */

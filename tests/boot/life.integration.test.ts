@@ -97,6 +97,10 @@ describe.each(MACHINES)("on a machine of $name", ({ machine }) => {
       const [region] = await host.regions();
       expect(region).toBeDefined();
       expect(await host.regionText(region!.id)).toMatch(/\w/);
+      expect(region!.runs).toBeGreaterThanOrEqual(0);
+      const exits = await host.regionExits(true);
+      expect(exits.length).toBeGreaterThan(0);
+      expect(exits[0]!.instructions).toBeGreaterThanOrEqual(exits.at(-1)!.instructions);
       expect(await host.dmesg()).not.toContain("a module of regions");
     });
 

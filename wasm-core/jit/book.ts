@@ -17,13 +17,17 @@ export interface RegionEntry {
   readonly instructions: number;
   /** Of WebAssembly. */
   readonly bytes: number;
+  /** Times that it was entered; of each vCPU the last few hundred may be missing. */
+  readonly runs: number;
 }
 
 /** What a region is made of is known when it is looked at. */
 const NO_OTHERS: Others = { coming: new Set(), large: new Set() };
 
 interface Known {
-  readonly entry: RegionEntry;
+  readonly entry: Omit<RegionEntry, "runs">;
+  /** Blocks by which it is entered. */
+  readonly entered: readonly number[];
   readonly wish: Wish;
   readonly shape: Shape;
 }
@@ -37,9 +41,11 @@ export class RegionBook {
     const { rip, nodes, block, hot, members, left, missed, fpu, isSlow } = region;
     const instructions = nodes.reduce((sum, n) => sum + n.insns.length, 0);
     const text = rip.toString(16).padStart(16, "0");
-    for (const entered of blocksOf(region)) this.#byBlock.delete(entered);
+    const entered = blocksOf(region);
+    for (const each of entered) this.#byBlock.delete(each);
     this.#byBlock.set(block, {
       entry: { id: this.#next++, rip: text, nodes: nodes.length, instructions, bytes },
+      entered,
       wish: { vcpu, rip, block, fpu, hot, isSlow },
       shape: { members, left, missed, jumps: switchOf(region) },
     });
@@ -56,7 +62,9 @@ export class RegionBook {
 
   /** Those that are entered, by their RIP. */
   list(view: MachineView): RegionEntry[] {
-    const live = [...this.#byBlock.values()].filter((k) => isLive(view, k)).map(({ entry }) => entry);
+    const live = [...this.#byBlock.values()]
+      .filter((k) => isLive(view, k))
+      .map(({ entry, entered }) => ({ ...entry, runs: entered.reduce((sum, block) => sum + view.runsOf(block), 0) }));
     return live.sort((a, b) => (a.rip < b.rip ? -1 : 1));
   }
 

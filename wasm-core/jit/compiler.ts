@@ -320,6 +320,7 @@ export class RegionCompiler {
         else this.#hot.set(block, missed);
         if (large) this.#large.add(block);
         else this.#large.delete(block);
+        view.clear(block + Block.off.runs, 8);
         Atomics.store(words, (block + Block.off.heat) >>> 2, missed === undefined ? view.hot : 0);
         Atomics.store(words, (block + Block.off.entryAt) >>> 2, at);
         Atomics.store(words, (block + Block.off.entry) >>> 2, this.host.firstSlot + first + i);

@@ -19,7 +19,8 @@ for (let n = 0; n < 8; n++) LOCAL_NAMES.set(L.SIG + n, `sig${n}`).set(L.END + n,
 
 let disassembler: Disassembler | undefined;
 
-function disassemble(bytes: Uint8Array, address: bigint, long: boolean): string {
+/** The instruction that `bytes` begin with. */
+export function disassemble(bytes: Uint8Array, address: bigint, long: boolean): string {
   if (disassembler === undefined) {
     // A row has a leaf for each place of the decoder's tree that it is found at.
     const rows = new Map(variantTable().map(({ row }) => [JSON.stringify({ ...row, notes: [...row.notes] }), row]));

@@ -2,7 +2,9 @@
  * The life of the compiler's worker: sleep until a hot block asks for a region, compile what was asked for, and now and
  * then let the event loop have a turn, so that questions about regions get in; for ever.
  */
+
 import { type CompilerMemory, RegionCompiler } from "../jit/compiler.js";
+import { listExits } from "../jit/exits.js";
 import { failureText, type RegionAnswer, type RegionQuestion } from "./messages.js";
 
 export interface CompilerStart extends CompilerMemory {
@@ -36,11 +38,13 @@ function drained(compiler: RegionCompiler, failed: (message: string) => void): b
 }
 
 /** Never throws: nobody waits for the worker's answer but who has asked, and the worker has more to do. */
-export function answer(compiler: RegionCompiler, { id, region, wasm }: RegionQuestion): RegionAnswer {
+export function answer(compiler: RegionCompiler, question: RegionQuestion): RegionAnswer {
+  const { id, about } = question;
   try {
     const view = compiler.look();
-    if (region === null) return { id, list: compiler.book.list(view) };
-    const text = compiler.book.describe(view, region, wasm);
+    if (about === "regions") return { id, list: compiler.book.list(view) };
+    if (about === "exits") return { id, exits: listExits(view, question.clear) };
+    const text = compiler.book.describe(view, question.region, question.wasm);
     return text === undefined ? { id } : { id, text };
   } catch (error) {
     return { id, error: failureText(error) };

@@ -10,6 +10,6 @@ export {
   type MemoryLimits,
 } from "./load.js";
 export { readMemoryLimits } from "./memory-limits.js";
-export type { RegionAnswer, RegionQuestion, WorkerReport, WorkerStart } from "./messages.js";
+export type { RegionAnswer, RegionQuestion, RegionSubject, WorkerReport, WorkerStart } from "./messages.js";
 export { OneThread, type OneThreadHost } from "./one-thread.js";
 export { startWorker } from "./start.js";

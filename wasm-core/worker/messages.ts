@@ -1,5 +1,7 @@
 /** What Domain0 and its pCPU workers say to each other; everything that is urgent goes through shared memory instead. */
+
 import type { RegionEntry } from "../jit/book.js";
+import type { RegionExitEntry } from "../jit/exits.js";
 import type { HostOrigin } from "./load.js";
 
 /** Domain0 to a worker, once. */
@@ -39,19 +41,22 @@ export type WorkerReport =
   | { readonly kind: "compiler"; readonly message: string }
   | { readonly kind: "doorbell" };
 
-/** Domain0 to the compiler: all regions, or one of them as text. */
-export interface RegionQuestion {
-  /** The answer's. */
-  readonly id: number;
-  readonly region: number | null;
-  /** With the WebAssembly of each instruction. */
-  readonly wasm: boolean;
-}
+/** What Domain0 asks the compiler. */
+export type RegionSubject =
+  | { readonly about: "regions" }
+  /** One of them as text, with the WebAssembly of each instruction if wanted. */
+  | { readonly about: "region"; readonly region: number; readonly wasm: boolean }
+  /** The ways out of them, which if wanted are then counted anew. */
+  | { readonly about: "exits"; readonly clear: boolean };
+
+/** The number is the answer's too. */
+export type RegionQuestion = RegionSubject & { readonly id: number };
 
 /** Without a text there is no such region, unless an error says why there is no answer. */
 export interface RegionAnswer {
   readonly id: number;
   readonly list?: RegionEntry[];
+  readonly exits?: RegionExitEntry[];
   readonly text?: string;
   readonly error?: string;
 }

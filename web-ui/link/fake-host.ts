@@ -24,6 +24,7 @@ import type {
   JoinOptions,
   LinkId,
   NetworkInfo,
+  RegionExitInfo,
   RegionInfo,
   ServedNetwork,
   ShutdownReason,
@@ -112,6 +113,10 @@ export class FakeHost implements HostApi {
   }
 
   async regions(): Promise<RegionInfo[]> {
+    return [];
+  }
+
+  async regionExits(): Promise<RegionExitInfo[]> {
     return [];
   }
 

@@ -182,6 +182,7 @@ function remoteHost(caller: Caller, pid: number): RemoteHost {
     info: call("info"),
     dmesg: call("dmesg"),
     regions: call("regions"),
+    regionExits: call("regionExits"),
     regionText: call("regionText"),
     list: call("list"),
     domain: call("domain"),

@@ -60,6 +60,7 @@ export const METHODS: Readonly<Record<string, readonly ParamKind[]>> = {
   info: [],
   dmesg: ["flag?"],
   regions: [],
+  regionExits: ["flag?"],
   regionText: ["number", "flag?"],
   list: [],
   domain: ["domid"],

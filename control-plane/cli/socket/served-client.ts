@@ -198,6 +198,7 @@ function plainCalls(host: HostApi): Record<string, Call> {
     info: () => host.info(),
     dmesg: ([clear]) => host.dmesg((clear as boolean | null) ?? false),
     regions: () => host.regions(),
+    regionExits: ([clear]) => host.regionExits((clear as boolean | null) ?? false),
     regionText: ([id, wasm]) => host.regionText(id as number, (wasm as boolean | null) ?? false),
     list: () => host.list(),
     domain: ([domid]) => host.domain(domid as DomId),

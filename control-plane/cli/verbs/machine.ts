@@ -119,13 +119,18 @@ A guest that wrote its exit port gives (value << 1) | 1; with --exec it is the c
     arguments: "[region]",
     summary: "what of the guests' code was compiled to WebAssembly",
     details: `Without an argument lists the regions in use by address: number, where it was found, basic blocks, x86 instructions,
-bytes of WebAssembly. With a region's number shows its x86 instructions.`,
+bytes of WebAssembly, and how often it was entered. With a region's number shows its x86 instructions. With --exits tells where
+regions were left and why, those first after which the interpreter had the most to do: "cold", no region begins there; "left", the
+region leaves the instruction to the interpreter; "fault", it raised an exception; "stale", code was overwritten. Estimates.`,
     options: [
       { flags: "-w, --wasm", text: "with the WebAssembly of each instruction" },
-      { flags: "-l, --long", text: "the list as JSON" },
+      { flags: "-e, --exits", text: "where regions are left" },
+      { flags: "-c, --clear", text: "with --exits: count anew afterwards" },
+      { flags: "-l, --long", text: "the list as JSON, of exits all of them" },
     ],
     examples: [
       ["jit", "all regions"],
+      ["jit --exits", "what the interpreter is busy with"],
       ["jit --wasm 12", "region 12, x86 and WebAssembly"],
     ],
     load: async () => (await import("../commands/jit.js")).jit,

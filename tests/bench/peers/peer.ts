@@ -1,4 +1,5 @@
 /** What runs the programs: this project, QEMU, v86, or the processor itself. All give the same record of a run. */
+import type { RegionExitInfo } from "../../../control-plane/api/index.js";
 import type { Task, Word } from "../workloads.js";
 
 export type PeerName = "xenolith" | "qemu" | "v86" | "native";
@@ -22,6 +23,8 @@ export interface TaskRun {
   /** What the program printed: the same on every machine. */
   readonly output: string;
   readonly counters: Counters | null;
+  /** Where compiled code was left for the interpreter, the dearest first; absent where nobody tells. */
+  readonly exits?: readonly RegionExitInfo[];
 }
 
 export interface SuiteRun {

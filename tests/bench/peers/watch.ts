@@ -1,5 +1,6 @@
 /** Follows a guest by the marks on its console: what its process took at each. */
 import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process";
+import type { RegionExitInfo } from "../../../control-plane/api/index.js";
 import { type Mark, MarkReader } from "../guest.js";
 import { cpuMs, residentMiB } from "../process.js";
 import type { Counters, SuiteRun, TaskRun } from "./peer.js";
@@ -18,6 +19,8 @@ export interface Watched {
   readonly startedMs: number;
   /** What the guest has executed so far. */
   readonly counters: () => Promise<Counters | null>;
+  /** Where compiled code was left for the interpreter since this was asked last. */
+  readonly exits?: () => Promise<readonly RegionExitInfo[]>;
   /** Resolves with why the guest ended, where that does not end the process. */
   readonly ended?: Promise<string>;
   /** Calls back with what the console shows; resolves when it listens. */
@@ -69,6 +72,7 @@ class Course {
     switch (mark.kind) {
       case "ready":
         this.#boot = { cpuMs: cpu, wallMs: wall - startedMs, counters: await counters() };
+        await this.watched.exits?.();
         return null;
       case "begin": {
         const before = await counters();
@@ -80,7 +84,7 @@ class Course {
         if (this.#begun) this.#begun = { ...this.#begun, wall };
         return null;
       case "end":
-        this.#end(mark, cpu, wall, await counters());
+        this.#end(mark, cpu, wall, await counters(), await this.watched.exits?.());
         return null;
       case "out": {
         const run = this.#tasks.get(mark.key);
@@ -95,7 +99,7 @@ class Course {
     }
   }
 
-  #end(mark: Mark & { kind: "end" }, cpu: number, wall: number, after: Counters | null): void {
+  #end(mark: Mark & { kind: "end" }, cpu: number, wall: number, after: Counters | null, exits: TaskRun["exits"]): void {
     const begun = this.#begun;
     if (!begun) return;
     const took = cpu - begun.cpu;
@@ -106,6 +110,7 @@ class Course {
       status: mark.status,
       output: "",
       counters: counted(begun.counters, after),
+      ...(exits === undefined ? {} : { exits }),
     });
   }
 }

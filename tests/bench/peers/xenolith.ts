@@ -92,6 +92,7 @@ export function xenolith(guest: GuestImage, programs: string, scratch: string, j
         clock: join(programs, CLOCK),
         startedMs,
         counters,
+        ...(jit ? { exits: () => host.regionExits(true) } : {}),
         ended,
         listen: (onText) => listenTo(host, domid, onText),
       });

@@ -12,6 +12,9 @@ export const JIT_RING_BYTES = 8 * 1024 * 1024;
 /** Places for targets of indirect jumps in a table, and tables: pCPUs that run the same code are not to write to the same one. */
 export const JIT_TARGETS = 4096;
 export const JIT_TARGET_TABLES = 8;
+/** Places for ways out of regions in a table, of which there are as many; one exit in 2^JIT_EXIT_SAMPLE is noted. */
+export const JIT_EXITS = 1024;
+export const JIT_EXIT_SAMPLE = 6;
 /** Entries of the map from function-table index to variant. */
 export const JIT_FUNCTIONS = 8192;
 /**
@@ -61,6 +64,7 @@ export const Jit = struct("Jit", "The machine's region compiler.", {
   longest: u32("The most runs that are waited for where regions went stale before"),
   ring: u32("Address of the ring of published modules, JIT_RING_BYTES long"),
   targets: u32("Address of JIT_TARGET_TABLES times JIT_TARGETS JitTarget records"),
+  exits: u32("Address of JIT_TARGET_TABLES times JIT_EXITS JitExit records"),
   requestLock: u32("Spinlock of those who ask", 1, 64),
   requestTail: u32("Free-running count of requests made; the compiler sleeps on it"),
   requestHead: u32("Free-running count of requests taken", 1, 64),
@@ -77,6 +81,34 @@ export const JitTarget = struct(
     unused: u32("Fills 16 bytes"),
   },
 );
+
+export const JitExit = struct(
+  "JitExit",
+  "A way out of regions, by a hash of its RIP, and what the interpreter did until a region went on: an estimate, written without a lock.",
+  {
+    rip: u64("RIP of the first instruction that no region did"),
+    why: u32("A JitExitReason"),
+    block: u32("The block there, 0 when none was looked for"),
+    instructions: u64("Instructions that the interpreter retired, less what it did after others that lay here before"),
+    count: u32("Exits that were noted"),
+    unused: u32("Fills 32 bytes"),
+  },
+);
+
+export const JitExitReason = constants("JitExitReason", "Why regions were left: Vcpu.exitWhy and JitExit.why.", {
+  /** of Vcpu alone: this exit is not noted */
+  NONE: 0,
+  /** of Vcpu alone: what comes next is */
+  NEXT: 1,
+  /** there is no region where the code goes on */
+  COLD: 2,
+  /** the instruction was left to the interpreter: its page was not at hand, or it needs more than a region can do */
+  LEFT: 3,
+  /** an instruction raised an exception */
+  FAULT: 4,
+  /** code was overwritten */
+  STALE: 5,
+});
 
 export const JitRequest = struct("JitRequest", "A wish for a region.", {
   block: u32("The hot block"),

@@ -65,8 +65,9 @@ export const Block = struct("Block", "Head of a decoded block; its records follo
   isMember: u8("1 when a region may know its records"),
   since: u16("Millions of instructions of its domain, where it began to be counted for patience, modulo 2^16"),
   size: u32("Bytes that all of it takes, a multiple of 16"),
+  runs: u64("Times that its region was entered, as of the jump caches' last looks at the block"),
 });
-export const BLOCK_RECORDS = 64;
+export const BLOCK_RECORDS = 80;
 export const RECORD_BYTES = 16;
 /** Longest block in instructions and in bytes: a record holds byte offsets in eight bits. */
 export const BLOCK_MAX_RECORDS = 64;

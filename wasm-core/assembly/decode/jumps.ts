@@ -67,6 +67,9 @@ export function settleHeat(e: JumpEntry): void {
   const block = changetype<Block>(<usize>e.block);
   const entered = <u32>JUMP_SLICE - e.heat;
   e.heat = 0;
-  // What it counts may be runs in the interpreter by now. The last is left to a look at the block, which then asks.
-  if (block.entry == e.entry && block.heat != 0) block.heat = block.heat > entered ? block.heat - entered : 1;
+  // What it counts may be runs in the interpreter by now.
+  if (block.entry != e.entry) return;
+  block.runs += entered;
+  // The last is left to a look at the block, which then asks.
+  if (block.heat != 0) block.heat = block.heat > entered ? block.heat - entered : 1;
 }

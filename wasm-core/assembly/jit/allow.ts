@@ -1,5 +1,14 @@
 /** What a vCPU may enter of the regions, by the pCPU that it is on. [none of this is x86's] */
-import { Jit, JIT_TARGET_TABLES, JIT_TARGETS, JitTarget_SIZE, Pcpu, Vcpu } from "../gen/layout";
+import {
+  Jit,
+  JIT_EXITS,
+  JIT_TARGET_TABLES,
+  JIT_TARGETS,
+  JitExit_SIZE,
+  JitTarget_SIZE,
+  Pcpu,
+  Vcpu,
+} from "../gen/layout";
 import { codeCache } from "../mmu/code-cache";
 import { emptyJumpCache } from "../mmu/tlb";
 
@@ -10,5 +19,7 @@ export function allowRegions(p: Pcpu, cpu: Vcpu): void {
   cpu.regionDrops = p.regionDrops;
   cpu.regionsAt = p.regionsAt;
   const jit = changetype<Jit>(<usize>codeCache().jit);
-  cpu.targets = jit.targets + (p.id % <u32>JIT_TARGET_TABLES) * <u32>JIT_TARGETS * <u32>JitTarget_SIZE;
+  const table = p.id % <u32>JIT_TARGET_TABLES;
+  cpu.targets = jit.targets + table * <u32>JIT_TARGETS * <u32>JitTarget_SIZE;
+  cpu.exits = jit.exits + table * <u32>JIT_EXITS * <u32>JitExit_SIZE;
 }

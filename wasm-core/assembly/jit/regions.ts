@@ -8,6 +8,7 @@ import {
   BlockOff,
   Jit,
   Jit_SIZE,
+  JIT_EXITS,
   JIT_FUNCTIONS,
   JIT_BRISK,
   JIT_HOT,
@@ -22,6 +23,7 @@ import {
   JIT_USER_THRESHOLD,
   JIT_YOUNG_RUNS,
   JIT_YOUTH,
+  JitExit_SIZE,
   JitOff,
   JitRequest,
   JitTarget_SIZE,
@@ -50,11 +52,13 @@ export function jitInit(): bool {
   const variants = heapPages(orderOf(<u32>JIT_FUNCTIONS * 2));
   const requests = heapPages(orderOf(<u32>JIT_REQUESTS * <u32>JitRequest_SIZE));
   const targets = heapPages(orderOf(<u32>JIT_TARGET_TABLES * <u32>JIT_TARGETS * <u32>JitTarget_SIZE));
-  if (at == 0 || variants == 0 || requests == 0 || targets == 0) return false;
+  const exits = heapPages(orderOf(<u32>JIT_TARGET_TABLES * <u32>JIT_EXITS * <u32>JitExit_SIZE));
+  if (at == 0 || variants == 0 || requests == 0 || targets == 0 || exits == 0) return false;
   const j = changetype<Jit>(at);
   j.variants = <u32>variants;
   j.requests = <u32>requests;
   j.targets = <u32>targets;
+  j.exits = <u32>exits;
   j.threshold = <u32>JIT_THRESHOLD;
   j.userThreshold = <u32>JIT_USER_THRESHOLD;
   j.youth = <u32>JIT_YOUTH;
@@ -174,6 +178,7 @@ export function isReady(cpu: Vcpu, e: JumpEntry): bool {
  * that continues on another page is looked for each time. Returns JumpEntry.pages of the region.
  */
 export function noteRegion(cpu: Vcpu, block: Block, entry: u32): u32 {
+  block.runs += 1;
   const e = jumpEntry(cpu, cpu.rip);
   // Another's where RIP is not a linear address.
   if (e.block != <u32>changetype<usize>(block) || block.cross) return 0;

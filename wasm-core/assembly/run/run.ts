@@ -3,9 +3,10 @@
  * that the jump cache knows is the straight way through it, and touches one cache line besides the vCPU.
  * [SDM] vol. 3A, 6.9 gives the order in which simultaneous events are taken.
  */
-import { Block, ExitReason, JumpEntry, ModeKey, RegionExit, Vcpu, VcpuOff } from "../gen/layout";
+import { Block, ExitReason, JitExitReason, JumpEntry, ModeKey, RegionExit, Vcpu, VcpuOff } from "../gen/layout";
 import { blockAtRip, blockOf, findBlock } from "../decode/block";
 import { globalKey, isEntryOf, jumpEntry, jumpKey } from "../decode/jumps";
+import { armExit, noteEntry, noteExit } from "../jit/exits";
 import {
   countRegions,
   enterRegion,
@@ -54,6 +55,7 @@ function runKnown(cpu: Vcpu, first: JumpEntry): void {
   const icount = cpu.icount;
   const key = jumpKey(cpu);
   const global = cpu.cpl != 3 ? globalKey(cpu) : key;
+  noteEntry(cpu);
   let entries: u32 = 0;
   let e = first;
   let exit: i32;
@@ -69,6 +71,7 @@ function runKnown(cpu: Vcpu, first: JumpEntry): void {
     e = next;
   }
   countRegions(cpu, entries, budget, icount);
+  armExit(cpu);
   settleRegion(cpu, <usize>e.block, e.entry, exit);
 }
 
@@ -85,15 +88,20 @@ function runHere(cpu: Vcpu, at: usize): void {
   warm(cpu, block);
   const entry = regionOf(cpu, block);
   if (entry != 0) runRegion(cpu, block, entry);
-  else runBlock(cpu, at);
+  else {
+    noteExit(cpu, JitExitReason.COLD, at);
+    runBlock(cpu, at);
+  }
 }
 
 /** Runs the region that begins with `block`, the one at RIP, and has the jump cache know it. */
 function runRegion(cpu: Vcpu, block: Block, entry: u32): void {
   const budget = cpu.budget;
   const icount = cpu.icount;
+  noteEntry(cpu);
   const exit = enterRegion(cpu, entry, noteRegion(cpu, block, entry));
   countRegions(cpu, 1, budget, icount);
+  armExit(cpu);
   settleRegion(cpu, changetype<usize>(block), entry, exit);
 }
 
@@ -104,16 +112,24 @@ function settleRegion(cpu: Vcpu, at: usize, entry: u32, exit: i32): void {
 }
 
 function settleOther(cpu: Vcpu, at: usize, entry: u32, exit: i32): void {
-  if (exit == RegionExit.STALE) forgetRegion(cpu, changetype<Block>(at), entry);
-  else if (exit == RegionExit.FAULT) deliverFault(cpu);
-  else {
-    const epoch = codeCache().epoch;
-    const block = blockAtRip(cpu);
-    if (block == 0) deliverFault(cpu);
-    else {
-      // The block that is made here may have taken the place of the region's.
-      if (codeCache().epoch == epoch) noteLeave(changetype<Block>(at), changetype<Block>(block));
-      runBlock(cpu, block);
-    }
+  if (exit == RegionExit.STALE) {
+    noteExit(cpu, JitExitReason.STALE, 0);
+    forgetRegion(cpu, changetype<Block>(at), entry);
+    return;
   }
+  if (exit == RegionExit.FAULT) {
+    noteExit(cpu, JitExitReason.FAULT, 0);
+    deliverFault(cpu);
+    return;
+  }
+  const epoch = codeCache().epoch;
+  const block = blockAtRip(cpu);
+  if (block == 0) {
+    deliverFault(cpu);
+    return;
+  }
+  noteExit(cpu, JitExitReason.LEFT, block);
+  // The block that is made here may have taken the place of the region's.
+  if (codeCache().epoch == epoch) noteLeave(changetype<Block>(at), changetype<Block>(block));
+  runBlock(cpu, block);
 }

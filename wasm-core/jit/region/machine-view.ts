@@ -103,6 +103,19 @@ export class MachineView {
     return this.#u32[address >>> 2] ?? 0;
   }
 
+  quad(address: number): bigint {
+    return BigInt(this.word(address)) | (BigInt(this.word(address + 4)) << 32n);
+  }
+
+  /** A copy of what lies there. */
+  bytes(address: number, length: number): Uint8Array {
+    return this.#u8.slice(address, address + length);
+  }
+
+  clear(address: number, length: number): void {
+    this.#u8.fill(0, address, address + length);
+  }
+
   get jit(): number {
     return this.word(this.#cache + CodeCache.off.jit);
   }
@@ -188,6 +201,11 @@ export class MachineView {
     const patience = this.word(block + Block.off.patience);
     const part = patience > HOT_LATE ? LATE_PART : JIT_SELDOM;
     return (patience - this.word(block + Block.off.heat)) * part >= patience;
+  }
+
+  /** Entries of the region that begins with the block, up to JUMP_SLICE of each vCPU not yet. */
+  runsOf(block: number): number {
+    return Number(this.quad(block + Block.off.runs));
   }
 
   /** Whether the block continues on another page. */
