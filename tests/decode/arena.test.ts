@@ -11,6 +11,7 @@ import {
   Hole,
   RECORD_BYTES,
 } from "../../wasm-core/abi/structs/translation.js";
+import type { CompilerLimits } from "../../wasm-core/jit/compiler.js";
 import { Random } from "../support/random.js";
 import { CALL, COUNT, DRIVER_AT, expected, functionAt, makeOrders, RewritingGuest } from "./rewriting.js";
 
@@ -82,8 +83,11 @@ class Arena {
   }
 }
 
-async function small(bytes: number, limit?: number): Promise<{ guest: RewritingGuest; arena: Arena }> {
-  const guest = await RewritingGuest.create(limit);
+async function small(
+  bytes: number,
+  limits?: Partial<CompilerLimits>,
+): Promise<{ guest: RewritingGuest; arena: Arena }> {
+  const guest = await RewritingGuest.create(limits);
   const arena = new Arena(guest);
   arena.shrink(bytes);
   return { guest, arena };
@@ -166,7 +170,7 @@ describe("an arena that fills", () => {
 
   it("is not written to where regions are dropped whose blocks are gone", async () => {
     for (let seed = 1; seed <= SEEDS; seed++) {
-      const { guest, arena } = await small(24 * 1024, 16 * 1024);
+      const { guest, arena } = await small(24 * 1024, { bytes: 16 * 1024 });
       const orders = makeOrders(new Random(seed), { functions: 20, values: 1000, calls: 12 });
       expect(guest.run(orders, true), `seed ${seed}`).toBe(expected(orders));
       expect(arena.get("sweeps")).toBeGreaterThan(1);

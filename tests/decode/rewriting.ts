@@ -5,6 +5,7 @@
 import { MACHINE_BASE, Machine } from "../../wasm-core/abi/structs/machine.js";
 import { Assembler } from "../../wasm-core/isa/asm/index.js";
 import { loadTable } from "../../wasm-core/isa/table.js";
+import type { CompilerLimits } from "../../wasm-core/jit/compiler.js";
 import { makeTestCore, type TestCore } from "../support/core.js";
 import { LongModeMachine } from "../support/machine.js";
 import type { Random } from "../support/random.js";
@@ -102,10 +103,10 @@ export class RewritingGuest {
 
   private constructor(
     private readonly core: TestCore,
-    limit: number | undefined,
+    limits: Partial<CompilerLimits> | undefined,
   ) {
     this.#machine = new LongModeMachine(core, REGION_FRAMES);
-    this.regions = new TestRegions(core, 4, limit);
+    this.regions = new TestRegions(core, 4, limits);
     this.#driver = assembler.assemble(DRIVER, { origin: DRIVER_AT });
     this.#machine.placeUser(DRIVER_AT, this.#driver.bytes, true);
     const one = (n: number): string => `mov eax, 0\n${"nop\n".repeat(n % NOPS)}add eax, edx; ret; .align 64\n`;
@@ -115,9 +116,8 @@ export class RewritingGuest {
     this.#orders = this.#machine.mapUser({ linear: DATA, bytes: DATA_BYTES, writable: true });
   }
 
-  /** @param limit bytes of code after which all regions are dropped */
-  static async create(limit?: number): Promise<RewritingGuest> {
-    return new RewritingGuest(await makeTestCore(), limit);
+  static async create(limits?: Partial<CompilerLimits>): Promise<RewritingGuest> {
+    return new RewritingGuest(await makeTestCore(), limits);
   }
 
   /** Address of the CodeCache. */

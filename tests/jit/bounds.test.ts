@@ -9,6 +9,7 @@ import { Block, CODE_BUCKETS, CodeCache } from "../../wasm-core/abi/structs/tran
 import { Vcpu } from "../../wasm-core/abi/structs/vcpu.js";
 import { Assembler } from "../../wasm-core/isa/asm/index.js";
 import { loadTable } from "../../wasm-core/isa/table.js";
+import type { CompilerLimits } from "../../wasm-core/jit/compiler.js";
 import { MachineView } from "../../wasm-core/jit/region/machine-view.js";
 import { makeTestCore } from "../support/core.js";
 import { LongModeMachine } from "../support/machine.js";
@@ -34,7 +35,7 @@ class Guest {
   private constructor(
     readonly core: Awaited<ReturnType<typeof makeTestCore>>,
     ringAt: number,
-    limit?: number,
+    limits?: Partial<CompilerLimits>,
   ) {
     this.machine = new LongModeMachine(core, REGION_FRAMES, 256);
     this.cpu = this.machine.cpu;
@@ -43,14 +44,14 @@ class Guest {
     this.setWord(PCPU_BASE + Pcpu.off.regionsAt, ringAt);
     this.setWord(PCPU_BASE + Pcpu.off.regionsRead, ringAt);
     this.setWord(this.cpu + off.regionsAt, ringAt);
-    this.regions = new TestRegions(core, THRESHOLD, limit);
+    this.regions = new TestRegions(core, THRESHOLD, limits);
     this.regions.setThreshold(THRESHOLD, THRESHOLD * JIT_PATIENCE);
     this.#code = this.machine.mapUser({ linear: CODE, bytes: CODE_BYTES, writable: true });
     this.machine.mapUser({ linear: STACK, bytes: PAGE, writable: true });
   }
 
-  static async create(ringAt = 0, limit?: number): Promise<Guest> {
-    return new Guest(await makeTestCore(), ringAt, limit);
+  static async create(ringAt = 0, limits?: Partial<CompilerLimits>): Promise<Guest> {
+    return new Guest(await makeTestCore(), ringAt, limits);
   }
 
   setWord(at: number, value: number): void {
@@ -118,7 +119,7 @@ const sum = (rounds: number): bigint => BigInt(((rounds * LOOPS * (LOOPS - 1)) /
 it("the ring of modules wraps around, and its index", { timeout: 120_000 }, async () => {
   // The index's end is also one of the ring's.
   const room = JIT_RING_BYTES / 32;
-  const guest = await Guest.create(2 ** 32 - room, room);
+  const guest = await Guest.create(2 ** 32 - room, { bytes: room });
   guest.load(loops(LOOPS, 3, "add rbx, [rsp - 64]\nmov [rsp - 32], rbx\n".repeat(30)));
   for (let runs = 0; guest.published > JIT_RING_BYTES || guest.published < 2 * room; runs++) {
     expect(runs).toBeLessThan(100);

@@ -5,6 +5,7 @@ import { Block, JUMP_ENTRIES, JUMP_SLICE, JumpEntry } from "../../wasm-core/abi/
 import { SegIndex, SegmentReg, Vcpu } from "../../wasm-core/abi/structs/vcpu.js";
 import { Assembler } from "../../wasm-core/isa/asm/index.js";
 import { loadTable } from "../../wasm-core/isa/table.js";
+import type { CompilerLimits } from "../../wasm-core/jit/compiler.js";
 import { MachineView } from "../../wasm-core/jit/region/machine-view.js";
 import { makeTestCore, type TestCore } from "../support/core.js";
 import { LongModeMachine } from "../support/machine.js";
@@ -56,8 +57,8 @@ function go(rounds: number): void {
   for (let n = 0; n < rounds; n++) core.call.testRun(machine.cpu, 1);
 }
 
-function makeRegions(limit?: number): TestRegions {
-  const regions = new TestRegions(core, THRESHOLD, limit);
+function makeRegions(limits?: Partial<CompilerLimits>): TestRegions {
+  const regions = new TestRegions(core, THRESHOLD, limits);
   regions.setThreshold(THRESHOLD, LONGEST);
   return regions;
 }
@@ -85,7 +86,7 @@ const blockAt = (at: number): number =>
 
 it("a region that was dropped is not entered, though its slot is another's by now", () => {
   // A limit that one region passes: the second takes the first one's slot.
-  const regions = makeRegions(1);
+  const regions = makeRegions({ bytes: 1 });
   put(0, loop(1));
   put(SLOT, loop(2));
   const first = makeRegion(regions, 0);
@@ -100,7 +101,7 @@ it("a region that was dropped is not entered, though its slot is another's by no
 });
 
 it("a vCPU on a pCPU that has not come that far interprets, before slots were emptied and afterwards", () => {
-  const regions = makeRegions(1);
+  const regions = makeRegions({ bytes: 1 });
   put(0, loop(1));
   put(SLOT, loop(2));
   const other = PCPU_BASE + Pcpu.size;

@@ -90,7 +90,7 @@ const functionsInTable = (): number => {
 describe("regions", () => {
   it("are all dropped when their code would pass the limit, and made anew of what is hot", () => {
     const handlers = functionsInTable();
-    const regions = new TestRegions(core, 4, 4000);
+    const regions = new TestRegions(core, 4, { bytes: 4000 });
     for (let round = 0; round < 3; round++) {
       for (let n = 0; n < PROGRAMS; n++) {
         const { rax, inRegions } = run(n, regions);
@@ -235,7 +235,7 @@ describe("regions", () => {
 
   it("that the host cannot make are interpreted", () => {
     const failures: string[] = [];
-    const regions = new TestRegions(core, 4, undefined, (message) => failures.push(message));
+    const regions = new TestRegions(core, 4, {}, (message) => failures.push(message));
     run(0, regions);
     const words = new Uint32Array(core.memory.buffer);
     const memory = new MachineView(core.memory.buffer);
@@ -265,7 +265,7 @@ describe("regions", () => {
   it("that the table of a pCPU has no room for are interpreted, which is said once, until all are dropped", () => {
     const host = withTableThatMayBeFull();
     const failures: string[] = [];
-    const regions = new TestRegions(core, 4, 4000, (message) => failures.push(message));
+    const regions = new TestRegions(core, 4, { bytes: 4000 }, (message) => failures.push(message));
     host.isFull = true;
     for (let n = 0; n < 3; n++) expect(run(n, regions)).toEqual({ rax: ROUNDS * BigInt(n + 1), inRegions: 0n });
     expect(failures).toEqual([expect.stringContaining("no room")]);
@@ -281,7 +281,7 @@ describe("regions", () => {
 
   it("are passed over where a record makes no sense, which is said once", () => {
     const failures: string[] = [];
-    const regions = new TestRegions(core, 4, undefined, (message) => failures.push(message));
+    const regions = new TestRegions(core, 4, {}, (message) => failures.push(message));
     run(0, regions);
     const words = new Uint32Array(core.memory.buffer);
     const { jit, word } = { jit: core.call.jitStart(), word: (at: number) => words[at >>> 2]! };

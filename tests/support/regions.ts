@@ -1,6 +1,6 @@
 /** Regions in a machine of one thread: what is asked for is compiled and installed when the test says so. */
 import { JIT_REQUESTS, Jit, JitRequest } from "../../wasm-core/abi/structs/jit.js";
-import { RegionCompiler } from "../../wasm-core/jit/compiler.js";
+import { type CompilerLimits, RegionCompiler } from "../../wasm-core/jit/compiler.js";
 import { Regions } from "../../wasm-core/worker/regions.js";
 import type { TestCore } from "./core.js";
 
@@ -11,6 +11,8 @@ export const failed = (message: string): never => {
 
 /** Frames that a machine must have for them: the ring of modules takes 8 MiB in a row. */
 export const REGION_FRAMES = 8192;
+
+const NO_LIMITS: CompilerLimits = { bytes: Number.POSITIVE_INFINITY, modules: Number.POSITIVE_INFINITY };
 
 export class TestRegions {
   readonly compiler: RegionCompiler;
@@ -24,9 +26,14 @@ export class TestRegions {
 
   /**
    * @param threshold runs of a block in the interpreter before its region is asked for
-   * @param limit bytes of code after which all regions are dropped
+   * @param limits of code and modules; none unless told otherwise
    */
-  constructor(core: TestCore, threshold: number, limit?: number, onFailure: (message: string) => void = failed) {
+  constructor(
+    core: TestCore,
+    threshold: number,
+    limits: Partial<CompilerLimits> = {},
+    onFailure: (message: string) => void = failed,
+  ) {
     const { call, memory } = core;
     this.#call = call;
     this.#jit = call.jitStart();
@@ -34,7 +41,10 @@ export class TestRegions {
     this.#words = new Int32Array(memory.buffer);
     this.setYouth(0);
     this.setThreshold(threshold);
-    this.compiler = new RegionCompiler({ memory, jit: this.#jit, firstSlot: call.table.length }, limit);
+    this.compiler = new RegionCompiler(
+      { memory, jit: this.#jit, firstSlot: call.table.length },
+      { ...NO_LIMITS, ...limits },
+    );
     this.#installed = new Regions(call, memory, 0, this.#jit, onFailure);
   }
 

@@ -4,6 +4,7 @@
  */
 import { Block } from "../abi/structs/translation.js";
 import { describeRegion, disassembleRegion } from "./listing.js";
+import type { Modules } from "./modules.js";
 import { discoverRegion, type Others, type Shape, type Wish } from "./region/discover.js";
 import { blocksOf, type Region, switchOf } from "./region/graph.js";
 import type { MachineView } from "./region/machine-view.js";
@@ -51,13 +52,9 @@ export class RegionBook {
     });
   }
 
-  /** Forgets those that begin with other blocks than these. */
-  keep(blocks: ReadonlySet<number>): void {
-    for (const block of this.#byBlock.keys()) if (!blocks.has(block)) this.#byBlock.delete(block);
-  }
-
-  clear(): void {
-    this.#byBlock.clear();
+  /** Forgets those that are not entered any more. */
+  keep(modules: Pick<Modules, "isEntered">): void {
+    for (const block of this.#byBlock.keys()) if (!modules.isEntered(block)) this.#byBlock.delete(block);
   }
 
   /** Those that are entered, by their RIP. */

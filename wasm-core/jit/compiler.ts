@@ -17,6 +17,7 @@ import { Block } from "../abi/structs/translation.js";
 import { RegionBook } from "./book.js";
 import { withCacheLock } from "./cache-lock.js";
 import { compileModule, HandlerImports, type RegionCode } from "./module.js";
+import { type Module, Modules } from "./modules.js";
 import { discoverRegion, type Wish } from "./region/discover.js";
 import { emitRegion } from "./region/emit.js";
 import { blocksOf, type Region } from "./region/graph.js";
@@ -26,10 +27,14 @@ import { MachineView } from "./region/machine-view.js";
 const BATCH = 32;
 const MODULE_BYTES = 256 * 1024;
 /**
- * Bytes of code after which all regions are dropped and made anew when they are hot again: those of code that was
- * overwritten take memory too, and a guest can make as many of them as it likes.
+ * Bytes of code, and modules, after which the modules that are used least make room: those of code that was overwritten take
+ * memory too, and a guest can make as many of them as it likes. Node ends without a word at some 32,000 modules.
  */
-const CODE_BYTES = 64 * 1024 * 1024;
+const LIMITS: CompilerLimits = { bytes: 64 * 1024 * 1024, modules: 8192 };
+/** Part of a limit that is left when room has been made. */
+const LEFT = 3 / 4;
+/** Bytes of the ring, half of the distance at which an index would seem to be of the future. */
+const OLD = 2 ** 30;
 
 /** Nodes above which a region that was made for speed is not copied into those that call it: they leave, and it is entered. */
 const LARGE = 24;
@@ -42,11 +47,19 @@ export interface CompilerMemory {
   readonly firstSlot: number;
 }
 
+/** What all regions together may take. */
+export interface CompilerLimits {
+  readonly bytes: number;
+  readonly modules: number;
+}
+
 export interface CompilerCounts {
   regions: number;
   modules: number;
   bytes: number;
 }
+
+const NOTHING = new Uint8Array(0);
 
 /** A region that a module is being made of. */
 interface Made {
@@ -64,17 +77,6 @@ interface Entered {
   readonly large: boolean;
 }
 
-/** A module in the ring. */
-interface Published {
-  readonly entered: readonly Entered[];
-  /** Blocks that its regions are made of. */
-  readonly members: readonly number[];
-  /** Table slot of its first function, counted from the first slot. */
-  readonly first: number;
-  /** Ring index behind it. */
-  readonly at: number;
-}
-
 type Request = Omit<Wish, "hot">;
 
 function enteredBy(region: Region): Entered[] {
@@ -89,24 +91,18 @@ export class RegionCompiler {
   /** What there is now, for those who want to look at it. */
   readonly book = new RegionBook();
   #epoch = 0;
-  #nextSlot = 0;
-  /** Bytes of code in the slots that are in use, and the blocks that these regions begin with. */
-  #codeBytes = 0;
-  #blocks = new Set<number>();
-  /** Blocks whose records these regions know: they say so, and stay where they are. */
-  #members = new Set<number>();
-  /** Those by which regions are entered that are made for speed already, with Entered.missed. */
-  #hot = new Map<number, number>();
+  readonly #modules = new Modules();
+  /** Blocks by which regions are entered that are made for speed already, with Entered.missed. */
+  readonly #hot = new Map<number, number>();
   /** Those of them that begin large ones. */
-  #large = new Set<number>();
+  readonly #large = new Set<number>();
   /** Blocks by which regions are entered that are made, and whose module is not. */
-  #coming = new Set<number>();
+  readonly #coming = new Set<number>();
   #view: MachineView | undefined;
 
-  /** @param limit bytes of code after which all regions are dropped */
   constructor(
     readonly host: CompilerMemory,
-    readonly limit = CODE_BYTES,
+    readonly limits = LIMITS,
   ) {}
 
   /** Index and value of the word that changes with a new request: what to sleep on. */
@@ -146,56 +142,98 @@ export class RegionCompiler {
   /** Where blocks were taken out others may lie by now: what is known of those is forgotten. With the last go all regions. */
   #follow(view: MachineView): void {
     if (view.epoch === this.#epoch) return;
+    let gone: readonly Module[] = [];
     withCacheLock(new Int32Array(view.buffer), view.cacheLock >>> 2, () => {
       this.#epoch = view.epoch;
-      for (const some of [this.#blocks, this.#members]) {
-        for (const block of some) if (!view.isBlock(block)) some.delete(block);
-      }
-      if (this.#blocks.size === 0) this.#letGo(view);
+      this.#modules.forget((block) => !view.isBlock(block));
+      if (this.#modules.isEmpty) gone = [...this.#modules];
+      this.#takeAway(view, gone);
     });
-    if (this.#blocks.size === 0) this.#drop();
-    for (const some of [this.#hot, this.#large]) {
-      for (const block of some.keys()) if (!this.#blocks.has(block)) some.delete(block);
-    }
-    this.book.keep(this.#blocks);
+    this.#letGo(gone);
   }
 
-  /** Gives all slots back: no block says any more that it begins a region. */
-  #drop(): void {
-    if (this.#nextSlot > 0) this.#publish(JitRecordKind.values.DROP, 0, this.#nextSlot, new Uint8Array(0));
-    this.#nextSlot = 0;
-    this.#codeBytes = 0;
-    this.#blocks.clear();
-    this.#hot.clear();
-    this.#large.clear();
-    this.book.clear();
-  }
-
-  /** Takes the regions away from their blocks, which then are counted anew, and drops them. */
+  /**
+   * Takes the regions of the modules that are used least away from their blocks, which then are counted anew. All of them
+   * where a pCPU has not taken some: it takes up again when it has none.
+   */
   #makeRoom(view: MachineView): void {
-    const words = new Int32Array(view.buffer);
+    const toGo = this.#isBehind(view) ? [...this.#modules] : this.#leastUsed(view);
     const stands = this.#whileCacheStands(view, () => {
-      for (const block of this.#blocks) {
+      this.#takeAway(view, toGo);
+      this.#rejuvenate(view);
+    });
+    if (stands) this.#letGo(toGo);
+  }
+
+  /** Those that are to go, by how often their regions were entered since this was asked last. */
+  #leastUsed(view: MachineView): Module[] {
+    const used = [...this.#modules].map((module) => {
+      const seen = [...module.entered].reduce((sum, block) => sum + view.runsOf(block), 0);
+      const runs = module.entered.size === 0 ? -1 : Math.max(seen - module.seen, 0);
+      module.seen = seen;
+      return { module, runs };
+    });
+    let { bytes, size } = this.#modules;
+    const out: Module[] = [];
+    for (const { module } of used.sort((a, b) => a.runs - b.runs)) {
+      if (bytes <= this.limits.bytes * LEFT && size <= this.limits.modules * LEFT) break;
+      bytes -= module.bytes;
+      size--;
+      out.push(module);
+    }
+    return out;
+  }
+
+  /** Ring indices are compared by their distance: none may be too old. Under the cache's lock. */
+  #rejuvenate(view: MachineView): void {
+    const words = new Int32Array(view.buffer);
+    const now = view.word(this.host.jit + Jit.off.published);
+    for (const module of this.#modules) {
+      if ((now - module.at) >>> 0 < OLD) continue;
+      module.at = now;
+      for (const block of module.entered) Atomics.store(words, (block + Block.off.entryAt) >>> 2, now);
+    }
+  }
+
+  /** Whether a pCPU has left out some of what it has read. */
+  #isBehind(view: MachineView): boolean {
+    const pcpus = view.word(MACHINE_BASE + Machine.off.pcpus);
+    const word = (id: number, off: number): number => view.word(PCPU_BASE + id * Pcpu.size + off);
+    for (let id = 0; id < pcpus; id++) {
+      if (word(id, Pcpu.off.regionsAt) !== word(id, Pcpu.off.regionsRead)) return true;
+    }
+    return false;
+  }
+
+  /** Nobody comes to these modules by their blocks any more. Under the cache's lock. */
+  #takeAway(view: MachineView, modules: readonly Module[]): void {
+    const words = new Int32Array(view.buffer);
+    for (const module of modules) {
+      for (const block of module.entered) {
         Atomics.store(words, (block + Block.off.entry) >>> 2, 0);
         words[(block + Block.off.heat) >>> 2] = view.word(block + Block.off.patience);
       }
-      this.#letGo(view);
-    });
-    if (stands) this.#drop();
-  }
-
-  /** A region knows the records of `members`. Under the cache's lock. */
-  #keep(view: MachineView, members: Iterable<number>): void {
-    for (const member of members) {
-      this.#members.add(member);
-      view.setMember(member, true);
+      for (const block of this.#modules.remove(module)) view.setMember(block, false);
     }
   }
 
-  /** No region knows blocks any more. Under the cache's lock. */
-  #letGo(view: MachineView): void {
-    for (const block of this.#members) view.setMember(block, false);
-    this.#members.clear();
+  /**
+   * Publishes that their slots are free, and forgets what is known of their regions. Not under the cache's lock: who is to make
+   * room in the ring may be waiting for that.
+   */
+  #letGo(modules: readonly Module[]): void {
+    const { DROP, EVICT } = JitRecordKind.values;
+    if (this.#modules.size > 0) for (const { first, count } of modules) this.#publish(EVICT, first, count, NOTHING);
+    else if (modules.length > 0) this.#publish(DROP, 0, 0, NOTHING);
+    for (const some of [this.#hot, this.#large]) {
+      for (const block of some.keys()) if (!this.#modules.isEntered(block)) some.delete(block);
+    }
+    this.book.keep(this.#modules);
+  }
+
+  /** The records of `members` stay where they are. Under the cache's lock. */
+  #keep(view: MachineView, members: Iterable<number>): void {
+    for (const member of members) view.setMember(member, true);
   }
 
   /** Does `work` on blocks, unless some were taken out since they were found: then false. */
@@ -294,38 +332,49 @@ export class RegionCompiler {
       handlers,
       isShared(this.host.memory),
     );
-    if (this.#codeBytes + bytes.length > this.limit && this.#nextSlot > 0) this.#makeRoom(view);
-    const first = this.#nextSlot;
+    const { limits } = this;
+    if (this.#modules.bytes + bytes.length > limits.bytes || this.#modules.size >= limits.modules) this.#makeRoom(view);
     const entered = made.flatMap(({ region }) => enteredBy(region));
-    const members = made.flatMap(({ region }) => [...region.members]);
-    this.#nextSlot += entered.length;
-    this.#codeBytes += bytes.length;
-    const at = this.#publish(JitRecordKind.values.MODULE, first, entered.length, bytes);
-    if (this.#announce(view, { entered, members, first, at }))
-      for (const { region, vcpu, code } of made) this.book.add(region, vcpu, code.body.length);
+    const count = entered.length;
+    const first = this.#modules.takeSlots(count);
+    const at = this.#publish(JitRecordKind.values.MODULE, first, count, bytes);
+    const module = {
+      first,
+      count,
+      bytes: bytes.length,
+      at,
+      entered: new Set<number>(),
+      members: new Set<number>(),
+      seen: 0,
+    };
+    const stands = this.#whileCacheStands(view, () => {
+      for (const { region } of made) for (const member of region.members) module.members.add(member);
+      for (const { block } of entered) module.entered.add(block);
+      // Room may have been made since.
+      this.#keep(view, module.members);
+      this.#announce(view, entered, module);
+    });
+    // Nobody enters one whose blocks are gone, and it goes first.
+    this.#modules.add(module);
+    if (stands) for (const { region, vcpu, code } of made) this.book.add(region, vcpu, code.body.length);
     this.counts.regions += made.length;
     this.counts.modules += 1;
     this.counts.bytes += bytes.length;
   }
 
-  /** From now on whoever has the module enters its regions, by the blocks of its slots. False where these may be gone. */
-  #announce(view: MachineView, { entered, members, first, at }: Published): boolean {
+  /** From now on whoever has the module enters its regions, by the blocks of its slots. Under the cache's lock. */
+  #announce(view: MachineView, entered: readonly Entered[], { first, at }: Module): void {
     const words = new Int32Array(view.buffer);
-    return this.#whileCacheStands(view, () => {
-      // Room may have been made since.
-      this.#keep(view, members);
-      for (const [i, { block, missed, large }] of entered.entries()) {
-        this.#blocks.add(block);
-        if (missed === undefined) this.#hot.delete(block);
-        else this.#hot.set(block, missed);
-        if (large) this.#large.add(block);
-        else this.#large.delete(block);
-        view.clear(block + Block.off.runs, 8);
-        Atomics.store(words, (block + Block.off.heat) >>> 2, missed === undefined ? view.hot : 0);
-        Atomics.store(words, (block + Block.off.entryAt) >>> 2, at);
-        Atomics.store(words, (block + Block.off.entry) >>> 2, this.host.firstSlot + first + i);
-      }
-    });
+    for (const [i, { block, missed, large }] of entered.entries()) {
+      if (missed === undefined) this.#hot.delete(block);
+      else this.#hot.set(block, missed);
+      if (large) this.#large.add(block);
+      else this.#large.delete(block);
+      view.clear(block + Block.off.runs, 8);
+      Atomics.store(words, (block + Block.off.heat) >>> 2, missed === undefined ? view.hot : 0);
+      Atomics.store(words, (block + Block.off.entryAt) >>> 2, at);
+      Atomics.store(words, (block + Block.off.entry) >>> 2, this.host.firstSlot + first + i);
+    }
   }
 
   /** Appends a record to the ring and returns the index behind it. */

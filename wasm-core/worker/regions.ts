@@ -9,7 +9,7 @@ import { PCPU_BASE, Pcpu } from "../abi/structs/machine.js";
 
 /** Slots that the table grows by. */
 const GROWTH = 1024;
-const [MODULE, DROP] = [Number(JitRecordKind.values.MODULE), Number(JitRecordKind.values.DROP)];
+const { MODULE, DROP, EVICT } = JitRecordKind.values;
 
 export class Regions {
   readonly #handlers: WebAssembly.ModuleImports;
@@ -55,7 +55,7 @@ export class Regions {
 
   /**
    * Takes what was published since the last call. Never throws: regions that cannot be taken are left to the interpreter, by
-   * staying behind the record that brings them until all regions are dropped.
+   * staying behind the record that brings them until all regions end.
    */
   install(): void {
     const words = new Int32Array(this.memory.buffer);
@@ -81,8 +81,11 @@ export class Regions {
       return published;
     }
     const kind = field(JitRecord.off.kind);
-    if (kind === DROP) this.#drop(first, count);
-    else if (kind === MODULE && !this.#behind) this.#add(words, record + JitRecord.size, bytes, first, count);
+    if (kind === Number(EVICT)) this.#empty(first, count);
+    else if (kind === Number(DROP)) {
+      this.#empty(0, this.core.table.length - this.#firstSlot);
+      this.#behind = false;
+    } else if (kind === Number(MODULE) && !this.#behind) this.#add(words, record + JitRecord.size, bytes, first, count);
     return (this.#at + size) | 0;
   }
 
@@ -121,12 +124,11 @@ export class Regions {
   }
 
   /** Empties slots; a vCPU that comes here afterwards forgets which regions it knew. */
-  #drop(first: number, count: number): void {
+  #empty(first: number, count: number): void {
     const { table } = this.core;
     Atomics.add(new Int32Array(this.memory.buffer), this.#drops, 1);
     const end = Math.min(this.#firstSlot + first + count, table.length);
     for (let slot = this.#firstSlot + first; slot < end; slot++) table.set(slot, null);
-    this.#behind = false;
   }
 }
 

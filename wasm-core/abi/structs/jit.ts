@@ -122,17 +122,19 @@ export const JitRequest = struct("JitRequest", "A wish for a region.", {
 export const JitRecord = struct("JitRecord", "Header of a record in the ring; the bytes follow, padded to 8.", {
   kind: u32("A JitRecordKind"),
   bytes: u32("Bytes that follow"),
-  first: u32("MODULE: table slot of its first function, counted from the first slot; DROP: first slot to be emptied"),
+  first: u32("MODULE: table slot of its first function, counted from the first slot; EVICT: first slot to be emptied"),
   count: u32("Functions, or slots"),
 });
 
 export const JitRecordKind = constants("JitRecordKind", "Kinds of records in the ring.", {
   /** a module to be instantiated */
   MODULE: 1,
-  /** slots that nobody enters any more */
+  /** nobody enters any slot any more */
   DROP: 2,
   /** the rest of the ring up to its end is unused */
   WRAP: 3,
+  /** nobody enters these slots any more */
+  EVICT: 4,
 });
 
 export const RegionExit = constants(
