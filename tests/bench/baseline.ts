@@ -2,8 +2,14 @@
 
 /** What is kept of a program or of the boot; what a machine's speed would change is not. */
 export interface Figures {
-  /** Our CPU time in multiples of QEMU's. */
+  /** Our CPU time in multiples of a peer's. */
   readonly qemu?: number;
+  readonly v86?: number;
+  readonly native?: number;
+  /** Our wall time in multiples of QEMU's, of programs for disks and networks. */
+  readonly wall?: number;
+  /** Wall time by two processors in multiples of that by one. */
+  readonly second?: number;
   /** Instructions that the guest executed, millions: shows work that grew. */
   readonly instructionsM?: number;
   /** Resident memory in multiples of QEMU's. */

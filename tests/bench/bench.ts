@@ -22,7 +22,7 @@ import { xenolith } from "./peers/xenolith.js";
 import { programsFolder } from "./programs.js";
 import { diskTable, exitTable, latencyTable, machineTable, netTable, programTable, smpTable, times } from "./report.js";
 import { type Round, taskFigures } from "./statistics.js";
-import { speedUp, targetsOf, targetTable } from "./targets.js";
+import { SMP_WORKS, speedUp, targetsOf, targetTable } from "./targets.js";
 import { tasksOf, type Workload } from "./workloads.js";
 
 /** What shells give for a command that Ctrl-C ended. */
@@ -101,7 +101,7 @@ function report(peers: readonly Peer[], one: Measured, two: Measured, disks: Mea
     show(smpTable(two.rounds, peers, keys));
     const latencies = latencyTable(two.rounds, peers, keys);
     if (latencies !== "") show(latencies);
-    for (const work of ["busy", "locked", "protected"] as const) {
+    for (const work of SMP_WORKS) {
       const all = (["xenolith", "qemu", "native"] as const).map(
         (name) => `${name} ${times(speedUp(two.rounds, name, work))}`,
       );
@@ -140,7 +140,7 @@ async function bench(options: Options, scratch: string): Promise<number> {
   const nets = await measured(netBoots(ofGroup("net"), netPeers));
   report(peers, one, two, disks, nets);
   if (options.json !== undefined) writeFileSync(options.json, toJson(one, two, disks, nets));
-  return judge(options, one, [two, disks, nets]);
+  return judge(options, one, two, [disks, nets]);
 }
 
 /** Every figure of every run. */

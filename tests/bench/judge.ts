@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { type Baseline, type Figures, regressions, updated } from "./baseline.js";
 import type { Options } from "./options.js";
 import { medianOf, type Round, ratio, taskFigures, wrongResults } from "./statistics.js";
+import { SMP_WORKS, speedUp } from "./targets.js";
 import type { Task } from "./workloads.js";
 
 const BASELINE = new URL("baseline.json", import.meta.url);
@@ -14,14 +15,40 @@ export interface Measured {
   readonly rounds: readonly Round[];
 }
 
-/** The figures that a baseline keeps. */
+const known = (name: keyof Figures, value: number | null): Figures => (value === null ? {} : { [name]: value });
+
+/** The figures that a baseline keeps of programs for one processor. */
 function figuresOf({ tasks, rounds }: Measured): Record<string, Figures> {
-  const known = (name: keyof Figures, value: number | null): Figures => (value === null ? {} : { [name]: value });
   return Object.fromEntries(
     tasks.map(({ key }) => {
       const { cpuRatio, counters } = taskFigures(rounds, key);
       const millions = counters === null ? null : counters.instructions / 1e6;
-      return [key, { ...known("qemu", cpuRatio.qemu ?? null), ...known("instructionsM", millions) }];
+      const { qemu = null, v86 = null, native = null } = cpuRatio;
+      const ratios = { ...known("qemu", qemu), ...known("v86", v86), ...known("native", native) };
+      return [key, { ...ratios, ...known("instructionsM", millions) }];
+    }),
+  );
+}
+
+/** Of those for disks and networks that QEMU ran too. */
+function wallFigures({ tasks, rounds }: Measured): Record<string, Figures> {
+  return Object.fromEntries(
+    tasks.map(({ key }) => [
+      key,
+      known(
+        "wall",
+        ratio(rounds, "qemu", (run) => run.tasks.get(key)?.wallMs),
+      ),
+    ]),
+  );
+}
+
+/** Of those for two processors. */
+function smpFigures({ rounds }: Measured): Record<string, Figures> {
+  return Object.fromEntries(
+    SMP_WORKS.map((work) => {
+      const faster = speedUp(rounds, "xenolith", work);
+      return [work, known("second", faster === null ? null : 1 / faster)];
     }),
   );
 }
@@ -41,17 +68,18 @@ function machineFigures({ rounds }: Measured, whole: boolean): Record<string, Fi
 }
 
 /** Says what is wrong or got worse, or writes the baseline; the exit status. */
-export function judge(options: Options, one: Measured, others: readonly Measured[]): number {
-  const complaints = [one, ...others].flatMap(({ tasks, rounds }) =>
+export function judge(options: Options, one: Measured, two: Measured, others: readonly Measured[]): number {
+  const complaints = [one, two, ...others].flatMap(({ tasks, rounds }) =>
     wrongResults(
       rounds,
       tasks.map(({ key }) => key),
     ),
   );
   for (const sentence of complaints) say(`wrong result: ${sentence}`);
-  // Not the programs for two processors, disks and networks: what they take depends on who else uses these.
   const measured = {
     ...figuresOf(one),
+    ...smpFigures(two),
+    ...Object.assign({}, ...others.map(wallFigures)),
     ...(one.rounds.length > 0 ? machineFigures(one, options.whole) : {}),
   };
   const baseline = JSON.parse(readFileSync(BASELINE, "utf8")) as Baseline;

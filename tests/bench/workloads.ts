@@ -92,6 +92,7 @@ const ROWS: readonly (readonly [name: string, group: Group, count: number, comma
   ["vector", "compute", 20_000, "$B/vector.$W COUNT", "strings, pictures and a filter in integer SSE2"],
   ["copy", "memory", 80, "$B/memory.$W copy COUNT", "32 MiB by a loop of words"],
   ["movs", "memory", 40, "$B/memory.$W movs COUNT", "32 MiB by rep movsb"],
+  ["bulk", "memory", 200, "$B/memory.$W movs COUNT", "the same for longer: the first touch of its memory is little of it"],
   ["chase-cache", "memory", 500, "$B/memory.$W chase-cache COUNT", "a ring of pointers in 16 KiB"],
   ["chase-memory", "memory", 10, "$B/memory.$W chase-memory COUNT", "a ring of pointers in 64 MiB"],
   ["float-sse", "float", 3_000, "$B/float-sse.$W COUNT", "double precision in SSE2"],
