@@ -75,7 +75,7 @@ export class StorageError extends Error implements FaultDetails {
   /** `what` is one clause without the file's name; details follow it in the message. */
   constructor(
     readonly code: StorageErrorCode,
-    what: string,
+    readonly what: string,
     details: FaultDetails = {},
   ) {
     super(sentence(what, details));

@@ -24,8 +24,16 @@ import { openVhd } from "./vhd/open.js";
 import { isAddress, parentMissing, parentNames } from "./vhd/parent.js";
 import { SparseDisk } from "./vhd/sparse-disk.js";
 
+export interface RemoteOptions {
+  /** Nothing of what is read is kept for the next time. */
+  readonly uncached?: boolean;
+}
+
 /** Opens an image across the network, as a disk with its identity. */
-export type OpenRemote = (address: string) => Promise<{ readonly disk: Disk; readonly uniqueId: string }>;
+export type OpenRemote = (
+  address: string,
+  options?: RemoteOptions,
+) => Promise<{ readonly disk: Disk; readonly uniqueId: string }>;
 
 export interface ImagesOptions {
   readonly folder: Folder;
@@ -102,10 +110,17 @@ export class Images {
   }
 
   /** Opens an image across the network. */
-  openRemote(address: string): ReturnType<OpenRemote> {
-    if (this.#openRemote !== undefined) return this.#openRemote(address);
+  openRemote(address: string, options: RemoteOptions = {}): ReturnType<OpenRemote> {
+    if (this.#openRemote !== undefined) return this.#openRemote(address, options);
     const next = "allow it, or copy the image here";
     throw new StorageError("unsupported", "images across the network are not allowed here", { file: address, next });
+  }
+
+  /** What a child remembers an image across the network by, as its server has it now. Leaves nothing behind. */
+  async remoteIdentity(address: string): Promise<string> {
+    const { disk, uniqueId } = await this.openRemote(address, { uncached: true });
+    await disk.close();
+    return uniqueId;
   }
 
   /** An image that was written to and will only be read from now on gets shared, with the caller as its first user. */

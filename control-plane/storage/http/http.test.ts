@@ -10,6 +10,7 @@ import { createImage } from "../operations/create.js";
 import { contentsOf, failure, imageContents, pattern, sameBytes, testImages, testSources } from "../testing/images.js";
 import { TestServer } from "../testing/test-server.js";
 import { imageInfo } from "../tree.js";
+import type { Finding } from "../vhd/check.js";
 import { HttpFile, type HttpFileOptions } from "./file.js";
 import { cloneRemote, openHttp } from "./remote.js";
 
@@ -17,6 +18,8 @@ let server: TestServer;
 afterEach(() => server?.stop());
 
 const CHUNK = 256 * 1024;
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 const waits: number[] = [];
 const quick: HttpFileOptions = {
@@ -348,6 +351,36 @@ describe("a local image over one across the network", () => {
     const offline = testImages({ folder: images.folder });
     expect((await failure(() => offline.openShared("a.vhd"))).code).toBe("unsupported");
     expect((await failure(() => cloneRemote(images, "ftp://a/b", "b.vhd"))).code).toBe("bad-request");
+  });
+
+  it("is checked with the other as its server has it now, of which nothing is kept", async () => {
+    server = new TestServer(pattern(CHUNK * 2, 1));
+    const address = await server.start();
+    const folder = new MemoryFolder();
+    const images = testImages({
+      folder,
+      openRemote: openHttp({ ...quick, cache: { folder, sources: testSources(5) } }),
+    });
+    await cloneRemote(testImages({ folder, openRemote: openHttp(quick) }), address, "a.vhd");
+    const found = async (by: Images = images) =>
+      (await checkImage(by, "a.vhd")).map(({ kind, severity, file, fault }) => [kind, severity, file, fault.code]);
+    expect(await found()).toEqual([]);
+    server.etag = '"two"';
+    expect(await found()).toEqual([["parent", "error", "a.vhd", "parent-changed"]]);
+    const [{ fault }] = (await checkImage(images, "a.vhd")) as [Finding];
+    expect(fault).toMatchObject({
+      what: `${address} is not the parent that the image was made for; put the right parent there`,
+      field: "Parent Unique ID",
+      found: expect.stringMatching(UUID),
+      expected: expect.stringMatching(UUID),
+    });
+    server.trouble = (_, response) => !!response.writeHead(404).end();
+    expect(await found()).toEqual([["parent", "error", "a.vhd", "not-found"]]);
+    // What gives no answer may still be what it was.
+    server.trouble = (_, response) => !!response.writeHead(503).end();
+    expect(await found()).toEqual([["parent", "warning", "a.vhd", "network"]]);
+    expect(await found(testImages({ folder }))).toEqual([["parent", "error", "a.vhd", "unsupported"]]);
+    expect((await folder.list()).map(({ name }) => name)).toEqual(["a.vhd"]);
   });
 
   it("takes the guest's requests together while chunks are on the way", async () => {

@@ -17,13 +17,14 @@ import { HttpFile, type HttpFileOptions } from "./file.js";
 
 /** How addresses are opened: give it to `Images`, or addresses are refused. What is read is kept in the folder of `cache`. */
 export function openHttp(options: HttpFileOptions & { readonly cache?: CacheOptions } = {}): OpenRemote {
-  return async (address) => {
+  return async (address, { uncached = false } = {}) => {
     const file = await HttpFile.open(address, options);
     const disk = await openImage(file);
     const { etag, lastModified } = file.described;
     const version = encodeUtf8(`${await identityOf(disk)} ${disk.sectors} ${etag ?? lastModified ?? ""}`);
     const uniqueId = readUuid(sha256(version), 0);
-    const cached = options.cache === undefined ? disk : await withCache(disk, uniqueId, options.cache);
+    const { cache } = options;
+    const cached = uncached || cache === undefined ? disk : await withCache(disk, uniqueId, cache);
     return { disk: cached, uniqueId };
   };
 }

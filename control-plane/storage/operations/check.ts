@@ -1,8 +1,8 @@
 /** Checking and repairing images by name: the file, and for a chain every image below it. */
-import { StorageError, toStorageError } from "../errors.js";
+import { StorageError, sentence, toStorageError } from "../errors.js";
 import { detectFormat, type ImageFormat } from "../format.js";
 import type { ImageFile } from "../image-file.js";
-import { backingMissing, type Images, refuseLoop } from "../images.js";
+import { backingMissing, changedFault, type Images, refuseLoop } from "../images.js";
 import { INTENT_ENDING, MERGE_ENDING } from "../notes.js";
 import { backingFormatOf, ClusterMap, type Qcow2Header, readQcow2Header } from "../qcow2/index.js";
 import { peekIdentity, rightParent } from "../tree.js";
@@ -52,8 +52,9 @@ async function checkChain(
     if (format === "qcow2") return await checkQcow2(images, file, chain, findings);
     const { footer, header, findings: own } = await checkVhd(file);
     findings.push(...own);
-    if (header === null || footer?.diskType !== DiskType.DIFFERENCING || isAddress(header.parentName)) return;
-    await checkParent(images, file, header, [...chain, name], findings);
+    if (header === null || footer?.diskType !== DiskType.DIFFERENCING) return;
+    if (isAddress(header.parentName)) await checkRemote(images, name, header, findings);
+    else await checkParent(images, file, header, [...chain, name], findings);
   } finally {
     await file.close();
   }
@@ -105,10 +106,24 @@ async function checkParent(
     findings.push(thrown("parent", file.name, error));
     return;
   }
-  const other = await identityFault(images, name, header).catch((error: unknown) => toStorageError(error, name));
+  const other = await identityFault(images, name, file.name, header).catch((error: unknown) =>
+    toStorageError(error, name),
+  );
   if (other !== null) findings.push(thrown("parent", file.name, other));
   else await noteTime(images, name, file.name, header, findings);
   await checkChain(images, name, undefined, chain, findings);
+}
+
+/** A parent across the network has none of its own. Its server is asked; one that gives no answer says nothing of the image. */
+async function checkRemote(images: Images, child: string, header: Header, findings: Finding[]): Promise<void> {
+  const { parentName: address, parentUniqueId } = header;
+  try {
+    const found = await images.remoteIdentity(address);
+    if (found !== parentUniqueId) throw changedFault(child, header, address, found);
+  } catch (error) {
+    const isOut = toStorageError(error, address).code === "network";
+    findings.push({ ...thrown("parent", child, error), ...(isOut && { severity: "warning" }) });
+  }
 }
 
 /** A copy of a parent may have another time, so that this alone says little. */
@@ -137,30 +152,28 @@ async function noteTime(
 }
 
 /** Whether the image of that name is the one that the child was made for, as far as it can be told. */
-async function identityFault(images: Images, name: string, header: Header): Promise<StorageError | null> {
+async function identityFault(
+  images: Images,
+  name: string,
+  child: string,
+  header: Header,
+): Promise<StorageError | null> {
   const found = await peekIdentity(images, name);
   // One that cannot be read is told of by its own check.
-  if (found === null) return null;
-  if (found === header.parentUniqueId) return null;
-  const expected = header.parentUniqueId;
-  const field = "Parent Unique ID";
-  return new StorageError("parent-changed", `${name} is not the parent that the image was made for`, {
-    field,
-    found,
-    expected,
-  });
+  if (found === null || found === header.parentUniqueId) return null;
+  return changedFault(child, header, name, found);
 }
 
+/** A failure as a finding, which says file, field and values itself. */
 function thrown(kind: Finding["kind"], file: string, error: unknown): Finding {
-  const { code, message, field, found, expected } = toStorageError(error, file);
+  const failure = toStorageError(error, file);
+  const { code, field = kind, found, expected, next } = failure;
+  const what = sentence(failure.what, {
+    ...(failure.file !== undefined && failure.file !== file && { file: failure.file }),
+    ...(next !== undefined && { next }),
+  });
   const facts = { ...(found !== undefined && { found }), ...(expected !== undefined && { expected }) };
-  return {
-    kind,
-    severity: "error",
-    repair: "none",
-    file,
-    fault: { code, what: message, field: field ?? kind, ...facts },
-  };
+  return { kind, severity: "error", repair: "none", file, fault: { code, what, field, ...facts } };
 }
 
 /** Repairs one image that nobody uses, and answers what was mended. Parents are images of their own. */

@@ -128,8 +128,7 @@ function placeOf(images: Images, child: string, parent: string) {
 
 async function referenceTo(images: Images, child: string, parent: string): Promise<ParentReference> {
   if (isAddress(parent)) {
-    const { disk, uniqueId } = await images.openRemote(parent);
-    await disk.close();
+    const uniqueId = await images.remoteIdentity(parent);
     return { uniqueId, modifiedMs: 0, name: parent, relativePath: null, absolutePath: null };
   }
   const shared = await images.openShared(parent);

@@ -147,7 +147,9 @@ describe("a chain", () => {
     await images.folder.remove("a.vhd");
     await createImage(images, "a.vhd", { kind: "dynamic", bytes: 16 * BLOCK_BYTES });
     expect((await failure(() => images.openShared("b.vhd"))).code).toBe("parent-changed");
-    expect((await checkImage(images, "b.vhd"))[0]).toMatchObject({ kind: "parent", fault: { code: "parent-changed" } });
+    const what = "a.vhd is not the parent that the image was made for; put the right parent there";
+    const [finding] = await checkImage(images, "b.vhd");
+    expect(finding).toMatchObject({ kind: "parent", file: "b.vhd", fault: { code: "parent-changed", what } });
   });
 
   it("that is a loop is refused, from either end and from both at once", async () => {
