@@ -18,13 +18,13 @@ import {
 import { geometryOf } from "./geometry.js";
 import { HEADER_BYTES, type Header, readHeader } from "./header.js";
 import { MOST_LOCATOR_BYTES, PlatformCode } from "./locator.js";
-import { blockShape, checkBlocks, tableFaults } from "./sparse-image.js";
+import { checkBlocks, tableFaults } from "./sparse-image.js";
 
 /**
  * - `end-footer`, `footer-copy`: one of the two footers is damaged, the other is good
  * - `footers-differ`: both are good and say different things
  * - `no-footer`: none is good
- * - `footer`, `header`: a field says what cannot be
+ * - `header`: a field of the dynamic disk header says what cannot be, or it is not there
  * - `table`: the block table is not where it should be, or too small
  * - `block`: a block is outside of the file, on something else, or beyond the disk
  * - `truncated`: the file ends before its data
@@ -38,7 +38,6 @@ export type FindingKind =
   | "footer-copy"
   | "footers-differ"
   | "no-footer"
-  | "footer"
   | "header"
   | "table"
   | "block"
@@ -238,7 +237,7 @@ async function checkSparse(
   const table = new BlockTable(entries, header.maxTableEntries);
   const blocks = checkBlocks(file.size, { footer, at }, header, table);
   for (const fault of blocks.faults) findings.add("block", "error", "loses-data", fault);
-  noteUnused(file, header, table, blocks.badBlocks.length, findings);
+  noteUnused(blocks.unused, findings);
   return { header, table, badBlocks: blocks.badBlocks, end: blocks.end * SECTOR_BYTES };
 }
 
@@ -261,13 +260,8 @@ function checkLocators(file: ImageFile, header: Header, findings: Findings): voi
 }
 
 /** Space that nothing refers to: left by blocks that a crash kept from the table, or were given back. */
-function noteUnused(file: ImageFile, header: Header, table: BlockTable, bad: number, findings: Findings): void {
-  const { bitmapSectors, sectorsPerBlock } = blockShape(header.blockSize);
-  let blocks = -bad;
-  for (const _ of table.used()) blocks++;
-  const used = blocks * (bitmapSectors + sectorsPerBlock) * SECTOR_BYTES;
-  const unused = file.size - used - tableBytes(header.maxTableEntries);
-  if (unused < header.blockSize) return;
-  const what = `${unused} bytes of the file hold nothing`;
+function noteUnused(sectors: number, findings: Findings): void {
+  if (sectors === 0) return;
+  const what = `${sectors * SECTOR_BYTES} bytes of the file hold nothing`;
   findings.add("unused-space", "note", "none", { code: "corrupt", what, field: "Block Allocation Table" });
 }

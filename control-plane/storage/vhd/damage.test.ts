@@ -6,7 +6,7 @@ import { StorageError } from "../errors.js";
 import type { Images } from "../images.js";
 import { checkImage, repairImage } from "../operations/check.js";
 import { cloneImage, createImage } from "../operations/create.js";
-import { failure, imageContents, pattern, testImages } from "../testing/images.js";
+import { failure, imageContents, pattern, sameBytes, testImages } from "../testing/images.js";
 import { imageInfo, imageTree } from "../tree.js";
 import { vhdChecksum } from "./checksum.js";
 
@@ -49,6 +49,26 @@ const field =
     sealed(bytes);
     return bytes;
   };
+
+const bothBytes = (view: DataView, offset: number, value: number): void => {
+  view.setUint8(offset, value);
+  view.setUint8(view.byteLength - 512 + offset, value);
+};
+
+/** A fixed image of 16 sectors. */
+async function fixed(change: Change) {
+  const images = testImages();
+  await createImage(images, "f.vhd", { kind: "fixed", bytes: 8192 });
+  const bytes = images.folder.contents("f.vhd").copy();
+  images.folder.put("f.vhd", change(bytes, new DataView(bytes.buffer)));
+  return images;
+}
+
+/** Puts bytes in front of the footer. */
+const roomBeforeFooter =
+  (count: number): Change =>
+  (bytes) =>
+    Uint8Array.from([...bytes.subarray(0, -512), ...new Uint8Array(count), ...bytes.subarray(-512)]);
 
 /** A change of the block table. */
 const entry =
@@ -119,6 +139,14 @@ describe("an image with", () => {
     expect((await checkImage(images, "a.vhd")).filter((f) => f.severity !== "note")).toEqual([]);
   });
 
+  it("less room than its fixed disk needs is named, and refused", async () => {
+    const images = await fixed((bytes) => bytes.slice(512));
+    expect(await checkImage(images, "f.vhd")).toMatchObject([
+      { kind: "truncated", severity: "error", repair: "none", fault: { found: "8192", expected: "7680" } },
+    ]);
+    expect((await failure(() => images.openShared("f.vhd"))).code).toBe("truncated");
+  });
+
   it("bad blocks loses those when that is asked for, and no others", async () => {
     const images = await damaged(entry(() => 0x7fffffff));
     expect(await repairImage(images, "a.vhd")).toEqual([]);
@@ -127,6 +155,63 @@ describe("an image with", () => {
     const block = (n: number) => Buffer.from(bytes.subarray(n * BLOCK_BYTES, (n + 1) * BLOCK_BYTES));
     for (const good of [0, 5, 9]) expect(block(good).equals(pattern(BLOCK_BYTES, good + 1))).toBe(true);
     expect(block(3).every((byte) => byte === 0)).toBe(true);
+  });
+});
+
+/** What stands in nobody's way: image, change, kind, severity, a part of what is said, what repair does. */
+const HARMLESS: readonly [string, string, Change, string, string, string, string][] = [
+  ["a.vhd", "a damaged footer", (b) => b.fill(1, b.length - 9), "end-footer", "warning", "checksum is wrong", "safe"],
+  ["a.vhd", "a damaged copy of the footer", (b) => b.fill(1, 100, 101), "footer-copy", "warning", "checksum", "safe"],
+  ["a.vhd", "footers that differ", field((v) => v.setUint8(70, 7)), "footers-differ", "warning", "different", "safe"],
+  [
+    "b.vhd",
+    "a locator too far",
+    field((v) => v.setUint32(512 + 596, 1 << 30)),
+    "locator",
+    "warning",
+    "outside",
+    "none",
+  ],
+  ["a.vhd", "a saved machine", field((v) => bothBytes(v, 84, 1)), "saved-state", "note", "saved machine", "none"],
+  ["a.vhd", "another geometry", field((v) => bothBytes(v, 59, 18)), "geometry", "note", "geometry is not", "none"],
+  ["a.vhd", "space of no block", roomBeforeFooter(3 * 4608), "unused-space", "note", "bytes of the file hold", "none"],
+];
+
+describe("an image that can be used, though it has", () => {
+  it.each(HARMLESS)(
+    "%s: %s, has that named, and mended where it can be",
+    async (name, _, change, kind, severity, what, repair) => {
+      const whole = await damaged((bytes) => bytes);
+      const images = await damaged(change, name);
+      const [before, changed] = [whole, images].map((i) => i.folder.contents(name).copy()) as [Uint8Array, Uint8Array];
+      expect(sameBytes(before, changed)).toBe(false);
+      const findings = await checkImage(images, name);
+      expect(findings).toMatchObject([{ kind, severity, repair, fault: { what: expect.stringContaining(what) } }]);
+      expect(sameBytes(await imageContents(images, name), await imageContents(whole, name))).toBe(true);
+      const isMended = repair === "safe";
+      expect(await repairImage(images, name)).toEqual(isMended ? findings : []);
+      expect(await checkImage(images, name)).toEqual(isMended ? [] : findings);
+      const first = images.folder.contents(name).copy().subarray(0, 512);
+      expect(sameBytes(first, (isMended ? before : changed).subarray(0, 512))).toBe(true);
+    },
+  );
+
+  it("gaps that align its blocks alone, and a table larger than those, has nothing to tell of", async () => {
+    const images = await damaged((bytes) => bytes);
+    expect(await checkImage(images, "b.vhd")).toEqual([]);
+    await createImage(images, "t.vhd", { kind: "dynamic", bytes: 2048 * BLOCK_BYTES, blockBytes: BLOCK_BYTES });
+    const disk = await images.open("t.vhd", "write");
+    await disk.write(0, [pattern(BLOCK_BYTES, 1)]);
+    await disk.close();
+    expect(await checkImage(images, "t.vhd")).toEqual([]);
+  });
+
+  it("room before a fixed disk's footer, has that named", async () => {
+    const images = await fixed(roomBeforeFooter(1000));
+    expect(await checkImage(images, "f.vhd")).toMatchObject([
+      { kind: "unused-space", severity: "note", fault: { what: expect.stringContaining("1000 bytes lie unused") } },
+    ]);
+    expect((await imageContents(images, "f.vhd")).length).toBe(8192);
   });
 });
 

@@ -122,13 +122,16 @@ export function tableFaults(fileSize: number, footer: Footer, header: Header): F
   ];
 }
 
-/** Extents of the file, in sectors, that hold metadata. */
-function metadataExtents(
-  fileSize: number,
-  footer: Footer,
-  header: Header,
-): { name: string; from: number; to: number }[] {
-  const extent = (name: string, at: number, length: number) => ({
+/** A part of the file, in sectors. */
+interface Extent {
+  readonly name: string;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** What holds metadata. */
+function metadataExtents(fileSize: number, footer: Footer, header: Header): Extent[] {
+  const extent = (name: string, at: number, length: number): Extent => ({
     name,
     from: Math.floor(at / SECTOR_BYTES),
     to: Math.ceil((at + length) / SECTOR_BYTES),
@@ -155,6 +158,8 @@ export interface BlockCheck {
   readonly end: number;
   /** Behind what something points to. */
   readonly usedEnd: number;
+  /** Sectors in gaps in which blocks had room: smaller ones align what follows. */
+  readonly unused: number;
 }
 
 /** Looks at where every block is: inside the file, on nothing else, and no two on each other. */
@@ -198,7 +203,29 @@ export function checkBlocks(fileSize: number, found: FoundFooter, header: Header
   }
   const last = order.length > 0 ? order.at(-1)! + length : 0;
   const told = Math.max(...extents.map(({ to }) => to), last);
-  return { faults, badBlocks, end: Math.max(told, fileSectors), usedEnd: Math.max(told, ...reservedEnds(header)) };
+  return {
+    faults,
+    badBlocks,
+    end: Math.max(told, fileSectors),
+    usedEnd: Math.max(told, ...reservedEnds(header)),
+    unused: unusedSectors(order, length, extents, fileSectors),
+  };
+}
+
+/** `order` has where blocks of that length begin. */
+function unusedSectors(order: Float64Array, length: number, extents: readonly Extent[], fileSectors: number): number {
+  let unused = 0;
+  let end = 0;
+  for (let i = 0; i <= order.length; i++) {
+    const next = order[i] ?? fileSectors;
+    if (next - end >= length) {
+      const held = extents.map(({ from, to }) => Math.max(0, Math.min(to, next) - Math.max(from, end)));
+      const gap = held.reduce((room, sectors) => room - sectors, next - end);
+      if (gap >= length) unused += gap;
+    }
+    end = Math.max(end, next + length);
+  }
+  return unused;
 }
 
 /** Where the space ends that locators may grow into, in sectors: told in bytes or in sectors, as the small numbers are. */
