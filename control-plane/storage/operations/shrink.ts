@@ -9,6 +9,7 @@ import { ENTRY_BYTES, UNUSED } from "../vhd/bat.js";
 import { FixedDisk } from "../vhd/fixed-disk.js";
 import { type Footer, writeFooter } from "../vhd/footer.js";
 import { geometryOf } from "../vhd/geometry.js";
+import { writeHeader } from "../vhd/header.js";
 import type { SparseDisk } from "../vhd/sparse-disk.js";
 import { isZero } from "./copy.js";
 import { refuseChildren } from "./revert.js";
@@ -51,13 +52,21 @@ function stepsOf(disk: LiveDisk["top"], sectors: number): Step[] {
   const bytes = sectors * SECTOR_BYTES;
   if (disk instanceof RawDisk) return [{ kind: "cut", file: name, size: bytes }];
   const footer: Footer = { ...disk.footer, currentSize: BigInt(bytes), geometry: geometryOf(sectors) };
-  if (!(disk instanceof FixedDisk)) return [...unusedEntries(disk, sectors), ...footers(disk, footer)];
+  if (!(disk instanceof FixedDisk)) {
+    return [...unusedEntries(disk, sectors), shorterTable(disk, sectors), ...footers(disk, footer)];
+  }
   return [patch(name, bytes, writeFooter(footer)), { kind: "cut", file: name, size: bytes + SECTOR_BYTES }];
 }
 
 function footers(disk: SparseDisk, footer: Footer): Step[] {
   const bytes = writeFooter(footer);
   return [patch(disk.file.name, 0, bytes), patch(disk.file.name, disk.end * SECTOR_BYTES, bytes)];
+}
+
+/** The table has as many entries as the disk has blocks. [VHD] "Max Table Entries" */
+function shorterTable({ file, footer, header, shape }: SparseDisk, sectors: number): Step {
+  const maxTableEntries = Math.ceil(sectors / shape.sectorsPerBlock);
+  return patch(file.name, Number(footer.dataOffset), writeHeader({ ...header, maxTableEntries }));
 }
 
 /** Takes blocks that are wholly cut off out of the table. */

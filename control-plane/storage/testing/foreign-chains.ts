@@ -79,7 +79,7 @@ function hyperV(): ForeignChain {
 
 /**
  * Blocks of 512 KiB, a disk as large as its geometry, the dynamic header behind all else, paths of the old kinds beside the
- * new ones in any place of the header, room for paths in sectors, and the base in a folder of its own.
+ * new ones in any place of the header, and room for paths in sectors.
  */
 function virtualPc(): ForeignChain {
   const common = {
@@ -89,19 +89,19 @@ function virtualPc(): ForeignChain {
     blockSectors: 1024,
     parts: ["locators", "blocks", "table", "header"],
   } as const;
-  const parent = (id: number, folder: string, name: string) => ({
+  const parent = (id: number, name: string) => ({
     id,
     seconds: SECONDS,
     name,
     locators: [
       null,
-      { code: "Wi2k", data: latin1(`C:\\My Disks\\${folder}\\${name}\0`), unit: "sectors" },
+      { code: "Wi2k", data: latin1(`C:\\My Disks\\${name}\0`), unit: "sectors" },
       { code: "Mac ", data: latin1("an alias"), unit: "sectors", room: 3 },
-      { code: "W2ku", data: utf16(`C:\\My Disks\\${folder}\\${name}`), unit: "sectors" },
+      { code: "W2ku", data: utf16(`C:\\My Disks\\${name}`), unit: "sectors" },
       null,
-      { code: "Wi2r", data: latin1(`${folder}\\${name}\0`), unit: "sectors" },
+      { code: "Wi2r", data: latin1(`.\\${name}\0`), unit: "sectors" },
       null,
-      { code: "W2ru", data: utf16(`${folder}\\${name}`), unit: "sectors", room: 2 },
+      { code: "W2ru", data: utf16(`.\\${name}`), unit: "sectors", room: 2 },
     ] satisfies (ForeignLocator | null)[],
   });
   return {
@@ -109,14 +109,14 @@ function virtualPc(): ForeignChain {
     creator: "vpc  5.3",
     images: [
       [
-        "Böden/Base Disk.vhd",
+        "Base Disk.vhd",
         {
           ...common,
           id: 4,
           runs: [
             [0, 24, 0x41],
             [1000, 3000, 0x42],
-            [32700, 8, 0x43],
+            [32688, 20, 0x43],
           ],
         },
       ],
@@ -125,7 +125,7 @@ function virtualPc(): ForeignChain {
         {
           ...common,
           id: 5,
-          parent: parent(4, ".\\Böden", "Base Disk.vhd"),
+          parent: parent(4, "Base Disk.vhd"),
           runs: [
             [8, 8, 0x51],
             [2048, 512, 0],
@@ -137,7 +137,7 @@ function virtualPc(): ForeignChain {
         {
           ...common,
           id: 6,
-          parent: parent(5, ".", "Undo.vhd"),
+          parent: parent(5, "Undo.vhd"),
           runs: [
             [2056, 64, 0x61],
             [32696, 8, 0x62],

@@ -97,15 +97,16 @@ export function foreignContents(chain: readonly ForeignImage[]): Uint8Array {
   return bytes;
 }
 
-/** Blocks by number, each its bitmap and its data; the last one first, and garbage where a bit is clear. */
-function blocksOf({ runs, blockSectors }: ForeignImage): Map<number, Uint8Array> {
+/** Blocks by number, each its bitmap and its data; the last one first. Where the parent shows through is garbage. */
+function blocksOf({ runs, blockSectors, parent }: ForeignImage): Map<number, Uint8Array> {
   const bitmapBytes = up(blockSectors / 8);
   const blocks = new Map<number, Uint8Array>();
   for (const [first, count, fill] of runs) {
     for (let sector = first; sector < first + count; sector++) {
       const block = Math.floor(sector / blockSectors);
       const within = sector % blockSectors;
-      const bytes = blocks.get(block) ?? new Uint8Array(bitmapBytes + blockSectors * SECTOR).fill(0xee, bitmapBytes);
+      const bytes = blocks.get(block) ?? new Uint8Array(bitmapBytes + blockSectors * SECTOR);
+      if (!blocks.has(block) && parent !== undefined) bytes.fill(0xee, bitmapBytes);
       blocks.set(block, bytes);
       bytes[within >> 3]! |= 0x80 >> (within & 7);
       bytes.fill(fill, bitmapBytes + within * SECTOR, bitmapBytes + (within + 1) * SECTOR);

@@ -15,6 +15,7 @@ import { UNUSED } from "./bat.js";
 import type { SectorBitmap } from "./bitmap.js";
 import { type BitmapSource, Bitmaps } from "./bitmaps.js";
 import { Commits } from "./commit.js";
+import { fillFile } from "./create.js";
 import { DiskType, type Footer } from "./footer.js";
 import type { Header } from "./header.js";
 import { type BlockShape, blockShape, type SparseImage } from "./sparse-image.js";
@@ -275,20 +276,32 @@ export class SparseDisk implements Disk, BitmapSource {
   }
 
   #allocate(block: number): number {
-    const reused = this.#free.pop();
-    if (reused === undefined) this.#cutUnused();
-    const entry = reused ?? alignedStart(this.#end, this.shape);
-    if (reused === undefined) {
-      if (entry >= UNUSED) throw this.#tooFar(entry);
-      const end = entry + this.shape.bitmapSectors + this.shape.sectorsPerBlock;
-      this.#commits.moveEnd(end);
-      this.#end = end;
-      this.#usedEnd = end;
-    }
-    // What is behind the old end of a file reads as zeros; a block that was used before holds what it held.
-    const isZero = reused === undefined && this.#footer.diskType === DiskType.DYNAMIC;
-    this.#bitmaps.make(block, isZero);
+    const entry = this.#reuse() ?? this.#extend();
+    // What a dynamic image has of a new block is zeros.
+    this.#bitmaps.make(block, this.#footer.diskType === DiskType.DYNAMIC);
     this.#table.change(block, entry);
+    return entry;
+  }
+
+  /** The place of a block that was given back. It holds what it held: not every reader of dynamic images looks at bits. */
+  #reuse(): number | undefined {
+    const entry = this.#free.at(-1);
+    if (entry === undefined) return undefined;
+    if (this.#footer.diskType === DiskType.DYNAMIC)
+      fillFile(this.file, this.#dataAt(entry, 0), this.#header.blockSize, 0);
+    this.#free.pop();
+    return entry;
+  }
+
+  /** A place behind the end of the file, where zeros are read. */
+  #extend(): number {
+    this.#cutUnused();
+    const entry = alignedStart(this.#end, this.shape);
+    if (entry >= UNUSED) throw this.#tooFar(entry);
+    const end = entry + this.shape.bitmapSectors + this.shape.sectorsPerBlock;
+    this.#commits.moveEnd(end);
+    this.#end = end;
+    this.#usedEnd = end;
     return entry;
   }
 
