@@ -1,9 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { SeededRandom } from "../../util/index.js";
+import type { MemoryFolder } from "../folders/memory.js";
 import type { Images } from "../images.js";
 import { LiveDisk } from "../live/live-disk.js";
-import { recoverFolder } from "../notes.js";
 import { CrashFolder } from "../testing/crash-folder.js";
+import { cutDeed } from "../testing/cut.js";
 import { failure, imageContents, pattern, sameBytes, testImages } from "../testing/images.js";
 import { imageInfo, imageTree, type TreeNode } from "../tree.js";
 import { checkImage } from "./check.js";
@@ -77,33 +78,22 @@ describe("another name", () => {
     await prepare(testImages({ folder: base }));
     const files = base.afterwards("kill", new SeededRandom(1));
     const before = await imageContents(testImages({ folder: CrashFolder.memory(files) }), "a.vhd");
-    let cuts = 0;
-    for (let isCut = true; isCut; cuts++) {
-      const folder = CrashFolder.of(files, cuts + 1);
-      await renameImage(testImages({ folder }), "mid.vhd", "deep/new.vhd").catch((error: unknown) => {
-        if (!folder.isCut) throw error;
-      });
-      isCut = folder.isCut;
-      for (let i = 0; i < 6; i++) {
-        const random = new SeededRandom(cuts * 6 + i + 1);
-        const found = CrashFolder.memory(folder.afterwards(i === 0 ? "kill" : "power", random));
-        await recoverFolder(found);
-        const images = testImages({ folder: found });
-        const where = `cut ${cuts + 1}, ${i}`;
-        const tree = shape(await imageTree(images));
+    const shapes = ["mid.vhd", "deep/new.vhd"].map((name) => [["base.vhd", [[name, ["a.vhd", "b.vhd"]]]]]);
+    const look = async (found: MemoryFolder, where: string): Promise<void> => {
+      const images = testImages({ folder: found });
+      expect(shapes, where).toContainEqual(shape(await imageTree(images)));
+      expect(sameBytes(await imageContents(images, "a.vhd"), before), where).toBe(true);
+      await write(images, "b.vhd", 100, 5);
+      for (const name of ["a.vhd", "b.vhd"]) {
+        const findings = await checkImage(images, name);
         expect(
-          [[["base.vhd", [["mid.vhd", ["a.vhd", "b.vhd"]]]]], [["base.vhd", [["deep/new.vhd", ["a.vhd", "b.vhd"]]]]]],
+          findings.filter(({ severity }) => severity === "error"),
           where,
-        ).toContainEqual(tree);
-        expect(sameBytes(await imageContents(images, "a.vhd"), before), where).toBe(true);
-        await write(images, "b.vhd", 100, 5);
-        for (const name of ["a.vhd", "b.vhd"])
-          expect(
-            (await checkImage(images, name)).filter(({ severity }) => severity === "error"),
-            where,
-          ).toEqual([]);
+        ).toEqual([]);
       }
-    }
+    };
+    const rename = (folder: CrashFolder) => renameImage(testImages({ folder }), "mid.vhd", "deep/new.vhd");
+    const cuts = await cutDeed(files, rename, look, 6);
     expect(cuts).toBeGreaterThan(10);
   });
 });

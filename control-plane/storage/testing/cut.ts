@@ -5,6 +5,7 @@
 import { expect } from "vitest";
 import { SeededRandom } from "../../util/index.js";
 import { SECTOR_BYTES } from "../disk.js";
+import type { MemoryFolder } from "../folders/memory.js";
 import { Images } from "../images.js";
 import { coalesce } from "../live/coalesce.js";
 import { LiveDisk } from "../live/live-disk.js";
@@ -19,7 +20,7 @@ import { StampedDisk } from "./stamped.js";
 export const BLOCK_BYTES = 8 * SECTOR_BYTES;
 export const SECTORS = 70;
 
-export const imagesOf = (folder: CrashFolder | ReturnType<typeof CrashFolder.memory>, seed: number): Images =>
+export const imagesOf = (folder: CrashFolder | MemoryFolder, seed: number): Images =>
   new Images({ folder, sources: { random: new SeededRandom(seed), now: () => 1e12 } });
 
 /** What a workload does with the disk, and knows of it. */
@@ -131,6 +132,33 @@ export async function cutEverywhere(
     }
   }
   return changes;
+}
+
+/**
+ * Cuts an operation on a folder's images at each change that it makes, the last time at none; `look` sees what a restart
+ * then finds. Answers how often.
+ */
+export async function cutDeed(
+  files: ReadonlyMap<string, Uint8Array>,
+  deed: (folder: CrashFolder) => Promise<unknown>,
+  look: (found: MemoryFolder, where: string, isDone: boolean) => Promise<void>,
+  tries = 4,
+): Promise<number> {
+  let cut = 0;
+  for (let isCut = true; isCut; ) {
+    const folder = CrashFolder.of(files, ++cut);
+    await deed(folder).catch((error: unknown) => {
+      if (!folder.isCut) throw error;
+    });
+    isCut = folder.isCut;
+    for (let i = 0; i < tries; i++) {
+      const random = new SeededRandom(cut * tries + i + 1);
+      const found = CrashFolder.memory(folder.afterwards(i === 0 ? "kill" : "power", random));
+      await recoverFolder(found);
+      await look(found, `cut ${cut}, ${i}`, !isCut);
+    }
+  }
+  return cut;
 }
 
 /** Workloads by what they are about. */
