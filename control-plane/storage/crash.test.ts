@@ -26,7 +26,7 @@ import {
   WORKLOADS,
 } from "./testing/cut.js";
 import { StampedDisk } from "./testing/stamped.js";
-import { imageTree } from "./tree.js";
+import { imageInfo, imageTree } from "./tree.js";
 
 describe("after a cut at any change", () => {
   it.each([
@@ -101,9 +101,11 @@ const entry = (bytes: Uint8Array) => bytes.fill(0x7f, TABLE_AT + 8 * 4, TABLE_AT
 interface Deed {
   readonly work: (images: Images) => Promise<unknown>;
   /** What is done to the files before. */
-  readonly first?: (files: Files) => void;
+  readonly first?: (files: Files) => unknown;
   readonly before?: Outcome;
   readonly after: Outcome;
+  /** On which a.vhd then stands. */
+  readonly parent?: string;
 }
 
 const repair = (images: Images) => repairImage(images, "a.vhd", { giveUpBlocks: true });
@@ -122,13 +124,11 @@ const DEEDS: Record<string, Deed> = {
   shrinking: { work: (images) => shrinkImage(images, "a.vhd", 40), after: BEFORE },
   "a removal": { work: (images) => removeImage(images, "a.vhd"), after: { "s.vhd": "kept" } },
   "another place of the parent": {
-    first: (files) => {
-      files.set("deep/moved.vhd", files.get("s.vhd")!);
-      files.delete("s.vhd");
-    },
+    first: (files) => files.set("deep/moved.vhd", files.get("s.vhd")!),
     work: (images) => setParent(images, "a.vhd", "deep/moved.vhd"),
-    before: { "a.vhd": "unreadable", "deep/moved.vhd": "kept" },
-    after: { "a.vhd": "last", "deep/moved.vhd": "kept" },
+    before: { ...BEFORE, "deep/moved.vhd": "kept" },
+    after: { ...BEFORE, "deep/moved.vhd": "kept" },
+    parent: "deep/moved.vhd",
   },
   "a repair of the footer": { first: damaged(footer), work: repair, after: BEFORE },
   "a repair of the footer's copy": { first: damaged(copy), work: repair, after: BEFORE },
@@ -163,7 +163,7 @@ describe("after a cut at any change an operation by name has happened or not, an
     return { files: base.afterwards("kill", new SeededRandom(1)), last, kept };
   }
 
-  it.each(Object.entries(DEEDS))("%s", async (_, { work, first, before = BEFORE, after }) => {
+  it.each(Object.entries(DEEDS))("%s", async (_, { work, first, before = BEFORE, after, parent = "s.vhd" }) => {
     const { files, last, kept } = await prepare();
     first?.(files);
     const heldBy = async (images: Images, name: string): Promise<string> => {
@@ -183,6 +183,7 @@ describe("after a cut at any change an operation by name has happened or not, an
       for (const { name } of await found.list()) outcome[name] = await heldBy(images, name);
       expect(isDone ? [after] : [before, after], where).toContainEqual(outcome);
       if (!isDone || !("a.vhd" in after)) return;
+      expect((await imageInfo(images, "a.vhd")).parent!.name).toBe(parent);
       expect((await checkImage(images, "a.vhd")).filter(({ severity }) => severity !== "note")).toEqual([]);
     };
     expect(await cutDeed(files, (folder) => work(imagesOf(folder, 5)), look)).toBeGreaterThan(2);
