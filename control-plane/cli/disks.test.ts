@@ -1,5 +1,5 @@
 /** Verbs of disks and images as a user types them: on files, and on those that a running host's domains use. */
-import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -13,6 +13,7 @@ import { LogRing, SeededRandom } from "../util/index.js";
 import { formatSize, parseSize } from "./commands/vhd/size.js";
 import { type HostServer, serveSocket } from "./socket/index.js";
 import { xl } from "./testing/run-xl.js";
+import { VHD_VERBS } from "./verbs/vhd.js";
 
 const base = mkdtempSync(join(tmpdir(), "xl-disks-"));
 let folder: string;
@@ -34,7 +35,7 @@ afterAll(() => rmSync(base, { recursive: true }));
 
 const path = (name: string) => join(folder, name);
 
-async function startHost(): Promise<void> {
+async function startHost(): Promise<Toolstack> {
   const core = new FakeCore();
   core.calls.machineInit(8192, 1, 0, 0, 0);
   const clock = { now: () => 0 };
@@ -47,6 +48,21 @@ async function startHost(): Promise<void> {
   host = new Host({ core, toolstack, log, clock, pcpus: 1, images, close: async () => {} });
   server = await serveSocket(host, process.env.XENOLITH_SOCKET!);
   writeFileSync(path("kernel"), makeElf());
+  return toolstack;
+}
+
+/** Does what the freeze-agent of a guest does, and answers what it was asked. */
+function freezeAgent({ store: { local } }: Toolstack, domid: number): string[] {
+  const home = `/local/domain/${domid}`;
+  const asked: string[] = [];
+  local.write(`${home}/control/feature-freeze`, "1");
+  local.watch(`${home}/control/freeze`, () => {
+    const [verb, id] = (local.read(`${home}/control/freeze`) ?? "").split(" ");
+    if (verb === "") return;
+    asked.push(verb!);
+    setTimeout(() => local.write(`${home}/data/freeze`, `${verb === "freeze" ? "frozen" : "thawed"} ${id}`));
+  });
+  return asked;
 }
 
 describe("xl vhd on files", () => {
@@ -102,23 +118,26 @@ describe("xl vhd on files", () => {
     expect(said.err).toMatch(message);
   });
 
+  it("gives up blocks only when told", async () => {
+    await xl("vhd", "create", path("a.vhd"), "16M");
+    const bytes = readFileSync(path("a.vhd"));
+    // The first entry of the block table: somewhere behind the end.
+    bytes.writeUInt32BE(0x7fffffff, 1536);
+    writeFileSync(path("a.vhd"), bytes);
+    const found = { status: 1, out: expect.stringMatching(/^error: .*; repair --give-up-blocks gives it up\n$/) };
+    expect(await xl("vhd", "check", path("a.vhd"))).toMatchObject(found);
+    expect((await xl("vhd", "repair", path("a.vhd"))).out).toMatch(/: nothing that could be mended\n$/);
+    expect(await xl("vhd", "check", path("a.vhd"))).toMatchObject(found);
+    const { status, out } = await xl("vhd", "repair", "--give-up-blocks", path("a.vhd"));
+    expect([status, out]).toEqual([0, expect.stringContaining("a block reaches beyond the end of the file")]);
+    expect((await xl("vhd", "check", path("a.vhd"))).out).toMatch(/: no damage\n$/);
+  });
+
   it("teaches each verb", async () => {
-    for (const verb of [
-      "create",
-      "info",
-      "list",
-      "check",
-      "repair",
-      "snapshot",
-      "clone",
-      "coalesce",
-      "revert",
-      "resize",
-      "convert",
-      "remove",
-    ]) {
-      const { out, status } = await xl("vhd", verb, "--help");
-      expect([status, out]).toEqual([0, expect.stringContaining("Examples:\n  xl vhd ")]);
+    for (const { name, options = [] } of VHD_VERBS) {
+      const { out, status } = await xl("vhd", name, "--help");
+      expect([status, out]).toEqual([0, expect.stringContaining(`Examples:\n  xl vhd ${name}`)]);
+      for (const { flags } of options) expect(out).toContain(flags);
     }
     expect((await xl("vhd", "--help")).out).toContain("snapshot");
   });
@@ -179,6 +198,32 @@ describe("disks of a running host", () => {
     expect(err).toMatch(
       /^xl: remove: .*now\.vhd: other images stand on this one.*\(found a\.vhd\); remove or merge them first\n$/,
     );
+  });
+
+  it("are kept with the guest at rest, or when told without", async () => {
+    await xl("vhd", "create", path("a.vhd"), "32M");
+    const toolstack = await startHost();
+    writeFileSync(path("web.cfg"), `kernel = "kernel"\nmemory = 4\ndisk = ["${path("a.vhd")},vhd,xvda"]\n`);
+    await xl("create", path("web.cfg"));
+    const keep = (name: string, ...flags: string[]) => xl("vhd", "snapshot", ...flags, path("a.vhd"), path(name));
+    const reason =
+      "web: nothing in the guest freezes its file systems; run Xenolith's freeze-agent in it, or do without";
+    const { status, err } = await keep("s.vhd", "--quiesce");
+    expect([status, err, existsSync(path("s.vhd"))]).toEqual([1, expect.stringContaining(reason), false]);
+    const tried = await keep("s.vhd", "--try-quiesce");
+    expect(tried.err).toContain(`the snapshot is what a power cut would have left: ${reason}`);
+    expect([tried.status, existsSync(path("s.vhd"))]).toEqual([0, true]);
+    expect((await keep("t.vhd", "--quiesce", "--try-quiesce")).err).toContain(
+      "give --quiesce or --try-quiesce, not both",
+    );
+    const [domain] = await host.list();
+    const asked = freezeAgent(toolstack, domain!.domid);
+    expect(await keep("t.vhd")).toEqual({ status: 0, out: "", err: "" });
+    expect(asked).toEqual([]);
+    for (const [i, flag] of ["--quiesce", "--try-quiesce"].entries()) {
+      expect(await keep(`u${i}.vhd`, flag)).toEqual({ status: 0, out: "", err: "" });
+      expect([asked.splice(0), existsSync(path(`u${i}.vhd`))]).toEqual([["freeze", "thaw"], true]);
+    }
   });
 
   it("have other names, and are found again, by words", async () => {
