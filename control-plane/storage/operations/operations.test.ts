@@ -7,6 +7,7 @@ import { grow } from "../live/resize.js";
 import { takeSnapshot } from "../live/snapshot.js";
 import { failure, imageContents, pattern, sameBytes, testImages } from "../testing/images.js";
 import { imageInfo, imageTree, type TreeNode } from "../tree.js";
+import { readHeader } from "../vhd/header.js";
 import { checkImage, repairImage } from "./check.js";
 import { convertImage, exportFile, importFile } from "./copy.js";
 import { cloneImage, createImage } from "./create.js";
@@ -301,6 +302,9 @@ describe("other sizes", () => {
       await shrinkImage(images, name, 128);
       expect(sameBytes(await imageContents(images, name), expected.subarray(0, BYTES))).toBe(true);
       expect((await checkImage(images, name)).filter((f) => f.severity !== "note")).toEqual([]);
+      if (kind !== "dynamic") return;
+      const { header } = readHeader(images.folder.contents(name).copy().subarray(512, 1536));
+      expect(header.maxTableEntries).toBe(BYTES / BLOCK_BYTES);
     },
   );
 });

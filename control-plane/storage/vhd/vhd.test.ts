@@ -361,6 +361,14 @@ describe("a dynamic disk", () => {
     const back = await contentsOf(disk);
     expect(sameBytes(back.subarray(200 * 512, 201 * 512), pattern(512, 2))).toBe(true);
     expect(back.subarray(201 * 512, 208 * 512).every((byte) => byte === 0)).toBe(true);
+    await disk.close();
+    // Also to those who look at no bits.
+    const { sector } = [...disk.table.used()].find(({ block }) => block === 25)!;
+    const place = images.folder
+      .contents("a.vhd")
+      .copy()
+      .subarray(sector * 512, (sector + 9) * 512);
+    expect([place[0], place.subarray(1024).every((byte) => byte === 0)]).toEqual([0xff, true]);
   });
 
   it("refuses what is beyond its end, not whole, or read-only", async () => {
