@@ -7,6 +7,7 @@ import {
   explain,
   judge,
   parsePageParameters,
+  pcpusFor,
   rememberedSettings,
   type Settings,
   Store,
@@ -54,7 +55,12 @@ async function start(root: HTMLElement): Promise<void> {
   const parameters = parsePageParameters(window.location.search, document.baseURI);
   const { isolation, images } = verdict;
   const { relayUrl } = parameters;
-  const host = await connectHost({ fake: query.get("fake") === "1", singleThread: isolation !== "ok", relayUrl });
+  const host = await connectHost({
+    fake: query.get("fake") === "1",
+    pcpus: pcpusFor(navigator.hardwareConcurrency),
+    singleThread: isolation !== "ok",
+    relayUrl,
+  });
   root.replaceChildren(new AppView({ host, settings, dark, parameters, isolation, images }));
 }
 

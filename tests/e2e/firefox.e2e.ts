@@ -12,6 +12,7 @@ import type { LoopbackSite } from "./loopback.js";
 import { startPlainSite } from "./plain-site.js";
 import { PREPARE_MS, startPlayground } from "./playground.js";
 import type { Program } from "./program.js";
+import { assertBothRun, BE_BUSY_TWICE, BUSY, REST, RESTED } from "./two-processors.js";
 
 const BOOT_MS = 300_000;
 const STEP_MS = 60_000;
@@ -52,21 +53,33 @@ async function waitFor(expression: string, text: string, timeoutMs: number): Pro
 
 const button = (label: string): string => `//button[contains(., "${label}") or @aria-label="${label}"]`;
 
-/** Boots Debian in the page at `url`, types at its shell, and has it power off. */
+/** Types a line at the guest's shell and waits for what comes of it. */
+async function typeLine(line: string, answer: string): Promise<void> {
+  await firefox.type(`${line}${ENTER}`);
+  await waitFor(SCREEN, answer, STEP_MS);
+}
+
+/** Boots Debian with two vCPUs in the page at `url`, types at its shell, and has it power off. */
 async function liveThrough(url: string, isolated: boolean): Promise<void> {
   await firefox.goto(`${url}?vcpus=2&mem=256`);
   await waitFor(PAGE, "Boot Debian", STEP_MS);
   assert.equal(await firefox.evaluate("crossOriginIsolated"), isolated);
   await firefox.click(button("Boot Debian"));
   await waitFor(SCREEN, "xenolith:", PREPARE_MS + BOOT_MS);
-  await firefox.type(`echo cpus=$(nproc) on $(uname -m)${ENTER}`);
-  await waitFor(SCREEN, "cpus=2 on x86_64", STEP_MS);
+  await typeLine("echo cpus=$(nproc) on $(uname -m)", "cpus=2 on x86_64");
+  if (isolated) {
+    await typeLine(BE_BUSY_TWICE, BUSY);
+    await assertBothRun((expression) => firefox.evaluate(expression));
+    await typeLine(REST, RESTED);
+  }
   await firefox.click(button("Shut down debian-cloud"));
   await waitFor(PAGE, "debian-cloud is gone.", STEP_MS);
 }
 
 describe("Debian in a tab of Firefox", () => {
-  it("boots to a shell and powers off", { timeout: PREPARE_MS + BOOT_MS }, () => liveThrough(playground.url, true));
+  it("boots to a shell, runs two vCPUs at the same time, and powers off", { timeout: PREPARE_MS + BOOT_MS }, () =>
+    liveThrough(playground.url, true),
+  );
 
   it("does so in one thread where the page is not isolated", { timeout: PREPARE_MS + BOOT_MS }, async () => {
     await liveThrough(plainSite.url, false);

@@ -292,7 +292,10 @@ describe("what the page says and looks like", () => {
         await assertAccessible(page, "first screen");
         await picture(page, `first-${colorScheme}`);
         await bootDebian(page);
+        await page.locator(".domain").getByText("Processors").click();
+        await page.getByRole("table", { name: /^Compiled code: / }).waitFor();
         await assertAccessible(page, "console");
+        await page.locator(".console-panel:not([hidden]) .xterm").click();
         await page.keyboard.press("Control+Shift+F");
         await page.keyboard.type("xen");
         await assertAccessible(page, "search");

@@ -11,6 +11,7 @@ import { startPlainSite } from "./plain-site.js";
 import { PREPARE_MS, startPlayground } from "./playground.js";
 import type { Program } from "./program.js";
 import { BOOT_MS, bootDebian, STEP_MS, waitForText } from "./real-page.js";
+import { assertBothRun, BE_BUSY_TWICE, BUSY, REST, RESTED } from "./two-processors.js";
 
 let browser: Browser;
 let playground: Program;
@@ -65,6 +66,18 @@ describe("Debian in a tab", () => {
       await page.close();
     });
   }
+
+  it("runs two vCPUs at the same time, on two pCPUs", { timeout: PREPARE_MS + BOOT_MS }, async () => {
+    const page = await browser.newPage();
+    await page.goto(`${playground.url}?vcpus=2&mem=256`);
+    await bootDebian(page);
+    await page.keyboard.type(`${BE_BUSY_TWICE}\r`);
+    await waitForText(page, BUSY);
+    await assertBothRun((expression) => page.evaluate(expression));
+    await page.keyboard.type(`${REST}\r`);
+    await waitForText(page, RESTED);
+    await page.close();
+  });
 
   it("does so in one thread where the page is not isolated", { timeout: PREPARE_MS + BOOT_MS }, async () => {
     const page = await browser.newPage();

@@ -12,14 +12,13 @@ declare const __FAKE_HOST__: boolean;
 export interface LinkOptions {
   /** Take the simulated host; only development and test builds have it. */
   readonly fake: boolean;
+  /** Workers that run guest code. */
+  readonly pcpus: number;
   /** The page has no shared memory: one thread for everything. */
   readonly singleThread: boolean;
   /** WebSocket address of a relay for guests. */
   readonly relayUrl: string | null;
 }
-
-/** vCPUs take turns on one worker until the machine has been proven with more. */
-const PCPUS = 1;
 
 /** Starts the machine: Domain0's worker and its processors. */
 export async function connectHost(options: LinkOptions): Promise<HostApi> {
@@ -27,6 +26,6 @@ export async function connectHost(options: LinkOptions): Promise<HostApi> {
     const { FakeHost } = await import("./fake-host.js");
     return new FakeHost({ singleThread: options.singleThread });
   }
-  const { singleThread, relayUrl } = options;
-  return connectBrowser({ pcpus: PCPUS, singleThread, ...(relayUrl === null ? {} : { relayUrl }) });
+  const { pcpus, singleThread, relayUrl } = options;
+  return connectBrowser({ pcpus, singleThread, ...(relayUrl === null ? {} : { relayUrl }) });
 }

@@ -13,6 +13,7 @@ export * from "./network-joins.js";
 export * from "./network-names.js";
 export * from "./network-text.js";
 export * from "./network-watch.js";
+export * from "./processors.js";
 export * from "./requirements.js";
 export * from "./settings.js";
 export * from "./spark-points.js";

@@ -2,6 +2,7 @@
 import { type DomainRow, formatCount, formatKiB, formatPercent, formatUptime, isAlive } from "../../state/index.js";
 import { attachMenu, h, icon, setAttributes, setText } from "../common/index.js";
 import type { DomainActions } from "./actions.js";
+import { Processors } from "./processors.js";
 import { Sparkline } from "./sparkline.js";
 
 export class DomainCard {
@@ -14,6 +15,7 @@ export class DomainCard {
   private readonly memory = h("dd", {});
   private readonly meter = h("span", { class: "meter-fill" });
   private readonly uptime = h("dd", {});
+  private readonly processors = new Processors();
   private readonly spark = new Sparkline();
   private readonly pause = h("button", { type: "button", class: "button small" });
   private readonly off = h("button", { type: "button", class: "button small" }, icon("power"), "Shut down");
@@ -33,6 +35,7 @@ export class DomainCard {
       this.spark.element,
       h("dl", { class: "figures" }, figure("CPU", this.cpu), figure("Memory", this.memory), figure("Up", this.uptime)),
       h("span", { class: "meter", "aria-hidden": "true" }, this.meter),
+      this.processors.element,
       h("div", { class: "domain-actions" }, this.pause, this.off, this.more),
     );
     this.update(row, false);
@@ -51,6 +54,7 @@ export class DomainCard {
     setText(this.memory, `${formatKiB(info.populatedKiB)} of ${formatKiB(info.memoryKiB)}`);
     this.meter.style.width = `${Math.min(100, (info.populatedKiB / Math.max(1, info.memoryKiB)) * 100).toFixed(1)}%`;
     setText(this.uptime, formatUptime(info.uptimeSeconds));
+    this.processors.show(info);
     this.spark.show(row.history, Math.max(1, info.vcpus.length));
     this.element.classList.toggle("selected", selected);
     this.updateActions();
