@@ -1,12 +1,19 @@
 import { describe, expect, it } from "vitest";
+import { SeededRandom } from "../../util/index.js";
+import { SECTOR_BYTES } from "../disk.js";
 import { coalesce } from "../live/coalesce.js";
 import { LiveDisk } from "../live/live-disk.js";
 import { takeSnapshot } from "../live/snapshot.js";
+import { recoverFolder } from "../notes.js";
+import { checkImage } from "../operations/check.js";
 import { cloneImage, createImage } from "../operations/create.js";
 import { removeImage } from "../operations/revert.js";
+import { BLOCK_BYTES, SECTORS, snapshot, type Workload, writeSome } from "../testing/cut.js";
 import { FakeDirectory } from "../testing/fake-opfs.js";
 import { failure, imageContents, pattern, sameBytes, testImages } from "../testing/images.js";
+import { StampedDisk } from "../testing/stamped.js";
 import { imageTree } from "../tree.js";
+import { MemoryBytes } from "./memory.js";
 import { OpfsFolder } from "./opfs.js";
 
 /** What `navigator.locks` does, among the folders of a test. */
@@ -212,5 +219,176 @@ describe("the browser's folder", () => {
     await disk.close();
     const bytes = await imageContents(images, "a.vhd");
     expect(sameBytes(bytes.subarray(128 * 512, 136 * 512), pattern(4096, 3))).toBe(true);
+  });
+});
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/**
+ * A directory of which everything stops at one of its changes: with the browser's process, after which all that was changed
+ * is there, or with the computer's power, after which each file is something that it was since its last flush.
+ */
+class CutDirectory extends FakeDirectory {
+  changes = 0;
+  /** What each file was since then, the oldest first; null while it was not there. */
+  readonly #since = new Map<string, (Bytes | null)[]>();
+
+  constructor(
+    files: ReadonlyMap<string, Bytes> = new Map(),
+    private readonly cutAt = Number.POSITIVE_INFINITY,
+  ) {
+    super();
+    for (const [name, contents] of files) {
+      const bytes = new MemoryBytes();
+      bytes.write(0, [contents]);
+      this.files.set(name, { bytes, isOpen: false });
+      this.#since.set(name, [contents]);
+    }
+  }
+
+  get isCut(): boolean {
+    return this.changes >= this.cutAt;
+  }
+
+  override async getFileHandle(name: string, options: { create?: boolean } = {}) {
+    const isNew = options.create === true && !this.files.has(name);
+    if (isNew) this.#count();
+    const handle = await super.getFileHandle(name, options);
+    if (isNew) this.#note(name);
+    return {
+      ...handle,
+      createSyncAccessHandle: async () => {
+        const access = await handle.createSyncAccessHandle();
+        const changing =
+          <Args extends unknown[], T>(change: (...args: Args) => T) =>
+          (...args: Args): T => {
+            this.#count();
+            const done = change(...args);
+            this.#note(name);
+            return done;
+          };
+        const flush = (): void => {
+          this.#count();
+          access.flush();
+          this.#since.set(name, this.#since.get(name)!.slice(-1));
+        };
+        return { ...access, write: changing(access.write), truncate: changing(access.truncate), flush };
+      },
+    };
+  }
+
+  override async removeEntry(name: string): Promise<void> {
+    this.#count();
+    await super.removeEntry(name);
+    this.#note(name);
+  }
+
+  /** What is found afterwards. */
+  afterwards(end: "kill" | "power", random: SeededRandom): Map<string, Bytes> {
+    const found = new Map<string, Bytes>();
+    for (const [name, since] of this.#since) {
+      const bytes = end === "kill" ? since.at(-1)! : survivor(since, random);
+      if (bytes !== null) found.set(name, bytes);
+    }
+    return found;
+  }
+
+  #count(): void {
+    this.changes++;
+    if (this.isCut) throw new Error("everything has stopped");
+  }
+
+  #note(name: string): void {
+    const since = this.#since.get(name) ?? [null];
+    since.push(this.files.get(name)?.bytes.copy() ?? null);
+    this.#since.set(name, since);
+  }
+}
+
+/** One of the states of a file, or one of which the sectors from some on are still as they were before. */
+function survivor(since: readonly (Bytes | null)[], random: SeededRandom): Bytes | null {
+  const at = random.u32() % since.length;
+  const [before, after] = [since[at - 1] ?? null, since[at]!];
+  if (before === null || after === null || random.u32() % 2 === 0) return after;
+  const torn = after.slice();
+  const from = SECTOR_BYTES * (random.u32() % (1 + Math.ceil(after.length / SECTOR_BYTES)));
+  if (from < after.length) torn.set(before.subarray(from, after.length), from);
+  return torn;
+}
+
+describe("the browser's folder, after a cut at any change", () => {
+  /** Runs a workload on a disk until the cut; answers what was known then. */
+  async function runUntil(cutAt: number, seed: number, workload: Workload) {
+    const base = new CutDirectory();
+    const bytes = SECTORS * SECTOR_BYTES;
+    const prepared = testImages({ folder: (await make(base)).folder });
+    await createImage(prepared, "disk.vhd", { kind: "dynamic", bytes, blockBytes: BLOCK_BYTES });
+    const directory = new CutDirectory(base.afterwards("kill", new SeededRandom(1)), cutAt);
+    const known = { directory, stamps: new StampedDisk(), snapshots: new Map<string, StampedDisk>() };
+    try {
+      const images = testImages({ folder: (await make(directory)).folder, seed: 2 });
+      const live = await LiveDisk.open(images, "disk.vhd");
+      await workload({ ...known, live, random: new SeededRandom(seed) });
+      await live.close();
+    } catch (error) {
+      if (!directory.isCut) throw error;
+    }
+    return known;
+  }
+
+  /** What is wrong with what the next start finds. */
+  async function lookAfter(files: ReadonlyMap<string, Bytes>, known: Awaited<ReturnType<typeof runUntil>>) {
+    const { directory, folder } = await make(new CutDirectory(files));
+    await recoverFolder(folder);
+    const images = testImages({ folder, seed: 3 });
+    const names = (await folder.list()).map(({ name }) => name);
+    const wrong: string[] = [];
+    for (const name of names) {
+      const findings = (await checkImage(images, name)).filter(({ severity }) => severity === "error");
+      wrong.push(...findings.map(({ fault }) => `${name}: ${fault.what}`));
+      const stamps = name === "disk.vhd" ? known.stamps : known.snapshots.get(name);
+      if (stamps === undefined) continue;
+      const disk = await images.openShared(name);
+      wrong.push(...(await stamps.wrong(disk)).map((what) => `${name}: ${what}`));
+      await disk.close();
+    }
+    if (!names.includes("disk.vhd")) wrong.push("the disk is gone");
+    const kept = [...directory.files.keys()].filter((name) => name.startsWith("file-"));
+    if (kept.length !== names.length) wrong.push(`${kept} are kept for ${names}`);
+    // The names can be used again.
+    for (const name of ["one.vhd", "two.vhd"].filter((name) => !names.includes(name)))
+      await createImage(images, name, { kind: "dynamic", bytes: SECTOR_BYTES });
+    return wrong;
+  }
+
+  const POWER_TRIES = 3;
+  const workloads: Record<string, Workload> = {
+    "what was flushed is there in chains, under names that were new": async (run) => {
+      await writeSome(run, 2);
+      await snapshot(run, "one.vhd");
+      await snapshot(run, "two.vhd");
+    },
+    "a merge has happened or not, and names that it takes go to nobody": async (run) => {
+      await writeSome(run, 2);
+      await snapshot(run, "one.vhd");
+      run.snapshots.clear();
+      await coalesce(run.live);
+      await writeSome(run, 2);
+    },
+  };
+  it.each(Object.entries(workloads))("%s", async (_, workload) => {
+    const seed = 5;
+    const whole = await runUntil(Number.POSITIVE_INFINITY, seed, workload);
+    const { changes } = whole.directory;
+    expect(changes).toBeGreaterThan(60);
+    for (let cut = 1; cut <= changes + 1; cut++) {
+      const known = await runUntil(cut, seed, workload);
+      for (let i = 0; i <= POWER_TRIES; i++) {
+        const end = i === 0 ? "kill" : "power";
+        const files = known.directory.afterwards(end, new SeededRandom(cut * 8 + i));
+        const wrong = await lookAfter(files, known).catch((error: unknown) => [String(error)]);
+        expect(wrong, `cut ${cut} of ${changes}, ${end} ${i}`).toEqual([]);
+      }
+    }
   });
 });

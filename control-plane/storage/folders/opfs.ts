@@ -388,11 +388,18 @@ export class OpfsFolder implements Folder {
     else await this.directory.removeEntry(id).catch(() => {});
   }
 
-  /** Removes files that a crash left without a name. */
+  /** Removes files that a crash left without a name, and names that outlasted it when their new files did not. */
   async #sweep(): Promise<void> {
-    const named = new Set(Object.values((await this.#names.read()).names));
+    const { names, next } = await this.#names.read();
+    const named = new Set(Object.values(names));
+    const there = new Set<string>();
     for await (const id of this.directory.keys()) {
-      if (!named.has(id) && !NameStore.isSlot(id)) await this.#discard(id);
+      if (named.has(id)) there.add(id);
+      else if (!NameStore.isSlot(id)) await this.#discard(id);
     }
+    if (there.size === named.size) return;
+    const kept = Object.fromEntries(Object.entries(names).filter(([, id]) => there.has(id)));
+    // Where that is not possible now they go with the next sweep.
+    await this.#names.write({ names: kept, next }).catch(() => {});
   }
 }
