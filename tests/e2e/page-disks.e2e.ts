@@ -4,7 +4,10 @@
  * Run: npx tsx --test tests/e2e/page-disks.e2e.ts
  */
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
+import { execFileSync } from "node:child_process";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, it } from "node:test";
 import type { Page } from "playwright-core";
 import { fakePages, type OpenOptions } from "./fake-page.js";
@@ -45,6 +48,35 @@ async function act(page: Page, image: string, name: string, agree: string): Prom
   await page.getByRole("dialog").getByRole("button", { name: agree }).click();
 }
 
+/** Exports an image in a form of those that are offered; answers the file. */
+async function exported(page: Page, name: string, form: string | RegExp): Promise<Uint8Array> {
+  await item(page, name).locator(".image-row").first().click();
+  await action(page, "Export").click();
+  const dialog = page.getByRole("dialog");
+  const label = await dialog.getByRole("option", { name: form }).textContent();
+  await dialog.getByLabel("As").selectOption(label);
+  const [download] = await Promise.all([
+    page.waitForEvent("download"),
+    dialog.getByRole("button", { name: "Export" }).click(),
+  ]);
+  return new Uint8Array(await readFile(await download.path()));
+}
+
+const AS_IT_IS = /^The file as it is/;
+
+/** What qemu-img makes of a raw image. */
+async function qcow2Of(raw: Uint8Array): Promise<Uint8Array> {
+  const folder = await mkdtemp(join(tmpdir(), "xenolith-qcow2-"));
+  try {
+    const paths = [join(folder, "raw"), join(folder, "qcow2")] as const;
+    await writeFile(paths[0], raw);
+    execFileSync("qemu-img", ["convert", "-f", "raw", "-O", "qcow2", ...paths]);
+    return await readFile(paths[1]);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
 describe("images", () => {
   it("are created, snapshot, cloned, gone back with, merged and deleted with what stands on them", () =>
     onDisks({}, async (page) => {
@@ -83,17 +115,8 @@ describe("images", () => {
         .getByRole("treeitem", { name: /^disk-clone-1\.vhd,/ })
         .waitFor();
       // The clone's file alone, and its parent's under a third name, as they come from elsewhere.
-      const exported = async (name: string) => {
-        await item(page, name).locator(".image-row").first().click();
-        await action(page, "Export").click();
-        await page.getByRole("dialog").getByLabel("As").selectOption({ value: "" });
-        const [download] = await Promise.all([
-          page.waitForEvent("download"),
-          page.getByRole("dialog").getByRole("button", { name: "Export" }).click(),
-        ]);
-        return new Uint8Array(await readFile(await download.path()));
-      };
-      const [clone, parent] = [await exported("disk-clone-1.vhd"), await exported("golden.vhd")];
+      const clone = await exported(page, "disk-clone-1.vhd", AS_IT_IS);
+      const parent = await exported(page, "golden.vhd", AS_IT_IS);
       await item(page, "golden.vhd").locator(".image-row").first().click();
       await action(page, "Delete").click();
       await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
@@ -150,13 +173,62 @@ describe("images", () => {
       await create(page, "odd.vhd", "1537 KiB");
       await act(page, "odd.vhd", "Resize", "Resize");
       await page.getByRole("dialog").waitFor({ state: "detached" });
-      await action(page, "Export").click();
-      await page.getByRole("dialog").getByLabel("As").selectOption("Raw, whole");
-      const [download] = await Promise.all([
-        page.waitForEvent("download"),
-        page.getByRole("dialog").getByRole("button", { name: "Export" }).click(),
-      ]);
-      assert.equal((await readFile(await download.path())).length, 1537 * 1024);
+      assert.equal((await exported(page, "odd.vhd", "Raw, whole")).length, 1537 * 1024);
+    }));
+
+  it("are converted: what came as qcow2 can be snapshot then, and holds what it held", () =>
+    onDisks({}, async (page) => {
+      const raw = new Uint8Array(3 * MIB).map((_, at) => (at >> 12) & 0xff);
+      await dropFile(page, "disk.qcow2", await qcow2Of(raw));
+      await item(page, "disk.qcow2").locator(".image-row").click();
+      await action(page, "Check").waitFor();
+      assert.equal(await action(page, "Snapshot").count(), 0);
+      await action(page, "Convert").click();
+      const dialog = page.getByRole("dialog");
+      await dialog.getByLabel("Type").selectOption({ value: "raw" });
+      await dialog.getByRole("button", { name: "Convert" }).click();
+      await dialog.getByText("A raw image’s name must not end in .vhd.").waitFor();
+      await dialog.getByLabel("Type").selectOption({ value: "dynamic" });
+      await dialog.getByRole("button", { name: "Convert" }).click();
+      await page.getByText("disk.qcow2 converted to disk-copy-1.vhd").waitFor({ state: "attached" });
+      await page.getByRole("treeitem", { name: "disk-copy-1.vhd, dynamic VHD, 3 MiB" }).waitFor();
+      await act(page, "disk-copy-1.vhd", "Snapshot", "Take the snapshot");
+      await item(page, "disk-snapshot-1.vhd").waitFor();
+      assert.deepEqual(await exported(page, "disk-copy-1.vhd", "Raw, whole"), raw);
+      await item(page, "disk.qcow2").waitFor();
+    }));
+
+  it("are repaired, first without loss and then with the loss that is agreed to", () =>
+    onDisks({}, async (page) => {
+      await create(page, "disk.vhd", "64 MiB");
+      const bytes = await exported(page, "disk.vhd", AS_IT_IS);
+      const view = new DataView(bytes.buffer);
+      // The copy of the footer, and an entry of the block table: beyond the end.
+      bytes.fill(0xee, 0, 16);
+      view.setUint32(Number(view.getBigUint64(512 + 16)), 0x7fffffff);
+      await dropFile(page, "broken.vhd", bytes);
+      const dialog = page.getByRole("dialog");
+      const safe = dialog.getByRole("button", { name: "Repair without loss" });
+      const lossy = dialog.getByRole("button", { name: "Repair, giving up bad blocks" });
+      const check = async () => {
+        await item(page, "broken.vhd").locator(".image-row").click();
+        await action(page, "Check").click();
+        await dialog.waitFor();
+      };
+      await check();
+      await lossy.waitFor();
+      await assertAccessible(page, "findings");
+      await safe.click();
+      await page.getByText("broken.vhd: 1 finding mended").waitFor();
+      await check();
+      assert.equal(await safe.count(), 0);
+      await lossy.click();
+      await page.getByText("broken.vhd: 1 finding mended").nth(1).waitFor();
+      await check();
+      await dialog.getByText("broken.vhd is sound").waitFor();
+      await dialog.getByRole("button", { name: "Close" }).click();
+      const mended = await exported(page, "broken.vhd", "Raw, whole");
+      assert.ok(mended.length === 64 * MIB && mended.every((byte) => byte === 0));
     }));
 
   it("go straight into a file where the browser lets a page write one", () =>
@@ -222,6 +294,7 @@ describe("disks of a domain", () => {
     onDisks({}, async (page) => {
       await create(page, "disk.vhd", "64 MiB");
       await create(page, "second.vhd", "64 MiB");
+      await create(page, "third.vhd", "64 MiB");
       await item(page, "disk.vhd").click();
       await action(page, "Use in a new domain").click();
       await page.getByText("1 disk").waitFor();
@@ -242,6 +315,15 @@ describe("disks of a domain", () => {
       await page.getByRole("button", { name: "Actions for xvdb" }).click();
       await page.getByRole("menuitem", { name: "Eject" }).click();
       await page.getByRole("row", { name: /xvdb empty drive/ }).waitFor();
+      const insert = async (how: string, image: string) => {
+        await page.getByRole("button", { name: "Actions for xvdb" }).click();
+        await page.getByRole("menuitem", { name: how }).click();
+        await dialog.getByLabel("Image").selectOption(image);
+        await dialog.getByRole("button", { name: "Insert" }).click();
+        await page.getByRole("row", { name: new RegExp(`xvdb ${image}`) }).waitFor();
+      };
+      await insert("Insert a medium", "third.vhd");
+      await insert("Change the medium", "second.vhd");
       await page.getByRole("button", { name: "Actions for xvdb" }).click();
       await page.getByRole("menuitem", { name: "Detach" }).click();
       await page.getByRole("row", { name: /xvdb/ }).waitFor({ state: "detached" });

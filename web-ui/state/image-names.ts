@@ -35,10 +35,12 @@ export function freeImageName(name: string, taken: ReadonlySet<string>): string 
 }
 
 /** What an earlier derivation put there. */
-const DERIVED = /-(snapshot|clone|layer)-\d+$/;
+const DERIVED = /-(snapshot|clone|layer|copy)-\d+$/;
+
+type Derivation = "snapshot" | "clone" | "layer" | "copy";
 
 /** A name for what comes of an image: `disk.vhd` with "snapshot" becomes `disk-snapshot-1.vhd`. Always a VHD. */
-export function derivedName(name: string, what: "snapshot" | "clone" | "layer", taken: ReadonlySet<string>): string {
+export function derivedName(name: string, what: Derivation, taken: ReadonlySet<string>): string {
   const stem = split(name).stem.replace(DERIVED, "");
   let number = 1;
   while (taken.has(`${stem}-${what}-${number}.vhd`)) number++;

@@ -31,6 +31,8 @@ describe("names", () => {
   it("are free, and tell where they come from once", () => {
     expect(freeImageName("a.vhd", new Set(["a.vhd", "a-2.vhd"]))).toBe("a-3.vhd");
     expect(derivedName("a.raw", "snapshot", NONE)).toBe("a-snapshot-1.vhd");
+    expect(derivedName("a.qcow2", "copy", new Set(["a-copy-1.vhd"]))).toBe("a-copy-2.vhd");
+    expect(derivedName("a-copy-2.vhd", "snapshot", NONE)).toBe("a-snapshot-1.vhd");
     expect(derivedName("a-snapshot-1.vhd", "clone", new Set(["a-clone-1.vhd"]))).toBe("a-clone-2.vhd");
   });
 

@@ -1,5 +1,5 @@
 /** What can be done to images. Each action asks what it must, reports its own failure, and says what it did. */
-import type { ImageNode } from "../../../control-plane/api/index.js";
+import type { ImageNode, TellProgress } from "../../../control-plane/api/index.js";
 import {
   allImages,
   ancestorsOf,
@@ -19,6 +19,14 @@ export interface ImageAction {
   readonly tone?: "danger";
   run(): Promise<void>;
 }
+
+/** What an image may be made as. */
+const KINDS = [
+  { value: "dynamic", label: "Dynamic VHD: grows with what is written" },
+  { value: "fixed", label: "Fixed VHD: takes its whole size" },
+  { value: "raw", label: "Raw: the disk, nothing else" },
+] as const;
+type Kind = (typeof KINDS)[number]["value"];
 
 const SIZE_HINT = "For example 10 GiB or 512 MiB.";
 
@@ -48,6 +56,7 @@ export class ImageActions {
       { label: "Clone", run: () => this.clone(name) },
       uses.length === 0 && { label: "Use in a new domain", run: async () => this.context.useInNewDomain(name) },
       !uses.some(({ writes }) => writes) && { label: "Export", run: () => exportAction(this.context, info) },
+      !uses.some(({ writes }) => writes) && { label: "Convert", run: () => this.convert(name) },
       isChanged && { label: "Resize", run: () => this.resize(name, info.sizeBytes, uses.length > 0) },
       isTop &&
         ancestors.length > 0 &&
@@ -76,11 +85,7 @@ export class ImageActions {
         {
           name: "kind",
           label: "Type",
-          choices: [
-            { value: "dynamic", label: "Dynamic VHD: grows with what is written" },
-            { value: "fixed", label: "Fixed VHD: takes its whole size" },
-            { value: "raw", label: "Raw: the disk, nothing else" },
-          ],
+          choices: KINDS,
         },
       ],
       action: "Create",
@@ -91,7 +96,7 @@ export class ImageActions {
     const { name = "", size = "", kind } = answers;
     await this.do(`Creating ${name}`, `${name} created`, name, async () => {
       await shelf.persist();
-      await host.image("create", name, { bytes: parseSize(size)!, kind: kind as "dynamic" });
+      await host.image("create", name, { bytes: parseSize(size)!, kind: kind as Kind });
     });
   }
 
@@ -145,6 +150,30 @@ export class ImageActions {
     await this.do(`The clone of ${name}`, `${clone} made`, clone, async () => {
       if (snapshot !== null) await host.image("snapshot", name, snapshot);
       await host.image("clone", snapshot ?? name, clone);
+    });
+  }
+
+  /** The whole disk in an image of its own, of any type: what came as qcow2 can be written to and snapshot then. */
+  private async convert(name: string): Promise<void> {
+    const { shelf, host } = this.context;
+    const answers = await askForm({
+      title: `Convert ${name}`,
+      detail: `A new image that holds what ${name} shows, and stands on no other. ${name} stays as it is.`,
+      fields: [
+        { name: "to", label: "Name of the new image", value: derivedName(name, "copy", shelf.names) },
+        { name: "kind", label: "Type", choices: KINDS },
+      ],
+      action: "Convert",
+      check: ({ to = "", kind }) => nameProblem(to, shelf.names) ?? endingProblem(to, kind === "raw"),
+    });
+    if (answers === null) return;
+    const to = answers.to!;
+    const kind = answers.kind as Kind;
+    await this.do(`Converting ${name}`, `${name} converted to ${to}`, to, async () => {
+      await shelf.persist();
+      return this.long(`Converting ${name}`, `The conversion of ${name}`, (tell) =>
+        host.imageJob("convert", [name, to, { kind }], tell),
+      );
     });
   }
 
@@ -204,11 +233,10 @@ export class ImageActions {
       action: "Merge",
     });
     if (!sure) return;
-    const { host, jobs } = this.context;
-    await this.do(`Merging ${name}`, `${name} and ${parent} merged`, name, async () => {
-      const done = await jobs.run(`Merging ${name}`, (job) => host.imageJob("coalesce", [name], job.tell));
-      return done ? undefined : `The merge of ${name} was cancelled`;
-    });
+    const { host } = this.context;
+    await this.do(`Merging ${name}`, `${name} and ${parent} merged`, name, () =>
+      this.long(`Merging ${name}`, `The merge of ${name}`, (tell) => host.imageJob("coalesce", [name], tell)),
+    );
   }
 
   private async resize(name: string, sizeBytes: number, inUse: boolean): Promise<void> {
@@ -259,6 +287,12 @@ export class ImageActions {
     await this.do(`Deleting ${name}`, `${all.join(", ")} deleted`, null, async () => {
       for (const image of all.reverse()) await host.image("remove", image);
     });
+  }
+
+  /** Work with progress; answers what to tell when it was cancelled. */
+  private async long(title: string, what: string, work: (tell: TellProgress) => Promise<void>): Promise<unknown> {
+    const done = await this.context.jobs.run(title, (job) => work(job.tell));
+    return done ? undefined : `${what} was cancelled`;
   }
 
   /** Does it, looks again, and shows the image that came of it. Work that has come to another end answers what to tell. */
