@@ -1,23 +1,11 @@
-/** Runs the program of two processors on the real machine, with a pCPU for each: what must hold when they truly race. */
-import { afterAll, beforeAll, expect, it } from "vitest";
-import { connectNode } from "../../../control-plane/api/connect-node.js";
-import type { HostApi } from "../../../control-plane/api/index.js";
-import { raceOn } from "./race.js";
+/** Runs programs of two processors on the real machine, with a pCPU for each: what must hold when they truly race. */
+import { it } from "vitest";
+import { expectRace, LIMIT_MS, WAYS } from "./race.js";
+import { shootdown } from "./shootdown.js";
 import { twoProcessors } from "./two-processors.js";
 
-/** Far more than it takes when both processors have to share one of the host's. */
-const LIMIT_MS = 600_000;
+it("code that one changes is never stale on the other", { timeout: LIMIT_MS }, () => expectRace(twoProcessors, true));
 
-let host: HostApi;
-
-beforeAll(async () => {
-  host = await connectNode({ pcpus: 2 });
-});
-
-afterAll(() => host?.close());
-
-it("code that one changes is never stale on the other", { timeout: LIMIT_MS }, async () => {
-  const { lines, expected, reason } = await raceOn(host, twoProcessors, LIMIT_MS);
-  expect(lines).toEqual(expected);
-  expect(reason).toBe("exit");
-});
+it.each(WAYS)("a page that one takes away is not the other's any more, %s", { timeout: LIMIT_MS }, (_, jit) =>
+  expectRace(shootdown, jit),
+);
