@@ -20,6 +20,7 @@ const WITH_LOOPS = [
   "four-level paging",
   "interrupts and the local APIC",
   "privilege changes in 64-bit mode",
+  "repeated string instructions",
   "segments and far transfers in 64-bit mode",
   "virtual-8086 mode",
 ];

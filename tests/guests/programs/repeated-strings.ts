@@ -15,6 +15,8 @@ const SOURCE = 0x1000000;
 const TARGET = 0x1800000;
 const LONG = 0x400000;
 const TICKS = 200_000;
+/** Rounds that a loop must go for its region to be made. */
+const ROUNDS = 100_000;
 /** Two pages; the second is present when a check's handler has made it so. */
 const WINDOW = 0x40000000;
 const PAGE = 0x1000;
@@ -33,6 +35,21 @@ const seen = (label: string, unit: number, up = true): string => `
     cld`;
 const start = (from: number, to: number): string =>
   `mov esi, ${from}; mov edi, ${to}; mov [first_rsi], rsi; mov [first_rdi], rdi`;
+/**
+ * What is to be interrupted ends a loop that has gone round with nothing to repeat, so that it is compiled where anything
+ * is: at a count of 0 what is set up takes the last round. `after` belongs to the loop.
+ */
+const often = (label: string, instruction: string, setUp: string, after = ""): string => `
+    xor ecx, ecx; mov ebp, ${ROUNDS}
+${label}: ${instruction}
+    ${after}
+    dec ebp
+    js 2f
+    jnz ${label}
+    ${setUp}
+    jmp ${label}
+2:  `;
+const EQUAL = "setz [equal]";
 const away =
   "and dword ptr [window_table + 8], ~1; mov rax, cr3; mov cr3, rax; mov dword ptr [traps], 0; mov qword ptr [steps], 0";
 /** What the handler of a page fault saw, and what is left afterwards. */
@@ -53,8 +70,7 @@ export const repeatedStrings = longProgram(
   [
     check(
       "an interrupt in REP STOSB",
-      `${start(0, TARGET)}; mov ecx, ${LONG}; mov al, 0x5a; ${arm}
-rep_stos: rep stosb
+      `${often("rep_stos", "rep stosb", `${start(0, TARGET)}; mov ecx, ${LONG}; mov al, 0x5a; ${arm}`)}
     ${seen("rep_stos", 1).replace(/\n.*"rsi"/, "")}
     movzx eax, byte ptr [seen_before]; show "done"
     movzx eax, byte ptr [seen_at]; show "next"
@@ -64,8 +80,7 @@ rep_stos: rep stosb
     check(
       "an interrupt in REP MOVSB",
       `mov edi, ${SOURCE}; mov ecx, ${LONG / 4}; mov eax, 0x81828384; rep stosd
-    ${start(SOURCE, TARGET)}; mov ecx, ${LONG}; ${arm}
-rep_movs: rep movsb
+    ${often("rep_movs", "rep movsb", `${start(SOURCE, TARGET)}; mov ecx, ${LONG}; ${arm}`)}
     ${seen("rep_movs", 1)}
     movzx eax, byte ptr [seen_at]; show "next"
     mov eax, [${TARGET + LONG - 4}]; show "last"`,
@@ -73,16 +88,13 @@ rep_movs: rep movsb
     ),
     check(
       "an interrupt in REP MOVSD going down",
-      `${start(SOURCE + LONG - 4, TARGET + LONG - 4)}; mov ecx, ${LONG / 4}; ${arm}; std
-rep_down: rep movsd
+      `${often("rep_down", "rep movsd", `${start(SOURCE + LONG - 4, TARGET + LONG - 4)}; mov ecx, ${LONG / 4}; ${arm}; std`)}
     ${seen("rep_down", 4, false)}`,
       "count=1 at=0 inside=1 rdi=0 rsi=0 left=0 end=400000 ran",
     ),
     check(
       "an interrupt in REPE CMPSB",
-      `${start(SOURCE, TARGET)}; mov ecx, ${LONG}; ${arm}
-rep_cmps: repe cmpsb
-    setz [equal]
+      `${often("rep_cmps", "repe cmpsb", `${start(SOURCE, TARGET)}; mov ecx, ${LONG}; ${arm}`, EQUAL)}
     ${seen("rep_cmps", 1)}
     mov eax, [seen_flags]; and eax, 0x40; show "zf"
     movzx eax, byte ptr [equal]; show "equal"`,
@@ -90,32 +102,27 @@ rep_cmps: repe cmpsb
     ),
     check(
       "an interrupt in REPNE SCASW",
-      `${start(0, TARGET)}; mov ecx, ${LONG / 2}; xor eax, eax; ${arm}
-rep_scas: repne scasw
-    setz [equal]
+      `${often("rep_scas", "repne scasw", `${start(0, TARGET)}; mov ecx, ${LONG / 2}; xor eax, eax; ${arm}`, EQUAL)}
     ${seen("rep_scas", 2).replace(/\n.*"rsi"/, "")}
     movzx eax, byte ptr [equal]; show "equal"`,
       "count=1 at=0 inside=1 rdi=0 left=0 end=400000 equal=0 ran",
     ),
     check(
       "a page fault in REP MOVSB, at the destination",
-      `${away}; ${start(SOURCE, WINDOW)}; mov ecx, ${PAGE + 0x800}
-fault_movs: rep movsb
+      `${often("fault_movs", "rep movsb", `${away}; ${start(SOURCE, WINDOW)}; mov ecx, ${PAGE + 0x800}`)}
     ${faulted("fault_movs")}
     mov eax, [${WINDOW + PAGE + 0x7fc}]; show "last"`,
       "faults=1 e=2 cr2=40001000 at=0 rcx=800 rsi=1001000 rdi=40001000 left=0 last=81828384 ran",
     ),
     check(
       "a page fault in REP MOVSD, at the source",
-      `${away}; ${start(WINDOW + 8, TARGET)}; mov ecx, ${PAGE / 4}
-fault_read: rep movsd
+      `${often("fault_read", "rep movsd", `${away}; ${start(WINDOW + 8, TARGET)}; mov ecx, ${PAGE / 4}`)}
     ${faulted("fault_read")}`,
       "faults=1 e=0 cr2=40001000 at=0 rcx=2 rsi=40001000 rdi=1800ff8 left=0 ran",
     ),
     check(
       "an element that lies across the page boundary is not begun",
-      `${away}; ${start(SOURCE, WINDOW + 4)}; mov ecx, ${PAGE / 8}; mov rax, 0x1122334455667788
-fault_across: rep stosq
+      `${often("fault_across", "rep stosq", `${away}; ${start(SOURCE, WINDOW + 4)}; mov ecx, ${PAGE / 8}; mov rax, 0x1122334455667788`)}
     ${faulted("fault_across")}
     mov eax, [${WINDOW + PAGE - 4}]; show "low"; mov eax, [${WINDOW + PAGE}]; show "high"`,
       "faults=1 e=2 cr2=40001000 at=0 rcx=1 rsi=1000000 rdi=40000ffc left=0 low=55667788 high=11223344 ran",
@@ -123,17 +130,14 @@ fault_across: rep stosq
     check(
       "a page fault in REPE CMPSB",
       `${away}; mov esi, ${SOURCE}; mov edi, ${WINDOW}; mov ecx, ${PAGE}; rep movsb
-    ${away}; ${start(SOURCE, WINDOW)}; mov ecx, ${PAGE + 4}
-fault_cmps: repe cmpsb
-    setz [equal]
+    ${often("fault_cmps", "repe cmpsb", `${away}; ${start(SOURCE, WINDOW)}; mov ecx, ${PAGE + 4}`, EQUAL)}
     ${faulted("fault_cmps")}
     movzx eax, byte ptr [equal]; show "equal"`,
       "faults=1 e=0 cr2=40001000 at=0 rcx=4 rsi=1001000 rdi=40001000 left=3 equal=0 ran",
     ),
     check(
       "a page fault going down",
-      `${away}; std; ${start(SOURCE + 7, WINDOW + PAGE + 3)}; mov ecx, 8; or dword ptr [window_table + 8], 1; and dword ptr [window_table], ~1; invlpg [${WINDOW}]
-fault_down: rep movsb
+      `${often("fault_down", "rep movsb", `${away}; std; ${start(SOURCE + 7, WINDOW + PAGE + 3)}; mov ecx, 8; or dword ptr [window_table + 8], 1; and dword ptr [window_table], ~1; invlpg [${WINDOW}]`)}
     cld
     ${faulted("fault_down")}`,
       "faults=1 e=2 cr2=40000fff at=0 rcx=4 rsi=1000003 rdi=40000fff left=0 ran",
