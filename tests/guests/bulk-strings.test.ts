@@ -1,12 +1,16 @@
 /**
  * Long repeated MOVS and STOS over pages that follow each other in the machine's memory or do not, overlap, are read-only
- * or missing: against a model that goes element by element.
+ * or missing: against a model that goes element by element. By the interpreter, then in regions, which are left where an
+ * instruction takes more than one visit.
  */
-import { expect, it } from "vitest";
+import { beforeEach, expect, it } from "vitest";
 import { Vcpu } from "../../wasm-core/abi/structs/vcpu.js";
-import { makeTestCore } from "../support/core.js";
+import { Assembler } from "../../wasm-core/isa/asm/index.js";
+import { loadTable } from "../../wasm-core/isa/table.js";
+import { makeTestCore, type TestCore } from "../support/core.js";
 import { HANDLERS, LongModeMachine } from "../support/machine.js";
 import { Random } from "../support/random.js";
+import { REGION_FRAMES, TestRegions } from "../support/regions.js";
 
 const PAGE = 4096;
 const PAGES = 24;
@@ -16,23 +20,52 @@ const DIRTY = 0x40n;
 const PD = 0x3000n;
 const PF = 14n;
 const ROUNDS = Number(process.env.RUNS ?? 400);
-const MACHINE_FRAMES = 4096;
 const MOST_BYTES = 60_000;
-const INT3 = 0xcc;
-const [RAX, RCX, RSI, RDI] = [0, 1, 6, 7];
+/** Of the code for each instruction. */
+const SLOT = 64;
+/** Rounds with nothing to repeat in which a region is made of an instruction's loop. */
+const WARM = 200;
+const NAMES = { 1: "b", 2: "w", 4: "d", 8: "q" } as const;
+const WIDTHS = { 32: [1, 2, 4], 64: [1, 2, 4, 8] } as const;
+const [RAX, RCX, RDX, RSI, RDI] = [0, 1, 2, 6, 7];
 const { off } = Vcpu;
 
-const random = new Random(33);
-const core = await makeTestCore();
-const machine = new LongModeMachine(core, MACHINE_FRAMES, 2 * PAGES + 64);
-const { cpu } = machine;
+interface Instruction {
+  readonly width: keyof typeof NAMES;
+  readonly store: boolean;
+  readonly mode: 32 | 64;
+}
+
+/** A loop of the instruction, as long as RDX says. */
+function source({ width, store, mode }: Instruction): string {
+  return `.code${mode}\n1: rep ${store ? "stos" : "movs"}${NAMES[width]}; dec edx; jnz 1b; int3`;
+}
+
+/** Where the loop of each instruction lies, by its source. */
+const SLOTS = new Map<string, number>();
+for (const mode of [32, 64] as const)
+  for (const width of WIDTHS[mode])
+    for (const store of [false, true]) SLOTS.set(source({ mode, width, store }), CODE + SLOTS.size * SLOT);
+
+const assembler = new Assembler(await loadTable());
+let random: Random;
+let core: TestCore;
+let machine: LongModeMachine;
+/** Guest-physical pages, of which some runs follow each other; what is mapped where changes every round. */
+let pool: readonly bigint[];
+
+beforeEach(async () => {
+  random = new Random(33);
+  core = await makeTestCore();
+  machine = new LongModeMachine(core, REGION_FRAMES, 2 * PAGES + 64);
+  const code = machine.mapUser({ linear: CODE, bytes: PAGE, writable: false })[0]!;
+  for (const [text, at] of SLOTS) u8().set(assembler.assemble(text, { origin: at }).bytes, code + at - CODE);
+  pool = machine.reserve(PAGES);
+  machine.mapUser({ linear: DATA, bytes: PAGES * PAGE, writable: true });
+});
+
 const view = (): DataView => new DataView(core.memory.buffer);
 const u8 = (): Uint8Array => new Uint8Array(core.memory.buffer);
-const code = machine.mapUser({ linear: CODE, bytes: PAGE, writable: false })[0]!;
-
-/** Guest-physical pages, of which some runs follow each other; what is mapped where changes every round. */
-const pool = machine.reserve(PAGES);
-machine.mapUser({ linear: DATA, bytes: PAGES * PAGE, writable: true });
 
 type Kind = "plain" | "read-only" | "missing";
 interface Page {
@@ -60,10 +93,7 @@ function mapPages(): Page[] {
   });
 }
 
-interface Run {
-  readonly width: 1 | 2 | 4 | 8;
-  readonly store: boolean;
-  readonly mode: 32 | 64;
+interface Run extends Instruction {
   readonly from: number;
   readonly to: number;
   readonly count: number;
@@ -102,32 +132,46 @@ function model(
   return { left: 0, faults: false };
 }
 
-function opcode({ width, store }: Run): number[] {
-  const prefix = width === 8 ? [0x48] : width === 2 ? [0x66] : [];
-  const byte = store ? 0xaa : 0xa4;
-  // REX comes behind the other prefixes.
-  const op = width === 1 ? byte : byte + 1;
-  return width === 2 ? [0x66, 0xf3, op] : [0xf3, ...prefix, op];
+const instructionsInRegions = (): bigint => view().getBigUint64(machine.cpu + off.regionInstructions, true);
+
+function go(run: Run, rounds: number, count: number, regions: TestRegions | undefined): void {
+  const registers = {
+    [RAX]: 0x8877665544332211n,
+    [RCX]: count,
+    [RDX]: rounds,
+    [RSI]: DATA + run.from,
+    [RDI]: DATA + run.to,
+  };
+  machine.begin({ rip: SLOTS.get(source(run))!, registers, mode: run.mode });
+  for (let turn = 0; turn < 1000 && view().getUint8(machine.cpu + off.cpl) === 3; turn++) {
+    core.call.testRun(machine.cpu, 1);
+    regions?.settle(machine.cpu);
+  }
 }
 
-function execute(run: Run): { left: bigint; faults: boolean } {
-  machine.forgetCode(code);
-  u8().set([...opcode(run), INT3], code);
-  const registers = { [RAX]: 0x8877665544332211n, [RCX]: run.count, [RSI]: DATA + run.from, [RDI]: DATA + run.to };
-  machine.begin({ rip: CODE, registers, mode: run.mode });
-  for (let turn = 0; turn < 1000 && view().getUint8(cpu + off.cpl) === 3; turn++) core.call.testRun(cpu, 1);
+interface Got {
+  readonly left: bigint;
+  readonly faults: boolean;
+  readonly inRegions: bigint;
+}
+
+function execute(run: Run, regions: TestRegions | undefined): Got {
+  if (regions !== undefined) go(run, WARM, 0, regions);
+  const before = instructionsInRegions();
+  go(run, 1, run.count, undefined);
   const vector = (machine.rip - HANDLERS) / 16n;
-  return { left: machine.register(RCX), faults: vector === PF };
+  return { left: machine.register(RCX), faults: vector === PF, inRegions: instructionsInRegions() - before };
 }
 
-it("go as far as they would one by one, and write nothing else", () => {
+it.each([false, true])("go as far as they would one by one, and write nothing else; in regions: %s", (compiled) => {
+  const regions = compiled ? new TestRegions(core, 2) : undefined;
   const value = new Uint8Array([0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88]);
   for (let round = 0; round < ROUNDS; round++) {
     const pages = mapPages();
     for (const gpa of pool)
       for (let i = 0; i < PAGE; i += 4) view().setUint32(machine.at(gpa) + i, random.below(2 ** 32), true);
     const mode = random.once(3) ? 32 : 64;
-    const width = ([1, 2, 4, 8] as const)[random.below(mode === 64 ? 4 : 3)]!;
+    const width = random.pick<Run["width"]>(WIDTHS[mode]);
     const most = PAGES * PAGE - MOST_BYTES;
     const from = random.below(most);
     const near = random.once(3) ? Math.min(from + random.below(300), most) : random.below(most);
@@ -137,9 +181,12 @@ it("go as far as they would one by one, and write nothing else", () => {
     const bytes = new Map(pool.map((gpa) => [gpa, u8().slice(machine.at(gpa), machine.at(gpa) + PAGE)]));
     const dirty = new Set<number>();
     const expected = model(run, pages, bytes, dirty, value);
-    const got = execute(run);
+    const { inRegions, ...got } = execute(run, regions);
     const what = JSON.stringify(run);
     expect(got, what).toEqual({ left: BigInt(expected.left), faults: expected.faults });
+    // What faults may have done no instruction as a whole.
+    if (!compiled) expect(inRegions, what).toBe(0n);
+    else if (!expected.faults) expect(inRegions, what).toBeGreaterThan(0n);
     for (const [gpa, page] of bytes) {
       const here = u8().subarray(machine.at(gpa), machine.at(gpa) + PAGE);
       expect(Buffer.compare(here, page), `${what}: page ${gpa.toString(16)}`).toBe(0);
