@@ -41,10 +41,12 @@ async function share(what: string, seeds: number, mode: Mode, make: Make): Promi
     const threshold = random.pick(THRESHOLDS);
     const areSlow = seed % 2 === 0;
     const areHot = seed % 4 >= 2;
-    const lockstep = await Lockstep.create({ threshold, mode, areSlow, areHot });
+    const everyExit = seed % 16 >= 12;
+    const settings = { threshold, mode, areSlow, areHot, everyExit };
+    const lockstep = await Lockstep.create(settings);
     for (let n = 0; n < PROGRAMS; n++) {
       const program = make(random, mode);
-      const trial = { mode, threshold, areSlow, areHot, seed: seed * DATA_SEED + n };
+      const trial = { ...settings, seed: seed * DATA_SEED + n };
       const found = lockstep.run(program, trial.seed);
       if (found !== undefined) throw new Error(await report(program, trial, found, disassembler));
     }

@@ -1,14 +1,16 @@
 /**
  * The same program in two machines, one that steps through it in the interpreter and one that runs regions. The second
- * runs until a region or block ends with the budget spent, the first follows to the same instruction, and their whole
- * states are compared.
+ * runs until a region or block ends with the budget spent, or until a region ends, the first follows to the same
+ * instruction, and their whole states are compared.
  */
-import { makeTestCore } from "../support/core.js";
+import { Vcpu } from "../../wasm-core/abi/structs/vcpu.js";
+import { makeTestCore, type TestCore } from "../support/core.js";
 import { Random } from "../support/random.js";
 import { TestRegions } from "../support/regions.js";
 import { DiffMachine, differences, type Mode } from "./machine.js";
 import { layOut, type Program } from "./program.js";
 import { ALIAS, CODE } from "./space.js";
+import { type RegionFunction, Trampolines } from "./trampolines.js";
 
 /** Instructions of one program at most. */
 const MOST_INSTRUCTIONS = 12_000;
@@ -16,6 +18,12 @@ const MOST_INSTRUCTIONS = 12_000;
 const HOT = 3;
 /** Steps without a retired instruction: elements of a repeated string instruction, an exception. */
 const MOST_STEPS = 20_000;
+
+/** More regions than one pair of machines makes. */
+const SLOTS = 4096;
+/** Budgets: small ones compare often; where each exit of a region is one anyway, regions are to go on. */
+const BUDGETS = [1, 1, 2, 5, 20, 100, 400];
+const LONG_BUDGETS = [20, 100, 400];
 
 /** Runs in a row that retire nothing: the domain has crashed. */
 const MOST_STALLED = 100;
@@ -37,7 +45,27 @@ export interface Trial {
   readonly areSlow: boolean;
   /** Whether they are soon made again, for speed, and lose the TLB now and then. */
   readonly areHot: boolean;
+  /** Whether each exit of a region ends a run; what it left to the interpreter is then done. */
+  readonly everyExit: boolean;
   readonly seed: number;
+}
+
+type Settings = Omit<Trial, "seed">;
+
+/** The core, but a region that ends takes the rest of the budget with it, which is not counted. */
+function endingWithRegions(core: TestCore): TestCore {
+  const view = new DataView(core.memory.buffer);
+  const { off } = Vcpu;
+  const regions: RegionFunction[] = [];
+  const trampolines = new Trampolines(core, SLOTS, (cpu, slot) => {
+    const exit = regions[slot]!(cpu);
+    const left = view.getInt32(cpu + off.budget, true);
+    if (left <= 0) return exit;
+    view.setInt32(cpu + off.budget, 0, true);
+    view.setBigInt64(cpu + off.icount, view.getBigInt64(cpu + off.icount, true) - BigInt(left), true);
+    return exit;
+  });
+  return { ...core, call: { ...core.call, table: trampolines.table(regions) as WebAssembly.Table } };
 }
 
 export class Lockstep {
@@ -50,23 +78,25 @@ export class Lockstep {
     readonly interpreter: DiffMachine,
     readonly compiled: DiffMachine,
     readonly regions: TestRegions,
-    readonly areHot: boolean,
+    readonly settings: Settings,
   ) {}
 
-  static async create({ threshold, mode, areSlow, areHot }: Omit<Trial, "seed">): Promise<Lockstep> {
+  static async create(settings: Settings): Promise<Lockstep> {
+    const { threshold, mode, areSlow, areHot, everyExit } = settings;
     const cores = [await makeTestCore(), await makeTestCore()] as const;
     const interpreter = new DiffMachine(cores[0], mode);
     interpreter.stepSingly();
     const compiled = new DiffMachine(cores[1], mode);
-    const regions = new TestRegions(cores[1], threshold);
+    const regions = new TestRegions(everyExit ? endingWithRegions(cores[1]) : cores[1], threshold);
     regions.areSlow = areSlow;
     if (areHot) regions.setHot(HOT);
-    return new Lockstep(interpreter, compiled, regions, areHot);
+    return new Lockstep(interpreter, compiled, regions, settings);
   }
 
   /** Runs the program in both; where they part, or undefined. */
   run(program: Program, seed: number): Divergence | undefined {
-    const { interpreter, compiled, regions, areHot } = this;
+    const { interpreter, compiled, regions } = this;
+    const { areHot, everyExit } = this.settings;
     const { bytes, labels } = layOut(program, CODE);
     const end = labels.get(program.end) ?? 0;
     const random = new Random(seed ^ 0x5bd1e995);
@@ -83,10 +113,12 @@ export class Lockstep {
       // The jump cache goes along, and would count entries for the block by hundreds.
       if (areHot && random.below(6) === 0) compiled.core.call.testFlush(compiled.cpu);
       const here = { rip: compiled.rip, icount: compiled.icount };
-      const budget = random.pick([1, 1, 2, 5, 20, 100, 400]);
+      const entries = compiled.regionEntries;
+      const budget = random.pick(everyExit ? LONG_BUDGETS : BUDGETS);
       compiled.run(budget);
       const lines = this.#follow();
       this.comparisons++;
+      if (everyExit && compiled.regionEntries > entries + 1) throw new Error("a run went on behind a region");
       if (lines.length > 0) {
         found = { ...here, budget, lines };
         break;

@@ -201,6 +201,10 @@ export class DiffMachine {
     return Number(this.#view.getBigUint64(this.cpu + off.regionInstructions, true));
   }
 
+  get regionEntries(): number {
+    return Number(this.#view.getBigUint64(this.cpu + off.regionEntries, true));
+  }
+
   get regionHandlers(): number {
     return Number(this.#view.getBigUint64(this.cpu + off.regionHandlers, true));
   }

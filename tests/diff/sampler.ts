@@ -14,13 +14,11 @@ import { Status, Vcpu } from "../../wasm-core/abi/structs/vcpu.js";
 import { registersOf } from "../../wasm-core/jit/effects.js";
 import { type VariantInfo, variantTable } from "../../wasm-core/jit/instructions.js";
 import { callable, importable, type JsDoor } from "../../wasm-core/jit/testing/doors.js";
-import { Code } from "../../wasm-core/jit/wasm/code.js";
-import { moduleBytes } from "../../wasm-core/jit/wasm/module.js";
-import { Type } from "../../wasm-core/jit/wasm/ops.js";
 import { Regions } from "../../wasm-core/worker/regions.js";
 import type { TestCore } from "../support/core.js";
 import type { Random } from "../support/random.js";
 import { FIELDS } from "./machine.js";
+import { type RegionFunction, Trampolines } from "./trampolines.js";
 
 const PAGE = 4096;
 /** More regions than one run makes. */
@@ -42,7 +40,6 @@ const FILLS = /^(mov|sto)s(b?)$/;
 const CALLED = ["regionRead", "regionWrite", "regionFlags"] as const;
 const { off } = Vcpu;
 
-type RegionFunction = (cpu: number) => number;
 type Handler = (cpu: number, record: number) => number;
 
 export interface Difference {
@@ -76,26 +73,14 @@ export class Sampler {
   ) {
     const { call, memory } = core;
     this.#call = callable(call, CALLED);
-    const firstSlot = call.table.length;
-    call.table.grow(SLOTS);
-    const trampolines = this.#trampolines();
-    const put = (list: RegionFunction[], real: boolean) => (slot: number, fn: RegionFunction) => {
-      const n = slot - firstSlot;
-      list[n] = fn;
-      this.#sampledOf[n] = 0;
-      if (real) call.table.set(slot, trampolines[n]!);
-    };
-    const table = (list: RegionFunction[], real: boolean, get: (fn: number) => unknown) => ({
-      length: firstSlot,
-      grow: () => firstSlot,
-      get,
-      set: put(list, real),
-    });
-    const plainCore = { ...call, table: table(this.#plain, true, (fn) => call.table.get(fn)) };
+    const trampolines = new Trampolines(core, SLOTS, (cpu, slot) => this.#enter(cpu, slot));
+    const plainCore = { ...call, table: trampolines.table(this.#plain) };
+    const handler = (fn: number) => this.#handler(fn, call.table.get(fn) as unknown as Handler);
+    const isNew = (slot: number) => void this.#sampledOf.fill(0, slot, slot + 1);
     const checkedCore = {
       ...call,
       ...this.#doors(),
-      table: table(this.#checked, false, (fn) => this.#handler(fn, call.table.get(fn) as unknown as Handler)),
+      table: trampolines.keeping(this.#checked, handler, isNew),
     };
     const fail = (message: string): never => {
       throw new Error(message);
@@ -108,24 +93,6 @@ export class Sampler {
   install(): void {
     this.checked.install();
     this.plain.install();
-  }
-
-  /** Functions that tell which slot they stand in. */
-  #trampolines(): WebAssembly.ExportValue[] {
-    const { I32 } = Type;
-    const code = (slot: number) => new Code().get(0).i32(slot).call(0).end().bytes();
-    const bytes = moduleBytes({
-      types: [
-        { params: [I32], results: [I32] },
-        { params: [I32, I32], results: [I32] },
-      ],
-      imports: [{ module: "test", name: "enter", type: 1 }],
-      memory: { initial: 1, maximum: 65536 },
-      functions: Array.from({ length: SLOTS }, (_, slot) => ({ type: 0, locals: [], code: code(slot) })),
-    });
-    const enter = (cpu: number, slot: number) => this.#enter(cpu >>> 0, slot);
-    const imports = { env: { memory: this.core.memory }, test: { enter } };
-    return Object.values(new WebAssembly.Instance(new WebAssembly.Module(bytes.slice()), imports).exports);
   }
 
   #view(): DataView {
