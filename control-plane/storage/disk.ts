@@ -36,7 +36,7 @@ export interface Disk {
   readonly sectors: number;
   readonly sectorSize: typeof SECTOR_BYTES;
   readonly readOnly: boolean;
-  /** Whether `discard` frees anything. */
+  /** Whether `discard` may free anything; otherwise it does nothing. */
   readonly supportsDiscard: boolean;
 
   read(sector: number, into: readonly Uint8Array[], asker?: Asker): Pending;
@@ -45,6 +45,8 @@ export interface Disk {
   flush(): Pending;
   /** The contents of these sectors no longer matter; what they hold afterwards is not defined. */
   discard(sector: number, count: number): Pending;
+  /** Whether none of these sectors, all within the disk, is held anywhere, so that they read as zeros. Absent: some may be. */
+  holdsNothing?(sector: number, count: number): boolean;
   /** Flushes and gives up the image; the disk cannot be used afterwards. Closing twice does nothing. */
   close(): Pending;
 }

@@ -75,6 +75,10 @@ export class SharedDisk extends ReadOnlyDisk {
     return this.disk.read(sector, into, asker);
   }
 
+  holdsNothing(sector: number, count: number): boolean {
+    return this.disk.holdsNothing?.(sector, count) ?? false;
+  }
+
   async close(): Promise<void> {
     const release = this.#release;
     this.#release = null;

@@ -283,35 +283,6 @@ describe("requests", () => {
     await front.settle();
     expect(ids(front)).toEqual([[9, 0]]);
   });
-
-  it("to discard free sectors", () => {
-    const front = new BlkFront(disk());
-    front.connect();
-    const { ref, bytes } = front.shared();
-    bytes.fill(7);
-    front.send([front.request(BlkOp.WRITE, 0, [ref], 1)]);
-    const discard = new BlkRequest();
-    Object.assign(discard, { operation: BlkOp.DISCARD, sector: 0, discardSectors: 8, idLow: 2 });
-    front.send([discard, front.request(BlkOp.READ, 0, [ref], 3)]);
-    expect(bytes.every((byte) => byte === 0)).toBe(true);
-    discard.isSecure = true;
-    front.send([discard]);
-    expect(ids(front).map(([, status]) => status)).toEqual([0, 0, 0, BlkStatus.UNSUPPORTED]);
-  });
-
-  it("to discard what the configuration says is to be kept, which is refused", () => {
-    const front = new BlkFront(disk(), { discard: false });
-    front.connect();
-    const { ref, bytes } = front.shared();
-    bytes.fill(7);
-    front.send([front.request(BlkOp.WRITE, 0, [ref], 1)]);
-    const discard = new BlkRequest();
-    Object.assign(discard, { operation: BlkOp.DISCARD, sector: 0, discardSectors: 8, idLow: 2 });
-    bytes.fill(0);
-    front.send([discard, front.request(BlkOp.READ, 0, [ref], 3)]);
-    expect(bytes.every((byte) => byte === 7)).toBe(true);
-    expect(ids(front).map(([, status]) => status)).toEqual([0, BlkStatus.UNSUPPORTED, 0]);
-  });
 });
 
 describe("persistent grants", () => {

@@ -49,6 +49,8 @@ export class BlkBackend implements Backend<SavedBlk> {
   /** Of connections that ended with requests under way. */
   readonly #ending = new Set<Promise<void>>();
   #paused = false;
+  /** Of the disk as it was when its front end asked; its images may change under it. */
+  #offersDiscard = false;
   /** The guest, as one who reads the medium that is in. */
   #guest = new Asker();
   #isAbandoned = false;
@@ -66,11 +68,12 @@ export class BlkBackend implements Backend<SavedBlk> {
     this.#io = io;
     const write = (key: string, value: number) => io.writeBackend(key, String(value));
     const { supportsDiscard, readOnly } = this.#disk;
+    this.#offersDiscard = supportsDiscard && !readOnly && this.options.discard !== false;
     write("feature-flush-cache", 1);
     write("feature-barrier", 1);
     write("feature-persistent", this.options.persistentGrants ? 1 : 0);
     write("feature-max-indirect-segments", MOST_SEGMENTS);
-    write("feature-discard", supportsDiscard && !readOnly && this.options.discard !== false ? 1 : 0);
+    write("feature-discard", this.#offersDiscard ? 1 : 0);
     write("discard-granularity", DISCARD_GRANULARITY);
     write("discard-alignment", 0);
     write("discard-secure", 0);
@@ -208,7 +211,7 @@ export class BlkBackend implements Backend<SavedBlk> {
       abi,
       persistent: persistent && this.options.persistentGrants === true,
       counters: this.#counters,
-      discard: this.options.discard !== false,
+      discard: this.#offersDiscard,
       disk: () => this.#disk,
       guest: () => this.#guest,
       broken: (why) => io.fail(why),

@@ -44,7 +44,7 @@ export interface QueueParts {
   readonly abi: Abi;
   readonly persistent: boolean;
   readonly counters: BlkCounters;
-  /** Whether the guest may free what it no longer needs. */
+  /** Whether the guest was told that it may free what it no longer needs. */
   readonly discard: boolean;
   /** The disk may be another one after a change of the medium. */
   disk(): Disk;
@@ -205,8 +205,8 @@ export class BlkQueue {
         return this.#writeAndFlush(work, disk);
       case BlkOp.DISCARD:
         counters.discards++;
-        if (request.isSecure || !this.parts.discard || !disk.supportsDiscard)
-          throw new Refusal(BlkStatus.UNSUPPORTED, "discard");
+        // Once offered it is carried out, if need be as nothing: after a refusal Linux asks never again.
+        if (request.isSecure || !this.parts.discard) throw new Refusal(BlkStatus.UNSUPPORTED, "discard");
         return disk.discard(request.sector, request.discardSectors);
       default:
         throw new Refusal(BlkStatus.UNSUPPORTED, `operation ${request.operation}`);

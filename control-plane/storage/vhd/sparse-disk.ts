@@ -82,7 +82,7 @@ export class SparseDisk implements Disk, BitmapSource {
   }
 
   get supportsDiscard(): boolean {
-    return !this.readOnly && this.parent === null;
+    return !this.readOnly;
   }
 
   get footer(): Footer {
@@ -206,22 +206,40 @@ export class SparseDisk implements Disk, BitmapSource {
     if (this.file.mode === "write") return this.#commits.flush();
   }
 
-  /** Gives whole blocks back. The rest of what is discarded stays as it is. */
+  /**
+   * Gives whole blocks back that read as zeros without this image. The rest of what is discarded stays as it is: of a block
+   * that the parent has something of, the format cannot say that it is to be zeros, and what the parent has is older.
+   */
   discard(sector: number, count: number): Pending {
     this.#check();
     checkWritable(this);
     checkRange(this, sector, count);
-    if (!this.supportsDiscard) return;
     const { sectorsPerBlock } = this.shape;
     const end = sector + count === this.sectors ? Math.ceil(this.sectors / sectorsPerBlock) : undefined;
     const last = end ?? Math.floor((sector + count) / sectorsPerBlock);
     for (let block = Math.ceil(sector / sectorsPerBlock); block < last; block++) {
-      if (this.#table.lookup(block) === UNUSED) continue;
-      this.#commits.free(this.#table.lookup(block));
+      const entry = this.#table.lookup(block);
+      if (entry === UNUSED || !this.#isEmptyBelow(block * sectorsPerBlock, sectorsPerBlock)) continue;
+      this.#commits.free(entry);
       this.#table.change(block, UNUSED);
       this.#bitmaps.forget(block);
     }
     return this.#commits.relieve();
+  }
+
+  holdsNothing(sector: number, count: number): boolean {
+    const { sectorsPerBlock } = this.shape;
+    for (let block = Math.floor(sector / sectorsPerBlock); block * sectorsPerBlock < sector + count; block++) {
+      if (this.#table.lookup(block) !== UNUSED) return false;
+    }
+    return this.#isEmptyBelow(sector, count);
+  }
+
+  /** Whether what shows through there is zeros; behind the parent's end it is. */
+  #isEmptyBelow(sector: number, count: number): boolean {
+    const { parent } = this;
+    if (parent === null || sector >= parent.sectors) return true;
+    return parent.holdsNothing?.(sector, Math.min(count, parent.sectors - sector)) ?? false;
   }
 
   /** The disk that shows through where this image holds nothing. */
