@@ -19,6 +19,8 @@ const SEEDS = 40;
 /** Programs that one pair of machines runs. */
 const PROGRAMS = 6;
 const THRESHOLDS = [1, 1, 2, 6, 25];
+/** Modules of regions that there may be, for a part of the seeds. */
+const MODULES = 4;
 /** Seeds of a program's data, apart from those of its code. */
 const DATA_SEED = 1000;
 
@@ -42,7 +44,8 @@ async function share(what: string, seeds: number, mode: Mode, make: Make): Promi
     const areSlow = seed % 2 === 0;
     const areHot = seed % 4 >= 2;
     const everyExit = seed % 16 >= 12;
-    const settings = { threshold, mode, areSlow, areHot, everyExit };
+    const limits = seed % 16 === 1 || seed % 16 === 6 ? { modules: MODULES } : {};
+    const settings = { threshold, mode, areSlow, areHot, everyExit, ...limits };
     const lockstep = await Lockstep.create(settings);
     for (let n = 0; n < PROGRAMS; n++) {
       const program = make(random, mode);

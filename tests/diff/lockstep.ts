@@ -47,6 +47,8 @@ export interface Trial {
   readonly areHot: boolean;
   /** Whether each exit of a region ends a run; what it left to the interpreter is then done. */
   readonly everyExit: boolean;
+  /** Modules of regions that there may be at once, where they are to make room for each other. */
+  readonly modules?: number;
   readonly seed: number;
 }
 
@@ -82,12 +84,13 @@ export class Lockstep {
   ) {}
 
   static async create(settings: Settings): Promise<Lockstep> {
-    const { threshold, mode, areSlow, areHot, everyExit } = settings;
+    const { threshold, mode, areSlow, areHot, everyExit, modules } = settings;
     const cores = [await makeTestCore(), await makeTestCore()] as const;
     const interpreter = new DiffMachine(cores[0], mode);
     interpreter.stepSingly();
     const compiled = new DiffMachine(cores[1], mode);
-    const regions = new TestRegions(everyExit ? endingWithRegions(cores[1]) : cores[1], threshold);
+    const limits = modules === undefined ? {} : { modules };
+    const regions = new TestRegions(everyExit ? endingWithRegions(cores[1]) : cores[1], threshold, limits);
     regions.areSlow = areSlow;
     if (areHot) regions.setHot(HOT);
     return new Lockstep(interpreter, compiled, regions, settings);
