@@ -2,11 +2,11 @@
  * Runs vectors in regions: a batch of codes lies in as many pages, each is run once in the interpreter and then
  * compiled, and a vector runs with the page of its code mapped where code belongs.
  */
-import { Vcpu } from "../../wasm-core/abi/structs/vcpu.js";
 import type { TestCore } from "../support/core.js";
 import { REGION_FRAMES, TestRegions } from "../support/regions.js";
-import { FILL, type Vector } from "./layout.js";
+import { FILL, type State, type Vector } from "./layout.js";
 import { Replayer } from "./replayer.js";
+import { RegionShare } from "./share.js";
 
 const PAGE = 4096;
 /** Codes that are compiled together. */
@@ -19,20 +19,18 @@ export class RegionReplayer extends Replayer {
   readonly #regions: TestRegions;
   readonly #slots: readonly bigint[];
   readonly #slotOf = new Map<string, number>();
-  readonly #counts: BigUint64Array;
+  readonly share: RegionShare;
   #mapped = -1;
-  #vectors = 0;
 
   constructor(core: TestCore) {
     super(core, REGION_FRAMES, RAM_PAGES);
     this.#slots = this.machine.reserve(SLOTS);
     this.#regions = new TestRegions(core, 1);
-    this.#counts = new BigUint64Array(core.memory.buffer);
+    this.share = new RegionShare(core, this.machine.cpu);
   }
 
-  /** Part of the vectors' instructions that regions have completed. */
-  get share(): number {
-    return Number(this.#counts[(this.machine.cpu + Vcpu.off.regionInstructions) >>> 3]!) / this.#vectors;
+  override run(v: Vector): State {
+    return this.share.of(() => super.run(v));
   }
 
   protected override placeCode(v: Vector): void {
@@ -66,7 +64,7 @@ export class RegionReplayer extends Replayer {
     this.memory.fill(FILL, page, page + PAGE);
     this.memory.set(v.code, page + (Number(v.before.rip) & (PAGE - 1)));
     this.#mapped = -1;
-    this.run(v);
+    super.run(v);
   }
 
   *#finish(batch: readonly [string, Vector][]): Generator<[string, Vector]> {
@@ -74,6 +72,5 @@ export class RegionReplayer extends Replayer {
     this.#mapped = -1;
     yield* batch;
     this.#slotOf.clear();
-    this.#vectors += batch.length;
   }
 }
