@@ -91,10 +91,10 @@ export class BlockGuest {
     this.#keys = `/local/domain/${domid}/device/vbd/${XVDA}`;
   }
 
-  /** Starts a domain with a disk, and waits for its kernel's channel. */
-  static async start(machine: OneThreadMachine, kernel: BlockKernel): Promise<BlockGuest> {
-    const disks = [{ target: "disk", vdev: "xvda" }];
-    const config = { name: "guest", kernel: kernel.elf, memoryMiB: 4, vcpus: 1, disks };
+  /** Starts a domain with a disk of its name, and waits for its kernel's channel. */
+  static async start(machine: OneThreadMachine, kernel: BlockKernel, name = "guest"): Promise<BlockGuest> {
+    const disks = [{ target: `${name}.vhd`, vdev: "xvda" }];
+    const config = { name, kernel: kernel.elf, memoryMiB: 4, vcpus: 1, disks };
     const domid = await machine.host.create(config);
     const { call, memory } = machine.core;
     for (let turn = 0; turn < 100; turn++) {

@@ -44,7 +44,7 @@ it("are refused where the configuration says that all is to be kept", async () =
 });
 
 it("go on being answered after a snapshot and a merge, which the guest does not hear of", async () => {
-  const { disk } = await liveImage("a.vhd", SECTORS);
+  const disk = await liveImage("a.vhd", SECTORS);
   const front = new BlkFront(disk);
   front.connect();
   expect(front.key("feature-discard")).toBe("1");
