@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import {
+import fs, {
   cpSync,
   mkdirSync,
   mkdtempSync,
@@ -11,9 +11,10 @@ import {
   utimesSync,
   writeFileSync,
 } from "node:fs";
+import { syncBuiltinESMExports } from "node:module";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { StorageError } from "../errors.js";
 import { coalesce } from "../live/coalesce.js";
 import { LiveDisk } from "../live/live-disk.js";
@@ -92,6 +93,72 @@ describe("a file", () => {
     expect((await failure(() => folder.create("a.img"))).code).toBe("exists");
     mkdirSync(join(root, "dir"));
     expect((await failure(() => folder.open("dir", "read"))).code).toBe("bad-name");
+  });
+});
+
+describe("what is durable", () => {
+  type Done = (error: Error | null) => void;
+  const { fdatasync } = fs;
+  /** Files whose sync the host has been asked for, in order, and how each ends. */
+  let asked: { readonly name: string; end(error?: Error): void }[] = [];
+
+  const syncWith = (call: unknown): void => {
+    Object.assign(fs, { fdatasync: call });
+    syncBuiltinESMExports();
+  };
+  const holdSyncs = (): void => {
+    asked = [];
+    syncWith((fd: number, done: Done): void => {
+      const { ino } = fs.fstatSync(fd);
+      const name = readdirSync(root).find((entry) => statSync(join(root, entry)).ino === ino)!;
+      asked.push({ name, end: (error) => (error === undefined ? fdatasync(fd, done) : done(error)) });
+    });
+  };
+  const releaseSyncs = (): void => syncWith(fdatasync);
+  afterEach(releaseSyncs);
+  const askedFor = (name: string) => vi.waitFor(() => expect(asked.at(-1)?.name).toBe(name));
+
+  async function liveDisk(kind: "raw" | "dynamic"): Promise<LiveDisk> {
+    const images = testImages({ folder });
+    const name = kind === "raw" ? "a.img" : "a.vhd";
+    await createImage(images, name, { kind, bytes: 2 ** 20 });
+    return LiveDisk.open(images, name);
+  }
+
+  it.each([
+    ["raw", ["a.img"]],
+    // Data, then the table that points to them.
+    ["dynamic", ["a.vhd", "a.vhd"]],
+  ] as const)("is what the host has synced: a flush of a disk that is %s ends with that", async (kind, files) => {
+    const disk = await liveDisk(kind);
+    await disk.write(0, [pattern(512, 1)]);
+    holdSyncs();
+    let isDone = false;
+    const flushed = Promise.resolve(disk.flush()).then(() => {
+      isDone = true;
+    });
+    for (const [index, name] of files.entries()) {
+      await askedFor(name);
+      expect([asked.length, isDone]).toEqual([index + 1, false]);
+      asked[index]!.end();
+      await vi.waitFor(() => expect(isDone || asked.length > index + 1).toBe(true));
+    }
+    await flushed;
+    expect(asked.map(({ name }) => name)).toEqual(files);
+    releaseSyncs();
+    await disk.close();
+  });
+
+  it("is not what the host could not sync, and it is not believed again", async () => {
+    const disk = await liveDisk("raw");
+    holdSyncs();
+    const flushed = failure(() => disk.flush());
+    await askedFor("a.img");
+    asked[0]!.end(Object.assign(new Error("EIO: i/o error"), { code: "EIO" }));
+    expect((await flushed).code).toBe("io");
+    expect((await failure(() => disk.write(0, [pattern(512, 1)]))).code).toBe("io");
+    await failure(() => disk.close());
+    expect(asked).toHaveLength(1);
   });
 });
 
