@@ -102,6 +102,37 @@ describe("a discard in a differencing image", () => {
   });
 });
 
+describe("a discard of a block that the end of the file cuts short, as other programs leave it", () => {
+  it("leaves it in its place, where the footer is, until the file grows", async () => {
+    const bytes = BYTES - 2 * SECTOR_BYTES;
+    await createImage(images, "disk.vhd", { kind: "dynamic", bytes, blockBytes: BLOCK_BYTES });
+    await fill("disk.vhd", [0], 1);
+    const whole = (await images.open("disk.vhd", "write")) as SparseDisk;
+    const last = pattern(BLOCK_BYTES - 2 * SECTOR_BYTES, 2);
+    await whole.write((BLOCKS - 1) * BLOCK_SECTORS, [last]);
+    await whole.close();
+    const file = await images.folder.open("disk.vhd", "write");
+    const footer = new Uint8Array(SECTOR_BYTES);
+    await file.read(file.size - SECTOR_BYTES, [footer]);
+    await file.truncate(file.size - 2 * SECTOR_BYTES);
+    await file.write(file.size - SECTOR_BYTES, [footer]);
+    await file.close();
+    expect(await errors("disk.vhd")).toEqual([]);
+
+    const disk = (await images.open("disk.vhd", "write")) as SparseDisk;
+    await disk.discard(0, disk.sectors);
+    expect(blocksOf(disk)).toEqual([BLOCKS - 1]);
+    await disk.write(BLOCK_SECTORS, [pattern(BLOCK_BYTES, 3)]);
+    expect(await errors("disk.vhd")).toEqual([]);
+    await disk.write(2 * BLOCK_SECTORS, [pattern(BLOCK_BYTES, 4)]);
+    await disk.flush();
+    await disk.discard(0, disk.sectors);
+    expect(blocksOf(disk)).toEqual([]);
+    await disk.close();
+    expect(await errors("disk.vhd")).toEqual([]);
+  });
+});
+
 describe("a discard of a disk in use", () => {
   it("frees again what it freed before a snapshot, and does nothing where a merge has left a fixed image", async () => {
     await createImage(images, "base.vhd", { kind: "fixed", bytes: BYTES });

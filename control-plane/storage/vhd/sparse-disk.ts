@@ -41,6 +41,8 @@ export class SparseDisk implements Disk, BitmapSource {
   #end: number;
   /** Where it may begin as soon as the file has been cut there: nothing behind it is in use. */
   #usedEnd: number;
+  /** What ends before is whole in the file, in sectors: SparseImage.wholeEnd, until the file grows. */
+  #wholeEnd: number;
   /** Blocks of the file that the table no longer uses, durably. */
   readonly #free: number[] = [];
   #closed = false;
@@ -56,6 +58,7 @@ export class SparseDisk implements Disk, BitmapSource {
     this.#table = image.table;
     this.#end = image.end;
     this.#usedEnd = image.usedEnd;
+    this.#wholeEnd = image.wholeEnd;
     this.shape = blockShape(image.header.blockSize);
     this.#bitmaps = new Bitmaps(this);
     this.#commits = new Commits({
@@ -219,7 +222,9 @@ export class SparseDisk implements Disk, BitmapSource {
     const last = end ?? Math.floor((sector + count) / sectorsPerBlock);
     for (let block = Math.ceil(sector / sectorsPerBlock); block < last; block++) {
       const entry = this.#table.lookup(block);
-      if (entry === UNUSED || !this.#isEmptyBelow(block * sectorsPerBlock, sectorsPerBlock)) continue;
+      // In place of what is missing of a block that is cut short there is the footer.
+      if (entry === UNUSED || this.#endOf(entry) > this.#wholeEnd) continue;
+      if (!this.#isEmptyBelow(block * sectorsPerBlock, sectorsPerBlock)) continue;
       this.#commits.free(entry);
       this.#table.change(block, UNUSED);
       this.#bitmaps.forget(block);
@@ -316,10 +321,11 @@ export class SparseDisk implements Disk, BitmapSource {
     this.#cutUnused();
     const entry = alignedStart(this.#end, this.shape);
     if (entry >= UNUSED) throw this.#tooFar(entry);
-    const end = entry + this.shape.bitmapSectors + this.shape.sectorsPerBlock;
+    const end = this.#endOf(entry);
     this.#commits.moveEnd(end);
     this.#end = end;
     this.#usedEnd = end;
+    this.#wholeEnd = end;
     return entry;
   }
 
@@ -337,6 +343,11 @@ export class SparseDisk implements Disk, BitmapSource {
     const details = { file: this.file.name, found: `sector ${entry}`, expected: `below ${UNUSED}` };
     const next = "convert it into an image of larger blocks, or a raw one";
     return new StorageError("limit", "a VHD has no block that far behind in its file", { ...details, next });
+  }
+
+  /** Behind the block at sector `entry`, in sectors. */
+  #endOf(entry: number): number {
+    return entry + this.shape.bitmapSectors + this.shape.sectorsPerBlock;
   }
 
   #dataAt(entry: number, sectorInBlock: number): number {

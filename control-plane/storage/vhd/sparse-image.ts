@@ -27,6 +27,8 @@ export interface SparseImage {
   readonly end: number;
   /** Behind everything that anything points to, in sectors: what is between there and `end` a crash left. */
   readonly usedEnd: number;
+  /** Up to where the file goes without its footer, in sectors: the last block of another program may be cut short there. */
+  readonly wholeEnd: number;
   /** Whether the footer at the end was good; else its copy was used. */
   readonly endFooterIntact: boolean;
 }
@@ -97,7 +99,8 @@ export async function readSparseImage(file: ImageFile, found: FoundFooter): Prom
   const table = new BlockTable(bytes, header.maxTableEntries);
   const { faults, end, usedEnd } = checkBlocks(file.size, found, header, table);
   refuseFaults(faults, file.name, "check the image");
-  return { footer, header, table, end, usedEnd, endFooterIntact: found.at !== null };
+  const wholeEnd = Math.floor((found.at ?? file.size) / SECTOR_BYTES);
+  return { footer, header, table, end, usedEnd, wholeEnd, endFooterIntact: found.at !== null };
 }
 
 export function tableFaults(fileSize: number, footer: Footer, header: Header): FieldFault[] {
