@@ -38,17 +38,3 @@ export function askWorker(deed: string): Promise<never> {
     worker.postMessage(deed);
   });
 }
-
-/** In the page: has a worker write, and ends it when it has flushed so many times; gives how many. */
-export function writeUntilKilled(times: number): Promise<number> {
-  return new Promise<number>((resolve, reject) => {
-    const worker = new Worker("/worker.js", { type: "module" });
-    worker.onmessage = ({ data }) => {
-      if ("failed" in data) reject(new Error(data.failed));
-      if (data.flushed < times) return;
-      worker.terminate();
-      resolve(data.flushed);
-    };
-    worker.postMessage("writeUntilKilled");
-  });
-}

@@ -16,6 +16,7 @@ import {
   takeSnapshot,
 } from "../../control-plane/storage/index.js";
 import { SeededRandom } from "../../control-plane/util/index.js";
+import type { Doing, Told } from "./kills.js";
 
 const MIB = 2 ** 20;
 const SECTORS_PER_MIB = MIB / 512;
@@ -29,6 +30,22 @@ function filled(value: number, bytes = MIB): Uint8Array {
 }
 
 const back = new Uint8Array(memory.buffer, 2 * MIB, MIB);
+
+const SECTOR_BYTES = 512;
+/** Where those begin that a killed worker writes to: a sector of each in every round. */
+const BLOCKS = Array.from({ length: 8 }, (_, block) => 2 * block * SECTORS_PER_MIB);
+const ROUNDS_MAX = SECTORS_PER_MIB;
+/** From the end of a snapshot or a merge to the next. */
+const ROUNDS_BETWEEN = 3;
+const WRONG_SHOWN = 10;
+
+function stamped(round: number, block: number): Uint8Array {
+  if (round >= ROUNDS_MAX) throw new Error("nobody has ended this");
+  return new Uint8Array(new Uint32Array(SECTOR_BYTES / 4).fill(round * BLOCKS.length + block).buffer);
+}
+
+const sameBytes = (a: Uint8Array, b: Uint8Array): boolean => a.every((byte, at) => byte === b[at]);
+const tellRound = (told: Told): void => postMessage(told);
 
 async function holds(disk: Disk, mib: number, value: number): Promise<boolean> {
   await disk.read(mib * SECTORS_PER_MIB, [back.subarray(0, 4096), back.subarray(4096)]);
@@ -66,35 +83,55 @@ const deeds: Deeds = {
     return { seen, findings, tree: (await imageTree(images)).map((node) => node.name) };
   },
 
-  /** Writes, flushes, says so, and goes on writing until somebody ends it. */
-  async writeUntilKilled() {
+  /** Round by round, from `first` on, writes to eight blocks, flushes and says so; snapshots and merges meanwhile. */
+  async writeUntilKilled(first) {
     const images = await openImages();
-    await createImage(images, "k.vhd", { kind: "dynamic", bytes: 64 * MIB });
-    await (await LiveDisk.open(images, "k.vhd")).close();
-    await cloneImage(images, "k.vhd", "kc.vhd");
+    if (!(await images.folder.exists("kc.vhd"))) {
+      await createImage(images, "k.vhd", { kind: "dynamic", bytes: 64 * MIB });
+      await cloneImage(images, "k.vhd", "kc.vhd");
+    }
     const disk = await LiveDisk.open(images, "kc.vhd");
-    for (let round = 1; ; round++) {
-      for (let mib = 0; mib < 8; mib++) await disk.write(mib * SECTORS_PER_MIB + round, [filled(round, 4096)]);
+    let doing: Doing = "write";
+    let since = 0;
+    const begin = async (): Promise<void> => {
+      doing = (await images.folder.exists("ks.vhd")) ? "merge" : "snapshot";
+      const work = doing === "merge" ? coalesce(disk) : takeSnapshot(disk, "ks.vhd");
+      const end = () => {
+        doing = "write";
+        since = 0;
+      };
+      work.then(end, (error: unknown) => postMessage({ failed: String(error) }));
+    };
+    for (let round = Number(first); ; round++) {
+      for (const [block, at] of BLOCKS.entries()) await disk.write(at + round, [stamped(round, block)]);
+      if (doing === "write" && ++since === ROUNDS_BETWEEN) {
+        await begin();
+        tellRound({ flushed: round - 1, doing });
+      }
       await disk.flush();
-      postMessage({ flushed: round });
+      tellRound({ flushed: round, doing });
       await new Promise((resolve) => setTimeout(resolve, 0));
     }
   },
 
-  /** What was flushed before that. */
-  async afterKill() {
+  /** Which of the rounds that were told to be flushed have lost something, and what is wrong otherwise. */
+  async afterKill(told) {
     const images = await openImages();
     const disk = await LiveDisk.open(images, "kc.vhd");
-    let rounds = 0;
-    const part = back.subarray(0, 512);
-    for (let round = 1; round < 1500; round++) {
-      await disk.read(7 * SECTORS_PER_MIB + round, [part]);
-      if (part.every((byte) => byte === (round & 0xff))) rounds = round;
-      else break;
+    const wrong: string[] = [];
+    for (const [block, at] of BLOCKS.entries()) {
+      await disk.read(at, [back]);
+      for (let round = 0; round < ROUNDS_MAX; round++) {
+        const sector = back.subarray(round * SECTOR_BYTES, (round + 1) * SECTOR_BYTES);
+        const isAsWritten = round > 0 && sameBytes(sector, stamped(round, block));
+        const isRight = isAsWritten || ((round === 0 || round > Number(told)) && sector.every((byte) => byte === 0));
+        if (!isRight) wrong.push(`round ${round}, block ${block}`);
+      }
     }
     await disk.close();
     const findings = (await checkImage(images, "kc.vhd")).filter((finding) => finding.severity === "error");
-    return { rounds, findings };
+    const leftovers = (await images.folder.list()).filter(({ name }) => name.endsWith("~"));
+    return { wrong: wrong.slice(0, WRONG_SHOWN), findings, leftovers };
   },
 
   /** The first and the last MiB of an image on a server, or why it cannot be had. */

@@ -3,15 +3,18 @@
  * memory. Run: npx tsx --test tests/e2e/disks.e2e.ts
  */
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readlinkSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import type { BrowserContext, Page } from "playwright-core";
 import { launchProfile } from "./browser.js";
-import { askWorker, startDisksSite, writeUntilKilled } from "./disks-site.js";
+import { askWorker, startDisksSite } from "./disks-site.js";
 import { ImageServer } from "./image-server.js";
+import { assertKept, killAndLook, type Told, writeUntilKilled } from "./kills.js";
 import type { LoopbackSite } from "./loopback.js";
+
+const ROUNDS_BEFORE_KILL = 30;
 
 let site: LoopbackSite;
 let profile: string;
@@ -35,6 +38,37 @@ async function openPage(): Promise<Page> {
   return page;
 }
 
+/** The browser that uses a profile: it leaves host and process there. */
+function processOf(profile: string): number {
+  return Number(readlinkSync(join(profile, "SingletonLock")).split("-").at(-1));
+}
+
+interface Writing {
+  told?: Told | { readonly failed: string };
+}
+
+/** In the page: has a worker write, and keeps what it tells. */
+function write(first: number): void {
+  const worker = new Worker("/worker.js", { type: "module" });
+  worker.onmessage = ({ data }) => {
+    (window as Writing).told = data;
+  };
+  worker.postMessage(`writeUntilKilled ${first}`);
+}
+
+/** In the page: whether it has told a round, or that it failed. */
+function hasTold(round: number): boolean {
+  const { told } = window as Writing;
+  return told !== undefined && ("failed" in told || told.flushed >= round);
+}
+
+/** In the page: the last round that it told. */
+function lastTold(): number {
+  const { told } = window as Writing;
+  if (told === undefined || "failed" in told) throw new Error(told?.failed);
+  return told.flushed;
+}
+
 /** Has a new worker of a page do something, and answers what came of it. */
 const ask = <T>(page: Page, deed: string): Promise<T> => page.evaluate(askWorker, deed);
 
@@ -45,20 +79,37 @@ describe("images in the browser", () => {
     await page.close();
   });
 
-  it("hold what was flushed when their worker is killed", async () => {
+  let told = 0;
+
+  it("hold what was flushed whenever their worker is killed, also while it snapshots and merges", async (test) => {
     const page = await openPage();
-    const flushed = await page.evaluate(writeUntilKilled, 20);
-    const { rounds, findings } = await ask<{ rounds: number; findings: unknown[] }>(page, "afterKill");
-    assert.ok(rounds >= flushed, `${rounds} rounds of ${flushed}`);
-    assert.deepEqual(findings, []);
+    told = await killAndLook({
+      kill: (kill) => page.evaluate(writeUntilKilled, kill),
+      ask: (deed) => ask(page, deed),
+      diagnostic: (text) => test.diagnostic(text),
+    });
     await page.close();
+  });
+
+  it("hold what was flushed when the whole browser is killed", async () => {
+    const page = await openPage();
+    const first = told + 1;
+    await page.evaluate(write, first);
+    await page.waitForFunction(hasTold, first + ROUNDS_BEFORE_KILL);
+    told = await page.evaluate(lastTold);
+    const closed = context.waitForEvent("close");
+    process.kill(processOf(profile), "SIGKILL");
+    await closed;
+    context = await launchProfile(profile);
+    const after = await openPage();
+    await assertKept({ ask: (deed) => ask(after, deed) }, told, `${told} rounds told`);
+    await after.close();
   });
 
   it("are there in another page, and as fast as they are", async (test) => {
     const page = await openPage();
     test.diagnostic(JSON.stringify(await ask(page, "speed")));
-    const { rounds } = await ask<{ rounds: number }>(page, "afterKill");
-    assert.ok(rounds >= 20);
+    await assertKept({ ask: (deed) => ask(page, deed) }, told, "in another page");
     await page.close();
   });
 });

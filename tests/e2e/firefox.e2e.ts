@@ -5,9 +5,10 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { askWorker, startDisksSite, writeUntilKilled } from "./disks-site.js";
+import { askWorker, startDisksSite } from "./disks-site.js";
 import { ENTER, Firefox } from "./firefox.js";
 import { ImageServer } from "./image-server.js";
+import { killAndLook, writeUntilKilled } from "./kills.js";
 import type { LoopbackSite } from "./loopback.js";
 import { startPlainSite } from "./plain-site.js";
 import { PREPARE_MS, startPlayground } from "./playground.js";
@@ -105,11 +106,14 @@ describe("images in Firefox's origin private file system", () => {
     assert.deepEqual(await ask("live"), { seen: Array(6).fill(true), findings: [], tree: ["a.vhd"] });
   });
 
-  it("hold what was flushed when their worker is killed", { timeout: BOOT_MS }, async () => {
-    const flushed = await firefox.evaluate(`(${writeUntilKilled})(20)`);
-    const { rounds, findings } = (await ask("afterKill")) as { rounds: number; findings: unknown[] };
-    assert.ok(rounds >= Number(flushed), `${rounds} rounds of ${flushed}`);
-    assert.deepEqual(findings, []);
+  it("hold what was flushed whenever their worker is killed, also while it snapshots and merges", {
+    timeout: BOOT_MS,
+  }, async (test) => {
+    await killAndLook({
+      kill: (kill) => firefox.evaluate(`(${writeUntilKilled})(${JSON.stringify(kill)})`) as Promise<number>,
+      ask,
+      diagnostic: (text) => test.diagnostic(text),
+    });
   });
 
   it("are read from a server of another origin that allows it, without asking first", async () => {
