@@ -19,16 +19,18 @@ export async function assertAccessible(page: Page, where: string): Promise<void>
   assert.deepEqual(found, [], where);
 }
 
-/** Drops a file on the window. */
-export async function dropFile(page: Page, name: string, bytes: Uint8Array): Promise<void> {
+/** Drops a file on the window; with `zerosMiB` one that begins and ends with the bytes, and has so much between, of no memory. */
+export async function dropFile(page: Page, name: string, bytes: Uint8Array, zerosMiB = 0): Promise<void> {
   await page.evaluate(
-    ({ name, base64 }) => {
+    ({ name, base64, zerosMiB }) => {
       const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
       const transfer = new DataTransfer();
-      transfer.items.add(new File([bytes], name));
+      const mib = new Blob([new Uint8Array(2 ** 20)]);
+      const parts = zerosMiB === 0 ? [bytes] : [bytes, ...Array<Blob>(zerosMiB).fill(mib), bytes];
+      transfer.items.add(new File(parts, name));
       window.dispatchEvent(new DragEvent("dragenter", { dataTransfer: transfer, bubbles: true, cancelable: true }));
       window.dispatchEvent(new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true }));
     },
-    { name, base64: Buffer.from(bytes).toString("base64") },
+    { name, base64: Buffer.from(bytes).toString("base64"), zerosMiB },
   );
 }
