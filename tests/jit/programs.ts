@@ -3,6 +3,8 @@
 export interface Golden {
   readonly name: string;
   readonly source: string;
+  /** 32-bit code. */
+  readonly mode?: 32;
   /** The region that was made last is looked at, for speed, instead of the first one's. */
   readonly hot?: true;
 }
