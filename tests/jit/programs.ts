@@ -184,4 +184,57 @@ start:  fild dword ptr [rsi]
         jnz start
         int3`,
   },
+  {
+    name: "sse-sum",
+    source: `
+start:  movups xmm0, [rsi]
+        paddd xmm1, xmm0
+        mulps xmm0, [rsi + 16]
+        addsd xmm2, xmm0
+        movaps [rsi + 32], xmm1
+        dec ecx
+        jnz start
+        int3`,
+  },
+  {
+    name: "locked",
+    source: `
+start:  mov eax, 1
+        lock xadd [rsi], eax
+        lock inc qword ptr [rsi + 8]
+        xchg [rsi + 16], edx
+        lock cmpxchg [rsi + 24], ebx
+        dec ecx
+        jnz start
+        int3`,
+  },
+  {
+    name: "strings",
+    source: `
+start:  mov rdi, rsi
+        lodsb
+        stosb
+        mov edx, ecx
+        mov ecx, 3
+        rep movsd
+        mov ecx, edx
+        mov rsi, rdi
+        dec ecx
+        jnz start
+        int3`,
+  },
+  {
+    name: "code-32",
+    mode: 32,
+    source: `
+start:  mov eax, [esi + edi * 4 + 8]
+        push eax
+        add edi, 0xfffffffe
+        and edi, 7
+        pop dword ptr [esi]
+        add esi, 4
+        dec ecx
+        jnz start
+        int3`,
+  },
 ];

@@ -69,7 +69,7 @@ function memoryArgument(r: Reader, names: Names): string {
 
 /** The instruction's immediates as they follow its name. */
 function immediates(name: string, r: Reader, names: Names): string {
-  if (/\.(load|store)/.test(name)) {
+  if (/\.(load|store|atomic)/.test(name)) {
     const memory = memoryArgument(r, names);
     return name.endsWith("_lane") ? `${memory} ${r.byte()}` : memory;
   }
