@@ -158,4 +158,32 @@ describe("xl host", () => {
     expect(await xl(["host", "--stop"])).toMatchObject({ status: 0 });
     expect(await xl(["list"])).toMatchObject({ status: 2 });
   });
+
+  it("takes a guest's processor and gives it back, pins and weighs it", { timeout: 2 * BOOT_MS }, async () => {
+    expect(await xl(["host", "--detach", "--pcpus", "2"])).toMatchObject({ status: 0, err: "" });
+    expect(await xl(["create", "-p", "--default", "name=two", "memory=256", "vcpus=2"])).toMatchObject({ status: 0 });
+    const until = (cpus: string, say: string) =>
+      `until grep -qx ${cpus} /sys/devices/system/cpu/online; do sleep 0.1; done; echo ${say}`;
+    const line = `${until("0-1", "has $((1 + 1))")}; ${until("0", "has $((1 + 0))")}; ${until("0-1", "again $((1 + 1))")}`;
+    const steps = script(["# ", `${line}; poweroff -f\n`]);
+    let shown = "";
+    const console = xl(["console", "two"], (out, type) => {
+      shown = out;
+      steps(out, type);
+    });
+    const says = (text: string) => expect.poll(() => shown, { timeout: BOOT_MS }).toContain(text);
+    expect(await xl(["vcpu-pin", "two", "0", "1"])).toMatchObject({ status: 0, err: "" });
+    expect(await xl(["sched-credit", "-d", "two", "-w", "512", "-c", "150"])).toMatchObject({ status: 0, err: "" });
+    expect(await xl(["unpause", "two"])).toMatchObject({ status: 0 });
+    await says("\nhas 2");
+    const rows = (await xl(["vcpu-list", "two"])).out.trimEnd().split("\n").slice(1);
+    expect(rows.map((row) => row.split(/ {2,}/).at(-1))).toEqual(["1 / all", "all / all"]);
+    expect((await xl(["sched-credit", "-d", "two"])).out).toMatch(/^two +\d+ +512 +150$/m);
+    expect(await xl(["vcpu-set", "two", "1"])).toMatchObject({ status: 0, err: "" });
+    await says("\nhas 1");
+    expect(await xl(["vcpu-set", "two", "2"])).toMatchObject({ status: 0, err: "" });
+    await says("\nagain 2");
+    expect(await console).toMatchObject({ status: 0, err: 'xl: domain "two" has ended\n' });
+    expect(await xl(["host", "--stop"])).toMatchObject({ status: 0 });
+  });
 });
