@@ -4,9 +4,9 @@ import { connectNode } from "../../control-plane/api/connect-node.js";
 import type { HostApi } from "../../control-plane/api/index.js";
 import { BOOT_MS, Console, Debian, debianConfig } from "./debian.js";
 import { unexpectedMessages } from "./kernel-messages.js";
-import { MACHINES } from "./machines.js";
+import { INTERPRETER, MACHINES } from "./machines.js";
 
-describe.each(MACHINES)("on a machine of $name", ({ machine }) => {
+describe.each([...MACHINES, INTERPRETER])("on a machine of $name", ({ machine }) => {
   let host: HostApi;
   beforeEach(async () => {
     host = await connectNode(machine);
@@ -19,6 +19,8 @@ describe.each(MACHINES)("on a machine of $name", ({ machine }) => {
       expect(await debian.output("grep -c ^processor /proc/cpuinfo")).toBe("1");
       expect(await debian.output("uname -r")).toMatch(/^6\.1\.0-\d+-amd64$/);
       expect(unexpectedMessages(await debian.output("dmesg -r"))).toEqual([]);
+      // A guest that has run in regions says how much.
+      expect((await host.domain(debian.domid)).jit !== undefined).toBe(machine.jit !== false);
       const ended = host.waitShutdown(debian.domid);
       debian.console.type("poweroff\n");
       expect(await ended).toEqual({ reason: "poweroff" });
