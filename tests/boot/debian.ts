@@ -59,17 +59,25 @@ export async function debianConfig(options: DebianOptions = {}): Promise<DomainC
 export class Console {
   text = "";
   readonly #waiting = new Set<() => void>();
+  #follow: (text: string) => void = () => {};
   readonly #decoder = new TextDecoder();
   #type: (text: string) => void = () => {};
 
   static async of(host: HostApi, domid: DomId, kind: ConsoleKind = "pv"): Promise<Console> {
     const console = new Console();
     const session = await host.attachConsole(domid, kind, (data) => {
-      console.text += console.#decoder.decode(data, { stream: true });
+      const text = console.#decoder.decode(data, { stream: true });
+      console.text += text;
+      console.#follow(text);
       for (const check of [...console.#waiting]) check();
     });
     console.#type = (text) => session.write(new TextEncoder().encode(text));
     return console;
+  }
+
+  /** Tells what it shows from now on, as it comes. */
+  follow(follow: (text: string) => void): void {
+    this.#follow = follow;
   }
 
   type(text: string): void {
