@@ -9,13 +9,10 @@ import type { HostApi } from "../../control-plane/api/index.js";
 import { makeDisk } from "../../control-plane/guest/index.js";
 import { unwrap } from "../../control-plane/util/index.js";
 import { BOOT_MS, Debian } from "./debian.js";
+import { underLoad } from "./load.js";
 import { MACHINES } from "./machines.js";
 
 const MIB = 2 ** 20;
-/** Writes that are always under way, each in the journal, until the file is gone. */
-const LOAD =
-  "touch /tmp/load; { while [ -e /tmp/load ]; do n=$((n + 1)); head -c 40000 /dev/urandom >$DIR/f$((n % 9)); " +
-  "mv $DIR/f$((n % 9)) $DIR/g$((n % 7)); sync $DIR/g$((n % 7)); echo $n >/tmp/count; done; touch /tmp/ended; } &";
 /** What a snapshot's clone has to repeat: with a guest that writes, most of the time something. */
 const RECOVERY = "needs_recovery";
 
@@ -36,17 +33,6 @@ class Images {
     const { status } = spawnSync("e2fsck", ["-fn", this.at(`${clone}.img`)]);
     return { features: /^Filesystem features:(.*)$/m.exec(superblock)![1]!, fsck: status };
   }
-}
-
-/** Runs `use` while the guest writes to a folder; it must go on afterwards. */
-async function underLoad(debian: Debian, dir: string, use: () => Promise<void>): Promise<void> {
-  const count = async () => Number(await debian.output("cat /tmp/count || echo 0"));
-  debian.console.type(`${LOAD.replaceAll("$DIR", dir)}\n`);
-  await expect.poll(count, { timeout: BOOT_MS }).toBeGreaterThan(20);
-  await use();
-  const after = await count();
-  await expect.poll(count, { timeout: BOOT_MS }).toBeGreaterThan(after + 5);
-  await debian.output("rm /tmp/load; until [ -e /tmp/ended ]; do sleep 0.1; done; rm /tmp/ended /tmp/count");
 }
 
 describe.each(MACHINES)("a guest at rest in $name", ({ machine }) => {
