@@ -31,6 +31,8 @@ export const JOBS = WORDS.flatMap((word) => [
   `$B/smp.${word} shootdown 40`,
   `$B/smp.${word} pipe 100`,
   `$B/churn.${word} map 120`,
+  `$B/churn.${word} threads 40`,
+  `$B/churn.${word} kill 300`,
   `$B/churn.${word} code 6000`,
   `$B/churn.${word} signal 1500`,
   `$B/churn.${word} copy 8`,

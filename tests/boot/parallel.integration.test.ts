@@ -1,17 +1,19 @@
 /**
- * Many jobs at once in a guest with four processors on two pCPUs, as `make -j` would run them: compiled code of both
- * word sizes, fork and exec, memory that comes and goes, signals, futexes, pipes, code that is written while it runs.
- * Every job's output is compared with that of the same command on this machine (`outputsHere`). ROUNDS repeats it for as long as wanted.
+ * Many jobs at once in a guest with four processors, on two pCPUs and on the one of a single thread, as `make -j` would
+ * run them: compiled code of both word sizes, fork and exec, memory that comes and goes in processes and under threads,
+ * signals, from other processors too, futexes, pipes, code that is written while it runs. Every job's output is compared
+ * with that of the same command on this machine (`outputsHere`). ROUNDS repeats it for as long as wanted.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { connectNode } from "../../control-plane/api/connect-node.js";
 import type { HostApi } from "../../control-plane/api/index.js";
 import { BOOT_MS, Debian, debianConfig } from "./debian.js";
 import { JOBS, makeJobs, outputsHere, withJobs } from "./jobs.js";
 import { unexpectedMessages } from "./kernel-messages.js";
+import { machinesOf } from "./machines.js";
 
 const ROUNDS = Number(process.env.ROUNDS ?? 1);
 /** The longest round on a busy machine. */
@@ -40,33 +42,37 @@ wait
 `;
 }
 
-let host: HostApi;
-let debian: Debian;
+beforeAll(() => makeJobs(folder));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-beforeAll(async () => {
-  makeJobs(folder);
-  const { ramdisk } = await debianConfig();
-  host = await connectNode({ pcpus: 2 });
-  debian = await Debian.boot(host, {
-    ramdisk: withJobs(ramdisk!, folder, { run: script() }),
-    memoryMiB: 1024,
-    vcpus: 4,
+describe.each(machinesOf(2))("on a machine of $name", ({ machine }) => {
+  let host: HostApi;
+  let debian: Debian;
+
+  beforeAll(async () => {
+    const { ramdisk } = await debianConfig();
+    host = await connectNode(machine);
+    debian = await Debian.boot(host, {
+      ramdisk: withJobs(ramdisk!, folder, { run: script() }),
+      memoryMiB: 1024,
+      vcpus: 4,
+    });
+  }, BOOT_MS);
+
+  afterAll(() => host?.close());
+
+  it("jobs that run side by side compute what they compute alone elsewhere", {
+    timeout: ROUNDS * ROUND_MS,
+  }, async () => {
+    const expected = outputsHere(folder).map((output) => `${output}status 0`);
+    for (let round = 0; round < ROUNDS; round++) {
+      await debian.output("sh /jobs/run", ROUND_MS);
+      for (const [n, job] of JOBS.entries()) expect(await debian.output(`cat /tmp/${n}`), job).toBe(expected[n]);
+      expect(unexpectedMessages(await debian.output("dmesg -r"))).toEqual([]);
+      if (ROUNDS > 1) process.stderr.write(`round ${round + 1} of ${ROUNDS}\n`);
+    }
+    const { vcpus, jit } = await host.domain(debian.domid);
+    for (const vcpu of vcpus) expect(vcpu).toMatchObject({ online: true });
+    expect(jit?.region).toBeGreaterThan(0);
   });
-}, BOOT_MS);
-
-afterAll(async () => {
-  await host?.close();
-  rmSync(folder, { recursive: true, force: true });
-});
-
-it("jobs that run side by side compute what they compute alone elsewhere", { timeout: ROUNDS * ROUND_MS }, async () => {
-  const expected = outputsHere(folder).map((output) => `${output}status 0`);
-  for (let round = 0; round < ROUNDS; round++) {
-    await debian.output("sh /jobs/run", ROUND_MS);
-    for (const [n, job] of JOBS.entries()) expect(await debian.output(`cat /tmp/${n}`), job).toBe(expected[n]);
-    expect(unexpectedMessages(await debian.output("dmesg -r"))).toEqual([]);
-    if (ROUNDS > 1) process.stderr.write(`round ${round + 1} of ${ROUNDS}\n`);
-  }
-  const { vcpus } = await host.domain(debian.domid);
-  for (const vcpu of vcpus) expect(vcpu).toMatchObject({ online: true });
 });

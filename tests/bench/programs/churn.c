@@ -1,16 +1,18 @@
 /*
  * What a kernel and a processor must get right while others do the same: `map N` makes, fills, protects and unmaps memory
- * in children that share it; `code N` rewrites small functions and calls them; `signal N` sends itself signals from a
- * child; `copy N` makes private copies of shared pages. Every mode prints one checksum, the same on every machine.
+ * in children that share it; `threads N` does so in three threads of one address space, in which a fourth reads a page that
+ * is replaced all the time; `code N` rewrites small functions and calls them; `signal N` sends itself signals from a child;
+ * `kill N` sends them to a child that computes on another processor; `copy N` makes private copies of shared pages. Every
+ * mode prints one checksum, the same on every machine.
  */
-#include "runtime.h"
+#include "processors.h"
 
 #ifdef __x86_64__
-enum { SYS_RT_SIGACTION = 13, SYS_MUNMAP = 11, SYS_KILL = 62, SYS_GETPID = 39 };
+enum { SYS_RT_SIGACTION = 13, SYS_MUNMAP = 11, SYS_KILL = 62, SYS_GETPID = 39, SYS_YIELD = 24, SYS_MADVISE = 28 };
 #else
-enum { SYS_RT_SIGACTION = 174, SYS_MUNMAP = 91, SYS_KILL = 37, SYS_GETPID = 20 };
+enum { SYS_RT_SIGACTION = 174, SYS_MUNMAP = 91, SYS_KILL = 37, SYS_GETPID = 20, SYS_YIELD = 158, SYS_MADVISE = 219 };
 #endif
-enum { PROT_EXEC = 4, SIGUSR1 = 10, SA_RESTORER = 0x04000000, SIGNAL_SET = 8 };
+enum { MADV_DONTNEED = 4, PROT_EXEC = 4, SIGUSR1 = 10, SA_RESTORER = 0x04000000, SIGNAL_SET = 8 };
 
 static u32 mix(u32 sum, u32 value) { return (sum << 7 | sum >> 25) * 9 + value; }
 
@@ -29,8 +31,8 @@ static u32 again(const u8 *at, word bytes) {
   return sum;
 }
 
-static u32 maps(u32 n) {
-  u32 sum = 0, seed = 0x1234567;
+static u32 maps(u32 n, u32 seed) {
+  u32 sum = 0;
   while (n--) {
     word bytes = (1 + (next_random(&seed) & 31)) * PAGE;
     u8 *pages = allocate(bytes);
@@ -50,6 +52,49 @@ static u32 maps(u32 n) {
     sum = mix(sum, filled);
   }
   return sum;
+}
+
+/* What threads of one address space share: a thread begins with nothing but its stack. */
+static struct {
+  volatile u32 *page;
+  u32 rounds, begun, sum, newest, stop;
+} team;
+
+static void mapper(void) {
+  u32 me = __sync_fetch_and_add(&team.begun, 1);
+  pin((int)me & 3);
+  __sync_fetch_and_add(&team.sum, maps(team.rounds, 0x1234567 + me));
+  quit(0);
+}
+
+/* The page holds the newest number, one that is newer, or nothing yet. */
+static void watcher(void) {
+  pin(1);
+  while (!__atomic_load_n(&team.stop, __ATOMIC_SEQ_CST)) {
+    u32 newest = __atomic_load_n(&team.newest, __ATOMIC_SEQ_CST), found = *team.page;
+    if (found != 0 && found < newest) quit(119);
+  }
+  quit(0);
+}
+
+static u32 threads(u32 n) {
+  enum { MAPPERS = 3, STACK = 8 * PAGE };
+  team.page = allocate(PAGE);
+  team.rounds = n;
+  start_thread(watcher, (u8 *)allocate(STACK) + STACK);
+  for (u32 t = 0; t < MAPPERS; t++) start_thread(mapper, (u8 *)allocate(STACK) + STACK);
+  pin(0);
+  for (u32 i = 1; i <= n * 20; i++) {
+    must(call3(SYS_MADVISE, (long)team.page, PAGE, MADV_DONTNEED));
+    *team.page = i;
+    __atomic_store_n(&team.newest, i, __ATOMIC_SEQ_CST);
+  }
+  for (u32 t = 0; t <= MAPPERS; t++) {
+    if (t == MAPPERS) __atomic_store_n(&team.stop, 1, __ATOMIC_SEQ_CST);
+    int status = wait_child();
+    if (status != 0) quit(status);
+  }
+  return team.sum;
 }
 
 /* MOV EAX, constant; ADD or XOR EAX, constant; RET: a function that is another one each time. */
@@ -92,14 +137,18 @@ __asm__("restorer:\n  pop %eax\n  mov $119, %eax\n  int $0x80\n");
 #endif
 extern void restorer(void);
 
-static u32 signals(u32 n) {
+static void handle(void (*by)(int)) {
   struct {
     void (*handler)(int);
     word flags;
     void (*restorer)(void);
     u64 mask;
-  } action = {handler, SA_RESTORER, restorer, 0};
+  } action = {by, SA_RESTORER, restorer, 0};
   must(call4(SYS_RT_SIGACTION, SIGUSR1, (long)&action, 0, SIGNAL_SET));
+}
+
+static u32 signals(u32 n) {
+  handle(handler);
   long self = call3(SYS_GETPID, 0, 0, 0);
   double kept = 1.5;
   u32 sum = 0;
@@ -111,6 +160,41 @@ static u32 signals(u32 n) {
   }
   if (seen != n * SIGUSR1) quit(115);
   return mix(sum, (u32)kept);
+}
+
+/* In shared memory: the signals that the child has had, and whether that was all. */
+static volatile u32 *had;
+
+static void count(int signal) { had[0] += (u32)signal / SIGUSR1; }
+
+static u32 compute(void) {
+  u32 seed = 99, sum = 0;
+  double kept = 1.5;
+  for (u32 i = 0; i < 500; i++) {
+    kept = kept * 1.001 + 0.25;
+    sum = mix(sum, next_random(&seed));
+  }
+  return mix(sum, (u32)kept);
+}
+
+static u32 kills(u32 n) {
+  had = allocate_shared(PAGE);
+  handle(count);
+  u32 expected = compute();
+  long child = fork();
+  pin(child == 0);
+  if (child == 0) {
+    while (!had[1]) if (compute() != expected) quit(120);
+    quit(had[0] == n ? 7 : 121);
+  }
+  for (u32 i = 1; i <= n; i++) {
+    must(call3(SYS_KILL, child, SIGUSR1, 0));
+    while (had[0] != i) call3(SYS_YIELD, 0, 0, 0);
+  }
+  had[1] = 1;
+  int status = wait_child();
+  if (status != 7) quit(status);
+  return mix(expected, n);
 }
 
 static u32 copies(u32 n) {
@@ -133,7 +217,9 @@ static u32 copies(u32 n) {
 int program(int argc, char **argv) {
   if (argc < 3) return 2;
   u32 n = number(argv[2]);
-  if (same(argv[1], "map")) return result(maps(n));
+  if (same(argv[1], "map")) return result(maps(n, 0x1234567));
+  if (same(argv[1], "threads")) return result(threads(n));
+  if (same(argv[1], "kill")) return result(kills(n));
   if (same(argv[1], "code")) return result(codes(n));
   if (same(argv[1], "signal")) return result(signals(n));
   if (same(argv[1], "copy")) return result(copies(n));
