@@ -9,6 +9,7 @@ import { machinesOf } from "./machines.js";
 
 /** What a fresh 4 GiB guest may hold: a sixteenth of 4 GiB, of which the kernel's own page descriptors are 64 MiB. */
 const FRESH_KIB = 256 * 1024;
+
 describe.each(machinesOf(2))("on a machine of $name", ({ machine }) => {
   let host: HostApi;
   let debian: Debian;
