@@ -13,7 +13,7 @@ import { MACHINES } from "./machines.js";
 
 const MIB = 2 ** 20;
 const FOLLOW_MS = 60_000;
-const WRITES_OF_MERGES = 10;
+const WRITES_OF_MERGES = 40;
 
 describe.each(MACHINES)("disks in $name", ({ machine }) => {
   const folder = mkdtempSync(join(tmpdir(), "xenolith-disks-"));

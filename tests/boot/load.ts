@@ -2,10 +2,10 @@
 import { expect } from "vitest";
 import { BOOT_MS, type Debian } from "./debian.js";
 
-/** Writes that are always under way, each in the journal, until the file is gone. */
+/** Writes that are always under way, each in the journal, until the file is gone; what is lost stays lost for long. */
 const LOAD =
-  "touch /tmp/load; { while [ -e /tmp/load ]; do n=$((n + 1)); head -c 40000 /dev/urandom >$DIR/f$((n % 9)); " +
-  "mv $DIR/f$((n % 9)) $DIR/g$((n % 7)); sync $DIR/g$((n % 7)); echo $n >/tmp/count; done; touch /tmp/ended; } &";
+  "touch /tmp/load; { while [ -e /tmp/load ]; do n=$((n + 1)); head -c 40000 /dev/urandom >$DIR/f; " +
+  "mv $DIR/f $DIR/g$((n % 400)); sync $DIR/g$((n % 400)); echo $n >/tmp/count; done; touch /tmp/ended; } &";
 const BEGUN = 20;
 const FURTHER = 5;
 
