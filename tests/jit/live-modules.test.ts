@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { Random } from "../../tests/support/random.js";
-import { type Module, Modules } from "./modules.js";
+import { type Module, Modules } from "../../wasm-core/jit/modules.js";
+import { Random } from "../support/random.js";
 
 function moduleOf(first: number, count: number, entered: number[], members: number[]): Module {
   return { first, count, bytes: 100, at: 0, entered: new Set(entered), members: new Set(members), seen: 0 };
