@@ -279,6 +279,7 @@ export class SparseDisk implements Disk, BitmapSource {
     this.#end = image.end;
     // Blocks that were given back since then are behind it, and will be used again.
     this.#usedEnd = image.end;
+    this.#wholeEnd = image.wholeEnd;
   }
 
   /** The bits of a block, for those who copy images: null when the image holds nothing of it. */
