@@ -7,7 +7,7 @@ import { Assembler } from "../../wasm-core/isa/asm/index.js";
 import { loadTable } from "../../wasm-core/isa/table.js";
 import { makeTestCore, type TestCore } from "../support/core.js";
 import { LongModeMachine } from "../support/machine.js";
-import { REGION_FRAMES, TestRegions } from "../support/regions.js";
+import { functionsInTable, REGION_FRAMES, TestRegions } from "../support/regions.js";
 
 const CODE = 0x400000;
 const SLOT = 32;
@@ -53,20 +53,15 @@ function idOf(regions: TestRegions, n: number): number | undefined {
   return regions.compiler.book.list(regions.compiler.look()).find((region) => region.rip === rip)?.id;
 }
 
-function functionsInTable(): number {
-  const { table } = core.call;
-  return Array.from({ length: table.length }, (_, i) => table.get(i)).filter((f) => f !== null).length;
-}
-
 describe("modules", () => {
   it("are never more than there may be, however many a guest has made, and all code still comes to regions", () => {
     const MOST = 8;
-    const handlers = functionsInTable();
+    const handlers = functionsInTable(core);
     const regions = new TestRegions(core, 4, { modules: MOST });
     for (let round = 0; round < 2; round++) {
       for (let n = 0; n < PROGRAMS; n++) {
         expect(run(regions, n)).toBeGreaterThan(0n);
-        expect(functionsInTable() - handlers).toBeLessThanOrEqual(MOST);
+        expect(functionsInTable(core) - handlers).toBeLessThanOrEqual(MOST);
       }
     }
     expect(regions.compiler.counts.modules).toBeGreaterThan(PROGRAMS);

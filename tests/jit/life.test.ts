@@ -18,7 +18,7 @@ import { withCacheLock } from "../../wasm-core/jit/cache-lock.js";
 import { MachineView } from "../../wasm-core/jit/region/machine-view.js";
 import { makeTestCore, type TestCore } from "../support/core.js";
 import { LongModeMachine } from "../support/machine.js";
-import { REGION_FRAMES, TestRegions } from "../support/regions.js";
+import { functionsInTable, REGION_FRAMES, TestRegions } from "../support/regions.js";
 
 const CODE = 0x400000;
 const SLOT = 128;
@@ -80,16 +80,9 @@ function withTableThatMayBeFull(): { isFull: boolean } {
   return state;
 }
 
-const functionsInTable = (): number => {
-  const { table } = core.call;
-  let count = 0;
-  for (let i = 0; i < table.length; i++) if (table.get(i) !== null) count++;
-  return count;
-};
-
 describe("regions", () => {
   it("are all dropped when their code would pass the limit, and made anew of what is hot", () => {
-    const handlers = functionsInTable();
+    const handlers = functionsInTable(core);
     const regions = new TestRegions(core, 4, { bytes: 4000 });
     for (let round = 0; round < 3; round++) {
       for (let n = 0; n < PROGRAMS; n++) {
@@ -102,7 +95,7 @@ describe("regions", () => {
     expect(counts.bytes).toBeGreaterThan(3 * 4000);
     const alive = book.list(new MachineView(core.memory.buffer));
     expect(alive.length).toBeLessThan(PROGRAMS);
-    expect(functionsInTable() - handlers).toBe(alive.length);
+    expect(functionsInTable(core) - handlers).toBe(alive.length);
   });
 
   it("are made of less in a domain's youth, and soon afterwards of what ran often in it", () => {
@@ -218,10 +211,10 @@ describe("regions", () => {
   });
 
   it("go with the cache of blocks, and nothing is said of blocks that are gone", () => {
-    const handlers = functionsInTable();
+    const handlers = functionsInTable(core);
     const regions = new TestRegions(core, 4);
     run(0, regions);
-    expect(functionsInTable()).toBeGreaterThan(handlers);
+    expect(functionsInTable(core)).toBeGreaterThan(handlers);
     const cache = view().getUint32(MACHINE_BASE + Machine.off.run, true);
     const epoch = view().getUint32(cache + CodeCache.off.epoch, true);
     view().setUint32(cache + CodeCache.off.epoch, epoch + 1, true);
@@ -229,7 +222,7 @@ describe("regions", () => {
     new Uint8Array(core.memory.buffer).fill(0, buckets, buckets + 4 * CODE_BUCKETS);
     regions.compiler.drain();
     regions.allow(machine.cpu);
-    expect(functionsInTable()).toBe(handlers);
+    expect(functionsInTable(core)).toBe(handlers);
     expect(regions.compiler.book.list(new MachineView(core.memory.buffer))).toEqual([]);
   });
 

@@ -12,6 +12,13 @@ export const failed = (message: string): never => {
 /** Frames that a machine must have for them: the ring of modules takes 8 MiB in a row. */
 export const REGION_FRAMES = 8192;
 
+/** Functions in the core's table, its handlers among them. */
+export function functionsInTable({ call: { table } }: TestCore): number {
+  let count = 0;
+  for (let i = 0; i < table.length; i++) if (table.get(i) !== null) count++;
+  return count;
+}
+
 const NO_LIMITS: CompilerLimits = { bytes: Number.POSITIVE_INFINITY, modules: Number.POSITIVE_INFINITY };
 
 export class TestRegions {

@@ -61,7 +61,7 @@ export class RegionBook {
   list(view: MachineView): RegionEntry[] {
     const live = [...this.#byBlock.values()]
       .filter((k) => isLive(view, k))
-      .map(({ entry, entered }) => ({ ...entry, runs: entered.reduce((sum, block) => sum + view.runsOf(block), 0) }));
+      .map(({ entry, entered }) => ({ ...entry, runs: view.runsOf(entered) }));
     return live.sort((a, b) => (a.rip < b.rip ? -1 : 1));
   }
 

@@ -168,7 +168,7 @@ export class RegionCompiler {
   /** Those that are to go, by how often their regions were entered since this was asked last. */
   #leastUsed(view: MachineView): Module[] {
     const used = [...this.#modules].map((module) => {
-      const seen = [...module.entered].reduce((sum, block) => sum + view.runsOf(block), 0);
+      const seen = view.runsOf(module.entered);
       const runs = module.entered.size === 0 ? -1 : Math.max(seen - module.seen, 0);
       module.seen = seen;
       return { module, runs };

@@ -203,9 +203,11 @@ export class MachineView {
     return (patience - this.word(block + Block.off.heat)) * part >= patience;
   }
 
-  /** Entries of the region that begins with the block, up to JUMP_SLICE of each vCPU not yet. */
-  runsOf(block: number): number {
-    return Number(this.quad(block + Block.off.runs));
+  /** Entries of regions by these blocks, up to JUMP_SLICE of each vCPU and block not yet. */
+  runsOf(blocks: Iterable<number>): number {
+    let runs = 0;
+    for (const block of blocks) runs += Number(this.quad(block + Block.off.runs));
+    return runs;
   }
 
   /** Whether the block continues on another page. */
