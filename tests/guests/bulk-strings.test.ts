@@ -1,9 +1,10 @@
 /**
- * Long repeated MOVS and STOS over pages that follow each other in the machine's memory or do not, overlap, are read-only
- * or missing: against a model that goes element by element. By the interpreter, then in regions, which are left where an
- * instruction takes more than one visit.
+ * Long repeated MOVS and STOS over pages that follow each other in the machine's memory or do not, overlap, hold code, are
+ * read-only or missing: against a model that goes element by element. By the interpreter, then in regions, which are left
+ * where an instruction takes more than one visit.
  */
 import { beforeEach, expect, it } from "vitest";
+import { Frame, MACHINE_BASE, Machine } from "../../wasm-core/abi/structs/machine.js";
 import { Vcpu } from "../../wasm-core/abi/structs/vcpu.js";
 import { Assembler } from "../../wasm-core/isa/asm/index.js";
 import { loadTable } from "../../wasm-core/isa/table.js";
@@ -13,7 +14,7 @@ import { Random } from "../support/random.js";
 import { REGION_FRAMES, TestRegions } from "../support/regions.js";
 
 const PAGE = 4096;
-const PAGES = 24;
+const PAGES = 160;
 const CODE = 0x400000;
 const DATA = 0x600000;
 const DIRTY = 0x40n;
@@ -21,6 +22,10 @@ const PD = 0x3000n;
 const PF = 14n;
 const ROUNDS = Number(process.env.RUNS ?? 400);
 const MOST_BYTES = 60_000;
+/** So many in one round of LONG_ROUNDS: more than an instruction goes through in one visit. */
+const LONG_BYTES = 500_000;
+const LONG_ROUNDS = 20;
+const ALL_CHUNKS = 0xffffffff;
 /** Of the code for each instruction. */
 const SLOT = 64;
 /** Rounds with nothing to repeat in which a region is made of an instruction's loop. */
@@ -53,6 +58,8 @@ let core: TestCore;
 let machine: LongModeMachine;
 /** Guest-physical pages, of which some runs follow each other; what is mapped where changes every round. */
 let pool: readonly bigint[];
+/** Those whose bytes are to be other ones in the next round. */
+let used: Set<bigint>;
 
 beforeEach(async () => {
   random = new Random(33);
@@ -61,6 +68,7 @@ beforeEach(async () => {
   const code = machine.mapUser({ linear: CODE, bytes: PAGE, writable: false })[0]!;
   for (const [text, at] of SLOTS) u8().set(assembler.assemble(text, { origin: at }).bytes, code + at - CODE);
   pool = machine.reserve(PAGES);
+  used = new Set(pool);
   machine.mapUser({ linear: DATA, bytes: PAGES * PAGE, writable: true });
 });
 
@@ -71,6 +79,22 @@ type Kind = "plain" | "read-only" | "missing";
 interface Page {
   readonly gpa: bigint;
   readonly kind: Kind;
+}
+
+/** Where the code that was decoded from a page is marked; writing to marked bytes takes the marks away. */
+function codeMapOf(gpa: bigint): number {
+  const frames = view().getUint32(MACHINE_BASE + Machine.off.frameTable, true);
+  return frames + (machine.at(gpa) / PAGE) * Frame.size + Frame.off.codeMap;
+}
+
+/** The pages that hold code from now on, with no code overwritten before. */
+function markCode(): ReadonlySet<bigint> {
+  const marked = pool.filter(() => random.once(20));
+  for (const gpa of pool) {
+    view().setUint32(codeMapOf(gpa), marked.includes(gpa) ? ALL_CHUNKS : 0, true);
+    view().setUint32(codeMapOf(gpa) - Frame.off.codeMap + Frame.off.codeGen, 0, true);
+  }
+  return new Set(marked);
 }
 
 function entryOf(page: number): number {
@@ -84,7 +108,7 @@ function mapPages(): Page[] {
   return Array.from({ length: PAGES }, (_, n) => {
     const swapped = random.once(6) ? random.below(PAGES) : n;
     const gpa = pool[(swapped + shift) % PAGES]!;
-    const kind: Kind = random.once(30) ? "read-only" : random.once(40) ? "missing" : "plain";
+    const kind: Kind = random.once(60) ? "read-only" : random.once(80) ? "missing" : "plain";
     machine.remapUser(DATA + n * PAGE, gpa, kind === "plain");
     const at = entryOf(n);
     const entry = view().getBigUint64(at, true) & ~DIRTY;
@@ -168,15 +192,17 @@ it.each([false, true])("go as far as they would one by one, and write nothing el
   const value = new Uint8Array([0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88]);
   for (let round = 0; round < ROUNDS; round++) {
     const pages = mapPages();
-    for (const gpa of pool)
+    const code = markCode();
+    for (const gpa of used)
       for (let i = 0; i < PAGE; i += 4) view().setUint32(machine.at(gpa) + i, random.below(2 ** 32), true);
     const mode = random.once(3) ? 32 : 64;
     const width = random.pick<Run["width"]>(WIDTHS[mode]);
-    const most = PAGES * PAGE - MOST_BYTES;
+    const bytesAtMost = random.once(LONG_ROUNDS) ? LONG_BYTES : MOST_BYTES;
+    const most = PAGES * PAGE - bytesAtMost;
     const from = random.below(most);
     const near = random.once(3) ? Math.min(from + random.below(300), most) : random.below(most);
     const to = random.once(2) ? near - (near % PAGE) + (from % PAGE) : near;
-    const count = 1 + random.below(Math.floor(MOST_BYTES / width) - PAGE);
+    const count = 1 + random.below(Math.floor(bytesAtMost / width) - PAGE);
     const run: Run = { width, store: random.once(3), mode, from, to: Math.min(to, most), count };
     const bytes = new Map(pool.map((gpa) => [gpa, u8().slice(machine.at(gpa), machine.at(gpa) + PAGE)]));
     const dirty = new Set<number>();
@@ -193,5 +219,8 @@ it.each([false, true])("go as far as they would one by one, and write nothing el
     }
     const marked = pages.flatMap((_, n) => ((view().getBigUint64(entryOf(n), true) & DIRTY) !== 0n ? [n] : []));
     expect(marked, what).toEqual([...dirty].sort((a, b) => a - b));
+    used = new Set([...dirty].map((n) => pages[n]!.gpa));
+    for (const gpa of code)
+      expect(view().getUint32(codeMapOf(gpa), true), `${what}: code of ${gpa}`).toBe(used.has(gpa) ? 0 : ALL_CHUNKS);
   }
 });

@@ -10,6 +10,8 @@ import { longProgram, user } from "../support/long.js";
 import { check, descriptor } from "../support/program.js";
 
 const TEST = 0x40000000;
+/** Memory of nobody's, at the beginning of a large page. */
+const FAR = 0x1000000;
 /** Sets the leaf entry to flags (and high flags in bits 63:32), and drops the old translation. */
 const map = (flags: number, high = 0) =>
   `mov rax, page; or rax, ${flags}; mov [leaf], rax; mov dword ptr [leaf + 4], ${high}; invlpg [${TEST}]; `;
@@ -84,6 +86,42 @@ export const longPaging = longProgram(
       `mov qword ptr [page_pointers + 8], 0x87; mov rax, cr3; mov cr3, rax; mov rax, [${TEST} + gdt + 8]; show "gdt"; mov eax, [page_pointers + 8]; and eax, 0x60; show "ad"`,
       "gdt=af9b000000ffff ad=20 ran",
     ),
+    check(
+      "1 GiB page: D by another place of it",
+      `mov rax, [${TEST} + gdt + 0x200000]; and byte ptr [page_pointers + 8], ~0x60; mov dword ptr [${TEST} + 0x300000], 0; mov eax, [page_pointers + 8]; and eax, 0x60; show "ad"`,
+      "ad=60 ran",
+    ),
+    check(
+      "a 1 GiB page that becomes a table",
+      `${READ}; mov qword ptr [page_pointers + 8], test_directory + 7; mov rax, cr3; mov cr3, rax; mov rax, [${TEST} + gdt + 8]; show "gdt"`,
+      "gdt=af9b000000ffff ran",
+    ),
+    check(
+      "2 MiB page: A and D by another place of it",
+      `and byte ptr [test_directory], ~0x60; mov eax, [${TEST} + 0x105000]; mov eax, [test_directory]; and eax, 0x60; show "read"; mov [${TEST} + 0x106000], eax; mov eax, [test_directory]; and eax, 0x60; show "written"`,
+      "read=20 written=60 ran",
+    ),
+    check(
+      "2 MiB page: what is remembered of its table is no page table",
+      `mov rbx, gdt; shr rbx, 12; mov qword ptr [test_directory + rbx * 8], page + 7; invlpg [${TEST}]; mov eax, [${TEST} + 0x105000]; mov rax, [${TEST} + gdt + 8]; show "gdt"; mov qword ptr [test_directory + rbx * 8], 0`,
+      "gdt=af9b000000ffff ran",
+    ),
+    check(
+      "a 2 MiB page that becomes a table where one might lie, seen at the next place of it",
+      `mov qword ptr [${FAR} + 0x110 * 8], page + 7; mov dword ptr [page], 0x77; mov dword ptr [${FAR} + 0x110000], 0x55; invlpg [${TEST}]; mov qword ptr [test_directory], 0x87; mov eax, [${TEST} + 0x105000]; mov qword ptr [test_directory], ${FAR} + 7; mov eax, [${TEST} + 0x110000]; show "rax"; mov qword ptr [test_directory], 0x87; invlpg [${TEST}]`,
+      "rax=77 ran",
+    ),
+    check(
+      "a 2 MiB page without W: what is remembered of its table allows no more",
+      `mov qword ptr [test_directory], 0x85; invlpg [${TEST}]; mov eax, [${TEST} + 0x105000]; mov [${TEST} + 0x106000], eax`,
+      "v=e e=3 ip=1b fl=10002 cr2=40106000",
+    ),
+    check(
+      "a 2 MiB page that becomes a table",
+      `mov qword ptr [leaf], page + 7; mov dword ptr [page], 0x90c3; mov qword ptr [test_directory], test_table + 7; invlpg [${TEST} + 0x5000]; ${READ}; show "rax"; mov eax, [${TEST} + 0x1000]`,
+      "rax=90c3 v=e ip=3b fl=10002 cr2=40001000",
+    ),
+    check("a 1 GiB page again", `mov qword ptr [page_pointers + 8], 0x87; mov rax, cr3; mov cr3, rax; ${READ}`),
     check(
       "reserved bit in a 1 GiB entry",
       `mov qword ptr [page_pointers + 8], 0x20000087; mov rax, cr3; mov cr3, rax; ${READ}`,

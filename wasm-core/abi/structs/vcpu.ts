@@ -110,7 +110,7 @@ export const Vcpu = struct("Vcpu", "One virtual processor.", {
   tlbNextAsid: u32("Next address-space number to hand out"),
   tlbSupervisor: u32("What the supervisor table's tags carry, whatever the address space: flushing takes the next"),
   walkCache: u64(
-    "Paging-structure cache: pairs of tag (walkEpoch, bits 63:21 of a linear address, address-space number) and the page table's machine address with the rights above it",
+    "Paging-structure cache: pairs of tag (walkEpoch, bits 63:21 of a linear address, address-space number) and the machine address of the table that maps it, with its level and the rights above it",
     128,
   ),
   walkEpoch: u64("Bits 63:55 of the tags that count"),

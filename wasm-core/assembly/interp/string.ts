@@ -8,7 +8,7 @@ import { ModeKey, SegIndex, Status, Vcpu } from "../gen/layout";
 import { Flag, zf } from "../cpu/flags";
 import { getReg, Gpr, setReg } from "../cpu/regs";
 import { Ea, Rec } from "../decode/record";
-import { Door, memDone, memSeg, plainAt, segAccess, segBase } from "../mmu/access";
+import { Door, memDone, memSeg, passingAt, segAccess, segBase } from "../mmu/access";
 import { Access } from "../mmu/walk";
 import { cmp } from "./alu";
 
@@ -18,9 +18,11 @@ namespace Rep {
   export const REPNE: u32 = 2;
 }
 
-/** Elements that one visit works through at most, one by one; and bytes, where they go in bulk. */
+/** Elements that one visit works through at most, one by one; and bytes, where they go in bulk: some ten microseconds. */
 const VISIT: u64 = 4096;
-const BULK_BYTES: u64 = 32768;
+const BULK_BYTES: u64 = 262144;
+/** So many bytes of a page or more are passed through: it is not likely to be looked at again soon. */
+const PASSING_BYTES: u64 = 2048;
 
 @inline
 function mask(rec: Rec): u64 {
@@ -103,6 +105,23 @@ function bulk(cpu: Vcpu, rec: Rec, n: u64): bool {
   return mode != ModeKey.CODE16 && (<u32>rec.ea) >> Ea.ASIZE_SHIFT == mode;
 }
 
+/** Whether segment `seg` says nothing against the `size` bytes at `lin`, and they do not go round. */
+@inline
+function isFlat(cpu: Vcpu, seg: u32, lin: u64, size: u64): bool {
+  if ((cpu.modeKey & ModeKey.CODE_MASK) == ModeKey.CODE64) return true;
+  return (cpu.notFlat & (1 << seg)) == 0 && lin + size <= 0x100000000;
+}
+
+/** Machine address of the `size` bytes at `off` in segment `seg`, up to the end of their page at most. As segAccess. */
+function piece(cpu: Vcpu, seg: u32, off: u64, size: u64, door: u32): usize {
+  const lin = segBase(cpu, seg) + off;
+  if (size >= PASSING_BYTES && isFlat(cpu, seg, lin, size)) {
+    const at = passingAt(cpu, lin, door == Door.READ ? Access.READ : Access.WRITE);
+    if (at != 0) return at;
+  }
+  return segAccess(cpu, seg, off, <u32>size, door);
+}
+
 /**
  * Of the `n` elements of `bytes` bytes at `off`, of which the first `known` lie at machine address `host` up to the end of
  * their page: those that lie there in one piece, because the pages behind it follow each other there too. These are plain
@@ -112,10 +131,9 @@ function stretch(cpu: Vcpu, seg: u32, off: u64, host: usize, known: u64, n: u64,
   if (known == n) return n;
   const lin = segBase(cpu, seg) + off;
   const wanted = n * bytes;
-  if ((cpu.modeKey & ModeKey.CODE_MASK) != ModeKey.CODE64 && (cpu.notFlat != 0 || lin + wanted > 0x100000000))
-    return known;
+  if (!isFlat(cpu, seg, lin, wanted)) return known;
   let length = 4096 - (lin & 4095);
-  while (length < wanted && plainAt(cpu, lin + length, 1, access) == host + <usize>length) length += 4096;
+  while (length < wanted && passingAt(cpu, lin + length, access) == host + <usize>length) length += 4096;
   return min<u64>(length, wanted) / bytes;
 }
 
@@ -130,9 +148,9 @@ function bulkMove<T>(cpu: Vcpu, rec: Rec, n: u64): u64 {
   const from = min<u64>(n, inPage(cpu, seg, si, sizeof<T>()));
   const to = min<u64>(n, inPage(cpu, SegIndex.ES, di, sizeof<T>()));
   if (min<u64>(from, to) < 8) return 0;
-  const s = segAccess(cpu, seg, si, <u32>(from * sizeof<T>()), Door.READ);
+  const s = piece(cpu, seg, si, from * sizeof<T>(), Door.READ);
   if (s == 0 || isBounce(cpu, s)) return 0;
-  const d = segAccess(cpu, SegIndex.ES, di, <u32>(min<u64>(from, to) * sizeof<T>()), Door.WRITE);
+  const d = piece(cpu, SegIndex.ES, di, min<u64>(from, to) * sizeof<T>(), Door.WRITE);
   if (d == 0 || isBounce(cpu, d)) return 0;
   // The source first: a page becomes dirty only when it is written.
   let most = stretch(cpu, seg, si, s, from, n, sizeof<T>(), Access.READ);
@@ -147,7 +165,7 @@ function bulkStore<T>(cpu: Vcpu, rec: Rec, n: u64): u64 {
   const di = getReg<u64>(cpu, Gpr.RDI) & mask(rec);
   const first = min<u64>(n, inPage(cpu, SegIndex.ES, di, sizeof<T>()));
   if (first < 8) return 0;
-  const d = segAccess(cpu, SegIndex.ES, di, <u32>(first * sizeof<T>()), Door.WRITE);
+  const d = piece(cpu, SegIndex.ES, di, first * sizeof<T>(), Door.WRITE);
   if (d == 0 || isBounce(cpu, d)) return 0;
   const count = stretch(cpu, SegIndex.ES, di, d, first, n, sizeof<T>(), Access.WRITE);
   const v = getReg<T>(cpu, Gpr.RAX);

@@ -12,7 +12,7 @@ import { Rec, Ea } from "../decode/record";
 import { segReg } from "../cpu/regs";
 import { Door } from "./door";
 import { legacyLinear, NO_LINEAR } from "./segment";
-import { alignmentFault, commitBounce, gatherAgain, plainAccess, slowAccess } from "./slow";
+import { alignmentFault, commitBounce, gatherAgain, passingAccess, slowAccess } from "./slow";
 import { tagOf, tlbSlot } from "./tlb";
 import { Access } from "./walk";
 
@@ -21,14 +21,14 @@ export { copyFromGuest, copyToGuest, sysR, sysRW, sysW } from "./slow";
 export { physR } from "./physical";
 
 /**
- * Where `size` bytes at `lin` lie, all on one page of plain memory that can be accessed so with nobody to be told; 0 when
- * there is anything to look at, with no exception raised.
+ * Where the byte at `lin` lies, on a page of plain memory that can be accessed so with nobody to be told; 0 when there is
+ * anything to look at, with no exception raised. For pages that are passed through as a whole.
  */
 @inline
-export function plainAt(cpu: Vcpu, lin: u64, size: u32, access: u32): usize {
+export function passingAt(cpu: Vcpu, lin: u64, access: u32): usize {
   const e = tlbSlot(cpu.tlb, lin);
   const tag = access == Access.READ ? e.tagR : e.tagW;
-  return tag == tagOf(cpu, lin, size) ? <usize>(e.delta + <u32>lin) : plainAccess(cpu, lin, size, access);
+  return tag == tagOf(cpu, lin, 1) ? <usize>(e.delta + <u32>lin) : passingAccess(cpu, lin, access);
 }
 
 /** Reads of `size` bytes at linear address `lin`; `ss` says that a non-canonical address is #SS. */

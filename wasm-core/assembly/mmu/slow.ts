@@ -125,15 +125,11 @@ function translate(cpu: Vcpu, lin: u64, size: u32, access: u32, user: bool, impl
 }
 
 /**
- * A region's access to `size` bytes at `lin`: the machine address when they are plain memory on one page and nobody
- * watches, and 0 when there is anything to look at, which is left to the interpreter. Nothing is read of a device. What
- * is said holds for the page as a whole, because the region goes on to other bytes of it without asking again.
+ * The p2m entry of plain memory on one page, all of it, that the running code can access with nobody to be told; 0 when
+ * there is anything to look at. Nothing is read of a device, no exception is raised, and the TLB is not asked.
  */
-export function plainAccess(cpu: Vcpu, lin: u64, size: u32, access: u32): usize {
-  const known = secondLook(cpu, lin, size, access);
-  if (known != 0) return known;
-  const off = (<u32>lin) & 4095;
-  if (!isCanonical(lin) || off + size > 4096 || cpu.dataBreakpoints) return 0;
+function plainEntry(cpu: Vcpu, lin: u64, size: u32, access: u32): u32 {
+  if (!isCanonical(lin) || ((<u32>lin) & 4095) + size > 4096 || cpu.dataBreakpoints) return 0;
   const user = cpu.cpl == 3;
   if (user && cpu.cr0 & CR0_AM && cpu.eflags & Flag.AC) return 0;
   if (walk(cpu, lin, access, user, false) != WALK_OK || isApicPage(cpu, cpu.walkGpa)) return 0;
@@ -143,9 +139,32 @@ export function plainAccess(cpu: Vcpu, lin: u64, size: u32, access: u32): usize 
   // Where code was overwritten the region itself may be stale by another's write, and must see its own: this is the first
   // since then, for as long as code was there nobody's TLB had the right to write.
   if (access == Access.WRITE && (!(entry & ENTRY_W) || isWatched(frame) || codeWasHere(frame))) return 0;
+  return entry;
+}
+
+/**
+ * A region's access to `size` bytes at `lin`: the machine address when they are plain memory on one page and nobody
+ * watches, and 0 when there is anything to look at, which is left to the interpreter. What is said holds for the page as
+ * a whole, because the region goes on to other bytes of it without asking again.
+ */
+export function plainAccess(cpu: Vcpu, lin: u64, size: u32, access: u32): usize {
+  const known = secondLook(cpu, lin, size, access);
+  if (known != 0) return known;
+  const entry = plainEntry(cpu, lin, size, access);
+  if (entry == 0) return 0;
   const host = (entry & ENTRY_MFN) << 12;
-  fill(cpu, lin, host, access, user, (entry & ENTRY_W) != 0 && !isWatched(frame));
-  return <usize>(host + off);
+  const writable = (entry & ENTRY_W) != 0 && !isWatched(frameOf(entry & ENTRY_MFN));
+  fill(cpu, lin, host, access, cpu.cpl == 3, writable);
+  return <usize>(host + ((<u32>lin) & 4095));
+}
+
+/**
+ * The same for bytes that an instruction passes through once: the page does not take the place of another in the TLB.
+ * Copies go through more memory than there are entries, and making one takes longer than to walk.
+ */
+export function passingAccess(cpu: Vcpu, lin: u64, access: u32): usize {
+  const entry = plainEntry(cpu, lin, 1, access);
+  return entry == 0 ? 0 : <usize>(((entry & ENTRY_MFN) << 12) + ((<u32>lin) & 4095));
 }
 
 /** Enters a data translation: read right always, write right when nothing is left to notice on a write. */

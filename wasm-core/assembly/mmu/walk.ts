@@ -38,6 +38,7 @@ const PTE_NX: u64 = 0x8000000000000000;
 /** Address bits of a 64-bit entry, and the reserved ones above the 46 physical address bits that CPUID reports. */
 const PTE_ADDR: u64 = 0x00003ffffffff000;
 const PTE_HIGH_RSVD: u64 = 0x000fc00000000000;
+const LEVEL_SHIFT: u32 = 8;
 
 export namespace Access {
   export const READ: u32 = 0;
@@ -75,7 +76,10 @@ function errorCode(cpu: Vcpu, bits: u32, access: u32, user: bool): i32 {
   return <i32>bits;
 }
 
-/** The paging-structure cache's pair for `lin`: a tag, and a page table's machine address with the rights above it. */
+/**
+ * The paging-structure cache's pair for `lin`: a tag, and of the table whose entry maps the page its machine address, its
+ * level from bit 8 on, and the rights above it.
+ */
 @inline
 function cachedTable(cpu: Vcpu, lin: u64): usize {
   return changetype<usize>(cpu) + VcpuOff.walkCache + (((<usize>(lin >> 21)) & (WALK_SLOTS - 1)) << 4);
@@ -88,15 +92,16 @@ function cacheTag(cpu: Vcpu, lin: u64): u64 {
 }
 
 /**
- * Long mode: by the page table that the last walk for these 2 MiB found, else from the top. A fault is never told from
+ * Long mode: by the table in which the last walk for these 2 MiB ended, else from the top. A fault is never told from
  * what was remembered. [SDM] vol. 3A, 4.10.3
  */
 function walkLong(cpu: Vcpu, lin: u64, access: u32, user: bool, implicit: bool): i32 {
   const pair = cachedTable(cpu, lin);
   if (load<u64>(pair) == cacheTag(cpu, lin)) {
     const known = load<u64>(pair, 8);
-    const at = <usize>((<u32>known) & ~4095) + ((<usize>((lin >> 12) & 511)) << 3);
-    if (walkLeaf(cpu, lin, at, 1, known & (PTE_W | PTE_U), known & PTE_NX, access, user, implicit) == WALK_OK)
+    const level = ((<u32>known) >> LEVEL_SHIFT) & 7;
+    const at = <usize>((<u32>known) & ~4095) + ((<usize>indexAt(lin, level)) << 3);
+    if (walkLeaf(cpu, lin, at, level, known & (PTE_W | PTE_U), known & PTE_NX, access, user, implicit) == WALK_OK)
       return WALK_OK;
     store<u64>(pair, 0);
   }
@@ -108,19 +113,33 @@ function reservedBits(cpu: Vcpu): u64 {
   return PTE_HIGH_RSVD | (cpu.efer & EFER_NXE ? 0 : PTE_NX);
 }
 
-/** Walks 64-bit entries from `level` (4 = PML4) down. */
+/** Which entry of a table of `level` is that of `lin`. */
+@inline
+function indexAt(lin: u64, level: u32): u64 {
+  return (lin >> u64(12 + (level - 1) * 9)) & 511;
+}
+
+/** Walks 64-bit entries from `level` (4 = PML4) down, anew when a large page has become a table meanwhile. */
 function walkLevels(cpu: Vcpu, lin: u64, root: u64, level: u32, access: u32, user: bool, implicit: bool): i32 {
+  for (let i = 0; i < TRIES; i++) {
+    const fault = tryLevels(cpu, lin, root, level, access, user, implicit);
+    if (fault != CHANGED) return fault;
+  }
+  return errorCode(cpu, PfError.P, access, user);
+}
+
+function tryLevels(cpu: Vcpu, lin: u64, root: u64, level: u32, access: u32, user: bool, implicit: bool): i32 {
   const reserved = reservedBits(cpu);
   const long = level == 4;
   let table = root;
   let rights: u64 = PTE_W | PTE_U;
   let nx: u64 = 0;
   while (true) {
-    const at = entryAt(cpu, table, (lin >> u64(12 + (level - 1) * 9)) & 511);
+    const at = entryAt(cpu, table, indexAt(lin, level));
     if (at == 0) return errorCode(cpu, PfError.P | PfError.RSVD, access, user);
     const entry = load<u64>(at);
     if (level == 1 || (entry & (PTE_P | PTE_PS)) == (PTE_P | PTE_PS)) {
-      if (long && level == 1) rememberTable(cpu, lin, at, rights | nx);
+      if (long) rememberTable(cpu, lin, at, level, rights | nx);
       return walkLeaf(cpu, lin, at, level, rights, nx, access, user, implicit);
     }
     if (!(entry & PTE_P)) return errorCode(cpu, 0, access, user);
@@ -134,13 +153,16 @@ function walkLevels(cpu: Vcpu, lin: u64, root: u64, level: u32, access: u32, use
 }
 
 @inline
-function rememberTable(cpu: Vcpu, lin: u64, at: usize, rights: u64): void {
+function rememberTable(cpu: Vcpu, lin: u64, at: usize, level: u32, rights: u64): void {
   const pair = cachedTable(cpu, lin);
   store<u64>(pair, cacheTag(cpu, lin));
-  store<u64>(pair, (<u64>(at & ~4095)) | rights, 8);
+  store<u64>(pair, (<u64>(((<u32>at) & ~4095) | (level << LEVEL_SHIFT))) | rights, 8);
 }
 
-/** The entry at `at`, which maps a page of `level`; `rights` and `nx` are those of the levels above. */
+/**
+ * The entry at `at`, which maps a page of `level`; `rights` and `nx` are those of the levels above. CHANGED when it leads
+ * to another table.
+ */
 function walkLeaf(
   cpu: Vcpu,
   lin: u64,
@@ -157,6 +179,7 @@ function walkLeaf(
   for (let i = 0; i < TRIES; i++) {
     const entry = load<u64>(at);
     if (!(entry & PTE_P)) return errorCode(cpu, 0, access, user);
+    if (level > 1 && !(entry & PTE_PS)) return CHANGED;
     if (entry & reservedBits(cpu)) return errorCode(cpu, PfError.P | PfError.RSVD, access, user);
     if (level > 1 && (level == 4 || (entry & (bytes - 1) & 0x3fffe000) != 0)) {
       return errorCode(cpu, PfError.P | PfError.RSVD, access, user);
