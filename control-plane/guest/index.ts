@@ -22,7 +22,7 @@ export { type OnProgress, type Progress, progressBar } from "./progress.js";
 export { EXEC_STATUS_PREFIX } from "./rootfs/index.js";
 
 /** Raise when the recipe makes something else of the same packages: cached guests are then built anew. */
-const RECIPE_VERSION = 9;
+const RECIPE_VERSION = 10;
 
 /**
  * The kernel command line of the default guest. mitigations=off: no secrets of others share this processor, and page-table

@@ -21,9 +21,11 @@ const STATUS = /<status (\d+)>/;
 const LINE_END = "\r\n";
 /**
  * Reads commands without a line editor, so that its escape sequences are not in the output, and keeps the kernel's messages
- * in its log: on a busy host they may come at any time, and tests read them there.
+ * in its log: on a busy host they may come at any time, and tests read them there. Whoever types sooner than it tells a
+ * status sees it: between the editor and stty the terminal echoes.
  */
-const READ_LOOP = 'dmesg -n 1; stty -echo; while read -r line; do eval "$line"; echo "<status $?>"; done\n';
+const READ_LOOP =
+  'dmesg -n 1; stty -echo; echo "<status $((0))>"; while read -r line; do eval "$line"; echo "<status $?>"; done\n';
 const LINE_LIMIT = 4000;
 
 export interface DebianOptions extends Partial<DomainConfig> {
@@ -134,8 +136,9 @@ export class Debian {
   static async atShell(host: HostApi, domid: DomId, console: Console, from = 0, prompt = PROMPT): Promise<Debian> {
     await console.until(prompt, from, SHELL_MS);
     const debian = new Debian(host, domid, console);
+    const typed = console.text.length;
     console.type(READ_LOOP);
-    await debian.run("true");
+    debian.#shown = await console.until(STATUS, typed);
     return debian;
   }
 

@@ -18,9 +18,10 @@ const file = (path: string, text: string, mode = 0o644): ArchiveEntry => ({
   data: encodeUtf8(text),
 });
 
+/** As in the default guest, what is started beside the shell has no terminal. */
 const INITTAB = `::sysinit:/etc/init.d/rcS
 ::respawn:-/bin/bash
-::once:/usr/sbin/freeze-agent
+null::once:/usr/sbin/freeze-agent
 ::ctrlaltdel:/sbin/reboot
 ::shutdown:/bin/umount -a -r
 `;

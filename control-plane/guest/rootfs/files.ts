@@ -112,9 +112,10 @@ fi
 
 echo "$tty::respawn:-/bin/sh" >/etc/inittab
 echo "::ctrlaltdel:/bin/reboot" >>/etc/inittab
-echo "::respawn:/bin/uevent /etc/uevent" >>/etc/inittab
-# After the shell: nobody waits for it.
-[ -z "$disks" ] || echo "::once:/sbin/freeze-agent" >>/etc/inittab
+# These come after the shell, as nobody waits for them. They have no terminal: init sets that of whatever it starts to rights,
+# and the shell's would have its echo again, by however much they come late.
+echo "null::respawn:/bin/uevent /etc/uevent" >>/etc/inittab
+[ -z "$disks" ] || echo "null::once:/sbin/freeze-agent" >>/etc/inittab
 echo
 echo "Welcome to Xenolith: Debian's Linux $release with busybox on $tty."
 echo "Everything lives in memory. 'poweroff' stops the guest, 'busybox --list' shows its commands."
