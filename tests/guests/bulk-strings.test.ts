@@ -31,6 +31,7 @@ const SLOT = 64;
 /** Rounds with nothing to repeat in which a region is made of an instruction's loop. */
 const WARM = 200;
 const NAMES = { 1: "b", 2: "w", 4: "d", 8: "q" } as const;
+const FS_BASE = 0x12345;
 const WIDTHS = { 32: [1, 2, 4], 64: [1, 2, 4, 8] } as const;
 const [RAX, RCX, RDX, RSI, RDI] = [0, 1, 2, 6, 7];
 const { off } = Vcpu;
@@ -39,18 +40,25 @@ interface Instruction {
   readonly width: keyof typeof NAMES;
   readonly store: boolean;
   readonly mode: 32 | 64;
+  /** Reads from FS, which does not begin at 0. */
+  readonly fs: boolean;
 }
 
 /** A loop of the instruction, as long as RDX says. */
-function source({ width, store, mode }: Instruction): string {
-  return `.code${mode}\n1: rep ${store ? "stos" : "movs"}${NAMES[width]}; dec edx; jnz 1b; int3`;
+function source({ width, store, mode, fs }: Instruction): string {
+  return `.code${mode}\n1: ${fs ? ".byte 0x64; " : ""}rep ${store ? "stos" : "movs"}${NAMES[width]}; dec edx; jnz 1b; int3`;
 }
 
 /** Where the loop of each instruction lies, by its source. */
 const SLOTS = new Map<string, number>();
 for (const mode of [32, 64] as const)
   for (const width of WIDTHS[mode])
-    for (const store of [false, true]) SLOTS.set(source({ mode, width, store }), CODE + SLOTS.size * SLOT);
+    for (const [store, fs] of [
+      [false, false],
+      [true, false],
+      [false, true],
+    ] as const)
+      SLOTS.set(source({ mode, width, store, fs }), CODE + SLOTS.size * SLOT);
 
 const assembler = new Assembler(await loadTable());
 let random: Random;
@@ -163,10 +171,12 @@ function go(run: Run, rounds: number, count: number, regions: TestRegions | unde
     [RAX]: 0x8877665544332211n,
     [RCX]: count,
     [RDX]: rounds,
-    [RSI]: DATA + run.from,
+    [RSI]: DATA + run.from - (run.fs ? FS_BASE : 0),
     [RDI]: DATA + run.to,
   };
   machine.begin({ rip: SLOTS.get(source(run))!, registers, mode: run.mode });
+  machine.dataSegment(4, run.fs ? FS_BASE : 0);
+  machine.refresh();
   for (let turn = 0; turn < 1000 && view().getUint8(machine.cpu + off.cpl) === 3; turn++) {
     core.call.testRun(machine.cpu, 1);
     regions?.settle(machine.cpu);
@@ -203,7 +213,8 @@ it.each([false, true])("go as far as they would one by one, and write nothing el
     const near = random.once(3) ? Math.min(from + random.below(300), most) : random.below(most);
     const to = random.once(2) ? near - (near % PAGE) + (from % PAGE) : near;
     const count = 1 + random.below(Math.floor(bytesAtMost / width) - PAGE);
-    const run: Run = { width, store: random.once(3), mode, from, to: Math.min(to, most), count };
+    const store = random.once(3);
+    const run: Run = { width, store, mode, fs: !store && random.once(4), from, to: Math.min(to, most), count };
     const bytes = new Map(pool.map((gpa) => [gpa, u8().slice(machine.at(gpa), machine.at(gpa) + PAGE)]));
     const dirty = new Set<number>();
     const expected = model(run, pages, bytes, dirty, value);
