@@ -27,8 +27,10 @@ const SLOTS = 32768;
 const FIRST_ENTRIES = 2;
 /** Instructions of one sample at most. */
 const MOST_INSTRUCTIONS = 400;
-/** Steps of the interpreter without a retired instruction. */
-const MOST_STEPS = 5000;
+/** What a string instruction may fill in one, bytes. */
+const MOST_FILLED = 8 * PAGE;
+/** Steps of the interpreter without a retired instruction: one for each element of a string instruction. */
+const MOST_STEPS = MOST_FILLED + 1000;
 /** A ring index that no region has been reached at. */
 const BEFORE_ALL = 0x40000000;
 const EMPTY = -1;
@@ -164,7 +166,7 @@ export class Sampler {
     const size = (v.size || 8) / 8;
     const count = v.rep === 0 ? 1n : view.getBigUint64(cpu + off.gpr + 8, true);
     const bytes = count * BigInt(size);
-    if (bytes > BigInt(8 * PAGE)) return false;
+    if (bytes > BigInt(MOST_FILLED)) return false;
     const from = view.getBigUint64(cpu + off.gpr + 56, true);
     for (let lin = from; lin < from + bytes; lin = (lin & ~0xfffn) + BigInt(PAGE)) {
       const p = this.#call.regionWrite(cpu, lin, 1) >>> 0;
@@ -265,7 +267,11 @@ export class Sampler {
   #follow(cpu: number, target: bigint, after: Uint8Array, left: ReadonlyMap<number, Uint8Array>): string[] {
     const view = this.#view();
     const icount = (): bigint => view.getBigUint64(cpu + off.icount, true);
-    for (let step = 0; icount() < target && step < MOST_STEPS; step++) this.core.call.testRun(cpu, 1);
+    for (let seen = icount(), steps = 0; seen < target && steps < MOST_STEPS; ) {
+      this.core.call.testRun(cpu, 1);
+      steps = icount() === seen ? steps + 1 : 0;
+      seen = icount();
+    }
     this.#call.regionFlags(cpu);
     let lines = this.#differences(cpu, after, left);
     const first = lines;
