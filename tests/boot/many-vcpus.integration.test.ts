@@ -7,6 +7,7 @@ import { unexpectedMessages } from "./kernel-messages.js";
 import { machinesOf } from "./machines.js";
 
 const VCPUS = 128;
+
 describe.each(machinesOf(2))("on a machine of $name", ({ machine }) => {
   let host: HostApi;
   let debian: Debian;
