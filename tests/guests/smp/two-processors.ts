@@ -20,6 +20,8 @@ const SLED = 200;
 interface CodeRound extends Pick<Round, "name" | "count" | "burst"> {
   /** Writes the number in R15D into the code at RBX. */
   readonly write: string;
+  /** What else is done to the code at RBX at first. */
+  readonly before?: string;
   readonly job?: string;
   readonly place?: number;
   /** Added to the address that the first processor writes to and to that which the second calls. */
@@ -28,10 +30,11 @@ interface CodeRound extends Pick<Round, "name" | "count" | "burst"> {
 }
 
 function code(r: CodeRound): Check {
-  const { write, job = "second_calls", place = PLACE.inside, writeAt = 0, callAt = 0 } = r;
+  const { write, before: also = "", job = "second_calls", place = PLACE.inside, writeAt = 0, callAt = 0 } = r;
   const before = `
     mov ebx, area + ${place}
     call put_code${job === "second_calls_behind" ? "; call put_cpuid" : ""}
+    ${also}
     mov eax, area + ${place + callAt}
     mov [call_at], rax
     mov ebx, area + ${place + writeAt}`;
@@ -54,6 +57,12 @@ const COPY_PAGE = `
     rep movsq`;
 
 const STORE = "mov [rbx + 1], r15d";
+
+/**
+ * Code that counts its calls, in its own chunk: `inc dword ptr [rip + 32]` in front of it. Whoever runs it is stopped by
+ * his own store, while the other has the same code valid again.
+ */
+const COUNTING = { before: "call put_count", write: "mov [rbx + 7], r15d; call rbx" } as const;
 
 const CODE = `
 ${looking("second_calls", "cpuid; call qword ptr [call_at]")}
@@ -117,6 +126,12 @@ put_cpuid:
     mov dword ptr [rbx - 9], 0x0025348b; mov dword ptr [rbx - 6], flag; mov word ptr [rbx - 2], 0xa20f
     ret
 
+# \`inc dword ptr [rip + 32]; mov eax, 0; ret\` at rbx.
+put_count:
+    mov word ptr [rbx], 0x05ff; mov dword ptr [rbx + 2], 32
+    mov byte ptr [rbx + 6], 0xb8; mov dword ptr [rbx + 7], 0; mov byte ptr [rbx + 11], 0xc3
+    ret
+
 # \`mov eax, 0; ret\` at rbx in a page of NOPs, and the same in the image.
 put_code:
     mov edi, area; mov ecx, 4096; mov al, 0x90
@@ -147,6 +162,7 @@ export const twoProcessors = roundsProgram(
       count: 2000,
       write: `mov [rbx + 2000], r15d; mov [rbx + 2004], r15d; ${STORE}; mov [rbx + 2000], r15d`,
     }),
+    code({ name: "code that counts its calls beside itself", count: 20000, ...COUNTING }),
     code({ name: "written through another mapping", count: 2000, writeAt: ALIAS, write: STORE }),
     code({ name: "called through another mapping", count: 2000, callAt: ALIAS, write: STORE }),
     code({ name: "code behind CPUID", count: 2000, job: "second_calls_behind", callAt: -9, write: STORE }),

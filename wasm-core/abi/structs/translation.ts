@@ -54,6 +54,7 @@ export const Block = struct("Block", "Head of a decoded block; its records follo
   count: u16("Instructions"),
   bytes: u16("Bytes of code"),
   cross: u8("1 when its only instruction continues on the next page"),
+  isStopped: u8("1 when it went stale under somebody who ran it: its records are none any more"),
   leaves: u16("Times that a region left its first instruction to the interpreter, up to 65535"),
   gen2: u32("codeGen of the second frame"),
   genAt2: u32("Where that lies"),

@@ -9,6 +9,7 @@ import {
   BLOCK_MAX_BYTES,
   BLOCK_MAX_RECORDS,
   BLOCK_RECORDS,
+  BlockOff,
   CodeCache,
   CodeCacheOff,
   FrameOff,
@@ -157,9 +158,9 @@ function buildLocked(cpu: Vcpu, cache: CodeCache, host: usize, lin: u64): usize 
       markCode(cpu, host, marked);
       lasts = codeSettled(cpu, host) && lasts;
     }
-    if (takeRecords(cache, head, twin)) {
+    if (isAsBefore(cpu, twin, head.gen, lasts)) {
       cache.twins += 1;
-      return publish(cpu, cache, head, twin.count, twin.bytes, lasts);
+      return changetype<usize>(twin);
     }
   }
   let pos: u32 = 0;
@@ -194,18 +195,27 @@ function buildLocked(cpu: Vcpu, cache: CodeCache, host: usize, lin: u64): usize 
 }
 
 /**
- * Fills the block under construction with the records of a stale one, if what that was decoded from lies there again: mostly
- * something else of the frame was written. False when it does not, or who ran it was stopped by its records.
+ * Whether what the stale block `twin` was decoded from lies there again: mostly something else of the frame was written. It is
+ * counted anew, and valid by generation `gen` if that `lasts`; else it is run once, stale as it is. Not where who ran it
+ * was stopped by its records, which another vCPU may do at any time: it marks the block and then changes its generation.
  */
-function takeRecords(cache: CodeCache, head: Block, twin: Block): bool {
-  const from = changetype<usize>(twin) + BLOCK_RECORDS;
-  const bytes = <usize>twin.count * RECORD_BYTES;
-  if (memory.compare(<usize>head.phys, from + bytes + RECORD_BYTES, twin.bytes) != 0) return false;
-  const to = changetype<usize>(head) + BLOCK_RECORDS;
-  memory.copy(to, from, bytes);
-  // Now, not before: another vCPU may stop it at any time.
-  for (let at: usize = 0; at < bytes; at += RECORD_BYTES) if (<u32>load<u16>(to + at) == cache.endFn) return false;
-  return true;
+function isAsBefore(cpu: Vcpu, twin: Block, gen: u32, lasts: bool): bool {
+  const at = changetype<usize>(twin);
+  const was = atomic.load<u32>(at, BlockOff.gen);
+  if (atomic.load<u8>(at, BlockOff.isStopped) != 0) return false;
+  const code = at + BLOCK_RECORDS + (<usize>twin.count + 1) * RECORD_BYTES;
+  if (memory.compare(<usize>twin.phys, code, twin.bytes) != 0) return false;
+  beginCount(cpu, twin, patienceAfter(twin, cpu.cpl == 3));
+  twin.entry = 0;
+  return !lasts || atomic.cmpxchg<u32>(at, was, gen, BlockOff.gen) == was;
+}
+
+/** The block is counted from now on, until a region is asked for. */
+@inline
+function beginCount(cpu: Vcpu, block: Block, patience: u32): void {
+  block.patience = patience;
+  block.heat = compiles(block.key) ? patience : 0;
+  block.since = <u16>millions(cpu);
 }
 
 /** Bytes from `host` to the end of the chunk that the `marked`-th byte ends in. */
@@ -270,9 +280,7 @@ function publish(cpu: Vcpu, cache: CodeCache, head: Block, count: u32, bytes: u3
   reserve(cpu, cache, size);
   cache.blocks += 1;
   const slot = bucket(cache, <usize>head.phys, head.key);
-  head.patience = patienceAfter(lasts ? unlinkStale(slot, head) : changetype<Block>(0), cpu.cpl == 3);
-  head.heat = compiles(head.key) ? head.patience : 0;
-  head.since = <u16>millions(cpu);
+  beginCount(cpu, head, patienceAfter(lasts ? unlinkStale(slot, head) : changetype<Block>(0), cpu.cpl == 3));
   head.hashNext = load<u32>(slot);
   const at = place(cache, head);
   if (lasts) atomic.store<u32>(slot, <u32>at);

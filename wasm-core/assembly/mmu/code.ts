@@ -3,7 +3,7 @@
  * that code was decoded from, and a generation that every block remembers: writing to such a chunk clears the bits and
  * counts the generation up, in one step. The whole protocol: wasm-core/README.md, "the life of a write to code".
  */
-import { Block, BLOCK_RECORDS, Frame, FrameOff, Vcpu } from "../gen/layout";
+import { Block, BLOCK_RECORDS, BlockOff, Frame, FrameOff, Vcpu } from "../gen/layout";
 import { codeMapOf, codeWasHere, frameMark, frameOf, frameRetire } from "../mem/frames";
 import { askToSettle, isSettled, isShared } from "../mem/settle";
 import { tlbProtectEverywhere } from "./tlb";
@@ -64,13 +64,23 @@ export function wroteCode(host: usize, size: u32): void {
   if (codeMapOf(frame) & chunks((<u32>host) & 4095, size)) frameRetire(frame);
 }
 
-/** If the running block came from the frame whose generation lies at `genAt` and is stale, its records become block ends. */
+/**
+ * If the running block came from the frame whose generation lies at `genAt` and is stale, its records become block ends.
+ * Another vCPU may be about to have it valid again (decode/block.ts): one of the two finds the generation changed.
+ */
 function stopStaleBlock(cpu: Vcpu, genAt: u32): void {
-  const block = changetype<Block>(cpu.curBlock);
-  if (changetype<usize>(block) == 0 || (block.genAt != genAt && block.genAt2 != genAt)) return;
-  const gen = atomic.load<u32>(genAt);
-  if (gen == (block.genAt == genAt ? block.gen : block.gen2)) return;
+  const at = <usize>cpu.curBlock;
+  const block = changetype<Block>(at);
+  if (at == 0 || (block.genAt != genAt && block.genAt2 != genAt)) return;
+  const isFirst = block.genAt == genAt;
+  const gen = isFirst ? atomic.load<u32>(at, BlockOff.gen) : block.gen2;
+  if (atomic.load<u32>(genAt) == gen) return;
+  atomic.store<u8>(at, 1, BlockOff.isStopped);
+  if (isFirst && atomic.cmpxchg<u32>(at, gen, gen - 1, BlockOff.gen) != gen) {
+    stopStaleBlock(cpu, genAt);
+    return;
+  }
   const end = <u16>codeCache().endFn;
-  const records = changetype<usize>(block) + BLOCK_RECORDS;
+  const records = at + BLOCK_RECORDS;
   for (let i: u32 = 0; i < block.count; i++) store<u16>(records + (i << 4), end);
 }
