@@ -5,7 +5,6 @@
  */
 import {
   BlockMode,
-  BUDGET_BELOW,
   CrashReason,
   EventBit,
   ExitReason,
@@ -50,8 +49,10 @@ const TICK_NS: u64 = 1_000_000;
 /** Longest time without a return to the worker's event loop. */
 const TURN_NS: u64 = 5_000_000;
 const MIN_BUDGET: u64 = 500;
+/** More would last for too long where the code is suddenly slow, as the interpreter is at what has never run. */
+const MAX_BUDGET: u64 = 400_000;
 /** A measurement needs this much host time to mean something. */
-const MEASURE_NS: u64 = 50_000;
+const MEASURE_NS: u32 = 50_000;
 const WAKING: u32 = EventBit.NMI | EventBit.INIT | EventBit.SIPI | EventBit.MCE;
 
 /** Runs vCPUs until none is left or the turn is over. A PcpuExit. */
@@ -186,7 +187,7 @@ function tick(p: Pcpu, cpu: Vcpu, now: u64): u64 {
   const until = min(cpu.wakeTime, nextWake());
   const left = until > now ? min(until - now, TICK_NS) : 0;
   const instructions = m.deterministic ? left / NS_PER_INSTRUCTION : (left * p.rate) / 1000;
-  cpu.budget = <i32>min(max(instructions, MIN_BUDGET), <u64>BUDGET_BELOW - 1);
+  cpu.budget = <i32>min(max(instructions, MIN_BUDGET), MAX_BUDGET);
   const before = cpu.icount + cpu.repeats;
   p.sliceWork = before;
   const reason = runVcpu(cpu);
@@ -200,13 +201,23 @@ function tick(p: Pcpu, cpu: Vcpu, now: u64): u64 {
   p.slices += 1;
   p.busyNs += spent;
   cpu.cpuNs += (spent * p.cpuShare) >> 16;
-  if (spent >= MEASURE_NS && retired >= 1000) {
-    // Down at once, so that a tick of slower code is not long; up by and by.
-    const rate = (retired * 1000) / spent;
-    p.rate = <u32>max<u64>(min(rate, (<u64>p.rate * 3 + rate) / 4), 1);
-  }
+  gauge(p, spent, retired);
   atomic.and<u32>(changetype<usize>(cpu), ~(<u32>EventBit.STOP), VcpuOff.events);
   return after;
+}
+
+/** Measures the rate, over as many ticks as it takes: those of a rate that is too low are short. */
+function gauge(p: Pcpu, spent: u64, retired: u64): void {
+  p.gaugeNs += <u32>min<u64>(spent, TURN_NS);
+  p.gaugeWork += retired;
+  if (p.gaugeNs < MEASURE_NS) return;
+  if (p.gaugeWork >= 1000) {
+    // Down at once, so that a tick of slower code is not long; up by and by.
+    const rate = (p.gaugeWork * 1000) / p.gaugeNs;
+    p.rate = <u32>max<u64>(min(rate, (<u64>p.rate * 3 + rate) / 4), 1);
+  }
+  p.gaugeNs = 0;
+  p.gaugeWork = 0;
 }
 
 /** Whether the vCPU has something to do, by its own state and its event bits. */

@@ -67,6 +67,32 @@ describe("the scheduler", () => {
     expect(Math.abs(x - y) / Math.max(x, y)).toBeLessThan(0.5);
   });
 
+  it("learns its rate of ticks that are too short to tell, and makes them longer", async () => {
+    const [core, a] = await machineWith([[1, 64]]);
+    const [rate, slices] = [PCPU_BASE + Pcpu.off.rate, PCPU_BASE + Pcpu.off.slices];
+    // A tick takes 10 us, whatever it does: the rate is as much as it was given.
+    ticking(core);
+    start(a as Guest, 0);
+    core.view().setUint32(rate, 10, true);
+    for (let i = 0; i < 40; i++) expect(core.call.pcpuRun(0)).toBe(AGAIN);
+    const [before, work] = [core.u32(slices), icount(a as Guest)];
+    expect(core.u32(rate)).toBeGreaterThan(400);
+    core.call.pcpuRun(0);
+    const each = Number(icount(a as Guest) - work) / (core.u32(slices) - before);
+    expect(each).toBeGreaterThan(200_000);
+    expect(each).toBeLessThanOrEqual(400_000);
+  });
+
+  it("is slower at once where a tick took long", async () => {
+    const [core, a] = await machineWith([[1, 64]]);
+    const rate = PCPU_BASE + Pcpu.off.rate;
+    ticking(core, 2 * MS);
+    start(a as Guest, 0);
+    core.view().setUint32(rate, 300, true);
+    core.call.pcpuRun(0);
+    expect(core.u32(rate)).toBeLessThan(300);
+  });
+
   it("offers a vCPU that gives way to another pCPU that is idle", async () => {
     const [core, a, b] = await machineWith([
       [1, 64],
