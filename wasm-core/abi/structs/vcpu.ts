@@ -74,6 +74,7 @@ export const Vcpu = struct("Vcpu", "One virtual processor.", {
   mtrrFixed: u64("IA32_MTRR_FIX64K_00000, FIX16K x2, FIX4K x8", 11),
   mtrrVar: u64("Base and mask pairs of the eight variable ranges", 16),
   monitorGpa: u64("Line armed by MONITOR, all ones when none"),
+  monitorHolds: u8("1 when every write to it since then is seen"),
   vec: u8("XMM0-XMM15, each in a slot of VEC_STRIDE bytes (room for YMM)", 16 * 32, 16),
   fpr: u8(
     "x87 R0-R7 in physical order, 16 bytes each: 64-bit significand, 16-bit sign and exponent; MM0-MM7 alias the significands",

@@ -36,27 +36,34 @@ function isLent(cpu: Vcpu, frame: Frame): bool {
   return (flags & (<u8>FrameFlag.LENT)) != 0 && frame.refs != 1;
 }
 
-/** Arms the line around guest-physical `gpa`, whose frame lies at machine address `host`. */
+/**
+ * Arms the line around guest-physical `gpa`, whose frame lies at machine address `host`. While a store that began before may
+ * be under way on another pCPU, the line is no reason to sleep: the guest may look at it too soon, and the store is not seen.
+ * It is where the frame has been watched since an earlier time and all have answered.
+ */
 export function armMonitor(cpu: Vcpu, gpa: u64, host: u32): void {
   const frame = frameOf(host >> 12);
   if (isLent(cpu, frame)) return;
   const lock = monitorLock(domainOfVcpu(cpu));
   spinLock(lock);
   setLine(cpu, gpa & ~(MONITOR_LINE - 1));
-  atomic.or<u8>(changetype<usize>(frame), <u8>FrameFlag.MONITORED, FrameOff.flags);
+  const flags = atomic.or<u8>(changetype<usize>(frame), <u8>FrameFlag.MONITORED, FrameOff.flags);
+  if (!(flags & (<u8>FrameFlag.MONITORED))) {
+    tlbProtectEverywhere(cpu, host & ~4095, false);
+    askToSettle(cpu, false);
+  }
+  cpu.monitorHolds = isSettled(cpu, false) ? 1 : 0;
   spinUnlock(lock);
   // Who borrows it says so before looking at the flag.
-  if (isLent(cpu, frame)) return setLine(cpu, NO_MONITOR);
-  tlbProtectEverywhere(cpu, host & ~4095, false);
-  askToSettle(cpu, false);
+  if (isLent(cpu, frame)) setLine(cpu, NO_MONITOR);
 }
 
 /**
- * Halts the vCPU in MWAIT; false when nothing is armed, or when a write may be under way that was not seen: MWAIT may
- * end for any reason, and the guest then looks at the line again.
+ * Halts the vCPU in MWAIT; false when nothing is armed, or when a write may have been missed: MWAIT may end for any reason, and
+ * the guest then looks at the line again.
  */
 export function waitForWrite(cpu: Vcpu): bool {
-  if (cpu.monitorGpa == NO_MONITOR || !isSettled(cpu, false)) return false;
+  if (cpu.monitorGpa == NO_MONITOR || !cpu.monitorHolds) return false;
   cpu.halted = 1;
   atomic.store<u8>(changetype<usize>(cpu), 1, VcpuOff.mwait);
   // The writer disarms before it looks whether anybody waits.

@@ -1,8 +1,9 @@
 /** MONITOR's lines in pages that others than the domain's vCPUs write. */
 import { beforeEach, describe, expect, it } from "vitest";
-import { Vcpu } from "../../abi/structs/vcpu.js";
+import { VcpuRunState } from "../../abi/structs/sched.js";
+import { EventBit, Vcpu } from "../../abi/structs/vcpu.js";
 import { copy, grant, map, pair, SELF, unmap } from "./testing/grants.js";
-import type { Guest } from "./testing/guests.js";
+import { type Guest, machineWith } from "./testing/guests.js";
 
 const LINE = 0x5040n;
 const NONE = 0xffffffffffffffffn;
@@ -87,5 +88,28 @@ describe("a vCPU that waits for a write", () => {
     expect(a.core.call.domainHold(a.domid, 5)).not.toBe(0);
     expect(copy(b, { ref: 8, dom: a.domid, off: 0 }, { gfn: 6, dom: SELF, off: 0 }, 4)).toBe(0);
     expect(waits()).toBe(true);
+  });
+});
+
+describe("a vCPU that waits while another of its domain runs on another pCPU", () => {
+  const { events, runState, inHypervisor } = Vcpu.off;
+  const SETTLE = Number(EventBit.values.SETTLE);
+
+  it("sleeps when it has armed the line anew after the other's answer: a store under way may be seen by nobody", async () => {
+    const [core, one] = await machineWith([[2, 64]]);
+    const a = one as Guest;
+    const other = a.vcpu(1);
+    const arm = () => core.call.armMonitor(a.vcpu(), LINE, a.at(LINE));
+    const sleeps = () => core.call.waitForWrite(a.vcpu()) === 1;
+    core.view().setUint32(other + runState, Number(VcpuRunState.values.RUNNING), true);
+    core.view().setUint32(other + inHypervisor, 0, true);
+    arm();
+    expect(sleeps()).toBe(false);
+    expect(core.u32(other + events) & SETTLE).not.toBe(0);
+    core.view().setUint32(other + events, 0, true);
+    expect(sleeps()).toBe(false);
+    arm();
+    expect(core.u32(other + events) & SETTLE).toBe(0);
+    expect(sleeps()).toBe(true);
   });
 });
