@@ -28,6 +28,8 @@ export const TlbEntry = struct(
 );
 /** How far from its own entry a page may lie, in entries, where that is another page's: a power of two. */
 export const TLB_SECOND = 512;
+/** Hashes of frames by which a vCPU knows who may write them: 16 bits for each, at Vcpu.tlbWriters. */
+export const TLB_WRITERS = 4096;
 /** A vCPU's two TLBs. */
 export const TLB_BYTES = 2 * TLB_ENTRIES * TlbEntry.size;
 

@@ -150,6 +150,7 @@ export const Vcpu = struct("Vcpu", "One virtual processor.", {
   bounceSplit: u32("Bytes in the first part"),
   bounceGpa: u64("Guest-physical address of a bounced device access"),
   tlbBase: u32("Address of the supervisor TLB, the user TLB follows it"),
+  tlbWriters: u32("Address of which of their entries let a frame be written, TLB_WRITERS of 16 bits: mmu/writers.ts"),
   inHypervisor: u32(
     "1 while the vCPU is in a hypercall: it runs no guest instruction and looks at its events before the next",
   ),

@@ -6,8 +6,8 @@
 import { Block, BLOCK_RECORDS, BlockOff, Frame, FrameOff, Vcpu } from "../gen/layout";
 import { codeMapOf, codeWasHere, frameMark, frameOf, frameRetire } from "../mem/frames";
 import { askToSettle, isSettled, isShared } from "../mem/settle";
-import { tlbProtectEverywhere } from "./tlb";
 import { codeCache } from "./code-cache";
+import { tlbProtectEverywhere } from "./writers";
 
 const CHUNK_SHIFT: u32 = 7;
 

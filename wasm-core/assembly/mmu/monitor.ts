@@ -12,7 +12,7 @@ import { p2mMfn, p2mPin } from "../mem/p2m";
 import { askToSettle, isSettled } from "../mem/settle";
 import { vcpuKick } from "../sched/wake";
 import { spinLock, spinUnlock } from "../util/atomics";
-import { tlbProtectEverywhere } from "./tlb";
+import { tlbProtectEverywhere } from "./writers";
 
 /** Bytes that one MONITOR watches. */
 export const MONITOR_LINE: u64 = 64;

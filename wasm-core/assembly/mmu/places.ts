@@ -7,6 +7,7 @@ import { TlbEntry, TlbEntryOff, Vcpu } from "../gen/layout";
 import { frameOf, isWatched } from "../mem/frames";
 import { Access } from "./walk";
 import { clearEntry, EMPTY_TAG, noteLocal, secondSlot, tagIn, tagOf, tlbSlot, tlbTable } from "./tlb";
+import { noteWriter } from "./writers";
 
 /** One page in so many that has to go takes the place of another that has its own entry there, which may be used no more. */
 const BOLD: u32 = 8;
@@ -75,12 +76,13 @@ function put(cpu: Vcpu, user: bool, e: TlbEntry, tagR: u64, tagW: u64, tagX: u64
   e.delta = delta;
   e.isGlobal = isGlobal;
   if (!user && !isGlobal) noteLocal(cpu, e);
-  if (tagW != EMPTY_TAG) allowWrites(e, tagW, delta + ((<u32>tagW) & ~0xfff));
+  if (tagW != EMPTY_TAG) allowWrites(cpu, e, tagW, delta + ((<u32>tagW) & ~0xfff));
 }
 
 /** Whoever begins to watch a frame marks it and then looks through the TLBs; so this enters first and then looks. */
 @inline
-export function allowWrites(e: TlbEntry, tag: u64, host: u32): void {
+export function allowWrites(cpu: Vcpu, e: TlbEntry, tag: u64, host: u32): void {
+  noteWriter(cpu, e, host);
   atomic.store<u64>(changetype<usize>(e), tag, TlbEntryOff.tagW);
   if (isWatched(frameOf(host >> 12))) e.tagW = EMPTY_TAG;
 }

@@ -181,7 +181,8 @@ function fill(cpu: Vcpu, lin: u64, host: u32, access: u32, user: bool, writable:
   noteKind(cpu, e, user);
   e.tagR = tag;
   // A supervisor write with CR0.WP clear may ignore the entry's W: such pages are not entered for writing.
-  if (writable && bits & WalkBit.WRITE && (access == Access.WRITE || bits & WalkBit.DIRTY)) allowWrites(e, tag, host);
+  if (writable && bits & WalkBit.WRITE && (access == Access.WRITE || bits & WalkBit.DIRTY))
+    allowWrites(cpu, e, tag, host);
   else if (access == Access.WRITE) e.tagW = EMPTY_TAG;
   if (bits & WalkBit.LARGE) noteLargePage(cpu, lin, cpu.walkPage);
   if (!user && bits & WalkBit.USER) noteUserPage(cpu, e);

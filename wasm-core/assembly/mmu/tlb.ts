@@ -5,7 +5,6 @@
  * of its own: flushing is taking a fresh number. [SDM] vol. 3A, 4.10.
  */
 import {
-  Domain,
   JUMP_CACHE_BYTES,
   JumpEntry_SIZE,
   JumpEntryOff,
@@ -13,15 +12,14 @@ import {
   TLB_BYTES,
   TLB_ENTRIES,
   TLB_SECOND,
+  TLB_WRITERS,
   TlbEntry,
-  TlbEntryOff,
   TlbEntry_SIZE,
   Vcpu,
   VcpuOff,
   WALK_SLOTS,
 } from "../gen/layout";
 import { Flag } from "../cpu/flags";
-import { domainOfVcpu, firstVcpu, lockDomains, nextVcpu, unlockDomains } from "../mem/domains";
 import { codeCache } from "./code-cache";
 
 export const EMPTY_TAG: u64 = 0xffffffffffffffff;
@@ -87,6 +85,7 @@ function forgetTables(cpu: Vcpu): void {
 function emptyTlb(cpu: Vcpu): void {
   memory.fill(changetype<usize>(cpu) + VcpuOff.localSlots, 0, TLB_ENTRIES / 8);
   memory.fill(tables(cpu), 0xff, TLB_BYTES);
+  memory.fill(cpu.tlbWriters, 0, TLB_WRITERS << 1);
   forgetTables(cpu);
   memory.fill(changetype<usize>(cpu) + VcpuOff.largePages, 0, LARGE_BITS / 8);
   cpu.clacCount = 0;
@@ -345,24 +344,6 @@ export function clacEvict(cpu: Vcpu): void {
     }
   }
   cpu.clacCount = 0;
-}
-
-/** Drops the write right to machine frame `host` from both tables: its writes must be seen from now on. */
-function tlbProtectFrame(cpu: Vcpu, host: u32): void {
-  const base = tables(cpu);
-  for (let at = base; at < base + TLB_BYTES; at += 32) {
-    const tag = load<u64>(at, TlbEntryOff.tagW);
-    if (load<u32>(at, TlbEntryOff.delta) + ((<u32>tag) & ~0xfff) == host) store<u64>(at, EMPTY_TAG, TlbEntryOff.tagW);
-  }
-}
-
-/** As tlbProtectFrame for every vCPU that can write the frame: those of the domain of `cpu`, or when it is `shared` all. */
-export function tlbProtectEverywhere(cpu: Vcpu, host: u32, shared: bool): void {
-  const only = shared ? changetype<Domain>(0) : domainOfVcpu(cpu);
-  if (shared) lockDomains();
-  for (let each = firstVcpu(only); changetype<usize>(each) != 0; each = nextVcpu(each, only))
-    tlbProtectFrame(each, host);
-  if (shared) unlockDomains();
 }
 
 /** The table's state at reset. */

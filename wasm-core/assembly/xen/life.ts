@@ -52,11 +52,12 @@ const DEFAULT_MAX_PORTS: u32 = 16384;
 const P2M_BASE_NODES: u32 = 1024;
 /** vcpu_infos in shared_info. */
 const LEGACY_VCPUS: u32 = 32;
-/** Pages of a vCPU's block: two of Vcpu, one each of XenVcpu, local APIC, hypercall scratch, three of room. */
+/** Pages of a vCPU's block: two of Vcpu, one each of XenVcpu, local APIC, hypercall scratch, two of TLB writers, one of room. */
 const VCPU_ORDER: u32 = 3;
 const XEN_AT: usize = 0x2000;
 const LAPIC_AT: usize = 0x3000;
 const SCRATCH_AT: usize = 0x4000;
+const WRITERS_AT: usize = 0x5000;
 
 /** Order of the block that holds `bytes`. */
 function orderOf(bytes: usize): u32 {
@@ -163,6 +164,7 @@ function createVcpu(dom: Domain, id: u32): bool {
   const cpu = changetype<Vcpu>(block);
   memory.fill(tlb, 0xff, TLB_BYTES);
   cpu.tlbBase = <u32>tlb;
+  cpu.tlbWriters = <u32>(block + WRITERS_AT);
   cpu.jumpCache = <u32>jumps;
   cpu.xen = <u32>(block + XEN_AT);
   cpu.lapic = <u32>(block + LAPIC_AT);
