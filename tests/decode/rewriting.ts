@@ -3,6 +3,7 @@
  * the definition of the functions.
  */
 import { MACHINE_BASE, Machine } from "../../wasm-core/abi/structs/machine.js";
+import { TLB_WRITERS } from "../../wasm-core/abi/structs/translation.js";
 import { Assembler } from "../../wasm-core/isa/asm/index.js";
 import { loadTable } from "../../wasm-core/isa/table.js";
 import type { CompilerLimits } from "../../wasm-core/jit/compiler.js";
@@ -20,6 +21,8 @@ export const DRIVER_AT = 0x400000;
 const FUNCTIONS = 0x401000;
 const FUNCTIONS_BYTES = 0x2000;
 export const COUNT = FUNCTIONS_BYTES / 64;
+/** So many pages in a row have two whose frames are TLB_WRITERS apart. */
+const MOST_APART = TLB_WRITERS + 64;
 const NOPS = 24;
 const DATA = 0x500000;
 const DATA_BYTES = 0x8000;
@@ -62,6 +65,8 @@ export interface Kind {
   readonly values: number;
   /** One in so many orders writes. */
   readonly calls: number;
+  /** Whether both are done at two linear addresses, that of COUNT functions more being the same. */
+  readonly twice?: boolean;
 }
 
 export function makeOrders(random: Random, kind: Kind): Order[] {
@@ -70,7 +75,8 @@ export function makeOrders(random: Random, kind: Kind): Order[] {
   const values = Array.from({ length: kind.values }, () => random.u32());
   for (let i = 0; i < DATA_BYTES / 8 - 1; i++) {
     const what = random.once(kind.calls) ? WRITE : CALL;
-    orders.push({ what, which: used[random.below(used.length)]!, value: values[random.below(values.length)]! });
+    const which = used[random.below(used.length)]! + (kind.twice && random.once(2) ? COUNT : 0);
+    orders.push({ what, which, value: values[random.below(values.length)]! });
   }
   return [...orders, { what: END, which: 0, value: 0 }];
 }
@@ -79,9 +85,9 @@ export function makeOrders(random: Random, kind: Kind): Order[] {
 export function expected(orders: readonly Order[], values = new Uint32Array(COUNT)): number {
   let edx = 0;
   for (const { what, which, value } of orders) {
-    if (what === WRITE) values[which] = value;
+    if (what === WRITE) values[which % COUNT] = value;
     else if (what === CALL) {
-      const sum = (values[which]! + edx) >>> 0;
+      const sum = (values[which % COUNT]! + edx) >>> 0;
       edx = ((sum >>> 7) | (sum << 25)) >>> 0;
     }
   }
@@ -105,19 +111,31 @@ export class RewritingGuest {
     private readonly core: TestCore,
     limits: Partial<CompilerLimits> | undefined,
   ) {
-    this.#machine = new LongModeMachine(core, REGION_FRAMES);
+    this.#machine = new LongModeMachine(core, REGION_FRAMES + MOST_APART, MOST_APART + 64);
     this.regions = new TestRegions(core, 4, limits);
     this.#driver = assembler.assemble(DRIVER, { origin: DRIVER_AT });
     this.#machine.placeUser(DRIVER_AT, this.#driver.bytes, true);
     const one = (n: number): string => `mov eax, 0\n${"nop\n".repeat(n % NOPS)}add eax, edx; ret; .align 64\n`;
     const functions = Array.from({ length: COUNT }, (_, n) => one(n)).join("");
     const { bytes } = assembler.assemble(`.code64\n${functions}`, { origin: FUNCTIONS });
-    this.#machine.placeUser(FUNCTIONS, bytes, true);
+    this.#placeFunctions(bytes);
     this.#orders = this.#machine.mapUser({ linear: DATA, bytes: DATA_BYTES, writable: true });
   }
 
   static async create(limits?: Partial<CompilerLimits>): Promise<RewritingGuest> {
     return new RewritingGuest(await makeTestCore(), limits);
+  }
+
+  /** On two pages that vCPUs take for one where they look for who may write them: mmu/writers.ts. */
+  #placeFunctions(bytes: Uint8Array): void {
+    const place = (gpa: bigint): number => (this.#machine.at(gpa) / PAGE) % TLB_WRITERS;
+    const [first, ...others] = this.#machine.reserve(MOST_APART);
+    const second = others.find((gpa) => place(gpa) === place(first!))!;
+    for (const [i, gpa] of [first!, second].entries()) {
+      for (const linear of [FUNCTIONS, FUNCTIONS + FUNCTIONS_BYTES]) this.#machine.remapUser(linear + i * PAGE, gpa);
+      const page = bytes.subarray(i * PAGE, (i + 1) * PAGE);
+      new Uint8Array(this.core.memory.buffer).set(page, this.#machine.at(gpa));
+    }
   }
 
   /** Address of the CodeCache. */

@@ -19,4 +19,12 @@ describe("functions that are written while others beside them are called", () =>
       expect(guest.word(guest.cache + CodeCache.off.twins)).toBeGreaterThan(100);
     }
   });
+
+  it.each([false, true])("do so at two addresses, in regions: %s", async (inRegions) => {
+    for (let seed = 1; seed <= 5; seed++) {
+      const guest = await RewritingGuest.create();
+      const orders = makeOrders(new Random(seed), { ...KIND, twice: true });
+      expect(guest.run(orders, inRegions), `seed ${seed}`).toBe(expected(orders));
+    }
+  });
 });
