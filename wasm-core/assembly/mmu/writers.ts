@@ -3,7 +3,7 @@
  * and would look through some thousands of entries of each: so each has, for the frames of one hash, the only entry that
  * may let them be written, or that there are several. What is written down may be of the past; no entry is missing.
  */
-import { Domain, TLB_BYTES, TLB_WRITERS, TlbEntry, TlbEntryOff, TlbEntry_SIZE, Vcpu } from "../gen/layout";
+import { Domain, TLB_BYTES, TLB_WRITERS, TlbEntry, TlbEntry_SIZE, Vcpu } from "../gen/layout";
 import { domainOfVcpu, firstVcpu, lockDomains, nextVcpu, unlockDomains } from "../mem/domains";
 import { EMPTY_TAG } from "./tlb";
 
