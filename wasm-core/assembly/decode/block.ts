@@ -158,7 +158,7 @@ function buildLocked(cpu: Vcpu, cache: CodeCache, host: usize, lin: u64): usize 
       markCode(cpu, host, marked);
       lasts = codeSettled(cpu, host) && lasts;
     }
-    if (isAsBefore(cpu, twin, head.gen, lasts)) {
+    if (takeAgain(cpu, twin, head.gen, lasts)) {
       cache.twins += 1;
       return changetype<usize>(twin);
     }
@@ -195,11 +195,12 @@ function buildLocked(cpu: Vcpu, cache: CodeCache, host: usize, lin: u64): usize 
 }
 
 /**
- * Whether what the stale block `twin` was decoded from lies there again: mostly something else of the frame was written. It is
- * counted anew, and valid by generation `gen` if that `lasts`; else it is run once, stale as it is. Not where who ran it
- * was stopped by its records, which another vCPU may do at any time: it marks the block and then changes its generation.
+ * Takes the stale block `twin` again, if what it was decoded from lies there again: mostly something else of the frame was
+ * written. It is counted anew, and valid by generation `gen` if that `lasts`; else it is run once, stale as it is. False also
+ * where who ran it was stopped by its records, which another vCPU may do at any time: it marks the block and then changes
+ * its generation.
  */
-function isAsBefore(cpu: Vcpu, twin: Block, gen: u32, lasts: bool): bool {
+function takeAgain(cpu: Vcpu, twin: Block, gen: u32, lasts: bool): bool {
   const at = changetype<usize>(twin);
   const was = atomic.load<u32>(at, BlockOff.gen);
   if (atomic.load<u8>(at, BlockOff.isStopped) != 0) return false;
