@@ -33,7 +33,7 @@ function code(r: CodeRound): Check {
   const { write, before: also = "", job = "second_calls", place = PLACE.inside, writeAt = 0, callAt = 0 } = r;
   const before = `
     mov ebx, area + ${place}
-    call put_code${job === "second_calls_behind" ? "; call put_cpuid" : ""}
+    call put_code
     ${also}
     mov eax, area + ${place + callAt}
     mov [call_at], rax
@@ -165,7 +165,14 @@ export const twoProcessors = roundsProgram(
     code({ name: "code that counts its calls beside itself", count: 20000, ...COUNTING }),
     code({ name: "written through another mapping", count: 2000, writeAt: ALIAS, write: STORE }),
     code({ name: "called through another mapping", count: 2000, callAt: ALIAS, write: STORE }),
-    code({ name: "code behind CPUID", count: 2000, job: "second_calls_behind", callAt: -9, write: STORE }),
+    code({
+      name: "code behind CPUID",
+      count: 2000,
+      job: "second_calls_behind",
+      before: "call put_cpuid",
+      callAt: -9,
+      write: STORE,
+    }),
     code({ name: "INT3 first", count: 400, job: "second_is_poked", write: POKE }),
     code({
       name: "INT3 first, its tail in the next chunk",

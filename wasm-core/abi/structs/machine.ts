@@ -89,7 +89,7 @@ export const Pcpu = struct("Pcpu", "One physical CPU: a worker. PCPU_BASE + id *
   ),
   cpuSource: u32("A CpuSource, where cpuShare comes from"),
   slices: u64("Slices run"),
-  gaugeNs: u32("Nanoseconds spent in vCPUs since the rate was last measured"),
+  gaugeNs: u64("Nanoseconds spent in vCPUs since the rate was last measured"),
   gaugeWork: u64("Instructions, and rounds of repeated ones, in that time"),
   regionsRead: u32("Ring index up to which it has read what was published: the compiler may overwrite that"),
   regionsAt: u32(

@@ -9,6 +9,8 @@ import { EMPTY_TAG } from "./tlb";
 
 /** Stands for several entries; one has its number and one more. */
 const MANY: u32 = 0xffff;
+/** Of both tables. */
+const ENTRIES: u32 = <u32>TLB_BYTES / <u32>TlbEntry_SIZE;
 
 @inline
 function placeOf(cpu: Vcpu, host: u32): usize {
@@ -20,17 +22,11 @@ function entryAt(cpu: Vcpu, known: u32): TlbEntry {
   return changetype<TlbEntry>(<usize>cpu.tlbBase + (<usize>known - 1) * TlbEntry_SIZE);
 }
 
-/** The frame that may be written by the entry, a machine address; 1 when there is none. */
-@inline
-function writableBy(e: TlbEntry): u32 {
-  return e.tagW == EMPTY_TAG ? 1 : e.delta + ((<u32>e.tagW) & ~0xfff);
-}
-
 /** Whether the entry lets a frame be written whose place is that of `host`. */
 @inline
 function isOfPlace(e: TlbEntry, host: u32): bool {
-  const frame = writableBy(e);
-  return frame != 1 && (((frame ^ host) >> 12) & (TLB_WRITERS - 1)) == 0;
+  const frame = e.delta + ((<u32>e.tagW) & ~0xfff);
+  return e.tagW != EMPTY_TAG && (((frame ^ host) >> 12) & (TLB_WRITERS - 1)) == 0;
 }
 
 /** By the vCPU itself, before it lets frame `host` be written by `e`: who takes that away marks the frame and then looks here. */
@@ -43,27 +39,20 @@ export function noteWriter(cpu: Vcpu, e: TlbEntry, host: u32): void {
   atomic.store<u16>(at, <u16>(isOnly ? own : MANY));
 }
 
-@inline
-function protect(e: TlbEntry, host: u32): void {
-  if (writableBy(e) == host) e.tagW = EMPTY_TAG;
-}
-
-/** Takes the write right to frame `host` from `cpu`. If that is the vCPU which does so, it sees anew which entries there are. */
+/**
+ * Takes the write right to frame `host` from `cpu`, and with it that to the others of its place: they cost a miss at most, and
+ * are mostly of address spaces that are gone. The vCPU itself knows then that no entry is left.
+ */
 function protectOn(cpu: Vcpu, host: u32, isSelf: bool): void {
   const at = placeOf(cpu, host);
   const known = <u32>atomic.load<u16>(at);
   if (known == 0) return;
-  if (known != MANY) {
-    protect(entryAt(cpu, known), host);
-    return;
-  }
-  let others: u32 = 0;
-  for (let n: u32 = 1; n <= <u32>TLB_BYTES / <u32>TlbEntry_SIZE; n++) {
+  const last = known == MANY ? ENTRIES : known;
+  for (let n: u32 = known == MANY ? 1 : known; n <= last; n++) {
     const e = entryAt(cpu, n);
-    protect(e, host);
-    if (isOfPlace(e, host)) others = others == 0 ? n : MANY;
+    if (isOfPlace(e, host)) e.tagW = EMPTY_TAG;
   }
-  if (isSelf) store<u16>(at, <u16>others);
+  if (isSelf) store<u16>(at, 0);
 }
 
 /**

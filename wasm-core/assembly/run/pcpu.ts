@@ -52,7 +52,7 @@ const MIN_BUDGET: u64 = 500;
 /** More would last for too long where the code is suddenly slow, as the interpreter is at what has never run. */
 const MAX_BUDGET: u64 = 400_000;
 /** A measurement needs this much host time to mean something. */
-const MEASURE_NS: u32 = 50_000;
+const MEASURE_NS: u64 = 50_000;
 const WAKING: u32 = EventBit.NMI | EventBit.INIT | EventBit.SIPI | EventBit.MCE;
 
 /** Runs vCPUs until none is left or the turn is over. A PcpuExit. */
@@ -208,7 +208,7 @@ function tick(p: Pcpu, cpu: Vcpu, now: u64): u64 {
 
 /** Measures the rate, over as many ticks as it takes: those of a rate that is too low are short. */
 function gauge(p: Pcpu, spent: u64, retired: u64): void {
-  p.gaugeNs += <u32>min<u64>(spent, TURN_NS);
+  p.gaugeNs += spent;
   p.gaugeWork += retired;
   if (p.gaugeNs < MEASURE_NS) return;
   if (p.gaugeWork >= 1000) {
