@@ -44,13 +44,17 @@ beforeEach(async () => {
 const view = (): DataView => new DataView(core.memory.buffer);
 const inRegions = (): bigint => view().getBigUint64(machine.cpu + Vcpu.off.regionInstructions, true);
 
-/** Runs program `n`, whose loop has ROUNDS rounds unless told otherwise; what it leaves in RAX, and the instructions that regions did. */
-function run(n: number, regions: TestRegions, rounds = ROUNDS): { rax: bigint; inRegions: bigint } {
+/**
+ * Runs program `n`, whose loop has ROUNDS rounds unless told otherwise; what it leaves in RAX, and the instructions that regions did.
+ * @param allows false: what is made meanwhile is not entered
+ */
+function run(n: number, regions: TestRegions, rounds = ROUNDS, allows = true): { rax: bigint; inRegions: bigint } {
   machine.begin({ rip: CODE + n * SLOT, registers: { [RCX]: rounds, [RSP]: STACK } });
   const before = inRegions();
   for (let i = 0; i < 1000 && view().getUint8(machine.cpu + Vcpu.off.cpl) === 3; i++) {
     core.call.testRun(machine.cpu, 1);
-    regions.settle(machine.cpu);
+    if (allows) regions.settle(machine.cpu);
+    else regions.make();
   }
   return { rax: machine.register(RAX), inRegions: inRegions() - before };
 }
@@ -200,6 +204,20 @@ describe("regions", () => {
       runs(JIT_MANY_LEAVES, false);
       expect(counts.regions).toBe(3);
     });
+  });
+
+  it("count as entered when they are, not while the processor does not have them yet", () => {
+    const hot = 100;
+    const regions = new TestRegions(core, 4);
+    regions.setHot(hot);
+    // Far more rounds by the interpreter than a region is entered before it is made again.
+    expect(run(0, regions, 20n * BigInt(hot), false).inRegions).toBe(0n);
+    expect(regions.compiler.counts.regions).toBe(1);
+    regions.allow(machine.cpu);
+    expect(run(0, regions, BigInt(hot) / 2n).inRegions).toBeGreaterThan(0n);
+    expect(regions.compiler.counts.regions).toBe(1);
+    run(0, regions, BigInt(hot + 2 * JUMP_SLICE));
+    expect(regions.compiler.counts.regions).toBe(2);
   });
 
   it("stay while their code has room", () => {

@@ -23,6 +23,8 @@ interface Symbolic {
 export interface Place {
   readonly name: string;
   readonly at: number;
+  /** The part of it that the instruction says. */
+  readonly offset: number;
   /** Registers that it is computed from. */
   readonly registers: readonly number[];
   /** The same text for operands off the same registers with displacements of one range: mostly on one page. */
@@ -72,18 +74,19 @@ export class Addresses {
   /** Where the stack's top is, `below` bytes under it. */
   stack(register: number, below = 0): Place {
     const { name, plus } = this.#value(register);
-    return { name: `s${name}`, at: plus - below, registers: [register], range: `${register}:${rangeOf(-below)}` };
+    const range = `${register}:${rangeOf(-below)}`;
+    return { name: `s${name}`, at: plus - below, offset: -below, registers: [register], range };
   }
 
   /** Where the memory operand is; undefined when distances are not those of offsets. */
   operand({ rm, index, ea, disp, block }: Insn): Place | undefined {
-    let at = disp;
+    const offset = rm === BLOCK_RIP ? disp + block : disp;
+    let at = offset;
     let name = ea >= 4 ? this.#space(ea) : "";
     if (name === undefined) return undefined;
     const registers: number[] = [];
     let range = name;
     if (rm === BLOCK_RIP) {
-      at += block;
       name += "ip";
       range += "ip";
     } else if (rm !== ZERO) {
@@ -101,8 +104,8 @@ export class Addresses {
       at += by.plus * (1 << (ea & 3));
       name += `+${by.name}*${ea & 3}`;
     }
-    range += `:${rangeOf(rm === BLOCK_RIP ? disp + block : disp)}`;
-    return { name, at, registers, range };
+    range += `:${rangeOf(offset)}`;
+    return { name, at, offset, registers, range };
   }
 
   /**
@@ -144,6 +147,10 @@ export class Addresses {
       return moved(i.reg >>> 3, i.rm >>> 3, i.disp);
     if (form !== "reg" || i.v.lock) return [];
     const [to, from] = row.operands;
+    if (semantic === "inc" || semantic === "dec") {
+      const n = (to?.kind === "E" ? i.rm : i.reg) >>> 3;
+      return moved(n, n, semantic === "inc" ? 1 : -1);
+    }
     if (to?.kind !== "E" && !(semantic === "mov" && to?.kind === "G")) return [];
     if (semantic === "mov" && (from?.kind === "G" || from?.kind === "E"))
       return to.kind === "E" ? moved(i.rm >>> 3, i.reg >>> 3, 0) : moved(i.reg >>> 3, i.rm >>> 3, 0);

@@ -438,7 +438,7 @@ export class Emitter {
     this.setBlockRip();
     if (effects.stores) giveBudget(c, this.#unretired);
     this.callHandler();
-    this.memory.forget();
+    if (!effects.keepsPages) this.memory.forget();
     if (effects.leaves) c.set(L.STATUS);
     else c.op("drop");
     if (effects.stores) takeBudget(c, this.#unretired);

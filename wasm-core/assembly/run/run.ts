@@ -85,10 +85,13 @@ function runHere(cpu: Vcpu, at: usize): void {
     return;
   }
   const block = changetype<Block>(at);
-  warm(cpu, block);
   const entry = regionOf(cpu, block);
-  if (entry != 0) runRegion(cpu, block, entry);
-  else {
+  if (entry != 0) {
+    warm(cpu, block);
+    runRegion(cpu, block, entry);
+  } else {
+    // What the interpreter runs until a region that was announced is here counts as no entry of it.
+    if (block.entry == 0) warm(cpu, block);
     noteExit(cpu, JitExitReason.COLD, at);
     runBlock(cpu, at);
   }
