@@ -41,6 +41,16 @@ start:  mov eax, [esi]
         int3`,
   },
   {
+    name: "segment-loop",
+    mode: 32,
+    source: `
+start:  add eax, fs:[esi]
+        add esi, 4
+        dec ecx
+        jnz start
+        int3`,
+  },
+  {
     name: "flags-put-off",
     source: `
 start:  ror eax, 5

@@ -4,12 +4,12 @@
  * is not followed here takes a new one.
  */
 import { Vcpu } from "../abi/structs/vcpu.js";
+import { SEG_FS } from "./operands.js";
 import type { Insn } from "./region/machine-view.js";
 
 const { zero: ZERO, bias: BIAS, blockRip: BLOCK_RIP } = Vcpu.off;
 const RSP = 4;
 const RBP = 5;
-const SEG_FS = 4;
 const ADDRESS_32 = 1;
 /** Distances stay far from where sums would not be exact. */
 const FAR = 1 << 30;

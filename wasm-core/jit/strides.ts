@@ -8,7 +8,7 @@ import type { Addresses, Place } from "./addresses.js";
 import { MOVES_STACK, scattered } from "./cursors.js";
 import { addressRegisters } from "./effects.js";
 import { L, PAGES } from "./locals.js";
-import { leavesMemoryAlone, memoryOperand } from "./operands.js";
+import { leavesMemoryAlone, memoryOperand, SEG_FS, segmentOf } from "./operands.js";
 import type { Node } from "./region/graph.js";
 import type { Insn } from "./region/machine-view.js";
 import type { Code, Label } from "./wasm/code.js";
@@ -18,14 +18,17 @@ const PAGE = 4096;
 /** Instructions that such rounds take at most, until somebody asks for events again. */
 const LONGEST_RUN = 4096;
 
-/** Whether the node is a loop by itself that seems to come to all its places by constant steps. */
+/**
+ * Whether the node is a loop by itself that seems to come to all its places by constant steps. Not those in FS and GS: to name
+ * such an address may leave the region, which between two rounds cannot be done.
+ */
 export function mayStride({ term, insns }: Node, n: number): boolean {
   if (term.kind !== "jcc" || (term.taken.to === n) === (term.next.to === n)) return false;
   const anywhere = new Set(insns.flatMap(scattered));
   const accesses = insns.filter((i) => !leavesMemoryAlone(i) && i.v.row.operands.some((o) => memoryOperand(o, i.v)));
   return (
     accesses.length > 0 &&
-    accesses.every((i) => !addressRegisters(i).some((r) => anywhere.has(r))) &&
+    accesses.every((i) => segmentOf(i) < SEG_FS && !addressRegisters(i).some((r) => anywhere.has(r))) &&
     !insns.some(({ v }) => MOVES_STACK.has(v.semantic))
   );
 }
