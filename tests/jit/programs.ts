@@ -42,10 +42,9 @@ start:  mov eax, [esi]
   },
   {
     name: "segment-loop",
-    mode: 32,
     source: `
-start:  add eax, fs:[esi]
-        add esi, 4
+start:  add eax, fs:[rsi]
+        add rsi, 4
         dec ecx
         jnz start
         int3`,
