@@ -4,12 +4,12 @@
  * is not followed here takes a new one.
  */
 import { Vcpu } from "../abi/structs/vcpu.js";
-import { SEG_FS } from "./operands.js";
 import type { Insn } from "./region/machine-view.js";
 
 const { zero: ZERO, bias: BIAS, blockRip: BLOCK_RIP } = Vcpu.off;
 const RSP = 4;
 const RBP = 5;
+const SEG_FS = 4;
 const ADDRESS_32 = 1;
 /** Distances stay far from where sums would not be exact. */
 const FAR = 1 << 30;
@@ -23,8 +23,6 @@ interface Symbolic {
 export interface Place {
   readonly name: string;
   readonly at: number;
-  /** The part of it that the instruction says. */
-  readonly offset: number;
   /** Registers that it is computed from. */
   readonly registers: readonly number[];
   /** The same text for operands off the same registers with displacements of one range: mostly on one page. */
@@ -74,19 +72,18 @@ export class Addresses {
   /** Where the stack's top is, `below` bytes under it. */
   stack(register: number, below = 0): Place {
     const { name, plus } = this.#value(register);
-    const range = `${register}:${rangeOf(-below)}`;
-    return { name: `s${name}`, at: plus - below, offset: -below, registers: [register], range };
+    return { name: `s${name}`, at: plus - below, registers: [register], range: `${register}:${rangeOf(-below)}` };
   }
 
   /** Where the memory operand is; undefined when distances are not those of offsets. */
   operand({ rm, index, ea, disp, block }: Insn): Place | undefined {
-    const offset = rm === BLOCK_RIP ? disp + block : disp;
-    let at = offset;
+    let at = disp;
     let name = ea >= 4 ? this.#space(ea) : "";
     if (name === undefined) return undefined;
     const registers: number[] = [];
     let range = name;
     if (rm === BLOCK_RIP) {
+      at += block;
       name += "ip";
       range += "ip";
     } else if (rm !== ZERO) {
@@ -104,8 +101,8 @@ export class Addresses {
       at += by.plus * (1 << (ea & 3));
       name += `+${by.name}*${ea & 3}`;
     }
-    range += `:${rangeOf(offset)}`;
-    return { name, at, offset, registers, range };
+    range += `:${rangeOf(rm === BLOCK_RIP ? disp + block : disp)}`;
+    return { name, at, registers, range };
   }
 
   /**
@@ -147,10 +144,6 @@ export class Addresses {
       return moved(i.reg >>> 3, i.rm >>> 3, i.disp);
     if (form !== "reg" || i.v.lock) return [];
     const [to, from] = row.operands;
-    if (semantic === "inc" || semantic === "dec") {
-      const n = (to?.kind === "E" ? i.rm : i.reg) >>> 3;
-      return moved(n, n, semantic === "inc" ? 1 : -1);
-    }
     if (to?.kind !== "E" && !(semantic === "mov" && to?.kind === "G")) return [];
     if (semantic === "mov" && (from?.kind === "G" || from?.kind === "E"))
       return to.kind === "E" ? moved(i.rm >>> 3, i.reg >>> 3, 0) : moved(i.reg >>> 3, i.rm >>> 3, 0);

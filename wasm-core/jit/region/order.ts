@@ -77,11 +77,8 @@ function dominates(idom: Int32Array, a: number, b: number): boolean {
   return x === a;
 }
 
-/**
- * Orders `nodes`, whose first is the entry. Changes edges that go back to a node that does not dominate their source into exits.
- * @param isTwice nodes that will be written twice: what follows them is reached twice
- */
-export function orderNodes(nodes: readonly Node[], isTwice: readonly boolean[]): Order {
+/** Orders `nodes`, whose first is the entry. Changes edges that go back to a node that does not dominate their source into exits. */
+export function orderNodes(nodes: readonly Node[]): Order {
   for (;;) {
     const rpo = postorder(nodes).reverse();
     const position = new Int32Array(nodes.length).fill(-1);
@@ -97,30 +94,23 @@ export function orderNodes(nodes: readonly Node[], isTwice: readonly boolean[]):
         cut = true;
       }
     }
-    if (!cut) return describe(nodes, rpo, position, idom, isTwice);
+    if (!cut) return describe(nodes, rpo, position, idom);
   }
 }
 
-function describe(
-  nodes: readonly Node[],
-  rpo: readonly number[],
-  position: Int32Array,
-  idom: Int32Array,
-  isTwice: readonly boolean[],
-): Order {
+function describe(nodes: readonly Node[], rpo: readonly number[], position: Int32Array, idom: Int32Array): Order {
   const children: number[][] = nodes.map(() => []);
   const isHeader = nodes.map(() => false);
   const forward = new Int32Array(nodes.length);
   const onlyFrom = new Int32Array(nodes.length).fill(-1);
   const all = new Int32Array(nodes.length);
   for (const n of rpo) {
-    const times = isTwice[n] ? 2 : 1;
     for (const e of edgesOf(nodes[n]!.term)) {
       if (e.to === EXIT) continue;
-      all[e.to]! += times;
+      all[e.to]!++;
       onlyFrom[e.to] = n;
       if (position[e.to]! <= position[n]!) isHeader[e.to] = true;
-      else forward[e.to]! += times;
+      else forward[e.to]!++;
     }
   }
   for (let p = rpo.length - 1; p > 0; p--) children[rpo[idom[p]!]!]!.push(rpo[p]!);
@@ -131,7 +121,7 @@ function describe(
 
 /**
  * For each node the smallest natural loop around it: the nodes from which a back edge's source is reached without passing
- * its target. Loops with one header are as many as go back to it: an inner one may begin where an outer one does.
+ * its target.
  */
 function innermostLoops(
   nodes: readonly Node[],
@@ -142,17 +132,15 @@ function innermostLoops(
   for (const n of rpo) for (const e of edgesOf(nodes[n]!.term)) if (e.to !== EXIT) from[e.to]!.push(n);
   const loops: (ReadonlySet<number> | undefined)[] = nodes.map(() => undefined);
   for (const header of rpo) {
-    for (const source of from[header]!) {
-      if (position[source]! < position[header]!) continue;
-      const body = new Set([header]);
-      const todo = [source];
-      for (let n = todo.pop(); n !== undefined; n = todo.pop()) {
-        if (body.has(n)) continue;
-        body.add(n);
-        todo.push(...from[n]!);
-      }
-      for (const n of body) if (body.size < (loops[n]?.size ?? Number.POSITIVE_INFINITY)) loops[n] = body;
+    const body = new Set([header]);
+    const todo = from[header]!.filter((n) => position[n]! >= position[header]!);
+    if (todo.length === 0) continue;
+    for (let n = todo.pop(); n !== undefined; n = todo.pop()) {
+      if (body.has(n)) continue;
+      body.add(n);
+      todo.push(...from[n]!);
     }
+    for (const n of body) if (body.size < (loops[n]?.size ?? Number.POSITIVE_INFINITY)) loops[n] = body;
   }
   return loops;
 }
