@@ -86,12 +86,10 @@ function runHere(cpu: Vcpu, at: usize): void {
   }
   const block = changetype<Block>(at);
   const entry = regionOf(cpu, block);
-  if (entry != 0) {
-    warm(cpu, block);
-    runRegion(cpu, block, entry);
-  } else {
-    // What the interpreter runs until a region that was announced is here counts as no entry of it.
-    if (block.entry == 0) warm(cpu, block);
+  // What the interpreter runs until a region that was announced is here counts as no entry of it.
+  if (entry != 0 || block.entry == 0) warm(cpu, block);
+  if (entry != 0) runRegion(cpu, block, entry);
+  else {
     noteExit(cpu, JitExitReason.COLD, at);
     runBlock(cpu, at);
   }
