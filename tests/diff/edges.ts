@@ -13,7 +13,8 @@ import { addressOf, Steering } from "./steering.js";
 const PAGE = 0x1000;
 const DISTANCES = [0, 0, 1, 2, 4, 7, 8, 12, 15, 16, 24, 32, 64, 127, 128, 300, 2048, 4080, 4088, 4095, 4096, 4100];
 const BASES = { 64: ["rbx", "rsi", "rdi", "rbp", "r8", "r9"], 32: ["ebx", "esi", "edi", "ebp"] } as const;
-const NARROW: Readonly<Record<string, string>> = {
+/** 32-bit names of 64-bit registers. */
+export const NARROW: Readonly<Record<string, string>> = {
   rax: "eax",
   rcx: "ecx",
   rdx: "edx",

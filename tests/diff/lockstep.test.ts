@@ -14,6 +14,7 @@ import { Lockstep } from "./lockstep.js";
 import type { Mode } from "./machine.js";
 import type { Program } from "./program.js";
 import { report } from "./report.js";
+import { WalkMaker } from "./walks.js";
 
 const SEEDS = 40;
 /** Programs that one pair of machines runs. */
@@ -32,6 +33,7 @@ const assembler = new Assembler(table);
 type Make = (random: Random, mode: Mode) => Program;
 
 const anything: Make = (random, mode) => new ProgramMaker(random, instructions[mode], mode).make();
+const walks: Make = (random, mode) => new WalkMaker(random, assembler, mode).make();
 const edges: Make = (random, mode) => new EdgeMaker(random, assembler, mode).make();
 
 /** Runs what `make` makes; the share of instructions that ran in regions. */
@@ -74,5 +76,9 @@ it("32-bit programs do", LONG, async () => {
 for (const mode of [64, 32] as const) {
   it(`accesses around the ends of pages do, in ${mode}-bit code`, LONG, async () => {
     expect(await share(`lockstep at page ends, ${mode} bits`, SEEDS, mode, edges)).toBeGreaterThan(0.3);
+  });
+
+  it(`loops that walk through memory do, in ${mode}-bit code`, LONG, async () => {
+    expect(await share(`lockstep of walks, ${mode} bits`, SEEDS, mode, walks)).toBeGreaterThan(0.5);
   });
 }

@@ -18,7 +18,7 @@ const [GP, PF] = [13, 14];
 const CR4_SMAP = 1n << 21n;
 const THRESHOLD = 8;
 const BUDGET = 5000;
-const [RCX, RBX, RSP, RSI, RDI, R10] = [1, 3, 4, 6, 7, 10];
+const [RCX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10] = [1, 3, 4, 5, 6, 7, 8, 9, 10];
 const { off } = Vcpu;
 const assembler = new Assembler(await loadTable());
 
@@ -111,6 +111,12 @@ const WALKS = {
     "again: sub rsi, 24; sub rdi, 20; movdqu xmm0, [rsi]; movdqu [rdi], xmm0; add rbx, [rdi + 4]; dec ecx; jnz again",
   "by an index":
     "again: mov eax, [rsi + r8 * 4]; add [rdi + r8 * 4 + 2], eax; add rbx, rax; inc r8; inc r8; dec ecx; jnz again",
+  "two places of one register, and one that stays": `again: mov rax, [rsi]; add rsi, 8; mov [rsi + 0x7ff8], rax; add [r9], rax
+    dec ecx; jnz again; add rbx, [r9]`,
+  "up, down and by more than a page": `again: mov eax, [rsi]; add rbx, rax; mov [rdi + 0x7000], eax; add bl, [r8]; add rsi, 4; sub rdi, 4
+    add r8, 4104; cmp r8, rbp; jb again; mov r8, r9; dec ecx; jnz again`,
+  "in vectors of numbers, some of which are none": `again: movupd xmm0, [rsi]; mulpd xmm0, [rsi]; movq rax, xmm0; add rbx, rax; addsd xmm0, [rdi]
+    movq rax, xmm0; xor rbx, rax; add rsi, 16; add rdi, 8; dec ecx; jnz again`,
   "a loop in a loop": `again: mov edx, 7; mov r9, rsi; inner: movzx eax, byte ptr [r9]; add rbx, rax; add r9, 301; dec edx; jnz inner
     mov [rdi], rbx; add rsi, 31; add rdi, 32; dec ecx; jnz again`,
   "more places than there are cursors": `again: ${Array.from({ length: CURSORS }, (_, n) => `add rbx, [rsi + ${n * 2048 + n}]; mov [rdi + ${n * 2048}], bl`).join("; ")}
@@ -128,6 +134,9 @@ describe("a loop that walks over pages does what the interpreter does:", () => {
       [RDI]: BigInt(TO + (down ? PAGES * PAGE : 0)),
       [RCX]: rounds,
       [R10]: rounds,
+      [RBP]: BigInt(TO),
+      [R8]: name.startsWith("up") ? BigInt(FROM) : 0n,
+      [R9]: BigInt(FROM),
     };
     const random = new Random(7);
     const data = Uint8Array.from({ length: 2 * PAGES * PAGE }, () => random.below(256));
@@ -146,6 +155,21 @@ describe("a loop that walks over pages does what the interpreter does:", () => {
     expect(compiled!.sum).toBe(interpreted!.sum);
     expect(compiled!.data.equals(interpreted!.data)).toBe(true);
   });
+});
+
+it("rounds that stay on their pages end where the budget does", () => {
+  walker.load("again: mov rax, [rsi]; add rbx, rax; add rsi, 8; dec ecx; jnz again");
+  const rounds = 4000;
+  const start = { [RSI]: BigInt(FROM), [RCX]: BigInt(rounds) };
+  walker.begin(start);
+  walker.finish(true);
+  for (const budget of [1, 5, 6, 999, 1000, 2560, 4096, 5001, 19_000]) {
+    walker.begin(start);
+    const before = walker.inRegions;
+    walker.core.call.testRun(walker.machine.cpu, budget);
+    expect(walker.machine.register(RCX), `after ${budget}`).toBe(BigInt(rounds - Math.ceil(budget / 5)));
+    expect(walker.inRegions - before).toBe(BigInt(Math.ceil(budget / 5) * 5));
+  }
 });
 
 it.each([

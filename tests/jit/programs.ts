@@ -30,6 +30,26 @@ start:  mov rax, [rsi + rdi * 8]
         int3`,
   },
   {
+    name: "copy-loop",
+    mode: 32,
+    source: `
+start:  mov eax, [esi]
+        add esi, 4
+        mov [esi + 0x1000], eax
+        dec ecx
+        jnz start
+        int3`,
+  },
+  {
+    name: "segment-loop",
+    source: `
+start:  add eax, fs:[rsi]
+        add rsi, 4
+        dec ecx
+        jnz start
+        int3`,
+  },
+  {
     name: "flags-put-off",
     source: `
 start:  ror eax, 5

@@ -4,12 +4,13 @@
  * is not followed here takes a new one.
  */
 import { Vcpu } from "../abi/structs/vcpu.js";
+import { generalRegister } from "./effects.js";
+import { SEG_FS } from "./operands.js";
 import type { Insn } from "./region/machine-view.js";
 
 const { zero: ZERO, bias: BIAS, blockRip: BLOCK_RIP } = Vcpu.off;
 const RSP = 4;
 const RBP = 5;
-const SEG_FS = 4;
 const ADDRESS_32 = 1;
 /** Distances stay far from where sums would not be exact. */
 const FAR = 1 << 30;
@@ -32,17 +33,20 @@ export interface Place {
 const RANGE_SHIFT = 11;
 const rangeOf = (at: number): number => (at + (1 << (RANGE_SHIFT - 1))) >> RANGE_SHIFT;
 
+/** The registers where a node begins of which nothing is known. */
+const UNMOVED: readonly Symbolic[] = Array.from({ length: 16 }, (_, name) => ({ name, plus: 0 }));
+
 export class Addresses {
-  /** By register; undefined as long as nobody asks. */
-  #values: (Symbolic | undefined)[] = [];
-  #names = 0;
+  /** By register; undefined from when it was written until somebody asks. */
+  #values: (Symbolic | undefined)[] = UNMOVED.slice();
+  #names = UNMOVED.length;
 
   /** @param long 64-bit mode: only writes of all 64 bits are followed then, of 32 bits otherwise */
   constructor(readonly long: boolean) {}
 
   /** A node begins: with what was known at `end` of the only one before it, or with nothing. */
   begin(end: Addresses["end"] | undefined): void {
-    this.#values = end?.slice() ?? [];
+    this.#values = (end ?? UNMOVED).slice();
   }
 
   /** Another that knows the same, and goes its own way from here. */
@@ -140,17 +144,18 @@ export class Addresses {
         return moved(RSP, RBP, bytes);
     }
     if (size !== word) return [];
-    if (semantic === "lea" && i.ea < 4 && i.index === ZERO && i.rm !== ZERO && i.rm !== BLOCK_RIP)
+    const isFull = i.ea < 4 || (!this.long && i.ea >>> 6 === ADDRESS_32);
+    if (semantic === "lea" && isFull && i.index === ZERO && i.rm !== ZERO && i.rm !== BLOCK_RIP)
       return moved(i.reg >>> 3, i.rm >>> 3, i.disp);
     if (form !== "reg" || i.v.lock) return [];
-    const [to, from] = row.operands;
-    if (to?.kind !== "E" && !(semantic === "mov" && to?.kind === "G")) return [];
-    if (semantic === "mov" && (from?.kind === "G" || from?.kind === "E"))
-      return to.kind === "E" ? moved(i.rm >>> 3, i.reg >>> 3, 0) : moved(i.reg >>> 3, i.rm >>> 3, 0);
-    if ((semantic === "add" || semantic === "sub") && from?.kind === "I") {
-      return moved(i.rm >>> 3, i.rm >>> 3, semantic === "add" ? i.imm : -i.imm);
-    }
-    return [];
+    const [to, from] = row.operands.map(({ kind }) => generalRegister(kind, i));
+    if (to === undefined) return [];
+    const adds = (by: number) => moved(to >>> 3, to >>> 3, by);
+    if (semantic === "mov") return from === undefined ? [] : moved(to >>> 3, from >>> 3, 0);
+    if (semantic === "inc") return adds(1);
+    if (semantic === "dec") return adds(-1);
+    if (row.operands[1]?.kind !== "I") return [];
+    return semantic === "add" ? adds(i.imm) : semantic === "sub" ? adds(-i.imm) : [];
   }
 
   set(values: readonly (readonly [number, Symbolic])[]): void {

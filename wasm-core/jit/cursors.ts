@@ -15,10 +15,10 @@ import type { Code } from "./wasm/code.js";
 const { zero: ZERO, cursorReach } = Vcpu.off;
 const RSP = 4;
 /** Instructions that move RSP by a constant. */
-const MOVES_STACK = new Set(["pushValue", "popReg", "call", "callIndirect", "ret", "retPop"]);
+export const MOVES_STACK = new Set(["pushValue", "popReg", "call", "callIndirect", "ret", "retPop"]);
 
 /** Registers that the instruction writes otherwise than by adding a constant. */
-function scattered(i: Insn): number[] {
+export function scattered(i: Insn): number[] {
   const { semantic, form, row } = i.v;
   const written = writtenRegisters(i);
   if (MOVES_STACK.has(semantic)) return written.filter((n) => n !== RSP);

@@ -19,6 +19,8 @@ export interface Effects {
   readonly leaves: boolean;
   /** It may write memory, and so devices; or end the block or the slice. */
   readonly stores: boolean;
+  /** It does no more to translations than a read does: what is known of pages stays known. */
+  readonly keepsPages: boolean;
 }
 
 const ALL: readonly number[] = Array.from({ length: 16 }, (_, n) => n);
@@ -112,7 +114,8 @@ const MMX_KINDS = new Set(["P", "Q", "N"]);
 export const touchesX87 = ({ v }: Insn): boolean =>
   /^(x87|mmx)/.test(v.module) || v.row.notes.has("mmx") || v.row.operands.some((o) => MMX_KINDS.has(o.kind));
 
-function addressRegisters({ v, rm, index }: Insn): number[] {
+/** General registers that its operand's address is computed from. */
+export function addressRegisters({ v, rm, index }: Insn): number[] {
   const uses = v.row.operands.some((o) => memoryOperand(o, v)) || v.row.operands.some((o) => o.size === "a");
   return uses ? [rm, index].filter(isAddress).map((off) => off >>> 3) : [];
 }
@@ -153,6 +156,7 @@ export function registersOf(i: Insn): Effects {
       x87: true,
       leaves: true,
       stores: true,
+      keepsPages: false,
     };
   }
   const writes = new Set<number>(implicit?.writes ?? []);
@@ -176,6 +180,7 @@ export function registersOf(i: Insn): Effects {
     x87: touchesX87(i),
     leaves: true,
     stores: implicit?.stores ?? stores,
+    keepsPages: v.module.startsWith("sse") && !(implicit?.stores ?? stores),
   };
 }
 
@@ -204,7 +209,8 @@ function vectorRegisters({ v, reg, rm, imm }: Insn): Map<number, boolean> {
   return out;
 }
 
-function generalRegister(kind: string, { v, reg, rm, imm }: Insn): number | undefined {
+/** Where the general register lies in the vCPU that an operand of this kind is; undefined when it is none. */
+export function generalRegister(kind: string, { v, reg, rm, imm }: Insn): number | undefined {
   switch (kind) {
     case "G":
     case "Z":

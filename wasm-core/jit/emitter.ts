@@ -12,7 +12,7 @@ import { keepsModes, registersOf } from "./effects.js";
 import type { FlagLife } from "./liveness.js";
 import { L } from "./locals.js";
 import { Memory } from "./memory.js";
-import { memoryOperand } from "./operands.js";
+import { memoryOperand, SEG_FS, segmentOf } from "./operands.js";
 import { PutOffFlags, type PutOffName } from "./put-off.js";
 import type { Insn } from "./region/machine-view.js";
 import { Registers } from "./registers.js";
@@ -45,7 +45,6 @@ const VECTORS = {
   offsetOf: (n: number) => VEC + VEC_STRIDE * n,
 } as const;
 const TWO_31 = 1n << 31n;
-const SEG_FS = 4;
 
 export class Emitter {
   readonly code = new Code();
@@ -240,7 +239,7 @@ export class Emitter {
   /** Pushes the linear address of the memory operand's `bytes` bytes. Only for addresses that `plainAddress` accepts. */
   pushAddress(bytes: number): void {
     const c = this.code;
-    const segment = this.#segment();
+    const segment = segmentOf(this.insn);
     if (segment >= SEG_FS && !this.long) {
       pushIsSpecial(c, segment);
       // The limit is 4 GiB, and with a base not where linear addresses end.
@@ -281,11 +280,6 @@ export class Emitter {
     if (terms === 0) c.i64(constant);
     else if (constant !== 0n) c.i64(constant).op("i64.add");
     if (ea >= 4 && ea >>> 6 === 1) c.i64(0xffffffffn).op("i64.and");
-  }
-
-  #segment(): number {
-    const { ea } = this.insn;
-    return ea >= 4 ? (ea >>> 3) & 7 : 0;
   }
 
   /** When the i32 on the stack is not 0, which it seldom is, the interpreter does this instruction: nothing of it has been done. */
@@ -438,7 +432,7 @@ export class Emitter {
     this.setBlockRip();
     if (effects.stores) giveBudget(c, this.#unretired);
     this.callHandler();
-    this.memory.forget();
+    if (!effects.keepsPages) this.memory.forget();
     if (effects.leaves) c.set(L.STATUS);
     else c.op("drop");
     if (effects.stores) takeBudget(c, this.#unretired);

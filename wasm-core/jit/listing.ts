@@ -46,7 +46,7 @@ function codeAt(view: MachineView, region: Region, at: number): Uint8Array {
 const hex = ({ rip }: Region, at: number): string => BigInt.asUintN(64, rip + BigInt(at)).toString(16);
 
 function heading({ what, value }: Mark, view: MachineView, region: Region): string {
-  if (what === "node") return `node ${value}`;
+  if (what === "node" || what === "run") return `${what} ${value}`;
   if (what !== "instruction") return what;
   const rip = region.rip + BigInt(value);
   return `${hex(region, value)}  ${disassemble(codeAt(view, region, value), rip, region.long)}`;

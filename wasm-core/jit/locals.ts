@@ -45,24 +45,26 @@ export const L = {
   PAGE: 65,
   /** deltas of the last pages on which pointers were followed */
   DELTAS: 71,
+  /** rounds that stay on the pages of their cursors */
+  ROUNDS: 75,
   /** x87: control, status and tag words and FOP as they lie in the vCPU, and FIP */
-  FW: 75,
-  FIP: 76,
+  FW: 76,
+  FIP: 77,
   /** significands of the physical registers; temporaries */
-  SIG: 77,
-  A: 85,
-  B: 86,
-  HIGH: 87,
-  LOW: 88,
-  RESULT: 89,
+  SIG: 78,
+  A: 86,
+  B: 87,
+  HIGH: 88,
+  LOW: 89,
+  RESULT: 90,
   /** signs and exponents of the physical registers */
-  END: 90,
-  EXP_A: 98,
-  EXP_B: 99,
-  EXP: 100,
-  RESULT_END: 101,
+  END: 91,
+  EXP_A: 99,
+  EXP_B: 100,
+  EXP: 101,
+  RESULT_END: 102,
   /** bits to be set in the status word */
-  RAISED: 102,
+  RAISED: 103,
 } as const;
 
 /** Locals from L.PAGE on. */
@@ -79,7 +81,7 @@ export const LOCALS: readonly (readonly [number, number])[] = [
   [3, Type.F64],
   [3, Type.F32],
   [17, Type.V128],
-  [PAGES + DELTAS, Type.I32],
+  [PAGES + DELTAS + 1, Type.I32],
 ];
 
 /** The same for regions that do x87 arithmetic. */

@@ -10,6 +10,7 @@ import type { Cursors } from "./cursors.js";
 import { callDoor } from "./doors.js";
 import { DELTAS, L, PAGES } from "./locals.js";
 import type { Insn } from "./region/machine-view.js";
+import type { Strides } from "./strides.js";
 import { pushTlbSlot } from "./tlb.js";
 import type { Code, Label } from "./wasm/code.js";
 import { Type } from "./wasm/ops.js";
@@ -52,6 +53,8 @@ const chasesPointer = ({ v, reg, rm }: Insn): boolean =>
 export class Memory {
   /** Whether the region looks into the TLB itself. */
   looks = false;
+  /** Of a loop that is written twice. */
+  strides: Strides | undefined;
   #pages: readonly Page[] = [];
   #depth = 0;
   #windows: Windows | undefined;
@@ -78,6 +81,7 @@ export class Memory {
 
   /** A handler runs: what was known of pages is not any more. */
   forget(): void {
+    this.strides?.spoil();
     this.#pages = [];
     this.cursors.forget(this.e.code);
   }
@@ -87,6 +91,11 @@ export class Memory {
    * @param pushLinear pushes their linear address
    */
   access(bytes: number, write: boolean, pushLinear: () => void, place: Place | undefined): void {
+    if (this.strides?.isKnown) {
+      pushLinear();
+      this.e.code.op("i32.wrap_i64").get(this.strides.delta()).op("i32.add").set(L.P);
+      return;
+    }
     const known = place && this.#pages.find((p) => p.name === place.name);
     const by = known ? place.at - known.at : PAGE;
     if (
@@ -94,8 +103,10 @@ export class Memory {
       (known.write || !write) &&
       Math.abs(by) <= PAGE - bytes &&
       this.#near(known, by, bytes, write, pushLinear)
-    )
+    ) {
+      this.strides?.note(place, bytes, write);
       return;
+    }
     pushLinear();
     this.e.code.set(L.LIN);
     const cursor = place && bytes <= LONGEST ? this.cursors.of(place, write) : undefined;
@@ -105,6 +116,7 @@ export class Memory {
 
   /** On the cursor's page its delta is all that is needed. For another the core looks, and the cursor goes there. */
   #follow(cursor: number, bytes: number, write: boolean, place: Place): void {
+    this.strides?.note(place, bytes, write, cursor);
     const c = this.e.code;
     const [page, reach, delta] = [cursorPage + 8 * cursor, cursorReach + 8 * cursor, cursorDelta + 4 * cursor];
     c.get(L.LIN).get(L.CPU).mem("i64.load", page).op("i64.sub");
@@ -120,6 +132,7 @@ export class Memory {
 
   /** As access, for the linear address in L.LIN. */
   at(bytes: number, write: boolean, place?: Place): void {
+    this.strides?.spoil();
     const window = place === undefined ? itself(bytes) : this.#window(bytes, write);
     if (this.#windows === undefined) this.#look(bytes, write);
     else this.#lookOrLeave(window, write);

@@ -5,6 +5,11 @@ import type { Insn } from "./region/machine-view.js";
 
 const EITHER = new Set(["E", "W", "Q"]);
 const SEG_CS = 1;
+/** FS, and behind it GS: those that have a base in the code that regions are made of. */
+export const SEG_FS = 4;
+
+/** Segment of the memory operand, DS for all that are like it. */
+export const segmentOf = ({ ea }: Insn): number => (ea >= 4 ? (ea >>> 3) & 7 : 0);
 
 /** Whether the operand is memory in this variant. */
 export const memoryOperand = (o: Operand, v: Variant): boolean =>

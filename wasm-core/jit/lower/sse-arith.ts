@@ -92,7 +92,7 @@ function requireNormalOrZero(e: Emitter, f: Format, op: "mul" | "div", slow: Lab
     c.op("i32.or");
   }
   isZero(r);
-  c.op("i32.and").op("i32.eqz").brIf(slow);
+  c.op("i32.and").op("i32.eqz").brIf(slow, "unlikely");
   c.end();
 }
 

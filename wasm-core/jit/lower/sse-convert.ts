@@ -48,7 +48,7 @@ const cvtsd2ss = sse((e, i) => {
     pushLow(e, from, "f64");
     c.tee(L.D).op("f32.demote_f64").set(L.F);
     pushNormal(e, "f32", L.F);
-    c.get(L.D).f64(0).op("f64.eq").op("i32.or").op("i32.eqz").brIf(slow);
+    c.get(L.D).f64(0).op("f64.eq").op("i32.or").op("i32.eqz").brIf(slow, "unlikely");
     requirePrecision(e, slow, () => c.get(L.F).op("f64.promote_f32").get(L.D).op("f64.eq"));
     setLow(e, "f32", i.reg, L.F);
   });
@@ -165,7 +165,7 @@ const toInteger = (f: Format, round: "trunc" | "nearest"): Lowering =>
       c.tee(v).op(`${f}.abs`);
       if (f === "f64") c.f64(limit);
       else c.f32(limit);
-      c.op(`${f}.lt`).op("i32.eqz").brIf(slow);
+      c.op(`${f}.lt`).op("i32.eqz").brIf(slow, "unlikely");
       c.get(v).op(`${f}.${round}`).set(r);
       requirePrecision(e, slow, () => c.get(v).get(r).op(`${f}.eq`));
       c.get(r).op(`${size === 64 ? "i64" : "i32"}.trunc_sat_${f}_s`);
@@ -208,7 +208,7 @@ const roundScalar = (f: Format): Lowering =>
     const c = e.code;
     orHandler(e, (slow) => {
       pushLow(e, from, f);
-      c.tee(v).get(v).op(`${f}.ne`).brIf(slow);
+      c.tee(v).get(v).op(`${f}.ne`).brIf(slow, "unlikely");
       c.get(v)
         .op(`${f}.${roundingOf(imm)}`)
         .set(r);

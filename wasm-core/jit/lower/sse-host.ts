@@ -6,6 +6,7 @@
 import { Vcpu } from "../../abi/structs/vcpu.js";
 import { type Emitter, L } from "../emitter.js";
 import type { Label } from "../wasm/code.js";
+import { Type } from "../wasm/ops.js";
 
 export type Format = "f32" | "f64";
 
@@ -42,7 +43,10 @@ const MASKS = 0x1f80;
 const MODE = 0xffc0;
 const PE = 0x20;
 
-/** `fast` branches to the label it is given while nothing has been done yet; there the handler does it all. */
+/**
+ * `fast` branches to the label it is given while nothing has been done yet; there the handler does it all. The branches say that
+ * they are seldom taken: the host's compiler would keep in memory what is needed behind the handler, before and without it.
+ */
 export function orHandler(e: Emitter, fast: (slow: Label) => void, after: () => void = () => {}): void {
   const c = e.code;
   const done = c.block();
@@ -61,7 +65,7 @@ function pushMxcsr(e: Emitter, bits: number): void {
 
 export function requireMode(e: Emitter, slow: Label): void {
   pushMxcsr(e, MODE);
-  e.code.i32(MASKS).op("i32.ne").brIf(slow);
+  e.code.i32(MASKS).op("i32.ne").brIf(slow, "unlikely");
 }
 
 /** The same, and that PE is sticky or the result exact, which `exact` pushes; without it exactness cannot be told. */
@@ -70,13 +74,13 @@ export function requirePrecision(e: Emitter, slow: Label, exact?: () => void): v
   pushMxcsr(e, MODE | PE);
   c.i32(MASKS | PE).op("i32.ne");
   if (exact === undefined) {
-    c.brIf(slow);
+    c.brIf(slow, "unlikely");
     return;
   }
-  c.if();
+  c.if(Type.VOID, "unlikely");
   requireMode(e, slow);
   exact();
-  c.op("i32.eqz").brIf(slow);
+  c.op("i32.eqz").brIf(slow, "unlikely");
   c.end();
 }
 
@@ -101,7 +105,7 @@ export function refuseDenormal(e: Emitter, f: Format, local: number, slow: Label
   pushDoubledConstant(e, f, 1n);
   e.code.op(`${i}.sub`);
   pushDoubledConstant(e, f, LIMITS[f].doubledMin - 1n);
-  e.code.op(`${i}.lt_u`).brIf(slow);
+  e.code.op(`${i}.lt_u`).brIf(slow, "unlikely");
 }
 
 /** Nor a NaN. */
@@ -115,13 +119,13 @@ export function requirePlain(e: Emitter, f: Format, local: number, slow: Label):
   e.code.op(`${i}.gt_u`).if();
   if (f === "f64") e.code.get(L.X).i64(0).op("i64.ne");
   else e.code.get(L.I);
-  e.code.brIf(slow).end();
+  e.code.brIf(slow, "unlikely").end();
 }
 
 export function requireFinite(e: Emitter, f: Format, local: number, slow: Label): void {
   pushDoubled(e, f, local);
   pushDoubledConstant(e, f, LIMITS[f].doubledInfinity);
-  e.code.op(`${integer(f)}.ge_u`).brIf(slow);
+  e.code.op(`${integer(f)}.ge_u`).brIf(slow, "unlikely");
 }
 
 /** Pushes 1 when the number is finite and above the smallest normal one, which may have been rounded up to. */
@@ -169,7 +173,7 @@ export function requireAll(e: Emitter, f: Format, slow: Label): void {
   e.code
     .op(f === "f64" ? "i64x2.all_true" : "i32x4.all_true")
     .op("i32.eqz")
-    .brIf(slow);
+    .brIf(slow, "unlikely");
 }
 
 /** Takes the vector on the stack into L.V; every element of it and of L.W must be ordered and no denormal. */

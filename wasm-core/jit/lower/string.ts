@@ -1,6 +1,7 @@
 /** String instructions without a repeat prefix, going up. Repeated ones go in bulk in assembly/interp/string.ts. */
 import { Vcpu } from "../../abi/structs/vcpu.js";
 import { type Emitter, L, type Size } from "../emitter.js";
+import { SEG_FS, segmentOf } from "../operands.js";
 import type { Insn } from "../region/machine-view.js";
 import type { Lowering, Lowerings } from "./lowering.js";
 
@@ -8,11 +9,10 @@ const RAX = 0;
 const RSI = 48;
 const RDI = 56;
 const DF = 0x400;
-const SEG_FS = 4;
 const ADDRESS_64 = 2;
 
 /** Full addresses in segments without a base. */
-const isFlat = (i: Insn): boolean => i.v.rep === 0 && i.ea >>> 6 === ADDRESS_64 && ((i.ea >>> 3) & 7) < SEG_FS;
+const isFlat = (i: Insn): boolean => i.v.rep === 0 && i.ea >>> 6 === ADDRESS_64 && segmentOf(i) < SEG_FS;
 
 function leaveGoingDown(e: Emitter): void {
   const c = e.code;

@@ -4,9 +4,8 @@
  */
 
 import { RegionExit } from "../../abi/structs/jit.js";
-import { Status, Vcpu } from "../../abi/structs/vcpu.js";
+import { Vcpu } from "../../abi/structs/vcpu.js";
 import type { Addresses } from "../addresses.js";
-import { addInstructions } from "../budget.js";
 import { CONDITIONS, pushCondition } from "../conditions.js";
 import { Cursors } from "../cursors.js";
 import { callDoor } from "../doors.js";
@@ -16,12 +15,13 @@ import { LOCALS, LOCALS_X87 } from "../locals.js";
 import { LOWERINGS } from "../lower/index.js";
 import type { RegionCode } from "../module.js";
 import { plainAddress } from "../operands.js";
-import { pushIsNotFlat } from "../segments.js";
 import { commitPush, dropFromStack, loadStack, openPush, RSP } from "../stack-access.js";
-import { type BranchHint, Code, type Label } from "../wasm/code.js";
+import { mayStride, Strides } from "../strides.js";
+import type { BranchHint, Label } from "../wasm/code.js";
 import { Type } from "../wasm/ops.js";
 import { Windows } from "../windows.js";
 import { planX87 } from "../x87-plan.js";
+import { account, storeRegisters, writeEpilogue, writeFault, writePrologue } from "./ends.js";
 import { type Edge, EXIT, type Node, pageBit, type Region } from "./graph.js";
 import type { Insn } from "./machine-view.js";
 import { type Order, orderNodes } from "./order.js";
@@ -34,7 +34,7 @@ const isLowered = ({ v }: Insn): boolean => LOWERINGS[v.semantic] !== undefined;
 /** Where in a region's code something begins: an instruction of the node (`value` is its RIP), or a part (`value` is its number). */
 export interface Mark {
   readonly offset: number;
-  readonly what: "node" | "instruction" | "last handlers" | "fault" | "leave";
+  readonly what: "node" | "run" | "instruction" | "last handlers" | "fault" | "leave";
   readonly value: number;
 }
 
@@ -48,21 +48,22 @@ class RegionWriter {
   #lastLabel: Label = 0;
   readonly #known = new Map<number, Known>();
   readonly #cursors: Cursors;
+  /** Nodes that are written twice (strides.ts); where the second writing of one begins. */
+  readonly #isTwice: readonly boolean[];
+  #again: Label | undefined;
 
   constructor(
     readonly region: Region,
     handlerImport: (fn: number) => number,
   ) {
-    this.#order = orderNodes(region.nodes);
+    const plan = planX87(region);
+    this.#isTwice = region.nodes.map(
+      (node, n) => !region.hot && plan === undefined && node.insns.slice(0, -1).every(isLowered) && mayStride(node, n),
+    );
+    this.#order = orderNodes(region.nodes, this.#isTwice);
     const hasLoops = this.#order.isHeader.includes(true);
     this.#cursors = new Cursors(region, hasLoops);
-    this.e = new Emitter(
-      handlerImport,
-      region.long,
-      this.#cursors,
-      !region.hot && (!hasLoops || region.isSlow),
-      planX87(region),
-    );
+    this.e = new Emitter(handlerImport, region.long, this.#cursors, !region.hot && (!hasLoops || region.isSlow), plan);
   }
 
   #mark(what: Mark["what"], value = 0): void {
@@ -83,15 +84,15 @@ class RegionWriter {
     this.#lastHandlers();
     c.end();
     this.#mark("fault");
-    this.#fault();
+    writeFault(c);
     c.br(done);
     c.end();
     c.i32(Number(this.#goesOn)).set(L.STATUS);
     c.end();
     this.#mark("leave");
-    this.#epilogue();
+    writeEpilogue(e);
     c.end();
-    const prologue = this.#prologue();
+    const prologue = writePrologue(e, this.region, this.#cursors);
     const marks = this.#marks.map((m) => ({ ...m, offset: m.offset + prologue.length }));
     const hints = c.hints.map(({ at, likely }) => ({ at: at + prologue.length, likely }));
     return { code: join(prologue.bytes(), c.bytes()), marks, hints: [...prologue.hints, ...hints] };
@@ -122,6 +123,32 @@ class RegionWriter {
   }
 
   #node(n: number): void {
+    if (this.#isTwice[n]) this.#twice(n);
+    else this.#once(n);
+  }
+
+  /** Each round but those of a run goes to the run's beginning. */
+  #twice(n: number): void {
+    const { e } = this;
+    const c = e.code;
+    const head = this.#labels.get(n)!;
+    const strides = new Strides(e);
+    e.memory.strides = strides;
+    this.#labels.set(n, c.block());
+    this.#once(n);
+    c.end();
+    this.#mark("run", n);
+    this.#labels.set(n, head);
+    if (strides.begin(head, this.region.nodes[n]!.insns.length)) {
+      this.#again = c.loop();
+      this.#once(n);
+      c.end();
+      this.#again = undefined;
+    } else c.br(head);
+    e.memory.strides = undefined;
+  }
+
+  #once(n: number): void {
     const { e } = this;
     const node = this.region.nodes[n]!;
     const from = this.#order.onlyFrom[n]!;
@@ -319,9 +346,9 @@ class RegionWriter {
     const { e } = this;
     const c = e.code;
     if (this.#last.length === 0) return;
-    this.#storeRegisters();
+    storeRegisters(e);
     e.storeFlags(true);
-    this.#account();
+    account(e);
     const labels = this.#last.map(() => c.block()).reverse();
     c.get(L.I).brTable(labels.slice(0, -1), labels.at(-1)!);
     for (const insn of this.#last) {
@@ -349,6 +376,7 @@ class RegionWriter {
     this.#checkPages(n, edge);
     const back = this.#order.position[edge.to]! <= this.#order.position[n]!;
     if (back) {
+      if (edge.to === n && this.#again !== undefined) e.memory.strides!.next(this.#again);
       this.#pushIsDue();
       c.if(Type.VOID, "unlikely");
       this.#leaveTo(edge.at);
@@ -387,89 +415,9 @@ class RegionWriter {
     }
   }
 
-  // --- beginning and ends
-
-  #prologue(): Code {
-    const c = new Code();
-    const { region, e } = this;
-    // Stale code is never entered: one word for all frames.
-    region.frames.forEach(({ genAt, gen }, i) => {
-      c.i32(genAt).mem("i32.load").i32(gen).op("i32.xor");
-      if (i > 0) c.op("i32.or");
-    });
-    c.if(Type.VOID, "unlikely");
-    c.i32(Number(RegionExit.values.STALE)).op("return").end();
-    if (!region.long) {
-      pushIsNotFlat(c);
-      c.if();
-      c.i32(Number(RegionExit.values.INTERPRET)).op("return").end();
-    }
-    e.registers.loadUsed(c);
-    e.vectors.loadUsed(c);
-    e.x87?.load(c);
-    c.get(L.CPU).mem("i64.load", Vcpu.off.rip).set(L.BASE);
-    if (region.entries.length > 0) {
-      c.get(L.BASE).tee(L.RIP).get(L.CPU).mem("i64.load32_s", Vcpu.off.regionStart).op("i64.sub");
-      if (!region.long) c.i64(0xffffffffn).op("i64.and");
-      c.set(L.BASE);
-    }
-    c.get(L.CPU).mem("i32.load", Vcpu.off.ccOp).set(L.CC_OP);
-    c.get(L.CPU).mem("i64.load", Vcpu.off.ccSrc).set(L.CC_SRC);
-    c.get(L.CPU).mem("i64.load", Vcpu.off.ccDst).set(L.CC_DST);
-    if (e.memory.looks) {
-      c.get(L.CPU).mem("i64.load", Vcpu.off.ctx).set(L.CTX);
-      c.get(L.CPU).mem("i32.load", Vcpu.off.tlb).set(L.TLB);
-    }
-    c.get(L.CPU).mem("i32.load", Vcpu.off.budget).set(L.LEFT);
-    this.#cursors.start(c);
-    if (e.callsHandlers) c.get(L.CPU).i32(0).mem("i32.store", Vcpu.off.codeChanged);
-    return c;
-  }
-
-  /** RIP is the site's instruction; the node's instructions from there on are not retired. */
-  #fault(): void {
-    const c = this.e.code;
-    c.get(L.BASE).get(L.SITE).i64(8).op("i64.shr_s").op("i64.add").set(L.RIP);
-    c.get(L.LEFT).get(L.SITE).op("i32.wrap_i64").i32(0xff).op("i32.and").op("i32.add").set(L.LEFT);
-    // A fault and a restart cost budget too: no guest keeps the processor by going nowhere.
-    c.get(L.LEFT).i32(1).op("i32.sub").set(L.LEFT);
-    addInstructions(c, () => c.i64(-1));
-    // Status 0: the interpreter does it; FAULT; RESTART goes on at RIP.
-    c.i32(Number(RegionExit.values.FAULT)).i32(Number(RegionExit.values.CHANGED));
-    c.get(L.STATUS).i32(Number(Status.values.FAULT)).op("i32.eq").op("select");
-    c.i32(Number(RegionExit.values.INTERPRET)).get(L.STATUS).op("select").set(L.STATUS);
-  }
-
-  /** Every way out ends here, with a RegionExit in L.STATUS. */
-  #epilogue(): void {
-    const { e } = this;
-    const c = e.code;
-    this.#storeRegisters();
-    e.storeFlags(true);
-    c.get(L.CPU).get(L.RIP).mem("i64.store", Vcpu.off.rip);
-    this.#account();
-    c.get(L.STATUS);
-  }
-
   /** What a region returns that ends without a fault. */
   get #goesOn(): number | bigint {
     return this.e.changesModes ? RegionExit.values.CHANGED : RegionExit.values.NEXT;
-  }
-
-  #storeRegisters(): void {
-    const { e } = this;
-    e.registers.storeDirty();
-    e.vectors.storeDirty();
-    e.x87?.store();
-  }
-
-  /** The run loop counts what was taken of the budget as instructions. */
-  #account(): void {
-    const c = this.e.code;
-    c.get(L.CPU).get(L.LEFT).mem("i32.store", Vcpu.off.budget);
-    if (!this.e.callsHandlers) return;
-    c.get(L.CPU).get(L.CPU).mem("i64.load", Vcpu.off.regionHandlers);
-    c.get(L.HANDLERS).op("i64.extend_i32_u").op("i64.add").mem("i64.store", Vcpu.off.regionHandlers);
   }
 }
 

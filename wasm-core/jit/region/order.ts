@@ -77,8 +77,11 @@ function dominates(idom: Int32Array, a: number, b: number): boolean {
   return x === a;
 }
 
-/** Orders `nodes`, whose first is the entry. Changes edges that go back to a node that does not dominate their source into exits. */
-export function orderNodes(nodes: readonly Node[]): Order {
+/**
+ * Orders `nodes`, whose first is the entry. Changes edges that go back to a node that does not dominate their source into exits.
+ * @param isTwice nodes that will be written twice: what follows them is reached twice
+ */
+export function orderNodes(nodes: readonly Node[], isTwice: readonly boolean[]): Order {
   for (;;) {
     const rpo = postorder(nodes).reverse();
     const position = new Int32Array(nodes.length).fill(-1);
@@ -94,23 +97,30 @@ export function orderNodes(nodes: readonly Node[]): Order {
         cut = true;
       }
     }
-    if (!cut) return describe(nodes, rpo, position, idom);
+    if (!cut) return describe(nodes, rpo, position, idom, isTwice);
   }
 }
 
-function describe(nodes: readonly Node[], rpo: readonly number[], position: Int32Array, idom: Int32Array): Order {
+function describe(
+  nodes: readonly Node[],
+  rpo: readonly number[],
+  position: Int32Array,
+  idom: Int32Array,
+  isTwice: readonly boolean[],
+): Order {
   const children: number[][] = nodes.map(() => []);
   const isHeader = nodes.map(() => false);
   const forward = new Int32Array(nodes.length);
   const onlyFrom = new Int32Array(nodes.length).fill(-1);
   const all = new Int32Array(nodes.length);
   for (const n of rpo) {
+    const times = isTwice[n] ? 2 : 1;
     for (const e of edgesOf(nodes[n]!.term)) {
       if (e.to === EXIT) continue;
-      all[e.to]!++;
+      all[e.to]! += times;
       onlyFrom[e.to] = n;
       if (position[e.to]! <= position[n]!) isHeader[e.to] = true;
-      else forward[e.to]!++;
+      else forward[e.to]! += times;
     }
   }
   for (let p = rpo.length - 1; p > 0; p--) children[rpo[idom[p]!]!]!.push(rpo[p]!);
@@ -121,7 +131,7 @@ function describe(nodes: readonly Node[], rpo: readonly number[], position: Int3
 
 /**
  * For each node the smallest natural loop around it: the nodes from which a back edge's source is reached without passing
- * its target.
+ * its target. Loops with one header are as many as go back to it: an inner one may begin where an outer one does.
  */
 function innermostLoops(
   nodes: readonly Node[],
@@ -132,15 +142,17 @@ function innermostLoops(
   for (const n of rpo) for (const e of edgesOf(nodes[n]!.term)) if (e.to !== EXIT) from[e.to]!.push(n);
   const loops: (ReadonlySet<number> | undefined)[] = nodes.map(() => undefined);
   for (const header of rpo) {
-    const body = new Set([header]);
-    const todo = from[header]!.filter((n) => position[n]! >= position[header]!);
-    if (todo.length === 0) continue;
-    for (let n = todo.pop(); n !== undefined; n = todo.pop()) {
-      if (body.has(n)) continue;
-      body.add(n);
-      todo.push(...from[n]!);
+    for (const source of from[header]!) {
+      if (position[source]! < position[header]!) continue;
+      const body = new Set([header]);
+      const todo = [source];
+      for (let n = todo.pop(); n !== undefined; n = todo.pop()) {
+        if (body.has(n)) continue;
+        body.add(n);
+        todo.push(...from[n]!);
+      }
+      for (const n of body) if (body.size < (loops[n]?.size ?? Number.POSITIVE_INFINITY)) loops[n] = body;
     }
-    for (const n of body) if (body.size < (loops[n]?.size ?? Number.POSITIVE_INFINITY)) loops[n] = body;
   }
   return loops;
 }

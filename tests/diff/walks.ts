@@ -1,0 +1,144 @@
+/**
+ * Random programs that walk: loops of one piece of straight code, most of whose accesses go by constant steps, up and down,
+ * over the ends of pages and of memory. In every few one of the registers is changed in a way that is no step.
+ */
+import type { Assembler } from "../../wasm-core/isa/asm/index.js";
+import type { Random } from "../support/random.js";
+import { NARROW } from "./edges.js";
+import type { Mode } from "./machine.js";
+import { Draft, type Program } from "./program.js";
+import { DATA, DATA_BYTES, EDGE_PAGES, EDGES, RSP_AT_START, STACK } from "./space.js";
+import { Steering } from "./steering.js";
+
+const PAGE = 0x1000;
+/** Registers that walk, the accumulator among them: its additions have encodings of their own. */
+const WALKERS = {
+  64: ["rax", "rbx", "rdx", "rsi", "rdi", "rbp", "r8", "r9"],
+  32: ["eax", "ebx", "edx", "esi", "edi", "ebp"],
+} as const;
+const STEPS = [1, 1, 2, 4, 4, 8, 8, 16, 24, 64, 100, 128, 256, 300, 2048, 4096, 5000];
+const DISTANCES = [0, 0, 0, 1, 4, 8, 16, 100, -1, -4, -8, -64, -256, 2040, 4092, -4096];
+/** RCX takes what is loaded. */
+const ACCESSES = {
+  64: ["mov rcx, A", "mov A, rcx", "xor rcx, A", "add A, rcx", "movsxd rcx, dword ptr A"],
+  32: ["mov ecx, A", "mov A, ecx", "sbb ecx, A", "add A, ecx"],
+};
+const COMMON = [
+  "mov ecx, A",
+  "mov A, ecx",
+  "add ecx, A",
+  "add A, cl",
+  "mov A, cx",
+  "movzx ecx, byte ptr A",
+  "inc dword ptr A",
+  "cmp A, ecx",
+  "lock add A, ecx",
+  "imul ecx, A",
+  "movups xmm1, xmmword ptr A",
+  "movups xmmword ptr A, xmm1",
+  "movss xmm1, dword ptr A",
+  "movq qword ptr A, xmm1",
+];
+
+export class WalkMaker {
+  readonly #draft = new Draft();
+  readonly #steering: Steering;
+  #walkers: readonly string[] = [];
+  /** Some of them are no addresses, but numbers to be multiplied. */
+  #index: string | undefined;
+
+  constructor(
+    private readonly random: Random,
+    private readonly assembler: Assembler,
+    private readonly mode: Mode,
+  ) {
+    this.#steering = new Steering(mode);
+  }
+
+  make(): Program {
+    const { random } = this;
+    const end = this.#draft.label();
+    this.#draft.items.push(this.#steering.start(2, 2 + random.below(3)));
+    const top = this.#draft.here();
+    for (let i = 1 + random.below(3); i > 0; i--) this.#walk();
+    this.#draft.items.push(...this.#steering.again(2, top));
+    this.#draft.place(end);
+    this.#line("here: jmp here");
+    return { items: this.#draft.items, end };
+  }
+
+  #line(source: string): void {
+    const { bytes } = this.assembler.assemble(`.code${this.mode}\n${source}`, { origin: 0 });
+    this.#draft.items.push({ kind: "bytes", bytes });
+  }
+
+  /** The loop; a fault goes on behind it. */
+  #walk(): void {
+    const { random } = this;
+    const next = this.#draft.label();
+    this.#draft.items.push(this.#steering.goOnAt(next));
+    this.#line(`mov ${this.mode === 64 ? "rsp" : "esp"}, ${RSP_AT_START}`);
+    this.#walkers = Array.from({ length: 1 + random.below(3) }, () => random.pick(WALKERS[this.mode]));
+    this.#index = random.once(3) ? random.pick(WALKERS[this.mode]) : undefined;
+    for (const walker of this.#walkers) this.#line(`mov ${walker}, ${this.#place()}`);
+    if (this.#index !== undefined) this.#line(`mov ${this.#index}, ${random.below(16)}`);
+    const lines = [
+      ...this.#walkers.map((walker) => this.#step(walker)),
+      ...Array.from({ length: 1 + random.below(5) }, () => this.#access()),
+    ];
+    if (this.#index !== undefined) lines.push(this.#step(this.#index));
+    if (random.once(4)) lines.push(this.#leap());
+    this.#draft.items.push(this.#steering.start(0, 10 + random.below(300)));
+    const top = this.#draft.here();
+    while (lines.length > 0) this.#line(lines.splice(random.below(lines.length), 1)[0]!);
+    this.#draft.items.push(...this.#steering.again(0, top));
+    this.#draft.place(next);
+  }
+
+  #place(): number {
+    const { random } = this;
+    return random.pick([
+      DATA + random.below(DATA_BYTES),
+      DATA + random.below(DATA_BYTES),
+      EDGES + random.below(PAGE * EDGE_PAGES.length),
+      STACK + random.below(PAGE),
+    ]);
+  }
+
+  #access(): string {
+    const { random } = this;
+    const index = this.#index !== undefined && random.once(2) ? ` + ${this.#index}*${random.pick([1, 2, 4, 8])}` : "";
+    const address = `[${random.pick(this.#walkers)}${index} + ${random.pick(DISTANCES)}]`;
+    return random.pick(random.once(3) ? ACCESSES[this.mode] : COMMON).replace("A", address);
+  }
+
+  #step(walker: string): string {
+    const { random } = this;
+    const by = random.pick(STEPS);
+    return random.pick([
+      `add ${walker}, ${by}`,
+      `add ${walker}, ${by}`,
+      `sub ${walker}, ${by}`,
+      `lea ${walker}, [${walker} + ${by}]`,
+      `lea ${walker}, [${walker} - ${by}]`,
+      `inc ${walker}`,
+      `dec ${walker}`,
+    ]);
+  }
+
+  /** What is no step, or not for every round. */
+  #leap(): string {
+    const { random } = this;
+    const [a, b] = [random.pick(this.#walkers), random.pick(this.#walkers)];
+    return random.pick([
+      `mov ${a}, ${b}`,
+      `xchg ${a}, ${b}`,
+      `lea ${a}, [${b} + ${random.below(100)}]`,
+      `cmovc ${a}, ${b}`,
+      `neg ${a}; neg ${a}`,
+      `xor ${a}, 64`,
+      `push ${a}; pop ${b}`,
+      `mov ${NARROW[a] ?? a}, ${NARROW[b] ?? b}`,
+    ]);
+  }
+}
