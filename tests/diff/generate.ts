@@ -41,7 +41,7 @@ export class ProgramMaker {
     const { random } = this;
     const end = this.#draft.label();
     for (let i = 1 + random.below(4); i > 0; i--) this.#functions.push(this.#draft.label());
-    this.#draft.items.push(this.#steering.start(ROUNDS, 4 + random.below(random.once(4) ? 60 : 12)));
+    this.#draft.items.push(this.#steering.start(ROUNDS, 8 + random.below(random.once(4) ? 60 : 12)));
     const top = this.#draft.here();
     for (let i = 1 + random.below(5); i > 0; i--) this.#segment();
     this.#draft.items.push(...this.#steering.again(ROUNDS, top), branch(JMP, end));

@@ -45,9 +45,10 @@ async function share(what: string, seeds: number, mode: Mode, make: Make): Promi
     const threshold = random.pick(THRESHOLDS);
     const areSlow = seed % 2 === 0;
     const areHot = seed % 4 >= 2;
+    const areMissed = seed % 8 >= 3;
     const everyExit = seed % 16 >= 12;
     const limits = seed % 16 === 1 || seed % 16 === 6 ? { modules: MODULES } : {};
-    const settings = { threshold, mode, areSlow, areHot, everyExit, ...limits };
+    const settings = { threshold, mode, areSlow, areHot, areMissed, everyExit, ...limits };
     const lockstep = await Lockstep.create(settings);
     for (let n = 0; n < PROGRAMS; n++) {
       const program = make(random, mode);

@@ -45,6 +45,8 @@ export interface Trial {
   readonly areSlow: boolean;
   /** Whether they are soon made again, for speed, and lose the TLB now and then. */
   readonly areHot: boolean;
+  /** Whether what blocks begin with counts as left often, so that regions that are made again call handlers there. */
+  readonly areMissed: boolean;
   /** Whether each exit of a region ends a run; what it left to the interpreter is then done. */
   readonly everyExit: boolean;
   /** Modules of regions that there may be at once, where they are to make room for each other. */
@@ -84,7 +86,7 @@ export class Lockstep {
   ) {}
 
   static async create(settings: Settings): Promise<Lockstep> {
-    const { threshold, mode, areSlow, areHot, everyExit, modules } = settings;
+    const { threshold, mode, areSlow, areHot, areMissed, everyExit, modules } = settings;
     const cores = [await makeTestCore(), await makeTestCore()] as const;
     const interpreter = new DiffMachine(cores[0], mode);
     interpreter.stepSingly();
@@ -92,6 +94,7 @@ export class Lockstep {
     const limits = modules === undefined ? {} : { modules };
     const regions = new TestRegions(everyExit ? endingWithRegions(cores[1]) : cores[1], threshold, limits);
     regions.areSlow = areSlow;
+    regions.areMissed = areMissed;
     if (areHot) regions.setHot(HOT);
     return new Lockstep(interpreter, compiled, regions, settings);
   }

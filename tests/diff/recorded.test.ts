@@ -15,6 +15,7 @@ const disassembler = new Disassembler(table);
 const KINDS = Array.from({ length: 8 }, (_, n) => ({
   areSlow: (n & 1) !== 0,
   areHot: (n & 2) !== 0,
+  areMissed: (n & 2) !== 0,
   everyExit: (n & 4) !== 0,
 }));
 

@@ -2,20 +2,16 @@
  * SSE instructions one at a time, on the interpreter and in a region of their own: each is a loop with itself, of which
  * one turn is run. What both leave of registers, flags, MXCSR and memory must be the same.
  */
-import { JIT_THRESHOLD, Jit } from "../../wasm-core/abi/structs/jit.js";
+import { JIT_THRESHOLD } from "../../wasm-core/abi/structs/jit.js";
 import { Vcpu, VEC_STRIDE } from "../../wasm-core/abi/structs/vcpu.js";
 import { encode, type Memory } from "../../wasm-core/isa/encode.js";
 import type { Row } from "../../wasm-core/isa/row.js";
 import type { Variant } from "../../wasm-core/isa/variants.js";
-import { RegionCompiler } from "../../wasm-core/jit/compiler.js";
-import { Regions } from "../../wasm-core/worker/regions.js";
 import { makeTestCore, type TestCore } from "../support/core.js";
 import { HANDLERS, LongModeMachine, STACK_TOP, xmmOffset } from "../support/machine.js";
 import type { Random } from "../support/random.js";
-import { failed } from "../support/regions.js";
+import { REGION_FRAMES, TestRegions } from "../support/regions.js";
 
-/** The ring of modules takes 8 MiB in a row. */
-const FRAMES = 8192;
 const CODE = 0x400000;
 const CODE_BYTES = 0x28000;
 const SLOT = 128;
@@ -84,9 +80,8 @@ export class SseMachine {
   readonly #bytes: Uint8Array;
   readonly #code: number[];
   readonly #data: number[];
-  readonly #regions: Regions;
-  readonly #compiler: RegionCompiler;
-  readonly #published: number;
+  readonly #regions: TestRegions;
+  #published = 0;
   #next = CODE;
 
   static async create(): Promise<SseMachine> {
@@ -95,19 +90,13 @@ export class SseMachine {
 
   private constructor(
     readonly core: TestCore,
-    readonly machine = new LongModeMachine(core, FRAMES),
+    readonly machine = new LongModeMachine(core, REGION_FRAMES),
   ) {
-    const { call, memory } = core;
     this.#code = machine.mapUser({ linear: CODE, bytes: CODE_BYTES, writable: false });
     this.#data = machine.mapUser({ linear: DATA, bytes: DATA_BYTES, writable: true });
-    const jit = call.jitStart();
-    if (jit === 0) throw new Error("no memory for regions");
-    this.#compiler = new RegionCompiler({ memory, jit, firstSlot: call.table.length });
-    this.#regions = new Regions(call, memory, 0, jit, failed);
-    this.#view = new DataView(memory.buffer);
-    this.#view.setUint32(jit + Jit.off.youth, 0, true);
-    this.#bytes = new Uint8Array(memory.buffer);
-    this.#published = jit + Jit.off.published;
+    this.#regions = new TestRegions(core, JIT_THRESHOLD);
+    this.#view = new DataView(core.memory.buffer);
+    this.#bytes = new Uint8Array(core.memory.buffer);
     // Exceptions end in loops.
     for (let v = 0n; v < 256n; v++) this.#view.setUint16(machine.at(HANDLERS + 16n * v), 0xfeeb, true);
   }
@@ -153,21 +142,32 @@ export class SseMachine {
     return { forms, rip, count, text: `${forms.map(nameOf).join("; ")}: ${hex}` };
   }
 
-  /** Makes a region of every instruction placed. */
-  compile(slots: readonly Slot[], calm: State): void {
+  /** Makes a region of every instruction placed: one that leaves what is rare in it to the interpreter, or one that calls handlers. */
+  compile(slots: readonly Slot[], calm: State, rare: "interpreter" | "handlers"): void {
     for (const page of this.#code) this.machine.forgetCode(page);
+    if (rare === "handlers") this.#regions.setHot(1);
+    this.#make(slots, calm, JIT_THRESHOLD + 2);
+    if (rare === "interpreter") return;
+    this.#regions.areMissed = true;
+    this.#make(slots, calm, 1);
+  }
+
+  #make(slots: readonly Slot[], state: State, turns: number): void {
+    const { cpu } = this.machine;
     for (const { rip, count } of slots) {
-      this.#enter(calm, rip);
-      this.core.call.testRun(this.machine.cpu, count * (JIT_THRESHOLD + 2));
-      this.#compiler.drain();
+      this.#enter(state, rip);
+      this.core.call.testRun(cpu, count * turns);
+      this.#regions.settle(cpu);
     }
-    this.#regions.install();
+    // The jump cache goes along, and knows no region that another has replaced.
+    this.core.call.testFlush(cpu);
+    this.#published = this.#view.getUint32(cpu + off.regionsAt, true);
   }
 
   /** Differences between interpreter and region, or undefined when there are none. */
   compare(slot: Slot, state: State): { difference: string | undefined; inRegion: boolean; byHandler: boolean } {
     const expected = this.#run(slot, state, 0);
-    const got = this.#run(slot, state, this.#view.getUint32(this.#published, true));
+    const got = this.#run(slot, state, this.#published);
     const same = Buffer.compare(expected.image, got.image) === 0;
     const difference = same ? undefined : describe(expected.image, got.image);
     return { difference, inRegion: got.inRegion, byHandler: got.byHandler };

@@ -1,5 +1,7 @@
 /** Regions in a machine of one thread: what is asked for is compiled and installed when the test says so. */
-import { JIT_REQUESTS, Jit, JitRequest } from "../../wasm-core/abi/structs/jit.js";
+
+import { JIT_LEAVES, JIT_REQUESTS, Jit, JitRequest } from "../../wasm-core/abi/structs/jit.js";
+import { Block } from "../../wasm-core/abi/structs/translation.js";
 import { type CompilerLimits, RegionCompiler } from "../../wasm-core/jit/compiler.js";
 import { Regions } from "../../wasm-core/worker/regions.js";
 import type { TestCore } from "./core.js";
@@ -25,11 +27,14 @@ export class TestRegions {
   readonly compiler: RegionCompiler;
   readonly #installed: Regions;
   readonly #words: Int32Array;
+  readonly #halves: Uint16Array;
   readonly #call: TestCore["call"];
   readonly #jit: number;
   #asked = 0;
   /** Blocks count as run seldom, whatever they are: their regions are made for size. */
   areSlow = false;
+  /** What blocks begin with counts as left to the interpreter often: regions that are made again call handlers there. */
+  areMissed = false;
 
   /**
    * @param threshold runs of a block in the interpreter before its region is asked for
@@ -46,6 +51,7 @@ export class TestRegions {
     this.#jit = call.jitStart();
     if (this.#jit === 0) throw new Error("no memory for regions");
     this.#words = new Int32Array(memory.buffer);
+    this.#halves = new Uint16Array(memory.buffer);
     this.setYouth(0);
     this.setThreshold(threshold);
     this.compiler = new RegionCompiler(
@@ -88,19 +94,21 @@ export class TestRegions {
   make(): boolean {
     const { value } = this.compiler.waitingFor();
     if (value === this.#asked) return false;
-    if (this.areSlow) this.#nameSlow(value);
+    this.#describe(value);
     this.#asked = value;
     this.compiler.drain();
     this.#installed.install();
     return true;
   }
 
-  /** Says so in the requests up to `tail`. */
-  #nameSlow(tail: number): void {
+  /** Says so in the requests up to `tail`, and in their blocks. */
+  #describe(tail: number): void {
     const ring = this.#words[(this.#jit + Jit.off.requests) >>> 2]! >>> 0;
     for (let at = this.#asked; at !== tail; at = (at + 1) | 0) {
       const request = ring + ((at >>> 0) % JIT_REQUESTS) * JitRequest.size;
-      this.#words[(request + JitRequest.off.isSlow) >>> 2] = 1;
+      if (this.areSlow) this.#words[(request + JitRequest.off.isSlow) >>> 2] = 1;
+      const block = this.#words[(request + JitRequest.off.block) >>> 2]! >>> 0;
+      if (this.areMissed) this.#halves[(block + Block.off.leaves) >>> 1] = JIT_LEAVES;
     }
   }
 

@@ -1,6 +1,7 @@
 /**
  * Runs vectors in regions: a batch of codes lies in as many pages, each is run once in the interpreter and then
- * compiled, and a vector runs with the page of its code mapped where code belongs.
+ * compiled, and a vector runs with the page of its code mapped where code belongs. The regions call handlers where others
+ * leave, as those do that were left often: so a vector is done in its region wherever that is possible.
  */
 import type { TestCore } from "../support/core.js";
 import { REGION_FRAMES, TestRegions } from "../support/regions.js";
@@ -26,6 +27,7 @@ export class RegionReplayer extends Replayer {
     super(core, REGION_FRAMES, RAM_PAGES);
     this.#slots = this.machine.reserve(SLOTS);
     this.#regions = new TestRegions(core, 1);
+    this.#regions.setHot(1);
     this.share = new RegionShare(core, this.machine.cpu);
   }
 
@@ -68,6 +70,12 @@ export class RegionReplayer extends Replayer {
   }
 
   *#finish(batch: readonly [string, Vector][]): Generator<[string, Vector]> {
+    this.#regions.areMissed = false;
+    this.#regions.settle(this.machine.cpu);
+    this.#mapped = -1;
+    const codes = new Map(batch.map(([, v]) => [nameOf(v), v]));
+    for (const v of codes.values()) super.run(v);
+    this.#regions.areMissed = true;
     this.#regions.settle(this.machine.cpu);
     this.#mapped = -1;
     yield* batch;

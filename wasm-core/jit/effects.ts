@@ -19,8 +19,6 @@ export interface Effects {
   readonly leaves: boolean;
   /** It may write memory, and so devices; or end the block or the slice. */
   readonly stores: boolean;
-  /** It does no more to translations than a read does: what is known of pages stays known. */
-  readonly keepsPages: boolean;
 }
 
 const ALL: readonly number[] = Array.from({ length: 16 }, (_, n) => n);
@@ -156,7 +154,6 @@ export function registersOf(i: Insn): Effects {
       x87: true,
       leaves: true,
       stores: true,
-      keepsPages: false,
     };
   }
   const writes = new Set<number>(implicit?.writes ?? []);
@@ -180,7 +177,6 @@ export function registersOf(i: Insn): Effects {
     x87: touchesX87(i),
     leaves: true,
     stores: implicit?.stores ?? stores,
-    keepsPages: v.module.startsWith("sse") && !(implicit?.stores ?? stores),
   };
 }
 

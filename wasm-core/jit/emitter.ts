@@ -61,6 +61,8 @@ export class Emitter {
   faultLabel: Label = 0;
   exitLabel: Label = 0;
   fast = false;
+  /** SSE instructions of the region were left to the interpreter so often that the handlers are to be called. */
+  missesSse = false;
   /** Handlers the node calls, and whether the region calls any. */
   handlers = 0;
   callsHandlers = false;
@@ -287,6 +289,11 @@ export class Emitter {
     this.code.i64(this.site()).set(L.SITE).brIf(this.faultLabel, "unlikely");
   }
 
+  /** The interpreter does this instruction: nothing of it has been done. */
+  leave(): void {
+    this.code.i64(this.site()).set(L.SITE).br(this.faultLabel);
+  }
+
   /** RIP of the instruction from the region's start, and the node's instructions that are not retired. */
   site(): number {
     return this.insn.at * 256 + this.#unretired;
@@ -432,7 +439,7 @@ export class Emitter {
     this.setBlockRip();
     if (effects.stores) giveBudget(c, this.#unretired);
     this.callHandler();
-    if (!effects.keepsPages) this.memory.forget();
+    this.memory.forget();
     if (effects.leaves) c.set(L.STATUS);
     else c.op("drop");
     if (effects.stores) takeBudget(c, this.#unretired);
@@ -447,7 +454,7 @@ export class Emitter {
         this.leaveAfter();
         c.end();
       }
-      c.i64(this.site()).set(L.SITE).br(this.faultLabel);
+      this.leave();
       c.end();
     }
     if (effects.stores) {

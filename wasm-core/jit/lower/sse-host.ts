@@ -44,8 +44,9 @@ const MODE = 0xffc0;
 const PE = 0x20;
 
 /**
- * `fast` branches to the label it is given while nothing has been done yet; there the handler does it all. The branches say that
- * they are seldom taken: the host's compiler would keep in memory what is needed behind the handler, before and without it.
+ * `fast` branches to the label it is given while nothing has been done yet. From there the interpreter does it all, which is
+ * seldom: behind a call, even one that is not made, the host's compiler would keep what is still needed in memory. Where it
+ * was not seldom the handler is called.
  */
 export function orHandler(e: Emitter, fast: (slow: Label) => void, after: () => void = () => {}): void {
   const c = e.code;
@@ -54,8 +55,10 @@ export function orHandler(e: Emitter, fast: (slow: Label) => void, after: () => 
   fast(slow);
   c.br(done);
   c.end();
-  e.rareHandler();
-  after();
+  if (e.missesSse) {
+    e.rareHandler();
+    after();
+  } else e.leave();
   c.end();
 }
 

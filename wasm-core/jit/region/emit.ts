@@ -29,6 +29,7 @@ import { noteTarget, writeSwitch } from "./switch.js";
 
 const STAY_CANONICAL = 47;
 
+const isSse = ({ v }: Insn): boolean => v.module.startsWith("sse");
 const isLowered = ({ v }: Insn): boolean => LOWERINGS[v.semantic] !== undefined;
 
 /** Where in a region's code something begins: an instruction of the node (`value` is its RIP), or a part (`value` is its number). */
@@ -64,6 +65,7 @@ class RegionWriter {
     const hasLoops = this.#order.isHeader.includes(true);
     this.#cursors = new Cursors(region, hasLoops);
     this.e = new Emitter(handlerImport, region.long, this.#cursors, !region.hot && (!hasLoops || region.isSlow), plan);
+    this.e.missesSse = region.nodes.some(({ insns }) => insns.some((i) => region.missed.has(i.at) && isSse(i)));
   }
 
   #mark(what: Mark["what"], value = 0): void {
