@@ -206,6 +206,28 @@ describe("regions", () => {
     });
   });
 
+  it("are made again soon where they leave what is rare in SSE, and it is not", () => {
+    const source = ".code64\n1: addsd xmm0, xmm0; dec rcx; jnz 1b; hlt";
+    const { bytes } = assembler.assemble(source, { origin: CODE });
+    new Uint8Array(core.memory.buffer).set(bytes, page + PROGRAMS * SLOT);
+    const regions = new TestRegions(core, 4);
+    const { counts } = regions.compiler;
+    const sum = (number: bigint): bigint => {
+      view().setBigUint64(machine.cpu + Vcpu.off.vec, number, true);
+      const done = run(PROGRAMS, regions).inRegions;
+      expect(view().getBigUint64(machine.cpu + Vcpu.off.vec, true)).toBe(number << ROUNDS);
+      return done;
+    };
+    const denormal = 1n;
+    for (let i = 0; i < 3; i++) sum(0n);
+    expect(sum(0n)).toBe(3n * ROUNDS);
+    for (let leaves = 0n; leaves + ROUNDS < JIT_LEAVES; leaves += ROUNDS) expect(sum(denormal)).toBe(0n);
+    expect(counts.regions).toBe(1);
+    for (let entries = 0n; entries < 2 * JUMP_SLICE; entries += ROUNDS) sum(denormal);
+    expect(counts.regions).toBe(2);
+    expect(sum(denormal)).toBe(3n * ROUNDS);
+  });
+
   it("count as entered when they are, not while the processor does not have them yet", () => {
     const hot = 100;
     const regions = new TestRegions(core, 4);

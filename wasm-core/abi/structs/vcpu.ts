@@ -180,6 +180,7 @@ export const Vcpu = struct("Vcpu", "One virtual processor.", {
   pdpte: u64("PDPTE registers of PAE paging", 4),
   pdpteValid: u32("0 when they are to be read from memory at the next walk"),
   codeChanged: u32("Set when the vCPU overwrites decoded code: a region that called a handler must not go on"),
+  missedSse: u32("Set where a region leaves an SSE instruction whose case is rare, until that is noted"),
   notFlat: u32(
     "Bit per segment register, by SegIndex: it does not end at 4 GiB, or is no writable data segment, or does not begin at 0; a code segment's type and the base of FS and GS count for nothing",
   ),

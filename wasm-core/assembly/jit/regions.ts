@@ -12,6 +12,7 @@ import {
   JIT_FUNCTIONS,
   JIT_BRISK,
   JIT_HOT,
+  JIT_LEAVES,
   JIT_MANY_LEAVES,
   JIT_REQUESTS,
   JIT_PACE,
@@ -209,12 +210,19 @@ export function countRegions(cpu: Vcpu, entries: u32, budget: i32, icount: u64):
   cpu.regionEntries += entries;
 }
 
-/** The region of `from` has left the first instruction of `block` to the interpreter. */
-export function noteLeave(from: Block, block: Block): void {
+/**
+ * The region of `from` has left the first instruction of `block` to the interpreter. What is rare in SSE it then leaves in each
+ * round of a loop, and the interpreter may have to go on for long: a region of either kind is made again soon.
+ */
+export function noteLeave(cpu: Vcpu, from: Block, block: Block): void {
+  const isSse = cpu.missedSse != 0;
+  cpu.missedSse = 0;
   if (block.leaves == <u16>u16.MAX_VALUE) return;
   block.leaves += 1;
-  // Entries of one made for speed are not counted: it asks when its block is looked at next.
-  if (block.leaves == <u16>JIT_MANY_LEAVES && from.entry != 0 && from.heat == 0) from.heat = 1;
+  const leaves = <u32>block.leaves;
+  const isEnough = isSse ? leaves % JIT_LEAVES == 0 : leaves == JIT_MANY_LEAVES && from.heat == 0;
+  // It asks when its block is looked at next, also one made for speed, whose entries are not counted.
+  if (isEnough && from.entry != 0) from.heat = 1;
 }
 
 /** The region of `block`, the one at RIP, is stale: the block is counted anew, for longer than before. */

@@ -131,6 +131,6 @@ function settleOther(cpu: Vcpu, at: usize, entry: u32, exit: i32): void {
   }
   noteExit(cpu, JitExitReason.LEFT, block);
   // The block that is made here may have taken the place of the region's.
-  if (codeCache().epoch == epoch) noteLeave(changetype<Block>(at), changetype<Block>(block));
+  if (codeCache().epoch == epoch) noteLeave(cpu, changetype<Block>(at), changetype<Block>(block));
   runBlock(cpu, block);
 }

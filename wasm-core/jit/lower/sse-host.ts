@@ -58,7 +58,10 @@ export function orHandler(e: Emitter, fast: (slow: Label) => void, after: () => 
   if (e.missesSse) {
     e.rareHandler();
     after();
-  } else e.leave();
+  } else {
+    c.get(L.CPU).i32(1).mem("i32.store", Vcpu.off.missedSse);
+    e.leave();
+  }
   c.end();
 }
 
