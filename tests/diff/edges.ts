@@ -5,10 +5,11 @@
  */
 import type { Assembler } from "../../wasm-core/isa/asm/index.js";
 import type { Random } from "../support/random.js";
+import { Lines } from "./lines.js";
 import type { Mode } from "./machine.js";
-import { Draft, type Label, type Program } from "./program.js";
+import type { Label, Program } from "./program.js";
 import { DATA, DATA_BYTES, EDGE_PAGES, EDGES, FS_BASE_32, GS_BASE, RSP_AT_START, STACK, STACK_BYTES } from "./space.js";
-import { addressOf, Steering } from "./steering.js";
+import { addressOf } from "./steering.js";
 
 const PAGE = 0x1000;
 const DISTANCES = [0, 0, 1, 2, 4, 7, 8, 12, 15, 16, 24, 32, 64, 127, 128, 300, 2048, 4080, 4088, 4095, 4096, 4100];
@@ -62,54 +63,48 @@ const NUMBERS = ["rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "
 type Bits = keyof typeof VALUES;
 
 export class EdgeMaker {
-  readonly #draft = new Draft();
   readonly #functions: Label[] = [];
-  readonly #steering: Steering;
+  readonly #lines: Lines;
   #bases: readonly string[] = [];
 
   constructor(
     private readonly random: Random,
-    private readonly assembler: Assembler,
+    assembler: Assembler,
     private readonly mode: Mode,
   ) {
-    this.#steering = new Steering(mode);
+    this.#lines = new Lines(assembler, mode);
   }
 
   make(): Program {
     const { random } = this;
-    const end = this.#draft.label();
-    for (let i = 1 + random.below(2); i > 0; i--) this.#functions.push(this.#draft.label());
-    this.#draft.items.push(this.#steering.start(2, 3 + random.below(4)));
-    const top = this.#draft.here();
-    for (let i = 1 + random.below(4); i > 0; i--) this.#segment();
-    this.#draft.items.push(...this.#steering.again(2, top), { kind: "branch", opcode: [0xe9], wide: true, to: end });
-    for (const f of this.#functions) this.#function(f);
-    this.#draft.place(end);
-    this.#line("here: jmp here");
-    return { items: this.#draft.items, end };
-  }
-
-  #line(source: string): void {
-    const { bytes } = this.assembler.assemble(`.code${this.mode}\n${source}`, { origin: 0 });
-    this.#draft.items.push({ kind: "bytes", bytes });
+    for (let i = 1 + random.below(2); i > 0; i--) this.#functions.push(this.#lines.draft.label());
+    return this.#lines.program(
+      3 + random.below(4),
+      () => {
+        for (let i = 1 + random.below(4); i > 0; i--) this.#segment();
+      },
+      () => {
+        for (const f of this.#functions) this.#function(f);
+      },
+    );
   }
 
   /** Loads, then a loop; a fault goes on behind it. */
   #segment(): void {
     const { random } = this;
-    const next = this.#draft.label();
-    this.#draft.items.push(this.#steering.goOnAt(next));
+    const next = this.#lines.draft.label();
+    this.#lines.draft.items.push(this.#lines.steering.goOnAt(next));
     const stack = random.once(3) ? this.#edge() & -8 : RSP_AT_START;
-    this.#line(`mov ${this.#wide("rsp")}, ${stack}`);
+    this.#lines.add(`mov ${this.#wide("rsp")}, ${stack}`);
     this.#bases = [random.pick(BASES[this.mode]), random.pick(BASES[this.mode])];
-    for (const b of this.#bases) this.#line(`mov ${b}, ${this.#edge()}`);
-    if (random.once(3)) this.#line(`mov ecx, ${random.below(9)}`);
+    for (const b of this.#bases) this.#lines.add(`mov ${b}, ${this.#edge()}`);
+    if (random.once(3)) this.#lines.add(`mov ecx, ${random.below(9)}`);
     if (random.once(5)) this.#overCode();
-    this.#draft.items.push(this.#steering.start(0, 1 + random.below(40)));
-    const top = this.#draft.here();
+    this.#lines.draft.items.push(this.#lines.steering.start(0, 1 + random.below(40)));
+    const top = this.#lines.draft.here();
     for (let i = 2 + random.below(12); i > 0; i--) this.#part();
-    this.#draft.items.push(...this.#steering.again(0, top));
-    this.#draft.place(next);
+    this.#lines.draft.items.push(...this.#lines.steering.again(0, top));
+    this.#lines.draft.place(next);
   }
 
   /** Where pages of different kinds meet, and a little around it. */
@@ -139,22 +134,27 @@ export class EdgeMaker {
     switch (random.below(12)) {
       case 0:
       case 1:
-        this.#line(this.#change());
+        this.#lines.add(this.#change());
         return;
       case 2:
       case 3:
-        this.#line(this.#stack());
+        this.#lines.add(this.#stack());
         return;
       case 4: {
-        const over = this.#draft.label();
-        this.#draft.items.push({ kind: "branch", opcode: [0x70 + random.below(16)], wide: false, to: over });
-        for (let i = 1 + random.below(3); i > 0; i--) this.#line(random.once(2) ? this.#access() : this.#change());
-        this.#draft.place(over);
+        const over = this.#lines.draft.label();
+        this.#lines.draft.items.push({ kind: "branch", opcode: [0x70 + random.below(16)], wide: false, to: over });
+        for (let i = 1 + random.below(3); i > 0; i--) this.#lines.add(random.once(2) ? this.#access() : this.#change());
+        this.#lines.draft.place(over);
         return;
       }
       case 5:
         if (random.once(2)) {
-          this.#draft.items.push({ kind: "branch", opcode: [0xe8], wide: true, to: random.pick(this.#functions) });
+          this.#lines.draft.items.push({
+            kind: "branch",
+            opcode: [0xe8],
+            wide: true,
+            to: random.pick(this.#functions),
+          });
           return;
         }
         break;
@@ -164,15 +164,15 @@ export class EdgeMaker {
           return;
         }
     }
-    this.#line(this.#access());
+    this.#lines.add(this.#access());
   }
 
   #function(label: Label): void {
     const { random } = this;
-    this.#draft.place(label);
+    this.#lines.draft.place(label);
     this.#bases = [random.pick(BASES[this.mode])];
-    for (let i = random.below(4); i > 0; i--) this.#line(random.once(2) ? this.#stack() : this.#access());
-    this.#line(random.once(4) ? `ret ${8 * random.below(3)}` : "ret");
+    for (let i = random.below(4); i > 0; i--) this.#lines.add(random.once(2) ? this.#stack() : this.#access());
+    this.#lines.add(random.once(4) ? `ret ${8 * random.below(3)}` : "ret");
   }
 
   #distance(): number {
@@ -301,28 +301,30 @@ export class EdgeMaker {
     const to = random.once(2) ? base + random.below(24) - 12 : this.#edge();
     const register = this.#narrow(random.pick(this.#bases));
     const [first, by] = [random.below(16), random.below(16)];
-    this.#line(`mov ${register}, ${(to - base - first) >>> 0}`);
+    this.#lines.add(`mov ${register}, ${(to - base - first) >>> 0}`);
     for (const d of [first, first + by, first - by])
-      this.#line(this.#access(`${fs ? "fs" : "gs"}:[${register} + ${d}]`));
+      this.#lines.add(this.#access(`${fs ? "fs" : "gs"}:[${register} + ${d}]`));
   }
 
   /** Stores off one base that walks up to the code of its loop: bytes that are no code first, then some that are. */
   #overCode(): void {
     const { random } = this;
-    const target = this.#draft.label();
+    const target = this.#lines.draft.label();
     const base = random.pick(this.#bases);
     const by = 130 + random.below(500);
     const step = 8 << random.below(4);
     const rounds = 8 + random.below(40);
-    this.#draft.items.push({ kind: "page-end", before: 64 });
-    this.#draft.items.push(addressOf(this.mode, NUMBERS.indexOf(base.replace("e", "r")), target, -by - step * rounds));
-    this.#draft.items.push(this.#steering.start(1, rounds + 3));
-    const top = this.#draft.here();
-    this.#line(`mov byte ptr [${base}], al`);
-    this.#line(`add byte ptr [${base} + ${by + 1}], 1`);
-    this.#line(`add ${base}, ${step}`);
-    this.#draft.place(target);
-    this.#line("mov edx, 0x1234");
-    this.#draft.items.push(...this.#steering.again(1, top));
+    this.#lines.draft.items.push({ kind: "page-end", before: 64 });
+    this.#lines.draft.items.push(
+      addressOf(this.mode, NUMBERS.indexOf(base.replace("e", "r")), target, -by - step * rounds),
+    );
+    this.#lines.draft.items.push(this.#lines.steering.start(1, rounds + 3));
+    const top = this.#lines.draft.here();
+    this.#lines.add(`mov byte ptr [${base}], al`);
+    this.#lines.add(`add byte ptr [${base} + ${by + 1}], 1`);
+    this.#lines.add(`add ${base}, ${step}`);
+    this.#lines.draft.place(target);
+    this.#lines.add("mov edx, 0x1234");
+    this.#lines.draft.items.push(...this.#lines.steering.again(1, top));
   }
 }

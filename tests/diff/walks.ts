@@ -5,10 +5,10 @@
 import type { Assembler } from "../../wasm-core/isa/asm/index.js";
 import type { Random } from "../support/random.js";
 import { NARROW } from "./edges.js";
+import { Lines } from "./lines.js";
 import type { Mode } from "./machine.js";
-import { Draft, type Program } from "./program.js";
+import type { Program } from "./program.js";
 import { DATA, DATA_BYTES, EDGE_PAGES, EDGES, RSP_AT_START, STACK } from "./space.js";
-import { Steering } from "./steering.js";
 
 const PAGE = 0x1000;
 /** Registers that walk, the accumulator among them: its additions have encodings of their own. */
@@ -41,58 +41,47 @@ const COMMON = [
 ];
 
 export class WalkMaker {
-  readonly #draft = new Draft();
-  readonly #steering: Steering;
+  readonly #lines: Lines;
   #walkers: readonly string[] = [];
-  /** Some of them are no addresses, but numbers to be multiplied. */
+  /** One that is no address, but a number that addresses have a multiple of. */
   #index: string | undefined;
 
   constructor(
     private readonly random: Random,
-    private readonly assembler: Assembler,
+    assembler: Assembler,
     private readonly mode: Mode,
   ) {
-    this.#steering = new Steering(mode);
+    this.#lines = new Lines(assembler, mode);
   }
 
   make(): Program {
     const { random } = this;
-    const end = this.#draft.label();
-    this.#draft.items.push(this.#steering.start(2, 2 + random.below(3)));
-    const top = this.#draft.here();
-    for (let i = 1 + random.below(3); i > 0; i--) this.#walk();
-    this.#draft.items.push(...this.#steering.again(2, top));
-    this.#draft.place(end);
-    this.#line("here: jmp here");
-    return { items: this.#draft.items, end };
-  }
-
-  #line(source: string): void {
-    const { bytes } = this.assembler.assemble(`.code${this.mode}\n${source}`, { origin: 0 });
-    this.#draft.items.push({ kind: "bytes", bytes });
+    return this.#lines.program(2 + random.below(3), () => {
+      for (let i = 1 + random.below(3); i > 0; i--) this.#walk();
+    });
   }
 
   /** The loop; a fault goes on behind it. */
   #walk(): void {
     const { random } = this;
-    const next = this.#draft.label();
-    this.#draft.items.push(this.#steering.goOnAt(next));
-    this.#line(`mov ${this.mode === 64 ? "rsp" : "esp"}, ${RSP_AT_START}`);
+    const next = this.#lines.draft.label();
+    this.#lines.draft.items.push(this.#lines.steering.goOnAt(next));
+    this.#lines.add(`mov ${this.mode === 64 ? "rsp" : "esp"}, ${RSP_AT_START}`);
     this.#walkers = Array.from({ length: 1 + random.below(3) }, () => random.pick(WALKERS[this.mode]));
     this.#index = random.once(3) ? random.pick(WALKERS[this.mode]) : undefined;
-    for (const walker of this.#walkers) this.#line(`mov ${walker}, ${this.#place()}`);
-    if (this.#index !== undefined) this.#line(`mov ${this.#index}, ${random.below(16)}`);
+    for (const walker of this.#walkers) this.#lines.add(`mov ${walker}, ${this.#place()}`);
+    if (this.#index !== undefined) this.#lines.add(`mov ${this.#index}, ${random.below(16)}`);
     const lines = [
       ...this.#walkers.map((walker) => this.#step(walker)),
       ...Array.from({ length: 1 + random.below(5) }, () => this.#access()),
     ];
     if (this.#index !== undefined) lines.push(this.#step(this.#index));
     if (random.once(4)) lines.push(this.#leap());
-    this.#draft.items.push(this.#steering.start(0, 10 + random.below(300)));
-    const top = this.#draft.here();
-    while (lines.length > 0) this.#line(lines.splice(random.below(lines.length), 1)[0]!);
-    this.#draft.items.push(...this.#steering.again(0, top));
-    this.#draft.place(next);
+    this.#lines.draft.items.push(this.#lines.steering.start(0, 10 + random.below(300)));
+    const top = this.#lines.draft.here();
+    while (lines.length > 0) this.#lines.add(lines.splice(random.below(lines.length), 1)[0]!);
+    this.#lines.draft.items.push(...this.#lines.steering.again(0, top));
+    this.#lines.draft.place(next);
   }
 
   #place(): number {
