@@ -3,10 +3,8 @@
  * changed between them in every way that instructions have, and stacks that run over page ends. Lines of assembly, each
  * an item of its own.
  */
-import type { Assembler } from "../../wasm-core/isa/asm/index.js";
 import type { Random } from "../support/random.js";
-import { Lines } from "./lines.js";
-import type { Mode } from "./machine.js";
+import type { Lines } from "./lines.js";
 import type { Label, Program } from "./program.js";
 import { DATA, DATA_BYTES, EDGE_PAGES, EDGES, FS_BASE_32, GS_BASE, RSP_AT_START, STACK, STACK_BYTES } from "./space.js";
 import { addressOf } from "./steering.js";
@@ -14,19 +12,6 @@ import { addressOf } from "./steering.js";
 const PAGE = 0x1000;
 const DISTANCES = [0, 0, 1, 2, 4, 7, 8, 12, 15, 16, 24, 32, 64, 127, 128, 300, 2048, 4080, 4088, 4095, 4096, 4100];
 const BASES = { 64: ["rbx", "rsi", "rdi", "rbp", "r8", "r9"], 32: ["ebx", "esi", "edi", "ebp"] } as const;
-/** 32-bit names of 64-bit registers. */
-export const NARROW: Readonly<Record<string, string>> = {
-  rax: "eax",
-  rcx: "ecx",
-  rdx: "edx",
-  rbx: "ebx",
-  rsi: "esi",
-  rdi: "edi",
-  rbp: "ebp",
-  r8: "r8d",
-  r9: "r9d",
-  rsp: "esp",
-};
 const WORD: Readonly<Record<string, string>> = { rbx: "bx", rsi: "si", rdi: "di", rbp: "bp", r8: "r8w", r9: "r9w" };
 const VALUES = { 8: ["al", "cl", "dl"], 16: ["ax", "cx", "dx"], 32: ["eax", "ecx", "edx"], 64: ["rax", "rcx", "rdx"] };
 const SIZES = { 8: "byte", 16: "word", 32: "dword", 64: "qword" } as const;
@@ -64,24 +49,20 @@ type Bits = keyof typeof VALUES;
 
 export class EdgeMaker {
   readonly #functions: Label[] = [];
-  readonly #lines: Lines;
   #bases: readonly string[] = [];
 
   constructor(
     private readonly random: Random,
-    assembler: Assembler,
-    private readonly mode: Mode,
-  ) {
-    this.#lines = new Lines(assembler, mode);
-  }
+    private readonly lines: Lines,
+  ) {}
 
   make(): Program {
-    const { random } = this;
-    for (let i = 1 + random.below(2); i > 0; i--) this.#functions.push(this.#lines.draft.label());
-    return this.#lines.program(
+    const { random, lines } = this;
+    for (let i = 1 + random.below(2); i > 0; i--) this.#functions.push(lines.label());
+    return lines.program(
       3 + random.below(4),
       () => {
-        for (let i = 1 + random.below(4); i > 0; i--) this.#segment();
+        for (let i = 1 + random.below(4); i > 0; i--) lines.segment(() => this.#segment());
       },
       () => {
         for (const f of this.#functions) this.#function(f);
@@ -89,22 +70,18 @@ export class EdgeMaker {
     );
   }
 
-  /** Loads, then a loop; a fault goes on behind it. */
+  /** Loads, then a loop. */
   #segment(): void {
-    const { random } = this;
-    const next = this.#lines.draft.label();
-    this.#lines.draft.items.push(this.#lines.steering.goOnAt(next));
+    const { random, lines } = this;
     const stack = random.once(3) ? this.#edge() & -8 : RSP_AT_START;
-    this.#lines.add(`mov ${this.#wide("rsp")}, ${stack}`);
-    this.#bases = [random.pick(BASES[this.mode]), random.pick(BASES[this.mode])];
-    for (const b of this.#bases) this.#lines.add(`mov ${b}, ${this.#edge()}`);
-    if (random.once(3)) this.#lines.add(`mov ecx, ${random.below(9)}`);
+    lines.add(`mov ${lines.wide("rsp")}, ${stack}`);
+    this.#bases = [random.pick(BASES[lines.mode]), random.pick(BASES[lines.mode])];
+    for (const b of this.#bases) lines.add(`mov ${b}, ${this.#edge()}`);
+    if (random.once(3)) lines.add(`mov ecx, ${random.below(9)}`);
     if (random.once(5)) this.#overCode();
-    this.#lines.draft.items.push(this.#lines.steering.start(0, 1 + random.below(40)));
-    const top = this.#lines.draft.here();
-    for (let i = 2 + random.below(12); i > 0; i--) this.#part();
-    this.#lines.draft.items.push(...this.#lines.steering.again(0, top));
-    this.#lines.draft.place(next);
+    lines.loop(0, 1 + random.below(40), () => {
+      for (let i = 2 + random.below(12); i > 0; i--) this.#part();
+    });
   }
 
   /** Where pages of different kinds meet, and a little around it. */
@@ -125,31 +102,27 @@ export class EdgeMaker {
     return random.pick(random.once(2) ? plain : places) + around;
   }
 
-  #wide(name: string): string {
-    return this.mode === 64 ? name : NARROW[name]!;
-  }
-
   #part(): void {
     const { random } = this;
     switch (random.below(12)) {
       case 0:
       case 1:
-        this.#lines.add(this.#change());
+        this.lines.add(this.#change());
         return;
       case 2:
       case 3:
-        this.#lines.add(this.#stack());
+        this.lines.add(this.#stack());
         return;
       case 4: {
-        const over = this.#lines.draft.label();
-        this.#lines.draft.items.push({ kind: "branch", opcode: [0x70 + random.below(16)], wide: false, to: over });
-        for (let i = 1 + random.below(3); i > 0; i--) this.#lines.add(random.once(2) ? this.#access() : this.#change());
-        this.#lines.draft.place(over);
+        const over = this.lines.label();
+        this.lines.items.push({ kind: "branch", opcode: [0x70 + random.below(16)], wide: false, to: over });
+        for (let i = 1 + random.below(3); i > 0; i--) this.lines.add(random.once(2) ? this.#access() : this.#change());
+        this.lines.place(over);
         return;
       }
       case 5:
         if (random.once(2)) {
-          this.#lines.draft.items.push({
+          this.lines.items.push({
             kind: "branch",
             opcode: [0xe8],
             wide: true,
@@ -164,15 +137,15 @@ export class EdgeMaker {
           return;
         }
     }
-    this.#lines.add(this.#access());
+    this.lines.add(this.#access());
   }
 
   #function(label: Label): void {
     const { random } = this;
-    this.#lines.draft.place(label);
-    this.#bases = [random.pick(BASES[this.mode])];
-    for (let i = random.below(4); i > 0; i--) this.#lines.add(random.once(2) ? this.#stack() : this.#access());
-    this.#lines.add(random.once(4) ? `ret ${8 * random.below(3)}` : "ret");
+    this.lines.place(label);
+    this.#bases = [random.pick(BASES[this.lines.mode])];
+    for (let i = random.below(4); i > 0; i--) this.lines.add(random.once(2) ? this.#stack() : this.#access());
+    this.lines.add(random.once(4) ? `ret ${8 * random.below(3)}` : "ret");
   }
 
   #distance(): number {
@@ -182,10 +155,10 @@ export class EdgeMaker {
 
   #address(): string {
     const { random } = this;
-    const base = random.once(8) ? this.#wide("rsp") : random.pick(this.#bases);
-    const index = random.once(6) ? ` + ${this.#wide("rcx")}*${random.pick([1, 2, 4, 8])}` : "";
+    const base = random.once(8) ? this.lines.wide("rsp") : random.pick(this.#bases);
+    const index = random.once(6) ? ` + ${this.lines.wide("rcx")}*${random.pick([1, 2, 4, 8])}` : "";
     const by = this.#distance();
-    if (this.mode === 64 && random.once(20)) return `[${NARROW[base]!} + ${by}]`;
+    if (this.lines.mode === 64 && random.once(20)) return `[${this.lines.narrow(base)} + ${by}]`;
     return `[${base}${index} + ${by}]`;
   }
 
@@ -196,7 +169,7 @@ export class EdgeMaker {
   #access(address = this.#address()): string {
     const { random } = this;
     if (random.once(5)) return random.pick(VECTOR).replace("A", address);
-    const bits = random.pick<Bits>(this.mode === 64 ? [8, 16, 32, 64] : [8, 16, 32]);
+    const bits = random.pick<Bits>(this.lines.mode === 64 ? [8, 16, 32, 64] : [8, 16, 32]);
     const memory = `${SIZES[bits]} ptr ${address}`;
     const value = this.#value(bits);
     switch (random.below(6)) {
@@ -221,8 +194,8 @@ export class EdgeMaker {
     const [a, b] = [random.pick(this.#bases), random.pick(this.#bases)];
     const by = this.#distance();
     const small = 1 + random.below(24);
-    const value = this.#wide("rdx");
-    const counter = this.#wide("rcx");
+    const value = this.lines.wide("rdx");
+    const counter = this.lines.wide("rcx");
     return random.pick([
       `lea ${a}, [${b} + ${by}]`,
       `lea ${a}, [${a} + ${small}]`,
@@ -243,17 +216,13 @@ export class EdgeMaker {
       `neg ${a}; neg ${a}`,
       `mov ${value}, ${a}; add ${value}, ${small}; mov ${a}, ${value}`,
       `push ${a}; pop ${b}`,
-      `mov ${this.#narrow(a)}, ${this.#narrow(b)}`,
+      `mov ${this.lines.narrow(a)}, ${this.lines.narrow(b)}`,
       `add ${this.#word(a)}, ${small}`,
       `lea ${a}, [${b} + ${counter}]`,
-      `mov ${this.#wide("rsp")}, ${a}`,
-      `mov ${a}, ${this.#wide("rsp")}`,
-      `mov eax, 1; mul ${this.#narrow(a)}; mov ${this.#narrow(b)}, eax`,
+      `mov ${this.lines.wide("rsp")}, ${a}`,
+      `mov ${a}, ${this.lines.wide("rsp")}`,
+      `mov eax, 1; mul ${this.lines.narrow(a)}; mov ${this.lines.narrow(b)}, eax`,
     ]);
-  }
-
-  #narrow(name: string): string {
-    return NARROW[name] ?? name;
   }
 
   #word(name: string): string {
@@ -262,8 +231,8 @@ export class EdgeMaker {
 
   #stack(): string {
     const { random } = this;
-    const [sp, bp, a] = [this.#wide("rsp"), this.#wide("rbp"), this.#wide("rax")];
-    const wide = this.mode === 64 ? "qword" : "dword";
+    const [sp, bp, a] = [this.lines.wide("rsp"), this.lines.wide("rbp"), this.lines.wide("rax")];
+    const wide = this.lines.mode === 64 ? "qword" : "dword";
     const by = 8 * random.below(4);
     return random.pick([
       `push ${a}`,
@@ -289,42 +258,41 @@ export class EdgeMaker {
       `xchg ${sp}, ${bp}`,
       `mov ${a}, [${sp} + ${by}]`,
       `mov [${sp} - ${by}], ${a}`,
-      this.mode === 64 ? "pushfq" : "pushfd",
+      this.lines.mode === 64 ? "pushfq" : "pushfd",
     ]);
   }
 
   /** Accesses in FS or GS whose offset, or whose linear address, ends at 4 GiB; ordinary ones too. */
   #segmented(): void {
     const { random } = this;
-    const fs = this.mode === 32 && random.once(2);
+    const fs = this.lines.mode === 32 && random.once(2);
     const base = fs ? FS_BASE_32 : GS_BASE;
     const to = random.once(2) ? base + random.below(24) - 12 : this.#edge();
-    const register = this.#narrow(random.pick(this.#bases));
+    const register = this.lines.narrow(random.pick(this.#bases));
     const [first, by] = [random.below(16), random.below(16)];
-    this.#lines.add(`mov ${register}, ${(to - base - first) >>> 0}`);
+    this.lines.add(`mov ${register}, ${(to - base - first) >>> 0}`);
     for (const d of [first, first + by, first - by])
-      this.#lines.add(this.#access(`${fs ? "fs" : "gs"}:[${register} + ${d}]`));
+      this.lines.add(this.#access(`${fs ? "fs" : "gs"}:[${register} + ${d}]`));
   }
 
   /** Stores off one base that walks up to the code of its loop: bytes that are no code first, then some that are. */
   #overCode(): void {
     const { random } = this;
-    const target = this.#lines.draft.label();
+    const target = this.lines.label();
     const base = random.pick(this.#bases);
     const by = 130 + random.below(500);
     const step = 8 << random.below(4);
     const rounds = 8 + random.below(40);
-    this.#lines.draft.items.push({ kind: "page-end", before: 64 });
-    this.#lines.draft.items.push(
-      addressOf(this.mode, NUMBERS.indexOf(base.replace("e", "r")), target, -by - step * rounds),
+    this.lines.items.push({ kind: "page-end", before: 64 });
+    this.lines.items.push(
+      addressOf(this.lines.mode, NUMBERS.indexOf(base.replace("e", "r")), target, -by - step * rounds),
     );
-    this.#lines.draft.items.push(this.#lines.steering.start(1, rounds + 3));
-    const top = this.#lines.draft.here();
-    this.#lines.add(`mov byte ptr [${base}], al`);
-    this.#lines.add(`add byte ptr [${base} + ${by + 1}], 1`);
-    this.#lines.add(`add ${base}, ${step}`);
-    this.#lines.draft.place(target);
-    this.#lines.add("mov edx, 0x1234");
-    this.#lines.draft.items.push(...this.#lines.steering.again(1, top));
+    this.lines.loop(1, rounds + 3, () => {
+      this.lines.add(`mov byte ptr [${base}], al`);
+      this.lines.add(`add byte ptr [${base} + ${by + 1}], 1`);
+      this.lines.add(`add ${base}, ${step}`);
+      this.lines.place(target);
+      this.lines.add("mov edx, 0x1234");
+    });
   }
 }

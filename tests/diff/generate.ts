@@ -5,14 +5,11 @@
 import type { Random } from "../support/random.js";
 import { FREE, type Instructions, loadImmediate, MOST_OPERAND, randomAddress, type X87Kind } from "./instruction.js";
 import type { Mode } from "./machine.js";
-import { Draft, type Item, type Label, type Program } from "./program.js";
+import type { Item, Label, Program } from "./program.js";
 import { ALIAS, CODE, DATA, DATA_BYTES, RSP_AT_START } from "./space.js";
-import { addressOf, Steering } from "./steering.js";
+import { addressOf, SteeredDraft } from "./steering.js";
 
 const [RSP, RDI] = [4, 7];
-/** Counters of nested loops are 0 and 1; this one counts the program's own rounds. */
-const ROUNDS = 2;
-const JMP = [0xe9];
 const CALL = [0xe8];
 const TABLE_AT = DATA + DATA_BYTES - 0x100;
 /** Every precision and rounding; other systems' defaults; some and all exceptions unmasked. */
@@ -25,30 +22,29 @@ const jcc = (cc: number, to: Label, wide: boolean): Item => branch(wide ? [0x0f,
 const little = (value: number): number[] => [0, 8, 16, 24].map((s) => (value >> s) & 0xff);
 
 export class ProgramMaker {
-  readonly #draft = new Draft();
+  readonly #draft: SteeredDraft;
   readonly #functions: Label[] = [];
-  readonly #steering: Steering;
 
   constructor(
     private readonly random: Random,
     private readonly instructions: Instructions,
     private readonly mode: Mode = 64,
   ) {
-    this.#steering = new Steering(mode);
+    this.#draft = new SteeredDraft(mode);
   }
 
   make(): Program {
     const { random } = this;
-    const end = this.#draft.label();
     for (let i = 1 + random.below(4); i > 0; i--) this.#functions.push(this.#draft.label());
-    this.#draft.items.push(this.#steering.start(ROUNDS, 8 + random.below(random.once(4) ? 60 : 12)));
-    const top = this.#draft.here();
-    for (let i = 1 + random.below(5); i > 0; i--) this.#segment();
-    this.#draft.items.push(...this.#steering.again(ROUNDS, top), branch(JMP, end));
-    for (const f of this.#functions) this.#function(f);
-    this.#draft.place(end);
-    this.#draft.items.push(bytes(0xeb, 0xfe));
-    return { items: this.#draft.items, end };
+    return this.#draft.program(
+      8 + random.below(random.once(4) ? 60 : 12),
+      () => {
+        for (let i = 1 + random.below(5); i > 0; i--) this.#draft.segment(() => this.#segment());
+      },
+      () => {
+        for (const f of this.#functions) this.#function(f);
+      },
+    );
   }
 
   /** REX.W where there is one. */
@@ -58,15 +54,13 @@ export class ProgramMaker {
 
   #segment(): void {
     const { random } = this;
-    const next = this.#draft.label();
-    this.#draft.items.push(this.#steering.goOnAt(next), loadImmediate(RSP, BigInt(RSP_AT_START)));
+    this.#draft.items.push(loadImmediate(RSP, BigInt(RSP_AT_START)));
     if (random.once(8)) this.#draft.items.push({ kind: "page-end", before: random.below(24) });
     if (random.once(2)) this.#draft.items.push(bytes(0xdb, 0xe3));
     if (random.once(6)) this.#draft.items.push(bytes(0xfc));
     if (random.once(2)) this.#defaultMxcsr();
     if (random.once(4)) this.#toAlias();
     this.#block(4 + random.below(24), 0);
-    this.#draft.place(next);
   }
 
   /** Goes on in the other mapping of the code: LEA RAX, XOR EAX, JMP RAX. */
@@ -176,10 +170,13 @@ export class ProgramMaker {
   /** A loop around what `body` makes. */
   #around(depth: number, body: () => void): void {
     const { random } = this;
-    this.#draft.items.push(this.#steering.start(depth, 1 + random.below(random.once(4) ? 40 : 6)));
+    this.#draft.items.push(this.#draft.steering.start(depth, 1 + random.below(random.once(4) ? 40 : 6)));
     const top = this.#draft.here();
     body();
-    this.#draft.items.push(this.#steering.countDown(depth, random.once(2)), jcc(random.once(2) ? 5 : 15, top, true));
+    this.#draft.items.push(
+      this.#draft.steering.countDown(depth, random.once(2)),
+      jcc(random.once(2) ? 5 : 15, top, true),
+    );
   }
 
   /** Through a register, or a table in memory. */

@@ -1,39 +1,42 @@
-/** A random program in the making whose items are lines of assembly, with rounds of its own and an end. */
+/** A random program in the making whose items are lines of assembly, with names of registers for either mode. */
 import type { Assembler } from "../../wasm-core/isa/asm/index.js";
 import type { Mode } from "./machine.js";
-import { Draft, type Program } from "./program.js";
-import { Steering } from "./steering.js";
+import { SteeredDraft } from "./steering.js";
 
-/** Counters of loops are below; this one counts the program's own rounds. */
-const ROUNDS = 2;
+/** 32-bit names of 64-bit registers. */
+const NARROW: Readonly<Record<string, string>> = {
+  rax: "eax",
+  rcx: "ecx",
+  rdx: "edx",
+  rbx: "ebx",
+  rsi: "esi",
+  rdi: "edi",
+  rbp: "ebp",
+  r8: "r8d",
+  r9: "r9d",
+  rsp: "esp",
+};
 
-export class Lines {
-  readonly draft = new Draft();
-  readonly steering: Steering;
-
+export class Lines extends SteeredDraft {
   constructor(
     private readonly assembler: Assembler,
-    readonly mode: Mode,
+    mode: Mode,
   ) {
-    this.steering = new Steering(mode);
+    super(mode);
   }
 
   add(source: string): void {
     const { bytes } = this.assembler.assemble(`.code${this.mode}\n${source}`, { origin: 0 });
-    this.draft.items.push({ kind: "bytes", bytes });
+    this.items.push({ kind: "bytes", bytes });
   }
 
-  /** The program that does what `body` makes `rounds` times; what `behind` makes is only called. */
-  program(rounds: number, body: () => void, behind = (): void => {}): Program {
-    const { draft, steering } = this;
-    const end = draft.label();
-    draft.items.push(steering.start(ROUNDS, rounds));
-    const top = draft.here();
-    body();
-    draft.items.push(...steering.again(ROUNDS, top), { kind: "branch", opcode: [0xe9], wide: true, to: end });
-    behind();
-    draft.place(end);
-    this.add("here: jmp here");
-    return { items: draft.items, end };
+  /** The mode's widest form of a 64-bit register. */
+  wide(name: string): string {
+    return this.mode === 64 ? name : this.narrow(name);
+  }
+
+  /** 32 bits of a register. */
+  narrow(name: string): string {
+    return NARROW[name] ?? name;
   }
 }

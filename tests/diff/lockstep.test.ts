@@ -10,6 +10,7 @@ import type { Random } from "../support/random.js";
 import { EdgeMaker } from "./edges.js";
 import { ProgramMaker } from "./generate.js";
 import { Instructions } from "./instruction.js";
+import { Lines } from "./lines.js";
 import { Lockstep } from "./lockstep.js";
 import type { Mode } from "./machine.js";
 import type { Program } from "./program.js";
@@ -33,8 +34,8 @@ const assembler = new Assembler(table);
 type Make = (random: Random, mode: Mode) => Program;
 
 const anything: Make = (random, mode) => new ProgramMaker(random, instructions[mode], mode).make();
-const walks: Make = (random, mode) => new WalkMaker(random, assembler, mode).make();
-const edges: Make = (random, mode) => new EdgeMaker(random, assembler, mode).make();
+const walks: Make = (random, mode) => new WalkMaker(random, new Lines(assembler, mode)).make();
+const edges: Make = (random, mode) => new EdgeMaker(random, new Lines(assembler, mode)).make();
 
 /** Runs what `make` makes; the share of instructions that ran in regions. */
 async function share(what: string, seeds: number, mode: Mode, make: Make): Promise<number> {

@@ -3,12 +3,14 @@
  * that, 32-bit code a page of memory.
  */
 import type { Mode } from "./machine.js";
-import type { Item, Label } from "./program.js";
+import { Draft, type Item, type Label, type Program } from "./program.js";
 import { COUNTERS_AT, GO_ON } from "./space.js";
 
 const GO_ON_REGISTER = 15;
 const FIRST_COUNTER = 12;
 const NOT_ZERO = 5;
+/** Counters of nested loops are 0 and 1; this one counts the program's own rounds. */
+const ROUNDS = 2;
 
 const bytes = (...b: number[]): Item => ({ kind: "bytes", bytes: Uint8Array.from(b) });
 const little = (value: number): number[] => [0, 8, 16, 24].map((s) => (value >>> s) & 0xff);
@@ -54,5 +56,42 @@ export class Steering {
   goOnAt(label: Label): Item {
     if (this.mode === 64) return addressOf(64, GO_ON_REGISTER, label);
     return absolute([0xc7, 0x05, ...little(GO_ON)], { label, plus: 0 });
+  }
+}
+
+/** A program in the making that steers itself. */
+export class SteeredDraft extends Draft {
+  readonly steering: Steering;
+
+  constructor(readonly mode: Mode) {
+    super();
+    this.steering = new Steering(mode);
+  }
+
+  /** The program that does what `body` makes `rounds` times; what `behind` makes is only called. */
+  program(rounds: number, body: () => void, behind = (): void => {}): Program {
+    const end = this.label();
+    this.loop(ROUNDS, rounds, body);
+    this.items.push({ kind: "branch", opcode: [0xe9], wide: true, to: end });
+    behind();
+    this.place(end);
+    this.items.push(bytes(0xeb, 0xfe));
+    return { items: this.items, end };
+  }
+
+  /** What `body` makes, `rounds` times by counter `n`. */
+  loop(n: number, rounds: number, body: () => void): void {
+    this.items.push(this.steering.start(n, rounds));
+    const top = this.here();
+    body();
+    this.items.push(...this.steering.again(n, top));
+  }
+
+  /** What `body` makes; a fault there goes on behind it. */
+  segment(body: () => void): void {
+    const next = this.label();
+    this.items.push(this.steering.goOnAt(next));
+    body();
+    this.place(next);
   }
 }

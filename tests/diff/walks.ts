@@ -2,11 +2,8 @@
  * Random programs that walk: loops of one piece of straight code, most of whose accesses go by constant steps, up and down,
  * over the ends of pages and of memory. In every few one of the registers is changed in a way that is no step.
  */
-import type { Assembler } from "../../wasm-core/isa/asm/index.js";
 import type { Random } from "../support/random.js";
-import { NARROW } from "./edges.js";
-import { Lines } from "./lines.js";
-import type { Mode } from "./machine.js";
+import type { Lines } from "./lines.js";
 import type { Program } from "./program.js";
 import { DATA, DATA_BYTES, EDGE_PAGES, EDGES, RSP_AT_START, STACK } from "./space.js";
 
@@ -41,47 +38,39 @@ const COMMON = [
 ];
 
 export class WalkMaker {
-  readonly #lines: Lines;
   #walkers: readonly string[] = [];
   /** One that is no address, but a number that addresses have a multiple of. */
   #index: string | undefined;
 
   constructor(
     private readonly random: Random,
-    assembler: Assembler,
-    private readonly mode: Mode,
-  ) {
-    this.#lines = new Lines(assembler, mode);
-  }
+    private readonly lines: Lines,
+  ) {}
 
   make(): Program {
-    const { random } = this;
-    return this.#lines.program(2 + random.below(3), () => {
-      for (let i = 1 + random.below(3); i > 0; i--) this.#walk();
+    const { random, lines } = this;
+    return lines.program(2 + random.below(3), () => {
+      for (let i = 1 + random.below(3); i > 0; i--) lines.segment(() => this.#walk());
     });
   }
 
-  /** The loop; a fault goes on behind it. */
   #walk(): void {
-    const { random } = this;
-    const next = this.#lines.draft.label();
-    this.#lines.draft.items.push(this.#lines.steering.goOnAt(next));
-    this.#lines.add(`mov ${this.mode === 64 ? "rsp" : "esp"}, ${RSP_AT_START}`);
-    this.#walkers = Array.from({ length: 1 + random.below(3) }, () => random.pick(WALKERS[this.mode]));
-    this.#index = random.once(3) ? random.pick(WALKERS[this.mode]) : undefined;
-    for (const walker of this.#walkers) this.#lines.add(`mov ${walker}, ${this.#place()}`);
-    if (this.#index !== undefined) this.#lines.add(`mov ${this.#index}, ${random.below(16)}`);
-    const lines = [
+    const { random, lines } = this;
+    const walkers = WALKERS[lines.mode];
+    lines.add(`mov ${lines.wide("rsp")}, ${RSP_AT_START}`);
+    this.#walkers = Array.from({ length: 1 + random.below(3) }, () => random.pick(walkers));
+    this.#index = random.once(3) ? random.pick(walkers) : undefined;
+    for (const walker of this.#walkers) lines.add(`mov ${walker}, ${this.#place()}`);
+    if (this.#index !== undefined) lines.add(`mov ${this.#index}, ${random.below(16)}`);
+    const body = [
       ...this.#walkers.map((walker) => this.#step(walker)),
       ...Array.from({ length: 1 + random.below(5) }, () => this.#access()),
     ];
-    if (this.#index !== undefined) lines.push(this.#step(this.#index));
-    if (random.once(4)) lines.push(this.#leap());
-    this.#lines.draft.items.push(this.#lines.steering.start(0, 10 + random.below(300)));
-    const top = this.#lines.draft.here();
-    while (lines.length > 0) this.#lines.add(lines.splice(random.below(lines.length), 1)[0]!);
-    this.#lines.draft.items.push(...this.#lines.steering.again(0, top));
-    this.#lines.draft.place(next);
+    if (this.#index !== undefined) body.push(this.#step(this.#index));
+    if (random.once(4)) body.push(this.#leap());
+    lines.loop(0, 10 + random.below(300), () => {
+      while (body.length > 0) lines.add(body.splice(random.below(body.length), 1)[0]!);
+    });
   }
 
   #place(): number {
@@ -98,7 +87,7 @@ export class WalkMaker {
     const { random } = this;
     const index = this.#index !== undefined && random.once(2) ? ` + ${this.#index}*${random.pick([1, 2, 4, 8])}` : "";
     const address = `[${random.pick(this.#walkers)}${index} + ${random.pick(DISTANCES)}]`;
-    return random.pick(random.once(3) ? ACCESSES[this.mode] : COMMON).replace("A", address);
+    return random.pick(random.once(3) ? ACCESSES[this.lines.mode] : COMMON).replace("A", address);
   }
 
   #step(walker: string): string {
@@ -127,7 +116,7 @@ export class WalkMaker {
       `neg ${a}; neg ${a}`,
       `xor ${a}, 64`,
       `push ${a}; pop ${b}`,
-      `mov ${NARROW[a] ?? a}, ${NARROW[b] ?? b}`,
+      `mov ${this.lines.narrow(a)}, ${this.lines.narrow(b)}`,
     ]);
   }
 }

@@ -246,14 +246,13 @@ interface Tally {
 
 /** `sort` says what each case begins with. */
 function compareAll(machine: SseMachine, slots: readonly Slot[], cases: number, sort: (k: number) => Sort): Tally {
-  const names = () => new Set<string>();
   const tally: Tally = {
     cases: 0,
     native: 0,
     wrong: [],
     inRegion: new Set(),
-    withoutHandler: names(),
-    byHandler: names(),
+    withoutHandler: new Set(),
+    byHandler: new Set(),
   };
   for (const slot of slots) {
     for (let k = 0; k < cases; k++) {

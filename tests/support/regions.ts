@@ -1,5 +1,4 @@
 /** Regions in a machine of one thread: what is asked for is compiled and installed when the test says so. */
-
 import { JIT_LEAVES, JIT_REQUESTS, Jit, JitRequest } from "../../wasm-core/abi/structs/jit.js";
 import { Block } from "../../wasm-core/abi/structs/translation.js";
 import { type CompilerLimits, RegionCompiler } from "../../wasm-core/jit/compiler.js";

@@ -69,15 +69,17 @@ export class RegionReplayer extends Replayer {
     super.run(v);
   }
 
+  /** Makes the regions that were asked for. @param areMissed whether they are to call handlers where they left before */
+  #make(areMissed: boolean): void {
+    this.#regions.areMissed = areMissed;
+    this.#regions.settle(this.machine.cpu);
+    this.#mapped = -1;
+  }
+
   *#finish(batch: readonly [string, Vector][]): Generator<[string, Vector]> {
-    this.#regions.areMissed = false;
-    this.#regions.settle(this.machine.cpu);
-    this.#mapped = -1;
-    const codes = new Map(batch.map(([, v]) => [nameOf(v), v]));
-    for (const v of codes.values()) super.run(v);
-    this.#regions.areMissed = true;
-    this.#regions.settle(this.machine.cpu);
-    this.#mapped = -1;
+    this.#make(false);
+    for (const v of new Map(batch.map(([, v]) => [nameOf(v), v])).values()) super.run(v);
+    this.#make(true);
     yield* batch;
     this.#slotOf.clear();
   }

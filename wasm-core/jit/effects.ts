@@ -108,6 +108,9 @@ const isAddress = (off: number): boolean => off < 128;
 /** MMX registers are the x87's. */
 const MMX_KINDS = new Set(["P", "Q", "N"]);
 
+/** Whether it is SSE's, scalar, packed or integer. */
+export const isSse = ({ v }: Insn): boolean => v.module.startsWith("sse");
+
 /** Whether the instruction reads or writes the x87's registers or words, or may. */
 export const touchesX87 = ({ v }: Insn): boolean =>
   /^(x87|mmx)/.test(v.module) || v.row.notes.has("mmx") || v.row.operands.some((o) => MMX_KINDS.has(o.kind));
@@ -142,7 +145,7 @@ export function registersOf(i: Insn): Effects {
   const writesMemory = operands.some((o) => memoryOperand(o, v) && o.access !== "r");
   const namesMemory = operands.some((o) => memoryOperand(o, v) || o.size === "a");
   // Without a shape nobody knows; but what SSE writes is in its operands, and x87 and MMX write what they name at most.
-  const mayStore = /^(x87|mmx)/.test(v.module) ? namesMemory : !v.module.startsWith("sse");
+  const mayStore = /^(x87|mmx)/.test(v.module) ? namesMemory : !isSse(i);
   const stores = writesMemory || (!shaped && mayStore);
   if (!shaped && implicit === undefined && !BY_OPERANDS.test(v.module)) {
     return {

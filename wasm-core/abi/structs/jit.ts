@@ -46,7 +46,10 @@ export const JIT_PATIENCE = 128;
 export const JIT_COVERED = 24000;
 /** Entries of a region before it is made again, with what other regions begin with, and for speed alone; Jit.hot begins with it. */
 export const JIT_HOT = 100000;
-/** Times that regions left an instruction to the interpreter, after which one made for speed calls the core there instead. */
+/**
+ * Times that regions left an instruction to the interpreter, after which one made for speed calls the core there instead. Where
+ * it was a rare case of SSE's, it is made again at once.
+ */
 export const JIT_LEAVES = 200;
 /** The same for regions made for speed, which then are made again: by then that has cost as much as compiling one. */
 export const JIT_MANY_LEAVES = 5000;

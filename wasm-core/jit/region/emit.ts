@@ -9,6 +9,7 @@ import type { Addresses } from "../addresses.js";
 import { CONDITIONS, pushCondition } from "../conditions.js";
 import { Cursors } from "../cursors.js";
 import { callDoor } from "../doors.js";
+import { isSse } from "../effects.js";
 import { Emitter, type Known, L } from "../emitter.js";
 import { flagLives } from "../liveness.js";
 import { LOCALS, LOCALS_X87 } from "../locals.js";
@@ -29,7 +30,6 @@ import { noteTarget, writeSwitch } from "./switch.js";
 
 const STAY_CANONICAL = 47;
 
-const isSse = ({ v }: Insn): boolean => v.module.startsWith("sse");
 const isLowered = ({ v }: Insn): boolean => LOWERINGS[v.semantic] !== undefined;
 
 /** Where in a region's code something begins: an instruction of the node (`value` is its RIP), or a part (`value` is its number). */
