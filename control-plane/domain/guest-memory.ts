@@ -5,6 +5,8 @@
  */
 import { type CoreLink, PAGE_BYTES } from "../core-link/index.js";
 
+const WORD_BYTES = 4;
+
 export class GuestMemory {
   constructor(
     private readonly core: CoreLink,
@@ -43,6 +45,9 @@ export class GuestMemory {
 }
 
 function isZero(bytes: Uint8Array): boolean {
-  for (let at = 0; at < bytes.length; at++) if (bytes[at] !== 0) return false;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  let at = 0;
+  for (; at + WORD_BYTES <= bytes.length; at += WORD_BYTES) if (view.getUint32(at) !== 0) return false;
+  for (; at < bytes.length; at++) if (bytes[at] !== 0) return false;
   return true;
 }

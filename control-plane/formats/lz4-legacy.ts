@@ -102,7 +102,9 @@ function decodeBlock(
     if (distance === 0 || distance > to - start) return "corrupt";
     if (length > stop - to) return tooLong(allowedBytes);
     if (distance === 1 && length >= LONG_RUN) {
-      bytes.fill(bytes[to - 1]!, to, to + length);
+      const byte = bytes[to - 1]!;
+      // A kernel has megabytes of zeros, and so has memory that nothing was written to but the end of the last chunk.
+      bytes.fill(byte, to, to + (byte === 0 ? CHUNK : length));
       to += length;
     } else if (distance >= WORD && to + length <= lastWrite) {
       for (let done = 0; done < length; done += CHUNK) copyChunk(view, to - distance + done, view, to + done);
