@@ -8,7 +8,7 @@
  */
 
 import type { RegionDoors } from "../../wasm-core/abi/core-api.js";
-import { JIT_FUNCTIONS, Jit, RegionExit } from "../../wasm-core/abi/structs/jit.js";
+import { JIT_FUNCTIONS, JIT_PAIRED, Jit, RegionExit } from "../../wasm-core/abi/structs/jit.js";
 import { TLB_BYTES, TLB_SECOND, TlbEntry } from "../../wasm-core/abi/structs/translation.js";
 import { Status, Vcpu } from "../../wasm-core/abi/structs/vcpu.js";
 import { registersOf } from "../../wasm-core/jit/effects.js";
@@ -145,7 +145,7 @@ export class Sampler {
   #handler(fn: number, real: Handler): Handler {
     const view = this.#view();
     const map = view.getUint32(this.jit + Jit.off.variants, true);
-    const number = fn < JIT_FUNCTIONS ? view.getUint16(map + 2 * fn, true) : 0;
+    const number = fn < JIT_FUNCTIONS ? view.getUint16(map + 2 * fn, true) & ~JIT_PAIRED : 0;
     const v = this.#variants[number - 1]!;
     const fields = { fn, record: 0, at: 0, next: 0, block: 0, reg: 0, rm: 0, index: 0, ea: 0, disp: 0, imm: 0 };
     const quiet = !registersOf({ v, ...fields }).stores && !ANSWERS_DIFFER.test(v.semantic);

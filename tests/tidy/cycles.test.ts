@@ -1,6 +1,6 @@
 /** No import cycle anywhere, types counted. asc accepts cycles without a word, so nothing else would forbid them. */
 import { describe, expect, it } from "vitest";
-import { handlersSource } from "../../wasm-core/isa/gen/interp.js";
+import { handlersSource } from "../../wasm-core/isa/gen/handlers.js";
 import { loadTable } from "../../wasm-core/isa/table.js";
 import { buildTree } from "../../wasm-core/isa/tree.js";
 import { findCycles } from "./lib/graph.js";

@@ -15,8 +15,9 @@ export const JIT_TARGET_TABLES = 8;
 /** Places for ways out of regions in a table, of which there are as many; one exit in 2^JIT_EXIT_SAMPLE is noted. */
 export const JIT_EXITS = 1024;
 export const JIT_EXIT_SAMPLE = 6;
-/** Entries of the map from function-table index to variant. */
+/** Entries of the map from function-table index to variant, and the bit of one that is a pair's, which does more than that. */
 export const JIT_FUNCTIONS = 8192;
+export const JIT_PAIRED = 0x8000;
 /**
  * Runs of a block of supervisor code in the interpreter before a region is asked for; Jit.threshold begins with it. A kernel
  * has much that runs some thousand times and never again.
@@ -57,7 +58,7 @@ export const JIT_MANY_LEAVES = 5000;
 export const Jit = struct("Jit", "The machine's region compiler.", {
   enabled: u32("1 when hot blocks ask for regions"),
   variants: u32(
-    "Address of u16[JIT_FUNCTIONS]: by function-table index the handler's variant plus 1, 0 when it is none",
+    "Address of u16[JIT_FUNCTIONS]: by function-table index the handler's variant plus 1, 0 when it is none; a pair's has JIT_PAIRED",
   ),
   requests: u32("Address of JIT_REQUESTS JitRequest records"),
   threshold: u32("Runs of a block in the interpreter before a region is asked for: blocks take it when they are made"),

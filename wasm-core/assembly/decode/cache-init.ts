@@ -9,6 +9,7 @@ import {
   TLB_BYTES,
   Vcpu,
 } from "../gen/layout";
+import { QUICK, QUICK_COUNT } from "../gen/handlers";
 import { heapPages, orderOf } from "../mem/heap";
 import { machine } from "../util/host";
 import { clearArena } from "./arena";
@@ -19,8 +20,16 @@ function blockEnd(cpu: Vcpu, rec: Rec): i32 {
   return Status.RESTART;
 }
 
+/** runRecords has handlers as its cases by their places in the function table: asc gives places in the order of mention. */
+function checkPlaces(): void {
+  for (let i: u32 = 0; i < QUICK_COUNT; i++) {
+    if (load<u32>(load<usize>(changetype<usize>(QUICK) + ((<usize>i) << 2))) != i + 1) unreachable();
+  }
+}
+
 /** Allocates the cache; false when there is no memory. Once, after the heap is ready. */
 export function codeCacheInit(): bool {
+  checkPlaces();
   const at = heapPages(orderOf(<u32>CodeCache_SIZE));
   const buckets = heapPages(orderOf(<u32>CODE_BUCKETS * 4));
   const arena = heapPages(orderOf(<u32>CODE_ARENA_BYTES));

@@ -1,5 +1,6 @@
 /** Joins a comparison and the conditional jump behind it: the comparison's record then names the handler of both. */
-import { PAIR_FIRST, PAIR_OF, PAIR_SECOND, PAIR_STRIDE, PAIRS } from "../gen/pairs";
+import { PAIRS } from "../gen/handlers";
+import { PAIR_FIRST, PAIR_OF, PAIR_SECOND, PAIR_STRIDE } from "../gen/pairs";
 import { Rec } from "./record";
 
 /** `first` decoded as `variant`, and the instruction behind it as `next`. */

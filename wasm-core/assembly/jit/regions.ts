@@ -16,6 +16,7 @@ import {
   JIT_MANY_LEAVES,
   JIT_REQUESTS,
   JIT_PACE,
+  JIT_PAIRED,
   JIT_PATIENCE,
   JIT_RING_BYTES,
   JIT_TARGETS,
@@ -34,7 +35,8 @@ import {
   Vcpu,
 } from "../gen/layout";
 import { VARIANTS } from "../gen/decode-tables";
-import { PAIR_FIRST, PAIR_OF, PAIR_STRIDE, PAIRS } from "../gen/pairs";
+import { PAIRS } from "../gen/handlers";
+import { PAIR_FIRST, PAIR_OF, PAIR_STRIDE } from "../gen/pairs";
 import { handlerIndex } from "../decode/decode";
 import { jumpEntry, settleHeat } from "../decode/jumps";
 import { countAnew, millions } from "../decode/patience";
@@ -79,7 +81,7 @@ function nameHandlers(map: usize): void {
       const n = <u32>load<u16>(PAIR_OF + <usize>((line - 1) * PAIR_STRIDE + place) * 2);
       if (n == 0) continue;
       const fn = load<u32>(load<usize>(changetype<usize>(PAIRS) + ((<usize>(n - 1)) << 2)));
-      store<u16>(map + ((<usize>fn) << 1), <u16>(v + 1));
+      store<u16>(map + ((<usize>fn) << 1), <u16>((v + 1) | (<u32>JIT_PAIRED)));
     }
   }
 }

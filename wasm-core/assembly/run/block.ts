@@ -1,21 +1,18 @@
 /** Running one decoded block: its records one after the other, then what their last one leaves to settle. */
 import { BLOCK_RECORDS, ModeKey, RECORD_BYTES, Status, Vcpu } from "../gen/layout";
 import { Rec } from "../decode/record";
+import { runRecords } from "../gen/handlers";
 import { deliverFault } from "../system/delivery";
 
-/** Walks the records of a block and settles RIP, the instruction count and a fault. */
+/** Runs the records of a block and settles RIP, the instruction count and a fault. */
 @inline
 export function runBlock(cpu: Vcpu, block: usize): void {
   const first = block + BLOCK_RECORDS;
-  let at = first;
   cpu.blockRip = cpu.rip;
   cpu.curBlock = <u32>block;
-  let status: i32;
-  do {
-    status = call_indirect<i32>(load<u16>(at), cpu, changetype<Rec>(at));
-    at += RECORD_BYTES + (status & Status.PAIR);
-  } while ((status & ~Status.PAIR) == Status.NEXT);
-  settle(cpu, changetype<Rec>(at - RECORD_BYTES), <u32>((at - first) >> 4), status & ~Status.PAIR);
+  const ended = runRecords(cpu, first);
+  const end = ended & -RECORD_BYTES;
+  settle(cpu, changetype<Rec>(end - RECORD_BYTES), <u32>((end - first) >> 4), <i32>(ended - end));
 }
 
 /** After `n` records, the last of which ended the block with `status`. */

@@ -1,9 +1,9 @@
 /**
- * Writes the interpreter's handlers: for every variant of every row a function that checks the row's gates, fetches its
- * operands, calls its semantic and writes the result back. Shapes and operand kinds are those of row.ts.
+ * Writes what the interpreter's handlers consist of: for every variant of every row the check of the row's gates, the fetch of
+ * its operands, the call of its semantic and the write of the result. Shapes and operand kinds are those of row.ts.
  */
-import type { Family, Operand, Row } from "../row.js";
-import { bitsOf, type Variant, variantsOf } from "../variants.js";
+import type { Operand, Row } from "../row.js";
+import { bitsOf, type Variant } from "../variants.js";
 
 const POINTER_KINDS = new Set(["V", "W", "U", "H", "P", "Q", "N"]);
 const VALUE_KINDS = new Set(["E", "G", "M", "R", "Z", "B", "A"]);
@@ -138,7 +138,7 @@ export function fetchOperands(row: Row, v: Variant): Fetched {
 }
 
 /** Name under which a semantic is imported: modules may share names. */
-const alias = (module: string, semantic: string): string => `${module.replaceAll("-", "_")}_${semantic}`;
+export const alias = (module: string, semantic: string): string => `${module.replaceAll("-", "_")}_${semantic}`;
 
 function rawBody(row: Row, v: Variant, fn: string): string[] {
   const args = ["cpu", "rec"];
@@ -228,47 +228,7 @@ function valueBody(row: Row, v: Variant, fn: string): string[] {
   return [...f.lines, `const r = ${call};`, ...f.after("r"), done(row)];
 }
 
-function handler(leaf: number, row: Row, v: Variant, fn: string): string {
-  const shape = row.notes.has("raw") ? rawBody(row, v, fn) : valueBody(row, v, fn);
-  const body = [...gates(row), ...shape].map((l) => `  ${l}`);
-  return [`function ${handlerName(leaf, row, v)}(cpu: Vcpu, rec: Rec): i32 {`, ...body, "}"].join("\n");
-}
-
-const HEAD = `// Made from the instruction table; do not edit.
-import { Status, Vcpu, VcpuOff } from "./layout";
-import { cf } from "../cpu/flags";
-import { getReg, setReg } from "../cpu/regs";
-import { raise, raiseError, raiseFpuBlock, Vector } from "../cpu/faults";
-import { imm64, Rec } from "../decode/record";
-import { Door, memAligned, memDone, memR, memRW, memSeg, memW, segAccess } from "../mmu/access";
-import { canLock, endBlock, splitLock, splitUnlock } from "../interp/glue";
-`;
-
-/** assembly/gen/handlers.ts: all handlers and the table of them in variant order. */
-export function handlersSource(families: readonly Family[], leaves: readonly Row[]): string {
-  const moduleOf = new Map<Row, string>();
-  for (const f of families) for (const row of f.rows) moduleOf.set(row, f.module);
-  const imports = new Map<string, Set<string>>();
-  const functions: string[] = [];
-  const names: string[] = [];
-  leaves.forEach((row, leaf) => {
-    const module = row.semantic === "undefinedOpcode" ? "glue" : moduleOf.get(row)!;
-    const fn = alias(module, row.semantic);
-    if (!imports.has(module)) imports.set(module, new Set());
-    imports.get(module)!.add(`${row.semantic} as ${fn}`);
-    for (const v of variantsOf(row)) {
-      functions.push(handler(leaf, row, v, fn));
-      names.push(handlerName(leaf, row, v));
-    }
-  });
-  const importLines = [...imports].map(([m, set]) => `import { ${[...set].sort().join(", ")} } from "../interp/${m}";`);
-  return [
-    HEAD + importLines.join("\n"),
-    "",
-    ...functions,
-    "",
-    "export type Handler = (cpu: Vcpu, rec: Rec) => i32;",
-    `export const HANDLERS: StaticArray<Handler> = [${names.join(", ")}];`,
-    "",
-  ].join("\n");
+/** The statements of a variant's handler. `fn` is the name of its semantic. */
+export function handlerBody(row: Row, v: Variant, fn: string): string[] {
+  return [...gates(row), ...(row.notes.has("raw") ? rawBody(row, v, fn) : valueBody(row, v, fn))];
 }

@@ -1,11 +1,11 @@
 /**
- * Writes the handlers of pairs: a comparison or an arithmetic instruction together with the conditional jump behind it,
+ * The handlers of pairs: a comparison or an arithmetic instruction together with the conditional jump behind it,
  * which then needs no dispatch of its own and no flags computed back. The flags are left as by the first instruction.
  * Both records stay: the first names the pair's handler, the second is read by it, and is run alone when entered.
  */
 import type { Family, Row } from "../row.js";
 import { bitsOf, type Variant, variantsOf } from "../variants.js";
-import { fetchOperands, handlerName } from "./interp.js";
+import { alias, fetchOperands, handlerName } from "./interp.js";
 
 /** Conditions of a jump by what decides them: `a` and `b` compared, or the result `r`; `i` is the signed type. */
 const COMPARE: Record<string, string> = {
@@ -44,6 +44,8 @@ const CONDITIONS = ["Z", "NZ", "B", "NB", "BE", "NBE", "L", "NL", "LE", "NLE", "
 /** Places in PAIR_OF for each first instruction. */
 const STRIDE = 16;
 
+const calls = (semantic: string): string => alias("alu", semantic);
+
 /** Whether a variant is worth pairing: compilers write register comparisons in one of their two encodings. */
 function pairs(row: Row, v: Variant): boolean {
   if (CONDITIONS_OF[row.semantic] === undefined || v.size === 16 || v.lock || v.rep !== 0 || row.notes.has("no64"))
@@ -62,18 +64,21 @@ function body(row: Row, v: Variant): string[] {
       ...f.lines,
       `const a: ${type} = ${f.args[0]};`,
       `const b: ${type} = ${f.args[1]};`,
-      `cmp<${type}>(cpu, a, b);`,
+      `${calls("cmp")}<${type}>(cpu, a, b);`,
     ];
   }
   if (row.semantic === "test")
-    return [...f.lines, `const r: ${type} = ${f.args[0]} & ${f.args[1]};`, `test<${type}>(cpu, r, r);`];
-  return [...f.lines, `const r: ${type} = ${row.semantic}<${type}>(cpu, ${f.args.join(", ")});`, ...f.after("r")];
+    return [...f.lines, `const r: ${type} = ${f.args[0]} & ${f.args[1]};`, `${calls("test")}<${type}>(cpu, r, r);`];
+  return [
+    ...f.lines,
+    `const r: ${type} = ${calls(row.semantic)}<${type}>(cpu, ${f.args.join(", ")});`,
+    ...f.after("r"),
+  ];
 }
 
-function pairSource(name: string, row: Row, v: Variant, condition: string): string {
+function pairBody(row: Row, v: Variant, condition: string): string[] {
   const signed = `<i${bitsOf(row.operands[0]!, v)}>`;
-  const lines = [...body(row, v), `return jumpOfPair(cpu, rec, ${condition.replaceAll("<i>", signed)});`];
-  return [`function ${name}(cpu: Vcpu, rec: Rec): i32 {`, ...lines.map((l) => `  ${l}`), "}"].join("\n");
+  return [...body(row, v), `return jumpOfPair(cpu, rec, ${condition.replaceAll("<i>", signed)});`];
 }
 
 /** Number of the condition of a jump that can be a pair's second instruction, else 0. */
@@ -82,27 +87,22 @@ const secondOf = (row: Row, v: Variant): number => {
   return CONDITIONS.indexOf(row.semantic.slice(1)) + 1;
 };
 
-const HEAD = `// Made from the instruction table; do not edit.
-import { Status, Vcpu, VcpuOff } from "./layout";
-import { getReg, setReg } from "../cpu/regs";
-import { imm64, Rec } from "../decode/record";
-import { memR } from "../mmu/access";
-import { add, and, cmp, dec, inc, sub, test } from "../interp/alu";
-import { jumpOfPair } from "../interp/control";
-import { Handler } from "./handlers";
-`;
-
 function wrap(numbers: readonly number[]): string {
   const lines: string[] = [];
   for (let i = 0; i < numbers.length; i += 32) lines.push(`  ${numbers.slice(i, i + 32).join(", ")},`);
   return lines.join("\n");
 }
 
-/** assembly/gen/pairs.ts: the pairs' handlers, and which variants they stand for. */
-export function pairsSource(families: readonly Family[], leaves: readonly Row[]): string {
+export interface Pairs {
+  /** Their handlers, in the order of PAIRS. */
+  readonly made: readonly { readonly name: string; readonly body: readonly string[] }[];
+  /** assembly/gen/pairs.ts: which variants they stand for. */
+  readonly source: string;
+}
+
+export function makePairs(families: readonly Family[], leaves: readonly Row[]): Pairs {
   const alu = new Set(families.filter((f) => f.module === "alu").flatMap((f) => f.rows));
-  const functions: string[] = [];
-  const names: string[] = [];
+  const made: { name: string; body: string[] }[] = [];
   const first: number[] = [];
   const second: number[] = [];
   const pairOf: number[] = [];
@@ -116,25 +116,21 @@ export function pairsSource(families: readonly Family[], leaves: readonly Row[])
       const conditions = CONDITIONS_OF[row.semantic]!;
       const line = CONDITIONS.map((c) => {
         if (conditions[c] === undefined) return 0;
-        const name = `${handlerName(leaf, row, v)}_J${c}`;
-        functions.push(pairSource(name, row, v, conditions[c]));
-        return names.push(name);
+        return made.push({ name: `${handlerName(leaf, row, v)}_J${c}`, body: pairBody(row, v, conditions[c]) });
       });
       first.push(pairOf.push(...line, ...new Array<number>(STRIDE - line.length).fill(0)) / STRIDE);
     }
   });
-  return [
-    HEAD,
-    ...functions,
-    "",
-    `export const PAIRS: StaticArray<Handler> = [${names.join(", ")}];`,
+  const source = [
+    "// Made from the instruction table; do not edit.",
     "/** By variant: line of PAIR_OF from 1 when it can begin a pair, else 0. */",
     `export const PAIR_FIRST: usize = memory.data<u8>([\n${wrap(first)}\n]);`,
     "/** By variant: place in a line of PAIR_OF from 1 when it can end a pair, else 0. */",
     `export const PAIR_SECOND: usize = memory.data<u8>([\n${wrap(second)}\n]);`,
     `export const PAIR_STRIDE: u32 = ${STRIDE};`,
-    "/** Number of the pair's handler from 1, or 0. */",
+    "/** Number of the pair's handler in PAIRS from 1, or 0. */",
     `export const PAIR_OF: usize = memory.data<u16>([\n${wrap(pairOf)}\n]);`,
     "",
   ].join("\n");
+  return { made, source };
 }

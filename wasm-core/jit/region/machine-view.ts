@@ -7,6 +7,7 @@
 import {
   JIT_FUNCTIONS,
   JIT_LEAVES,
+  JIT_PAIRED,
   JIT_SELDOM,
   JIT_TARGET_TABLES,
   JIT_TARGETS,
@@ -92,10 +93,9 @@ export class MachineView {
     const jit = this.word(this.#cache + CodeCache.off.jit);
     this.#byFunction = new Uint16Array(buffer, this.word(jit + Jit.off.variants), JIT_FUNCTIONS);
     this.#functionOf = new Uint16Array(this.#variants.length);
-    // The lowest index wins: pairs come behind the handlers they begin with.
-    for (let fn = JIT_FUNCTIONS - 1; fn >= 0; fn--) {
+    for (let fn = 0; fn < JIT_FUNCTIONS; fn++) {
       const v = this.#byFunction[fn]!;
-      if (v !== 0) this.#functionOf[v - 1] = fn;
+      if (v !== 0 && v < JIT_PAIRED) this.#functionOf[v - 1] = fn;
     }
   }
 
@@ -236,7 +236,7 @@ export class MachineView {
     let before = 0;
     for (let i = 0; i < count; i++) {
       const record = block + BLOCK_RECORDS + i * RECORD_BYTES;
-      const variant = this.#byFunction[this.#u16[record >>> 1]!] ?? 0;
+      const variant = (this.#byFunction[this.#u16[record >>> 1]!] ?? 0) & ~JIT_PAIRED;
       if (variant === 0) return undefined;
       const next = this.#u8[record + 2]!;
       const v = this.#variants[variant - 1]!;

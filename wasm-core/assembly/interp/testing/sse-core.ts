@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import asc from "assemblyscript/asc";
 import { Vcpu } from "../../../abi/structs/vcpu.js";
 import { layoutSource } from "../../../build/gen-layout.js";
-import { handlersSource } from "../../../isa/gen/interp.js";
+import { handlersSource } from "../../../isa/gen/handlers.js";
 import type { Family, Row } from "../../../isa/row.js";
 import { loadTable } from "../../../isa/table.js";
 import { buildTree } from "../../../isa/tree.js";
