@@ -155,17 +155,21 @@ export function af(cpu: Vcpu): bool {
   }
 }
 
+/** The arithmetic flags but those in `mask`, which read as 0; not where cpu.eflags holds them already. */
+function derived(cpu: Vcpu, mask: u32): u32 {
+  let bits: u32 = 0;
+  if (!(mask & Flag.CF) && cf(cpu)) bits |= Flag.CF;
+  if (!(mask & Flag.PF) && pf(cpu)) bits |= Flag.PF;
+  if (!(mask & Flag.AF) && af(cpu)) bits |= Flag.AF;
+  if (!(mask & Flag.ZF) && zf(cpu)) bits |= Flag.ZF;
+  if (!(mask & Flag.SF) && sf(cpu)) bits |= Flag.SF;
+  if (!(mask & Flag.OF) && overflow(cpu)) bits |= Flag.OF;
+  return bits;
+}
+
 /** Computes the six flags into cpu.eflags, which then holds them. */
 export function materialize(cpu: Vcpu): void {
-  if (cpu.ccOp < 4) return;
-  let bits: u32 = 0;
-  if (cf(cpu)) bits |= Flag.CF;
-  if (pf(cpu)) bits |= Flag.PF;
-  if (af(cpu)) bits |= Flag.AF;
-  if (zf(cpu)) bits |= Flag.ZF;
-  if (sf(cpu)) bits |= Flag.SF;
-  if (overflow(cpu)) bits |= Flag.OF;
-  setArith(cpu, bits);
+  if (cpu.ccOp >= 4) setArith(cpu, derived(cpu, 0));
 }
 
 /** Sets all six arithmetic flags to `bits`. */
@@ -177,7 +181,7 @@ export function setArith(cpu: Vcpu, bits: u32): void {
 
 /** Replaces the flags in `mask` by those in `bits` and keeps the other arithmetic flags. */
 export function setSome(cpu: Vcpu, mask: u32, bits: u32): void {
-  materialize(cpu);
+  if (cpu.ccOp >= 4) setArith(cpu, derived(cpu, mask));
   cpu.eflags = (cpu.eflags & ~mask) | bits;
 }
 
