@@ -52,6 +52,17 @@ describe("against the real tools", () => {
     for (const level of ["-1", "-9"]) expectBytes(unwrap(decompress(lz4Legacy(data, level), LIMIT)), data);
   });
 
+  test("decompresses lz4 runs of zeros behind what was copied in chunks", () => {
+    const parts: Uint8Array[] = [];
+    for (let before = 1; before <= 24; before++) {
+      // Copied in whole chunks, what is behind the literals comes along, and what is behind a repetition of them.
+      for (const zeros of [32, 33, 100, 5000]) parts.push(sample.subarray(before, 2 * before), new Uint8Array(zeros));
+      parts.push(sample.subarray(0, 40), sample.subarray(0, 16 + before), new Uint8Array(64));
+    }
+    const data = new Uint8Array(Buffer.concat(parts));
+    for (const level of ["-1", "-9"]) expectBytes(unwrap(decompress(lz4Legacy(data, level), LIMIT)), data);
+  });
+
   test("joins the members of a gzip file and the frames of a zstd file", () => {
     const [a, b] = [sample.subarray(0, 5000), sample.subarray(5000, 9000)];
     const gzip = new Uint8Array([...runTool("gzip", ["-c"], a), ...runTool("gzip", ["-c"], b)]);
