@@ -49,62 +49,59 @@ function withoutArrays(value: unknown, arrays: Uint8Array[]): unknown {
 
 /** Takes bytes as they come and gives whole messages. Throws FrameError on what is no frame. */
 export class FrameReader {
-  readonly #header = Buffer.alloc(HEADER_BYTES);
-  /** What is read next, each part where it is to stay: a header, then the message, then its arrays. */
-  #parts: Uint8Array[] = [this.#header];
-  #filled = 0;
-  #json: Buffer | null = null;
-  #message: unknown;
+  #chunks: Buffer[] = [];
+  #length = 0;
 
   /** The messages that `chunk` completes. */
   *push(chunk: Buffer): Generator<unknown> {
-    for (let at = 0; ; ) {
-      const part = this.#parts[0]!;
-      const count = Math.min(chunk.length - at, part.length - this.#filled);
-      part.set(chunk.subarray(at, at + count), this.#filled);
-      at += count;
-      this.#filled += count;
-      if (this.#filled < part.length) return;
-      this.#filled = 0;
-      this.#parts.shift();
-      if (part === this.#header) this.#beginMessage();
-      else if (part === this.#json) this.#beginArrays(this.#json);
-      if (this.#parts.length > 0) continue;
-      this.#parts.push(this.#header);
-      const message = this.#message;
-      this.#message = undefined;
-      yield message;
+    this.#chunks.push(chunk);
+    this.#length += chunk.length;
+    while (this.#length >= HEADER_BYTES) {
+      const header = this.#peek(HEADER_BYTES);
+      const frameBytes = header.readUInt32LE(0);
+      const messageBytes = header.readUInt32LE(WORD_BYTES);
+      if (frameBytes > FRAME_MAX || messageBytes > MESSAGE_MAX || messageBytes + WORD_BYTES > frameBytes) {
+        throw new FrameError("a frame has an impossible length");
+      }
+      if (this.#length < WORD_BYTES + frameBytes) return;
+      const frame = this.#take(WORD_BYTES + frameBytes).subarray(HEADER_BYTES);
+      yield decodeMessage(frame.subarray(0, messageBytes), frame.subarray(messageBytes));
     }
   }
 
-  #beginMessage(): void {
-    const frameBytes = this.#header.readUInt32LE(0);
-    const messageBytes = this.#header.readUInt32LE(WORD_BYTES);
-    if (frameBytes > FRAME_MAX || messageBytes > MESSAGE_MAX || messageBytes + WORD_BYTES > frameBytes) {
-      throw new FrameError("a frame has an impossible length");
-    }
-    this.#json = Buffer.alloc(messageBytes);
-    this.#parts.push(this.#json);
+  /** The first bytes as one buffer. Joins only as many chunks as that needs. */
+  #peek(length: number): Buffer {
+    const first = this.#chunks[0]!;
+    if (first.length >= length) return first;
+    let count = 0;
+    let joined = 0;
+    while (joined < length) joined += this.#chunks[count++]!.length;
+    const whole = Buffer.concat(this.#chunks.splice(0, count));
+    this.#chunks.unshift(whole);
+    return whole;
   }
 
-  #beginArrays(json: Buffer): void {
-    let room = this.#header.readUInt32LE(0) - WORD_BYTES - json.length;
-    this.#json = null;
-    this.#message = withArrays(parse(json), (length) => {
-      room -= length;
-      if (room < 0) throw new FrameError("an array is longer than its frame");
-      const array = new Uint8Array(length);
-      this.#parts.push(array);
-      return array;
-    });
-    if (room > 0) throw new FrameError("a frame is longer than its arrays");
+  #take(length: number): Buffer {
+    const first = this.#peek(length);
+    this.#length -= length;
+    if (first.length === length) this.#chunks.shift();
+    else this.#chunks[0] = first.subarray(length);
+    return first.subarray(0, length);
   }
 }
 
-function parse(json: Buffer): unknown {
+function decodeMessage(json: Buffer, arrays: Buffer): unknown {
+  let offset = 0;
+  const takeArray = (length: number): Uint8Array => {
+    if (length > arrays.length - offset) throw new FrameError("an array is longer than its frame");
+    offset += length;
+    // A copy: what is kept of a frame must not keep all of it.
+    return new Uint8Array(arrays.subarray(offset - length, offset));
+  };
   try {
-    return JSON.parse(json.toString("utf8"));
-  } catch {
+    return withArrays(JSON.parse(json.toString("utf8")), takeArray);
+  } catch (error) {
+    if (error instanceof FrameError) throw error;
     throw new FrameError("a message is not JSON");
   }
 }

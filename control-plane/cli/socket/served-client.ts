@@ -1,6 +1,5 @@
 /** One client of the host: answers its requests and keeps what it has open, to be ended with it. */
 import type { Socket } from "node:net";
-import { transfer } from "comlink";
 import {
   type CaptureOptions,
   type CaptureStats,
@@ -192,15 +191,6 @@ export class ServedClient {
   }
 }
 
-/** The images came for this call alone: Domain0 may have them without a copy. */
-function handedOn(config: DomainConfig): DomainConfig {
-  const images = [config.kernel, config.ramdisk].filter((image) => image instanceof Uint8Array);
-  return transfer(
-    config,
-    images.map(({ buffer }) => buffer),
-  );
-}
-
 const HELLO = { protocol: PROTOCOL_VERSION, pid: process.pid };
 
 function plainCalls(host: HostApi): Record<string, Call> {
@@ -213,8 +203,7 @@ function plainCalls(host: HostApi): Record<string, Call> {
     list: () => host.list(),
     domain: ([domid]) => host.domain(domid as DomId),
     resolve: ([nameOrId]) => host.resolve(nameOrId as string),
-    create: ([config, options]) =>
-      host.create(handedOn(config as DomainConfig), (options as CreateOptions | null) ?? {}),
+    create: ([config, options]) => host.create(config as DomainConfig, (options as CreateOptions | null) ?? {}),
     pause: ([domid]) => host.pause(domid as DomId),
     unpause: ([domid]) => host.unpause(domid as DomId),
     shutdown: ([domid, reason]) => host.shutdown(domid as DomId, shutdownReason(reason)),

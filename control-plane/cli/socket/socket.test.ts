@@ -239,7 +239,6 @@ describe("garbage", () => {
       Buffer.concat(encodeFrame(null)),
       Buffer.concat(encodeFrame({ id: "x", method: 5 })),
       Buffer.concat([Buffer.from([16, 0, 0, 0, 12, 0, 0, 0]), Buffer.from('{"$bytes":9}')]),
-      Buffer.concat([Buffer.from([9, 0, 0, 0, 4, 0, 0, 0]), Buffer.from("nullX")]),
     ];
     for (const sent of garbage) {
       const socket = await rawClient();
