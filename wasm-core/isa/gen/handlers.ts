@@ -1,9 +1,9 @@
 /** Writes assembly/gen/handlers.ts: one handler for every variant of every row, those of pairs, and the tables of both. */
 import type { Family, Row } from "../row.js";
 import { variantsOf } from "../variants.js";
-import { alias, handlerBody, handlerName } from "./interp.js";
-import { makePairs } from "./pairs.js";
-import { type Made, quickCases, quickSource } from "./quick.js";
+import { alias, handlerBody, handlerName, type Made } from "./interp.js";
+import { makePairs, type Pairs } from "./pairs.js";
+import { quickCases, quickSource } from "./quick.js";
 
 const HEAD = `// Made from the instruction table; do not edit.
 import { RECORD_BYTES, Status, Vcpu, VcpuOff } from "./layout";
@@ -24,7 +24,7 @@ const table = (name: string, made: readonly Made[]): string =>
 export interface Handlers {
   /** In variant order. */
   readonly handlers: readonly Made[];
-  readonly pairs: readonly Made[];
+  readonly pairs: Pairs;
   /** Of the handlers, by module. */
   readonly semantics: ReadonlyMap<string, ReadonlySet<string>>;
 }
@@ -43,11 +43,10 @@ export function makeHandlers(families: readonly Family[], leaves: readonly Row[]
       handlers.push({ name: handlerName(leaf, row, v), body: handlerBody(row, v, fn) });
     }
   });
-  return { handlers, pairs: makePairs(families, leaves).made, semantics };
+  return { handlers, pairs: makePairs(families, leaves), semantics };
 }
 
-export function handlersSource(families: readonly Family[], leaves: readonly Row[]): string {
-  const { handlers, pairs, semantics } = makeHandlers(families, leaves);
+export function handlersSource({ handlers, pairs: { made: pairs }, semantics }: Handlers): string {
   const importLines = [...semantics].map(([module, names]) => {
     const imported = [...names].sort().map((name) => `${name} as ${alias(module, name)}`);
     return `import { ${imported.join(", ")} } from "../interp/${module}";`;

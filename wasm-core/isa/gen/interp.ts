@@ -228,6 +228,12 @@ function valueBody(row: Row, v: Variant, fn: string): string[] {
   return [...f.lines, `const r = ${call};`, ...f.after("r"), done(row)];
 }
 
+/** A handler: its function's name and statements. */
+export interface Made {
+  readonly name: string;
+  readonly body: readonly string[];
+}
+
 /** The statements of a variant's handler. `fn` is the name of its semantic. */
 export function handlerBody(row: Row, v: Variant, fn: string): string[] {
   return [...gates(row), ...(row.notes.has("raw") ? rawBody(row, v, fn) : valueBody(row, v, fn))];

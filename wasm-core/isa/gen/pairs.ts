@@ -5,7 +5,7 @@
  */
 import type { Family, Row } from "../row.js";
 import { bitsOf, type Variant, variantsOf } from "../variants.js";
-import { alias, fetchOperands, handlerName } from "./interp.js";
+import { alias, fetchOperands, handlerName, type Made } from "./interp.js";
 
 /** Conditions of a jump by what decides them: `a` and `b` compared, or the result `r`; `i` is the signed type. */
 const COMPARE: Record<string, string> = {
@@ -95,14 +95,14 @@ function wrap(numbers: readonly number[]): string {
 
 export interface Pairs {
   /** Their handlers, in the order of PAIRS. */
-  readonly made: readonly { readonly name: string; readonly body: readonly string[] }[];
+  readonly made: readonly Made[];
   /** assembly/gen/pairs.ts: which variants they stand for. */
   readonly source: string;
 }
 
 export function makePairs(families: readonly Family[], leaves: readonly Row[]): Pairs {
   const alu = new Set(families.filter((f) => f.module === "alu").flatMap((f) => f.rows));
-  const made: { name: string; body: string[] }[] = [];
+  const made: Made[] = [];
   const first: number[] = [];
   const second: number[] = [];
   const pairOf: number[] = [];

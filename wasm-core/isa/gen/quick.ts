@@ -4,6 +4,8 @@
  * of them: a boot is interpreted in five sixths of the time. They are named as in assembly/gen/handlers.ts, without the
  * number; others with the same body come along.
  */
+import type { Made } from "./interp.js";
+
 const WORDS = ["32", "64"];
 const both = (...names: string[]): string[] => names.flatMap((name) => WORDS.map((word) => name.replace("*", word)));
 
@@ -25,12 +27,6 @@ const QUICK = new Set([
   ...["TEST_Eb_Gb_r_JZ", "TEST_Eb_Gb_r_JNZ", "TEST_Ab_Ib_r_JZ", "TEST_Ab_Ib_r_JNZ"],
   ...["TEST_Eb_Ib_m_JZ", "TEST_Eb_Ib_m_JNZ", "CMP_Eb_Ib_m_JZ", "CMP_Eb_Ib_m_JNZ"],
 ]);
-
-/** A handler as handlers.ts makes it. */
-export interface Made {
-  readonly name: string;
-  readonly body: readonly string[];
-}
 
 /** Handlers with one body. */
 interface Case {

@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import asc from "assemblyscript/asc";
 import { Vcpu } from "../../../abi/structs/vcpu.js";
 import { layoutSource } from "../../../build/gen-layout.js";
-import { handlersSource } from "../../../isa/gen/handlers.js";
+import { handlersSource, makeHandlers } from "../../../isa/gen/handlers.js";
 import type { Family, Row } from "../../../isa/row.js";
 import { loadTable } from "../../../isa/table.js";
 import { buildTree } from "../../../isa/tree.js";
@@ -147,7 +147,7 @@ export async function sseForms(modules = MINE): Promise<{ forms: Form[]; handler
       index++;
     }
   }
-  return { forms, handlers: handlersSource(families, leaves) };
+  return { forms, handlers: handlersSource(makeHandlers(families, leaves)) };
 }
 
 export async function sseCore(modules = MINE): Promise<SseCore> {
