@@ -13,7 +13,7 @@ import { QUICK, QUICK_COUNT } from "../gen/handlers";
 import { heapPages, orderOf } from "../mem/heap";
 import { machine } from "../util/host";
 import { clearArena } from "./arena";
-import { Rec } from "./record";
+import { placeIn, Rec } from "./record";
 
 /** The record after a block's last instruction, and every record of a block that became stale: look again from here. */
 function blockEnd(cpu: Vcpu, rec: Rec): i32 {
@@ -23,7 +23,7 @@ function blockEnd(cpu: Vcpu, rec: Rec): i32 {
 /** runRecords has handlers as its cases by their places in the function table: asc gives places in the order of mention. */
 function checkPlaces(): void {
   for (let i: u32 = 0; i < QUICK_COUNT; i++) {
-    if (load<u32>(load<usize>(changetype<usize>(QUICK) + ((<usize>i) << 2))) != i + 1) unreachable();
+    if (placeIn(changetype<usize>(QUICK), i) != i + 1) unreachable();
   }
 }
 

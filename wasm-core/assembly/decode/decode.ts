@@ -41,7 +41,7 @@ import {
   TREE,
 } from "../gen/decode-tables";
 import { HANDLERS } from "../gen/handlers";
-import { Ea, Rec } from "./record";
+import { Ea, placeIn, Rec } from "./record";
 
 /** What decodeOne answers instead of a length. */
 export namespace Decode {
@@ -90,7 +90,7 @@ export class DecodeState {
 
 /** Table index of the handler of variant `variant`: what a record's fn holds. */
 export function handlerIndex(variant: u32): u16 {
-  return <u16>load<u32>(load<usize>(changetype<usize>(HANDLERS) + ((<usize>variant) << 2)));
+  return <u16>placeIn(changetype<usize>(HANDLERS), variant);
 }
 
 @inline

@@ -49,6 +49,12 @@ export namespace Ea {
   export const ASIZE_SHIFT: u32 = 6;
 }
 
+/** Place in the function table of the `i`-th handler of a list, a StaticArray at `list`: what Rec.fn holds. */
+@inline
+export function placeIn(list: usize, i: u32): u32 {
+  return load<u32>(load<usize>(list + ((<usize>i) << 2)));
+}
+
 /** RIP of the instruction after `rec`, which runs now. */
 @inline
 export function nextRip(cpu: Vcpu, rec: Rec): u64 {

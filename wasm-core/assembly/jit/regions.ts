@@ -40,6 +40,7 @@ import { PAIR_FIRST, PAIR_OF, PAIR_STRIDE } from "../gen/pairs";
 import { handlerIndex } from "../decode/decode";
 import { jumpEntry, settleHeat } from "../decode/jumps";
 import { countAnew, millions } from "../decode/patience";
+import { placeIn } from "../decode/record";
 import { heapPages, orderOf } from "../mem/heap";
 import { codeCache } from "../mmu/code-cache";
 import { spinTryLock, spinUnlock } from "../util/atomics";
@@ -80,7 +81,7 @@ function nameHandlers(map: usize): void {
     for (let place: u32 = 0; line != 0 && place < PAIR_STRIDE; place++) {
       const n = <u32>load<u16>(PAIR_OF + <usize>((line - 1) * PAIR_STRIDE + place) * 2);
       if (n == 0) continue;
-      const fn = load<u32>(load<usize>(changetype<usize>(PAIRS) + ((<usize>(n - 1)) << 2)));
+      const fn = placeIn(changetype<usize>(PAIRS), n - 1);
       store<u16>(map + ((<usize>fn) << 1), <u16>((v + 1) | (<u32>JIT_PAIRED)));
     }
   }
